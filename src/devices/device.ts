@@ -1,0 +1,46 @@
+import type { Action } from './action.js';
+
+/** One screenshot: width × height pixels, 4 bytes each (RGBA, row by row from the top left). */
+export interface Frame {
+  readonly width: number;
+  readonly height: number;
+  readonly rgba: Uint8ClampedArray;
+}
+
+/** A task: what the agent is told, and whatever the device needs to set it up and judge it (opaque to everyone else). */
+export interface Task {
+  /** stable name, unique in its list */
+  readonly id: string;
+  /** the instruction the agent sees */
+  readonly text: string;
+  /** kind of task, for success rates by family (`webshop-3`, `general-clock`, ...) */
+  readonly family: string;
+  /** the device's own description of the goal, for judges that know the device's state */
+  readonly goal?: Readonly<Record<string, unknown>>;
+}
+
+/** Whether an action reached the device. `unknown`: it may have; it must not be sent again. */
+export type Applied = 'yes' | 'no' | 'unknown';
+
+export interface Deadline {
+  /** milliseconds this call may take before it fails */
+  readonly deadlineMs: number;
+}
+
+/** How much of the device is put back: the app, an emulator snapshot, or a new device. */
+export type ResetLevel = 'app' | 'snapshot' | 'recreate';
+
+/** A phone that an agent can see and touch. One episode at a time; calls are not made concurrently. */
+export interface Device {
+  readonly id: string;
+  /** pixels */
+  readonly size: { readonly width: number; readonly height: number };
+  /** Put the device into the starting state of an episode. `seed` decides everything random in it, where the device can. */
+  reset(level: ResetLevel, episode: { task: Task; seed: number } & Deadline): Promise<void>;
+  screenshot(deadline: Deadline): Promise<Frame>;
+  act(action: Action, deadline: Deadline): Promise<{ applied: Applied }>;
+  health(): Promise<'ok' | 'sick' | 'dead'>;
+  /** For a device that knows its own state: whether the current task is achieved now. */
+  achieved?(): boolean;
+  close(): Promise<void>;
+}
