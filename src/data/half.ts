@@ -1,0 +1,47 @@
+/** IEEE 754 half precision (float16) and bfloat16, which Node 20 has no typed arrays for: bits are kept in Uint16Array. */
+
+/** float32 value of every float16 bit pattern */
+const HALVES = new Float32Array(65536);
+for (let bits = 0; bits < 65536; bits++) {
+  const sign = bits & 0x8000 ? -1 : 1;
+  const exponent = (bits >> 10) & 31;
+  const mantissa = bits & 1023;
+  if (exponent === 0) HALVES[bits] = sign * mantissa * 2 ** -24;
+  else if (exponent === 31) HALVES[bits] = mantissa ? NaN : sign * Infinity;
+  else HALVES[bits] = sign * (1 + mantissa / 1024) * 2 ** (exponent - 15);
+}
+
+const float = new Float32Array(1);
+const floatBits = new Uint32Array(float.buffer);
+
+/** Widens float16 bits into `into[at .. at + bits.length)`. Exact. */
+export function decodeHalf(bits: Uint16Array, into: Float32Array, at = 0): void {
+  for (let i = 0; i < bits.length; i++) into[at + i] = HALVES[bits[i]];
+}
+
+/** Narrows float32 to float16 bits, rounding to nearest even; beyond ±65504 (after rounding) becomes infinite. */
+export function encodeHalf(values: Float32Array, into: Uint16Array, at = 0): void {
+  for (let i = 0; i < values.length; i++) {
+    float[0] = values[i];
+    const sign = (floatBits[0] >>> 16) & 0x8000;
+    const bits = floatBits[0] & 0x7fffffff;
+    let half: number;
+    if (bits >= 0x47800000) {
+      half = bits > 0x7f800000 ? 0x7e00 : 0x7c00;
+    } else if (bits < 0x38800000) {
+      // below the smallest normal half (2^-14): adding 0.5 makes the float unit round at the last bit of a subnormal half
+      floatBits[0] = bits;
+      float[0] += 0.5;
+      half = floatBits[0] - 0x3f000000;
+    } else {
+      half = (bits - 0x38000000 + 0xfff + ((bits >>> 13) & 1)) >>> 13;
+    }
+    into[at + i] = sign | half;
+  }
+}
+
+/** Widens bfloat16 bits (the upper half of a float32). Exact. */
+export function decodeBfloat16(bits: Uint16Array, into: Float32Array): void {
+  const words = new Uint32Array(into.buffer, into.byteOffset, into.length);
+  for (let i = 0; i < bits.length; i++) words[i] = bits[i] << 16;
+}
