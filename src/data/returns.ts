@@ -1,0 +1,14 @@
+/**
+ * Monte Carlo returns of one trajectory (ALGORITHMS §0): `G_t = r_t + gamma G_{t+1}`, `G_T = 0`, so the discounted sum of
+ * rewards to the end.
+ * @param rewards [T], one a step
+ * @returns [T]
+ */
+export function monteCarloReturns(rewards: ArrayLike<number>, gamma: number): Float64Array {
+  const returns = new Float64Array(rewards.length);
+  for (let t = rewards.length - 1, next = 0; t >= 0; t--) {
+    next = rewards[t] + gamma * next;
+    returns[t] = next;
+  }
+  return returns;
+}
