@@ -10,6 +10,8 @@ const READ_LIMIT = 1 << 30;
  */
 export class PositionalFile {
   readonly size: number;
+  /** time of the last change, in milliseconds; only to tell whether a file was checked before */
+  readonly modified: number;
   private fd: number;
 
   /** @param whatToDo ends the error message, for example "run `critiq represent` again after deleting it" */
@@ -28,6 +30,7 @@ export class PositionalFile {
       throw new UserError(`${file}: expected a file, got ${stat.isDirectory() ? 'a folder' : 'something else'}; ${whatToDo}`);
     }
     this.size = stat.size;
+    this.modified = stat.mtimeMs;
   }
 
   /** Fills `into` with the bytes from `position` on. Throws a UserError where the file ends before. */

@@ -99,6 +99,8 @@ export async function writeTable<Row extends object>(
     const flush = async () => {
       const columnData = columns.map(([name, column]) => ({
         name,
+        // RLE booleans are within the format, but @dsnp/parquetjs misreads them
+        ...(column.type === 'bool' ? { encoding: 'PLAIN' as const } : {}),
         data: group.map((row, i) => encoded((row as Record<string, unknown>)[name], column, kind.name, count + i, name)),
       }));
       count += group.length;

@@ -1,0 +1,196 @@
+import { Field, Int32, Int64, Schema, makeData } from 'apache-arrow';
+import { arrowLayout, ArrowWriter, type BatchLayout } from './arrow.js';
+import type { Written } from './atomic.js';
+import { PositionalFile } from './file.js';
+import { VectorReader, vectorBytes, vectorColumn, vectorData, vectorField, vectorStart, type VectorType } from './vectors.js';
+
+/** The `cand` of the row that represents the state alone, without an action. */
+export const STATE = -1;
+
+const KIND = 'critiq.representations';
+const VERSION = '1';
+
+/**
+ * Writes a shard of representations: an Arrow file with a record batch for each transition, its rows the candidates in
+ * order (0 is the action taken) and then, if given, the state alone. Holds one transition in memory.
+ */
+export class RepresentationWriter {
+  private constructor(
+    private readonly writer: ArrowWriter,
+    readonly dim: number,
+    readonly type: VectorType,
+  ) {}
+
+  /** @param dim floats in a representation */
+  static async open(file: string, dim: number, type: VectorType = 'float16'): Promise<RepresentationWriter> {
+    const schema = new Schema(
+      [new Field('tid', new Int64(), false), new Field('cand', new Int32(), false), vectorField('rep', dim, type)],
+      new Map([
+        ['critiq.file', KIND],
+        ['schema_version', VERSION],
+      ]),
+    );
+    return new RepresentationWriter(await ArrowWriter.open(file, schema), dim, type);
+  }
+
+  /**
+   * @param rows [n * dim]: the n candidates' representations, followed by the state's where `state` is true
+   * @throws RangeError where a value does not fit (tid and candidate named)
+   */
+  async append(tid: number, rows: Float32Array, { state = false } = {}): Promise<void> {
+    const length = rows.length / this.dim;
+    if (!Number.isInteger(length) || length === 0) {
+      throw new RangeError(`tid ${tid}: expected a multiple of ${this.dim} floats, got ${rows.length}`);
+    }
+    const candidates = length - (state ? 1 : 0);
+    const cand = Int32Array.from({ length }, (_, i) => (i < candidates ? i : STATE));
+    const tids = new BigInt64Array(length).fill(BigInt(tid));
+    await this.writer.append(length, [
+      makeData({ type: new Int64(), length, nullCount: 0, data: tids }),
+      makeData({ type: new Int32(), length, nullCount: 0, data: cand }),
+      vectorData(rows, this.dim, this.type, (row) => `representation of tid ${tid}, candidate ${cand[row]}`),
+    ]);
+  }
+
+  /** Makes the shard appear. The answer goes into the manifest. */
+  async commit(): Promise<Written & { rows: number }> {
+    return this.writer.commit();
+  }
+
+  async abort(): Promise<void> {
+    await this.writer.abort();
+  }
+}
+
+interface Place {
+  readonly source: PositionalFile;
+  /** byte position of the first candidate's vector */
+  readonly start: number;
+  readonly candidates: number;
+  readonly state: boolean;
+}
+
+/** Representations in any number of shards, read by position: only what is asked for is ever in memory. */
+export class Representations {
+  private readonly places = new Map<number, Place>();
+  private readonly sources: PositionalFile[] = [];
+  private readonly reader = new VectorReader();
+  private width: { dim: number; type: VectorType } = { dim: 0, type: 'float16' };
+
+  /**
+   * Opens shards and notes where every transition lies.
+   * @param whatToDo ends the error messages
+   * @throws UserError where a file is truncated, foreign or damaged, widths differ, or a tid comes twice
+   */
+  static open(files: readonly string[], whatToDo = 'run `critiq represent` again after deleting it'): Representations {
+    const opened = new Representations();
+    try {
+      for (const file of files) opened.add(new PositionalFile(file, whatToDo));
+    } catch (error) {
+      opened.close();
+      throw error;
+    }
+    return opened;
+  }
+
+  /** floats in a representation */
+  get dim(): number {
+    return this.width.dim;
+  }
+
+  /** all transitions, in the order of the shards */
+  tids(): IterableIterator<number> {
+    return this.places.keys();
+  }
+
+  has(tid: number): boolean {
+    return this.places.has(tid);
+  }
+
+  /** How many candidates the transition has, the action taken included; 0 for a state-only representation. */
+  candidates(tid: number): number {
+    return this.place(tid).candidates;
+  }
+
+  /** Whether the state alone is represented as well (candidate -1). */
+  hasState(tid: number): boolean {
+    return this.place(tid).state;
+  }
+
+  /**
+   * Reads rows of one transition, widened to float32.
+   * @param cands which candidates, in any order; `STATE` (-1) for the state alone
+   * @param into filled from `offset` on: [cands.length * dim]
+   */
+  readRows(tid: number, cands: ArrayLike<number>, into: Float32Array, offset = 0): void {
+    const { source, start, candidates, state } = this.place(tid);
+    const { dim, type } = this.width;
+    if (offset + cands.length * dim > into.length) {
+      throw new RangeError(`tid ${tid}: ${cands.length} rows of ${dim} do not fit at ${offset} of ${into.length} floats`);
+    }
+    for (let i = 0; i < cands.length; ) {
+      const cand = cands[i];
+      if (cand === STATE ? !state : !(cand >= 0 && cand < candidates)) {
+        throw new RangeError(
+          `tid ${tid}: no candidate ${cand}: it has ${candidates}, ${state ? 'and the state' : 'and no state'}`,
+        );
+      }
+      const row = cand === STATE ? candidates : cand;
+      let count = 1;
+      while (cand !== STATE && i + count < cands.length && cands[i + count] === cand + count && cand + count < candidates) {
+        count++;
+      }
+      this.reader.read(source, start + row * vectorBytes(dim, type), count, this.width, into, offset + i * dim);
+      i += count;
+    }
+  }
+
+  close(): void {
+    for (const source of this.sources) source.close();
+  }
+
+  private place(tid: number): Place {
+    const place = this.places.get(tid);
+    if (!place) throw new RangeError(`no representation of tid ${tid} in ${this.sources.length} shards`);
+    return place;
+  }
+
+  private add(source: PositionalFile): void {
+    this.sources.push(source);
+    const { schema, batches } = arrowLayout(source);
+    const width = vectorColumn(schema, 2, 'rep');
+    if (schema.metadata.get('critiq.file') !== KIND || !width || schema.fields.length !== 3) {
+      throw source.fault(`foreign: expected critiq's representations (tid, cand, rep), got ${schema.fields.join(', ')}`);
+    }
+    if (schema.metadata.get('schema_version') !== VERSION) {
+      throw source.fault(
+        `written by another version of critiq: expected schema_version ${VERSION}, got ${schema.metadata.get('schema_version')}`,
+      );
+    }
+    if (this.sources.length > 1 && (width.dim !== this.dim || width.type !== this.width.type)) {
+      throw source.fault(
+        `expected ${this.width.type}[${this.dim}] like the shards before it, got ${width.type}[${width.dim}]`,
+      );
+    }
+    this.width = width;
+    for (const batch of batches) this.index(source, batch);
+  }
+
+  private index(source: PositionalFile, batch: BatchLayout): void {
+    const { rows, buffers } = batch;
+    const start = vectorStart(source, batch, this.dim, this.width.type);
+    const [, tids, , cands] = buffers;
+    if (rows === 0 || buffers.length !== 7 || tids.length < 8 * rows || cands.length < 4 * rows) {
+      throw source.fault(`damaged: a batch of ${rows} rows at ${start} lacks its tids or candidates`);
+    }
+    const tid = Number(new BigInt64Array(source.bytes(tids.position, 8 * rows).buffer)[0]);
+    const order = new Int32Array(source.bytes(cands.position, 4 * rows).buffer);
+    const state = order[rows - 1] === STATE;
+    const candidates = rows - (state ? 1 : 0);
+    for (let i = 0; i < candidates; i++) {
+      if (order[i] !== i) throw source.fault(`damaged: tid ${tid}: expected candidate ${i}, got ${order[i]}`);
+    }
+    if (this.places.has(tid)) throw source.fault(`tid ${tid} is there twice`);
+    this.places.set(tid, { source, start, candidates, state });
+  }
+}
