@@ -1,0 +1,127 @@
+import { add, concat, constant, gather, input, linear, logSoftmax, matmul, mul, reshape, slice, softmax, sum, transpose } from '../graph/index.js';
+import type { Tensor } from '../graph/index.js';
+import type { AutoUIConfig } from './autoui-config.js';
+import { embed, encode, head } from './autoui.js';
+import { feedForward, joinHeads, norm, paddingBias, relativeBucket, splitHeads, MASKED, type Weights } from './t5.js';
+
+/**
+ * One token at a time through Auto-UI's decoder, for sampling.
+ *
+ * A *row* is one prefix that is being continued. Rows come in *blocks* of `group` rows of the same state, and a block
+ * names its state, so the keys and values of the encoder's memory are stored once a state and read once a block. With
+ * group 1 block b belongs to state b and nothing is gathered.
+ *
+ * The caller keeps the self-attention caches: the step reads the keys and values of earlier positions from them and puts
+ * out those of the new position; it never copies a cache.
+ */
+export interface StepShape {
+  /** states whose memory is kept; equal to `blocks` where group is 1 */
+  readonly states: number;
+  /** padded prompt length */
+  readonly length: number;
+  readonly blocks: number;
+  readonly group: number;
+  /** positions a cache holds */
+  readonly positions: number;
+}
+
+/** Shapes of the buffers of one decoder layer, by name: memory keys and values, caches, and the new position's. */
+export function layerShapes(config: AutoUIConfig, shape: StepShape, layer: number): Record<string, number[]> {
+  const { heads, headWidth } = config;
+  const { states, length, blocks, group, positions } = shape;
+  const rows = blocks * group;
+  return {
+    [`memory.${layer}.k`]: [states, heads, headWidth, length],
+    [`memory.${layer}.v`]: [states, heads, length, headWidth],
+    [`cache.${layer}.k`]: [rows, heads, headWidth, positions],
+    [`cache.${layer}.v`]: [rows, heads, positions, headWidth],
+    [`new.${layer}.k`]: [rows, heads * headWidth],
+    [`new.${layer}.v`]: [rows, heads * headWidth],
+  };
+}
+
+/**
+ * Encode states for `decodeStep`: outputs `memory.i.k` [S, heads, headWidth, L] and `memory.i.v` [S, heads, L, headWidth]
+ * for every decoder layer i. Inputs: ids int64 [S, L], mask float32 [S, L], image float32 [S, image].
+ */
+export function encodeStates(w: Weights, config: AutoUIConfig, states: number, length: number): Record<string, Tensor> {
+  const mask = input('mask', [states, length]);
+  const memory = encode(w, config, input('ids', [states, length], 'int64'), mask, input('image', [states, config.image]));
+  const outputs: Record<string, Tensor> = {};
+  for (let i = 0; i < config.decoderLayers; i++) {
+    const name = `decoder.block.${i}.layer.1.EncDecAttention`;
+    const keys = splitHeads(linear(memory, w[`${name}.k.weight`]), config);
+    outputs[`memory.${i}.k`] = transpose(keys, [0, 1, 3, 2]);
+    outputs[`memory.${i}.v`] = splitHeads(linear(memory, w[`${name}.v.weight`]), config);
+  }
+  return outputs;
+}
+
+/**
+ * The graph of one step at position t. Inputs: `token` int64 [rows] read at this position; `bucket` int64 [positions] and
+ * `past` float32 [positions] from `pastPositions`; `inverseTemperature` []; `mask` [states, L]; `state` int64 [blocks]
+ * (group > 1 only); the buffers of `layerShapes`. Outputs: `logProbs` and `probabilities` float32 [rows, vocabulary] (the
+ * latter tempered), `new.i.k` and `new.i.v`.
+ */
+export function decodeStep(w: Weights, config: AutoUIConfig, shape: StepShape): Record<string, Tensor> {
+  const { heads, headWidth, width } = config;
+  const { blocks, group, positions } = shape;
+  const rows = blocks * group;
+  const inner = heads * headWidth;
+  const state = group > 1 ? input('state', [blocks], 'int64') : undefined;
+  const ofBlock = (x: Tensor) => (state ? gather(x, state) : x);
+  const crossBias = paddingBias(ofBlock(input('mask', [shape.states, shape.length])));
+  const table = w['decoder.block.0.layer.0.SelfAttention.relative_attention_bias.weight'];
+  const asBias = (x: Tensor, n: number) => reshape(transpose(x, [1, 0]), [1, heads, 1, n]);
+  const pastBias = add(
+    asBias(gather(table, input('bucket', [positions], 'int64')), positions),
+    reshape(input('past', [positions]), [1, 1, 1, positions]),
+  );
+  const ownBias = asBias(gather(table, constant(BigInt64Array.of(0n), [1], 'int64')), 1);
+  const outputs: Record<string, Tensor> = {};
+  let y = embed(w, input('token', [rows], 'int64'));
+  for (let i = 0; i < config.decoderLayers; i++) {
+    const block = `decoder.block.${i}.layer`;
+    const shapes = layerShapes(config, shape, i);
+    const buffer = (name: string) => input(name, shapes[name]);
+    const h = norm(w, `${block}.0.layer_norm`, config, y);
+    const project = (part: string) => linear(h, w[`${block}.0.SelfAttention.${part}.weight`]);
+    const q = reshape(project('q'), [rows, heads, 1, headWidth]);
+    const k = project('k');
+    const v = project('v');
+    outputs[`new.${i}.k`] = k;
+    outputs[`new.${i}.v`] = v;
+    const past = add(matmul(q, buffer(`cache.${i}.k`)), pastBias);
+    const own = add(sum(mul(q, reshape(k, [rows, heads, 1, headWidth])), [3], true), ownBias);
+    const weights = softmax(concat([past, own], 3));
+    const attended = add(
+      matmul(slice(weights, 3, 0, positions), buffer(`cache.${i}.v`)),
+      mul(slice(weights, 3, positions, positions + 1), reshape(v, [rows, heads, 1, headWidth])),
+    );
+    y = add(y, linear(reshape(attended, [rows, inner]), w[`${block}.0.SelfAttention.o.weight`]));
+
+    const crossQuery = linear(norm(w, `${block}.1.layer_norm`, config, y), w[`${block}.1.EncDecAttention.q.weight`]);
+    const crossScores = matmul(
+      splitHeads(reshape(crossQuery, [blocks, group, inner]), config),
+      ofBlock(buffer(`memory.${i}.k`)),
+    );
+    const seen = matmul(softmax(add(crossScores, crossBias)), ofBlock(buffer(`memory.${i}.v`)));
+    const joined = reshape(joinHeads(seen, config), [rows, inner]);
+    y = add(y, linear(joined, w[`${block}.1.EncDecAttention.o.weight`]));
+    y = add(y, feedForward(w, `${block}.2.DenseReluDense`, config, norm(w, `${block}.2.layer_norm`, config, y)));
+  }
+  const hidden = reshape(norm(w, 'decoder.final_layer_norm', config, y), [rows, width]);
+  const logits = head(w, config, hidden);
+  outputs.logProbs = logSoftmax(logits);
+  outputs.probabilities = softmax(mul(logits, input('inverseTemperature', [])));
+  return outputs;
+}
+
+/** The values of `bucket` and `past` for a step at `position`: earlier positions are seen at their distance, others not. */
+export function pastPositions(config: AutoUIConfig, position: number, bucket: BigInt64Array, past: Float32Array): void {
+  for (let p = 0; p < past.length; p++) {
+    const seen = p < position;
+    bucket[p] = BigInt(seen ? relativeBucket(p - position, false, config.buckets, config.maxDistance) : 0);
+    past[p] = seen ? 0 : MASKED;
+  }
+}
