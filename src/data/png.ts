@@ -100,7 +100,7 @@ export function decodePng(file: Uint8Array): Frame {
 function unfiltered(lines: Uint8Array, width: number, height: number, channels: 3 | 4): Uint8ClampedArray {
   const rgba = new Uint8ClampedArray(4 * width * height);
   const stride = width * channels;
-  let above = new Uint8Array(stride);
+  let above: Uint8Array = new Uint8Array(stride);
   for (let y = 0, to = 0; y < height; y++) {
     const filter = lines[y * (stride + 1)];
     const line = lines.subarray(y * (stride + 1) + 1, (y + 1) * (stride + 1));
