@@ -1,0 +1,247 @@
+#!/usr/bin/env node
+import { existsSync, realpathSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { Command, CommanderError } from 'commander';
+import { RunError, UserError } from './errors.js';
+import type { Verbosity } from './runner/display.js';
+import { describeFailure } from './runner/failure.js';
+import { packageVersion } from './runner/package.js';
+import type { LoadedRegistry, Registry } from './runner/registry.js';
+import type { Config } from './settings.js';
+
+/** What the process ends with. */
+export const EXIT = {
+  ok: 0,
+  failure: 1,
+  /** the user's mistake: a wrong setting, a broken or foreign file, a missing stage, no permission */
+  usage: 2,
+  /** EX_TEMPFAIL of sysexits.h: another process has the run folder; a scheduler may try again later */
+  locked: 75,
+  SIGINT: 130,
+  SIGTERM: 143,
+} as const;
+
+/** How long after the first signal a stage may take to come to rest. */
+const GRACE_MS = 10_000;
+
+interface Options {
+  config?: string;
+  threads?: string;
+  json?: boolean;
+  quiet?: boolean;
+  verbose?: boolean;
+  deps?: boolean;
+  force?: boolean;
+}
+
+/**
+ * Runs one command. Results go to stdout, everything else to stderr.
+ * @param args without `node` and the script
+ * @returns the exit code
+ */
+export async function main(args: readonly string[], registry: Registry): Promise<number> {
+  const interrupt = new Interrupt();
+  const critiq = program(registry, interrupt);
+  if (args.length === 0) {
+    process.stderr.write(critiq.helpInformation());
+    return EXIT.usage;
+  }
+  try {
+    await critiq.parseAsync([...args], { from: 'user' });
+    return interrupt.code ?? EXIT.ok;
+  } catch (error) {
+    if (error instanceof CommanderError) {
+      if (error.exitCode === 0) return EXIT.ok;
+      complain(error.message.replace(/^error: /, '').replace(/\s*\n\s*/g, ' '));
+      return EXIT.usage;
+    }
+    return interrupt.code ?? report(error, args.includes('--verbose') || args.includes('-v'));
+  } finally {
+    interrupt.stop();
+  }
+}
+
+function program(registry: Registry, interrupt: Interrupt): Command {
+  const critiq = new Command('critiq')
+    .description(
+      'The value-model pipeline for device-control agents: collect, represent, train a critic, extract a policy.',
+    )
+    .version(packageVersion(), '-V, --version')
+    .exitOverride()
+    .configureOutput({ writeErr: () => {} })
+    .helpCommand(false)
+    .addHelpText(
+      'after',
+      `
+Exit codes: 0 done, 1 failed, 2 a mistake of yours, 75 the run folder is in use, 130/143 stopped by a signal.
+
+Example:
+  $ critiq critic --config configs/pocket.yaml critic.lr=1e-4 run=exp7`,
+    );
+
+  for (const { name, summary } of registry.stages) {
+    common(critiq.command(name).description(summary), `critiq ${name} --threads 2 seed=1`)
+      .option('--no-deps', 'fail where an input is missing, instead of making it first')
+      .option('--force', 'make all shards again')
+      .action(async (overrides: string[], options: Options) => {
+        const { loaded, config } = await load(registry, overrides, options);
+        const { runStage } = await import('./runner/run.js');
+        const { Display } = await import('./runner/display.js');
+        const display = new Display(verbosity(options));
+        interrupt.listen(display);
+        try {
+          const summaries = await runStage(loaded, name, config, {
+            display,
+            signal: interrupt.signal,
+            deps: options.deps,
+            force: options.force,
+          });
+          display.clear();
+          if (options.json) print(JSON.stringify(summaries, null, 2));
+          else for (const line of summaries.map(summaryLine)) display.info(line);
+        } finally {
+          display.clear();
+        }
+      });
+  }
+
+  common(
+    critiq.command('status').description('what each stage has done, and what is outdated'),
+    'critiq status run=exp7 --json',
+  ).action(async (overrides: string[], options: Options) => {
+    const { loaded, config } = await load(registry, overrides, options);
+    const { inspectRun } = await import('./runner/inspect.js');
+    const rows = await inspectRun(loaded, config);
+    const { formatStatus } = await import('../pipelines/status.js');
+    print(options.json ? JSON.stringify(rows, null, 2) : formatStatus(rows));
+  });
+
+  common(
+    critiq.command('config').description('print the resolved settings as YAML'),
+    'critiq config critic.lr=1e-5 > mine.yaml',
+  )
+    .option('--markdown', 'print the reference of all settings instead (docs/settings.md)')
+    .action(async (overrides: string[], options: Options & { markdown?: boolean }) => {
+      const { loaded, config } = await load(registry, overrides, options);
+      if (options.markdown) {
+        const { settingsReference } = await import('./settings-reference.js');
+        print(settingsReference(loaded.schema, loaded.aliases).trimEnd());
+      } else {
+        const { settingsToYaml } = await import('./settings.js');
+        print(options.json ? JSON.stringify(config, null, 2) : settingsToYaml(config).trimEnd());
+      }
+    });
+  return critiq;
+}
+
+function common(command: Command, example: string): Command {
+  return command
+    .argument('[overrides...]', 'settings, for example seed=1 critic.lr=1e-5')
+    .option('--config <file>', 'settings file (YAML); default configs/pocket.yaml')
+    .option('--threads <n>', 'the same as the setting threads=<n>')
+    .option('--json', 'print the result as JSON on stdout')
+    .option('-q, --quiet', 'print only warnings and errors')
+    .option('-v, --verbose', 'print more, and the stack of unexpected errors')
+    .addHelpText('after', `\nExample:\n  $ ${example}`);
+}
+
+async function load(
+  registry: Registry,
+  overrides: readonly string[],
+  options: Options,
+): Promise<{ loaded: LoadedRegistry; config: Config }> {
+  const { loadRegistry } = await import('./runner/registry.js');
+  const { loadSettings } = await import('./settings.js');
+  const loaded = await loadRegistry(registry);
+  const standard =
+    registry.defaultConfig !== undefined && existsSync(registry.defaultConfig) ? registry.defaultConfig : undefined;
+  const threads = options.threads === undefined ? [] : [`threads=${options.threads}`];
+  const config = loadSettings(loaded.schema, {
+    file: options.config ?? standard,
+    overrides: [...overrides, ...threads],
+    aliases: loaded.aliases,
+  });
+  return { loaded, config };
+}
+
+function verbosity({ quiet, verbose, json }: Options): Verbosity {
+  if (verbose) return 'verbose';
+  return quiet || json ? 'quiet' : 'normal';
+}
+
+function summaryLine({
+  instance,
+  shards,
+  made,
+  rows,
+}: {
+  instance: string;
+  shards: number;
+  made: number;
+  rows: number;
+}): string {
+  const size = `${shards} shard${shards === 1 ? '' : 's'}${rows > 0 ? `, ${rows} rows` : ''}`;
+  return made === 0 ? `${instance}: up to date (${size})` : `${instance}: done (${size}; ${made} made now)`;
+}
+
+function print(text: string): void {
+  process.stdout.write(`${text}\n`);
+}
+
+function complain(line: string): void {
+  process.stderr.write(`critiq: ${line}\n`);
+}
+
+/** One line on stderr (for settings, a line a mistake) and the exit code. */
+function report(thrown: unknown, verbose: boolean): number {
+  const error = describeFailure(thrown);
+  const message = error instanceof Error ? error.message : String(error);
+  const known = error instanceof UserError || error instanceof RunError;
+  for (const line of known
+    ? message.split('\n')
+    : [`unexpected error: ${message.split('\n')[0]}${verbose ? '' : ' (--verbose shows where)'}`])
+    complain(line);
+  if (verbose && thrown instanceof Error) process.stderr.write(`${thrown.stack}\n`);
+  if (error instanceof UserError) return error.name === 'LockedError' ? EXIT.locked : EXIT.usage;
+  return EXIT.failure;
+}
+
+/** Ctrl-C and SIGTERM: the first asks the stage to come to rest, the second or a while without rest ends the process. */
+class Interrupt {
+  private readonly controller = new AbortController();
+  private readonly handlers: { name: 'SIGINT' | 'SIGTERM'; handler: () => void }[] = [];
+  code: number | undefined;
+
+  get signal(): AbortSignal {
+    return this.controller.signal;
+  }
+
+  listen(display: { clear(): void }): void {
+    for (const name of ['SIGINT', 'SIGTERM'] as const) {
+      const handler = (): void => {
+        if (this.code !== undefined) process.exit(this.code);
+        this.code = EXIT[name];
+        display.clear();
+        complain(`stopped by ${name}; what is done is kept, and the same command goes on from there`);
+        setTimeout(() => process.exit(this.code), GRACE_MS).unref();
+        this.controller.abort();
+      };
+      process.on(name, handler);
+      this.handlers.push({ name, handler });
+    }
+  }
+
+  stop(): void {
+    for (const { name, handler } of this.handlers) process.off(name, handler);
+  }
+}
+
+const script = process.argv[1];
+if (script && existsSync(script) && realpathSync(script) === fileURLToPath(import.meta.url)) {
+  process.stdout.on('error', (error: NodeJS.ErrnoException) =>
+    process.exit(error.code === 'EPIPE' ? EXIT.ok : EXIT.failure),
+  );
+  const { registry } = await import('../pipelines/index.js');
+  // not by the event loop running dry: a worker or a library handle that somebody left open must not keep a job alive
+  process.exit(await main(process.argv.slice(2), registry));
+}

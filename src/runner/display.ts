@@ -1,0 +1,137 @@
+import { performance } from 'node:perf_hooks';
+
+export type Verbosity = 'quiet' | 'normal' | 'verbose';
+
+/** Where stages say what they do: one plain line each, on stderr. */
+export interface Log {
+  /** only with --verbose */
+  debug(line: string): void;
+  info(line: string): void;
+  /** also with --quiet */
+  warn(line: string): void;
+}
+
+/** A count that grows to a total. */
+export interface Progress {
+  advance(n?: number): void;
+  /** ends it early; reaching the total ends it too */
+  done(): void;
+}
+
+interface Task {
+  label: string;
+  total: number;
+  at: number;
+  /** where it stood when it began in this process: what was done before does not count for the rate */
+  began: number;
+  startMs: number;
+}
+
+interface Terminal {
+  readonly isTTY?: boolean;
+  readonly columns?: number;
+  write(text: string): unknown;
+}
+
+/** Lines of a log, and under them, on a terminal, one line of progress; elsewhere a plain line every few seconds. */
+export class Display implements Log {
+  private readonly tasks: Task[] = [];
+  private shown = false;
+  private lastMs = -Infinity;
+  private readonly everyMs: number;
+
+  /** @param now a clock in milliseconds, for the rate only */
+  constructor(
+    private readonly verbosity: Verbosity = 'normal',
+    private readonly out: Terminal = process.stderr,
+    private readonly now: () => number = () => performance.now(),
+  ) {
+    this.everyMs = out.isTTY ? 100 : 5000;
+  }
+
+  debug(line: string): void {
+    if (this.verbosity === 'verbose') this.line(line);
+  }
+
+  info(line: string): void {
+    if (this.verbosity !== 'quiet') this.line(line);
+  }
+
+  warn(line: string): void {
+    this.line(`warning: ${line}`);
+  }
+
+  /** A new count; the newest unfinished one of each label is shown. @param at what was done in an earlier run */
+  progress(total: number, label: string, at = 0): Progress {
+    const task: Task = { label, total, at, began: at, startMs: this.now() };
+    this.tasks.push(task);
+    if (!this.out.isTTY && this.tasks.length === 1) this.lastMs = this.now();
+    const done = (): void => {
+      const index = this.tasks.indexOf(task);
+      if (index < 0) return;
+      this.tasks.splice(index, 1);
+      if (this.tasks.length === 0) this.clear();
+    };
+    return {
+      advance: (n = 1) => {
+        task.at = Math.min(task.total, task.at + n);
+        this.draw();
+        if (task.at >= task.total) done();
+      },
+      done,
+    };
+  }
+
+  /** Takes the progress line off the terminal. */
+  clear(): void {
+    if (this.shown) this.out.write('\r\x1b[2K');
+    this.shown = false;
+  }
+
+  private line(text: string): void {
+    this.clear();
+    this.out.write(`${text}\n`);
+  }
+
+  private draw(): void {
+    const now = this.now();
+    if (this.verbosity === 'quiet' || now - this.lastMs < this.everyMs) return;
+    this.lastMs = now;
+    const text = this.tasks.map((task) => describe(task, now, Boolean(this.out.isTTY))).join(' | ');
+    if (this.out.isTTY) {
+      this.out.write(`\r\x1b[2K${text.slice(0, Math.max(1, (this.out.columns ?? 80) - 1))}`);
+      this.shown = true;
+    } else {
+      this.out.write(`${text}\n`);
+    }
+  }
+}
+
+const BAR = 20;
+
+function describe(task: Task, now: number, bar: boolean): string {
+  const fraction = task.total > 0 ? task.at / task.total : 1;
+  const seconds = (now - task.startMs) / 1000;
+  const rate = seconds > 0 ? (task.at - task.began) / seconds : 0;
+  const filled = Math.round(fraction * BAR);
+  const parts = [task.label];
+  if (bar) parts.push(`[${'#'.repeat(filled)}${'.'.repeat(BAR - filled)}]`);
+  parts.push(`${task.at}/${task.total}`, `${Math.floor(fraction * 100)}%`);
+  if (rate > 0) {
+    parts.push(
+      `${rate >= 10 ? rate.toFixed(0) : rate.toPrecision(2)}/s`,
+      `${duration((task.total - task.at) / rate)} left`,
+    );
+  }
+  return parts.join(' ');
+}
+
+/** Seconds as `42s`, `3:07` or `2:05:09`. */
+export function duration(seconds: number): string {
+  const s = Math.round(seconds);
+  if (s < 60) return `${s}s`;
+  const two = (n: number): string => String(n).padStart(2, '0');
+  const minutes = Math.floor(s / 60);
+  if (minutes < 60) return `${minutes}:${two(s % 60)}`;
+  return `${Math.floor(minutes / 60)}:${two(minutes % 60)}:${two(s % 60)}`;
+}

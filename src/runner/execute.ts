@@ -1,0 +1,252 @@
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import PQueue from 'p-queue';
+import { recordFile } from '../data/integrity.js';
+import { RunError, UserError } from '../errors.js';
+import type { Display } from './display.js';
+import { describeFailure } from './failure.js';
+import type { Instance } from './instance.js';
+import { Metrics } from './metrics.js';
+import { type Output, type PlanRecord, readPlan } from './outputs.js';
+import type { DatasetOutput, OutputFile, Shard, ShardContext, ShardOutput, StageContext } from './stage.js';
+
+/** Ctrl-C or SIGTERM ended the work early; what was committed stays. */
+export class Interrupted extends RunError {
+  override name = 'Interrupted';
+}
+
+export interface Summary {
+  readonly stage: string;
+  readonly instance: string;
+  readonly shards: number;
+  /** shards made now; 0: everything was there already */
+  readonly made: number;
+  /** shards taken out because inputs, settings or the plan changed */
+  readonly outdated: number;
+  readonly rows: number;
+  readonly outputs: readonly string[];
+}
+
+export interface Surroundings {
+  readonly display: Display;
+  readonly signal: AbortSignal;
+  /** told when the stage begins to write */
+  readonly onStart: (instance: string) => void;
+  /** do all shards again, whatever the manifests say */
+  readonly force: boolean;
+}
+
+/**
+ * Brings a stage instance up to date: plans, takes out what inputs, settings or plan no longer call for, runs what is
+ * missing, commits each shard when it is whole. The caller holds the lock of the run folder and has its inputs ready.
+ * @throws the first failure of a shard, after the shards beside it have ended; Interrupted
+ */
+export async function execute(instance: Instance, { display, signal, onStart, force }: Surroundings): Promise<Summary> {
+  const { name, stage, outputs } = instance;
+  const foreign = outputs.find((output) => output.foreign);
+  if (foreign && !force) {
+    throw new UserError(
+      `${foreign.folder}: holds data that \`critiq ${stage.name}\` did not make (imported?): choose another run with run=NAME, or replace it with --force`,
+    );
+  }
+  const context = instance.context(display, signal);
+  const shards = await instance.plan(context);
+  const done = new Set(force ? [] : shards.filter((shard) => instance.isDone(shard)).map(({ id }) => id));
+  const missing = shards.filter(({ id }) => !done.has(id));
+  const outdated = new Set(outputs.flatMap((output) => output.shards.filter((id) => !done.has(id)))).size;
+  const before = readPlan(outputs[0].folder);
+  const finished = instance.planRecord(shards, true);
+  const summary = (): Summary => ({
+    stage: stage.name,
+    instance: name,
+    shards: shards.length,
+    made: missing.length,
+    outdated,
+    rows: outputs.reduce((sum, output) => sum + output.rows(), 0),
+    outputs: outputs.map((output) => output.folder),
+  });
+  const plans = outputs.map((output) => readPlan(output.folder));
+  if (missing.length === 0 && outdated === 0 && plans.every((plan) => plan?.finished && sameShards(plan, finished)))
+    return summary();
+
+  onStart(name);
+  if (outdated > 0) context.log.info(`${outdated} outdated shards are made again: ${whatChanged(before, finished)}`);
+  else if (done.size > 0 && missing.length > 0)
+    context.log.info(`goes on with ${missing.length} of ${shards.length} shards`);
+  for (const output of outputs) {
+    await output.writePlan({ ...finished, finished: false });
+    await output.retain(done);
+    output.removeTemporary();
+  }
+  const scratch = new Scratch(instance, force ? [] : missing);
+  const metrics = new Metrics(instance.folder, name, (id) => done.has(id) || scratch.holds(id));
+  try {
+    await runShards(instance, missing, done.size, { ...context, metrics, scratch }, display);
+    for (const output of outputs) await output.sort(finished.shards);
+    metrics.finish(finished.shards);
+    await stage.finish(context);
+    for (const output of outputs) await output.writePlan(finished);
+    scratch.remove();
+  } catch (error) {
+    // a full disk should not stay full of halves
+    for (const output of outputs) output.removeTemporary();
+    throw describeFailure(error, instance.folder);
+  } finally {
+    metrics.close();
+  }
+  return summary();
+}
+
+type Resources = StageContext<unknown> & { readonly metrics: Metrics; readonly scratch: Scratch };
+
+async function runShards(
+  instance: Instance,
+  missing: readonly Shard[],
+  done: number,
+  resources: Resources,
+  display: Display,
+): Promise<void> {
+  const { metrics, scratch, ...context } = resources;
+  const stop = new AbortController();
+  const signal = AbortSignal.any([context.signal, stop.signal]);
+  const total = missing.length + done;
+  const progress = total > 1 ? display.progress(total, `${instance.name}: shards`, done) : undefined;
+  const queue = new PQueue({ concurrency: instance.workers });
+  let failure: { error: unknown; shard: string } | undefined;
+  let committing: Promise<void> = Promise.resolve();
+
+  const runOne = async (shard: Shard): Promise<void> => {
+    if (signal.aborted) return;
+    try {
+      const shardContext: ShardContext<unknown> = {
+        ...context,
+        signal,
+        metrics: metrics.shard(shard.id),
+        scratch: () => scratch.folder(shard),
+      };
+      const files = byDataset(instance, await instance.stage.run(shard, shardContext));
+      // one manifest line at a time, and a line for each output only when all of the shard's files are in place
+      const mine = committing.then(() => commit(instance, shard, files));
+      committing = mine.catch(() => {});
+      await mine;
+      progress?.advance();
+    } catch (error) {
+      // what a shard says after it was told to stop is not news
+      if (signal.aborted) return;
+      failure ??= { error, shard: shard.id };
+      stop.abort(error);
+    }
+  };
+  await queue.addAll(missing.map((shard) => () => runOne(shard)));
+  progress?.done();
+  if (failure) {
+    display.debug(`${instance.name}: shard ${failure.shard} failed`);
+    throw failure.error;
+  }
+  if (context.signal.aborted) {
+    throw new Interrupted(`${instance.name}: stopped; what is done is kept, and the same command goes on from there`);
+  }
+}
+
+async function commit(instance: Instance, shard: Shard, files: ReadonlyMap<Output, DatasetOutput>): Promise<void> {
+  const fingerprints = instance.fingerprints(shard);
+  for (const [output, { files: names, facts }] of files) {
+    const records = await Promise.all(
+      names.map((file) => (typeof file === 'string' ? recordFile(join(output.folder, file), file) : file)),
+    );
+    await output.commit({ shard: shard.id, files: records, ...fingerprints, ...(facts ? { facts } : {}) });
+  }
+}
+
+/** What a shard returned, for every output of its stage. */
+function byDataset(instance: Instance, returned: ShardOutput): Map<Output, DatasetOutput> {
+  const { outputs, stage } = instance;
+  if (isFiles(returned)) {
+    if (outputs.length !== 1)
+      throw new Error(`stage ${stage.name} has ${outputs.length} outputs: return the files by data set`);
+    return new Map([[outputs[0], { files: returned }]]);
+  }
+  const unknown = Object.keys(returned).find((name) => !outputs.some((output) => output.name === name));
+  if (unknown !== undefined)
+    throw new Error(`stage ${stage.name} returned files of ${unknown}, which is none of its outputs`);
+  return new Map(
+    outputs.map((output) => {
+      const of = returned[output.name] ?? [];
+      return [output, isFiles(of) ? { files: of } : of];
+    }),
+  );
+}
+
+function isFiles(value: ShardOutput | DatasetOutput): value is readonly OutputFile[] {
+  return Array.isArray(value);
+}
+
+function sameShards(a: PlanRecord, b: PlanRecord): boolean {
+  return a.shards.join('\n') === b.shards.join('\n');
+}
+
+/** The settings that differ, or that it must be something else. */
+function whatChanged(before: PlanRecord | undefined, now: PlanRecord): string {
+  const changes = before ? differences(before.settings, now.settings, '') : [];
+  if (changes.length === 0) return 'their inputs, their plan or the version of the stage changed';
+  return `${changes.slice(0, 4).join(', ')}${changes.length > 4 ? ` and ${changes.length - 4} more settings` : ''}`;
+}
+
+function differences(a: unknown, b: unknown, path: string): string[] {
+  if (JSON.stringify(a) === JSON.stringify(b)) return [];
+  if (typeof a !== 'object' || typeof b !== 'object' || a === null || b === null || Array.isArray(a)) {
+    const text = (value: unknown): string => (value === undefined ? 'nothing' : JSON.stringify(value)).slice(0, 40);
+    return [`${path} ${text(a)} -> ${text(b)}`];
+  }
+  return [...new Set([...Object.keys(a), ...Object.keys(b)])].flatMap((key) =>
+    differences(
+      (a as Record<string, unknown>)[key],
+      (b as Record<string, unknown>)[key],
+      path === '' ? key : `${path}.${key}`,
+    ),
+  );
+}
+
+const STAMP = '.fingerprints';
+
+/** The folders for checkpoints of a stage's unfinished shards. Those for other inputs or settings are removed. */
+class Scratch {
+  private readonly root: string;
+  private readonly kept = new Set<string>();
+
+  constructor(
+    private readonly instance: Instance,
+    shards: readonly Shard[],
+  ) {
+    this.root = join(instance.folder, 'scratch', instance.name.replaceAll('/', ','));
+    const wanted = new Map(shards.map((shard) => [shard.id, this.stamp(shard)]));
+    for (const id of existsSync(this.root) ? readdirSync(this.root) : []) {
+      const stamp = join(this.root, id, STAMP);
+      if (existsSync(stamp) && readFileSync(stamp, 'utf8') === wanted.get(id)) this.kept.add(id);
+      else rmSync(join(this.root, id), { recursive: true, force: true });
+    }
+  }
+
+  /** Whether an earlier run left a folder for the shard that still counts. */
+  holds(shard: string): boolean {
+    return this.kept.has(shard);
+  }
+
+  folder(shard: Shard): string {
+    const folder = join(this.root, shard.id);
+    const stamp = join(folder, STAMP);
+    if (!existsSync(stamp)) {
+      mkdirSync(folder, { recursive: true });
+      writeFileSync(stamp, this.stamp(shard));
+    }
+    return folder;
+  }
+
+  remove(): void {
+    rmSync(this.root, { recursive: true, force: true });
+  }
+
+  private stamp(shard: Shard): string {
+    return JSON.stringify(this.instance.fingerprints(shard));
+  }
+}

@@ -1,0 +1,141 @@
+import { readdirSync, existsSync } from 'node:fs';
+import { join } from 'node:path';
+import { UserError } from '../errors.js';
+import type { Config } from '../settings.js';
+import { Display } from './display.js';
+import { datasetFolder, Instance, runFolder } from './instance.js';
+import { livingHolder } from './lock.js';
+import { lastMetrics, metricsFile, type MetricsLine } from './metrics.js';
+import { Output, type PlanRecord, readPlan } from './outputs.js';
+import { type LoadedRegistry, withRecorded } from './registry.js';
+import { findProducer, lockFile } from './run.js';
+import type { Stage } from './stage.js';
+
+/**
+ * `up to date`: nothing to do. `outdated`: inputs or settings changed since. `incomplete`: begun, with the same settings.
+ * `missing`: not begun. `running`: by a living process. `imported`: data that no stage made; it stays as it is.
+ */
+export type State = 'up to date' | 'outdated' | 'incomplete' | 'missing' | 'running' | 'imported';
+
+export interface StageStatus {
+  readonly stage: string;
+  readonly instance: string;
+  readonly state: State;
+  /** shards that count for these settings and inputs */
+  readonly done: number;
+  /** shards planned; null where the inputs that decide it are missing */
+  readonly planned: number | null;
+  readonly rows: number;
+  readonly outputs: readonly string[];
+  /** what the last line of its metrics says */
+  readonly lastMetric: MetricsLine | null;
+}
+
+/** The state of every stage for these settings, and of every other instance that the run folder holds. Writes nothing. */
+export async function inspectRun(registry: LoadedRegistry, config: Config): Promise<StageStatus[]> {
+  const inspector = new Inspector(registry, config);
+  const rows = new Map<string, StageStatus>();
+  const add = async (stage: Stage, settings: Config): Promise<void> => {
+    const row = await inspector.inspect(stage, settings);
+    rows.set(row.instance, row);
+  };
+  for (const stage of registry.stages.values()) {
+    await add(stage, config);
+    for (const plan of recordedPlans(runFolder(config))) {
+      if (plan.stage === stage.name && !rows.has(plan.instance))
+        await add(stage, withRecorded(registry.schema, config, plan));
+    }
+  }
+  return [...rows.values()];
+}
+
+class Inspector {
+  private readonly seen = new Map<string, Promise<StageStatus>>();
+  private readonly running: string | undefined;
+
+  constructor(
+    private readonly registry: LoadedRegistry,
+    config: Config,
+  ) {
+    this.running = livingHolder(lockFile(config))?.running;
+  }
+
+  inspect(stage: Stage, config: Config): Promise<StageStatus> {
+    const name = stage.instance(config);
+    let status = this.seen.get(name);
+    if (!status) {
+      status = this.look(stage, config);
+      this.seen.set(name, status);
+    }
+    return status;
+  }
+
+  private async look(stage: Stage, config: Config): Promise<StageStatus> {
+    const instance = new Instance(stage, config);
+    const { outputs } = instance;
+    const plan = readPlan(outputs[0].folder);
+    const foreign = outputs.some((output) => output.foreign);
+    const inputsFine = await this.inputsAreFine(stage, config);
+    const shards = foreign || inputsFine === undefined ? undefined : await this.planned(instance);
+    const doneIds = shards?.filter((shard) => instance.isDone(shard)).map(({ id }) => id);
+    const committed = outputs[0].shards;
+    let state: State;
+    if (this.running === instance.name) state = 'running';
+    else if (foreign) state = 'imported';
+    else if (!plan && committed.length === 0) state = 'missing';
+    else if (!doneIds || !shards || !inputsFine || !committed.every((id) => doneIds.includes(id))) state = 'outdated';
+    else if (doneIds.length === shards.length && plan?.finished) state = 'up to date';
+    else state = doneIds.length === 0 && committed.length === 0 && plan?.finished ? 'outdated' : 'incomplete';
+    return {
+      stage: stage.name,
+      instance: instance.name,
+      state,
+      done: doneIds?.length ?? (foreign ? committed.length : 0),
+      planned: foreign ? committed.length : (shards?.length ?? null),
+      rows: outputs.reduce((sum, output) => sum + output.rows(), 0),
+      outputs: outputs.map(({ name }) => name),
+      lastMetric: lastMetrics(metricsFile(instance.folder, instance.name)) ?? null,
+    };
+  }
+
+  /** Whether all inputs are there and up to date; undefined where one is missing, so that nothing can be planned. */
+  private async inputsAreFine(stage: Stage, config: Config): Promise<boolean | undefined> {
+    let fine = true;
+    for (const dataset of stage.inputs(config)) {
+      let producer: ReturnType<typeof findProducer>;
+      try {
+        producer = findProducer(this.registry, config, dataset, stage.name);
+      } catch (error) {
+        if (error instanceof UserError) return undefined;
+        throw error;
+      }
+      const status = producer && (await this.inspect(producer.stage, producer.config));
+      if (new Output(dataset, datasetFolder(config, dataset)).shards.length === 0 && status?.state !== 'up to date')
+        return undefined;
+      if (status && status.state !== 'up to date' && status.state !== 'imported') fine = false;
+    }
+    return fine;
+  }
+
+  private async planned(instance: Instance) {
+    try {
+      return await instance.plan(instance.context(new Display('quiet'), new AbortController().signal));
+    } catch (error) {
+      if (error instanceof UserError) return undefined;
+      throw error;
+    }
+  }
+}
+
+/** The plans of all data sets in a run folder, by their folders' names. */
+function recordedPlans(folder: string, depth = 0): PlanRecord[] {
+  if (!existsSync(folder)) return [];
+  const own = depth > 0 ? readPlan(folder) : undefined;
+  const below = readdirSync(folder, { withFileTypes: true })
+    .filter(
+      (entry) =>
+        entry.isDirectory() && depth < 2 && !(depth === 0 && ['metrics', 'tb', 'scratch'].includes(entry.name)),
+    )
+    .sort((a, b) => (a.name < b.name ? -1 : 1));
+  return [...(own ? [own] : []), ...below.flatMap((entry) => recordedPlans(join(folder, entry.name), depth + 1))];
+}

@@ -1,0 +1,128 @@
+import { availableParallelism } from 'node:os';
+import { join } from 'node:path';
+import { fingerprint } from '../data/manifest.js';
+import type { Config } from '../settings.js';
+import type { Display } from './display.js';
+import { contentFingerprint, type Fingerprints, Output, type PlanRecord, readManifest } from './outputs.js';
+import type { Shard, Stage, StageContext } from './stage.js';
+
+/** The run folder of the settings. */
+export function runFolder(config: Config): string {
+  return join(config.data, config.run);
+}
+
+/** The folder of a data set of a run; `.` is the run folder itself. */
+export function datasetFolder(config: Config, name: string): string {
+  return join(runFolder(config), name);
+}
+
+const SHARD_ID = /^[\w+-][\w.+-]{0,119}$/;
+const INSTANCE = /^[\w+-][\w.+-]*(\/[\w+-][\w.+-]*)*$/;
+
+/** A stage with the settings it runs with: what it reads, what it writes, and which of its shards are done. */
+export class Instance {
+  readonly name: string;
+  readonly folder: string;
+  readonly inputs: readonly string[];
+  readonly outputs: readonly Output[];
+  /** the settings that decide what a shard holds, for plan.json and for people */
+  readonly settings: Readonly<Record<string, unknown>>;
+  /** shards at the same time, and threads for each */
+  readonly workers: number;
+  readonly threads: number;
+  private readonly settingsFingerprint: string;
+  private readonly manifests = new Map<string, ReturnType<typeof readManifest>>();
+
+  constructor(
+    readonly stage: Stage,
+    readonly config: Config,
+  ) {
+    const own = stage.settings(config);
+    this.name = stage.instance(config);
+    if (!INSTANCE.test(this.name))
+      throw new Error(`stage ${stage.name}: instance name ${JSON.stringify(this.name)} is not a path of plain names`);
+    this.folder = runFolder(config);
+    this.inputs = stage.inputs(config);
+    this.outputs = stage.outputs(config).map((name) => new Output(name, datasetFolder(config, name)));
+    const telling = Object.entries(own).filter(([key]) => !stage.neutral.includes(key));
+    const used = stage.uses.map((path) => [path, settingAt(config, path)] as const);
+    this.settings = { [stage.name]: Object.fromEntries(telling), ...Object.fromEntries(used) };
+    this.settingsFingerprint = fingerprint([stage.name, stage.version, this.settings]);
+    this.workers = typeof own.workers === 'number' ? own.workers : config.workers;
+    this.threads = Math.max(1, Math.floor((config.threads || availableParallelism()) / this.workers));
+  }
+
+  /** What a shard's line in the manifests must say for it to be done. */
+  fingerprints(shard: Shard): Fingerprints {
+    const inputs = this.inputs.map((name) => [name, contentFingerprint(this.manifest(name), shard.inputs?.[name])]);
+    return { inputs: fingerprint(inputs), settings: this.settingsFingerprint };
+  }
+
+  isDone(shard: Shard): boolean {
+    const wanted = this.fingerprints(shard);
+    return this.outputs.every((output) => output.has(shard.id, wanted));
+  }
+
+  /** All shards of the stage, checked. */
+  async plan(context: StageContext<unknown>): Promise<readonly Shard[]> {
+    const shards = await this.stage.plan(context);
+    const seen = new Set<string>();
+    for (const { id } of shards) {
+      if (!SHARD_ID.test(id) || seen.has(id)) {
+        throw new Error(
+          `stage ${this.stage.name}: shard id ${JSON.stringify(id)} is ${seen.has(id) ? 'there twice' : 'not a plain name'}`,
+        );
+      }
+      seen.add(id);
+    }
+    return shards;
+  }
+
+  planRecord(shards: readonly Shard[], finished: boolean): PlanRecord {
+    return {
+      stage: this.stage.name,
+      instance: this.name,
+      settings: this.settings,
+      shards: shards.map(({ id }) => id),
+      finished,
+    };
+  }
+
+  context(display: Display, signal: AbortSignal): StageContext<unknown> {
+    return {
+      settings: this.stage.settings(this.config),
+      config: this.config,
+      seed: this.config.seed,
+      instance: this.name,
+      folder: this.folder,
+      dataset: (name) => datasetFolder(this.config, name),
+      threads: this.threads,
+      log: {
+        debug: (line) => display.debug(`${this.name}: ${line}`),
+        info: (line) => display.info(`${this.name}: ${line}`),
+        warn: (line) => display.warn(`${this.name}: ${line}`),
+      },
+      progress: (total, label, at) => display.progress(total, `${this.name}: ${label}`, at),
+      signal,
+    };
+  }
+
+  private manifest(name: string): ReturnType<typeof readManifest> {
+    let lines = this.manifests.get(name);
+    if (!lines) {
+      lines = readManifest(datasetFolder(this.config, name));
+      this.manifests.set(name, lines);
+    }
+    return lines;
+  }
+}
+
+function settingAt(config: Config, path: string): unknown {
+  let at: unknown = config;
+  for (const key of path.split('.')) {
+    if (typeof at !== 'object' || at === null || !(key in at))
+      throw new Error(`a stage uses the setting ${path}, which does not exist`);
+    at = (at as Record<string, unknown>)[key];
+  }
+  return at;
+}

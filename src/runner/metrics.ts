@@ -1,0 +1,182 @@
+import {
+  closeSync,
+  existsSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  readSync,
+  fstatSync,
+  renameSync,
+  rmSync,
+  writeSync,
+} from 'node:fs';
+import { dirname, join } from 'node:path';
+import { writeFailure } from '../data/atomic.js';
+import { scalarsRecord, versionRecord } from './tfevents.js';
+
+/** Numbers of one shard, a line a step. */
+export interface ShardMetrics {
+  /** Adds a line. Steps of a shard only grow. A value that is not finite is stored as null. */
+  write(step: number, values: Readonly<Record<string, number>>): void;
+  /**
+   * Call before the first write when the shard goes on from a checkpoint: lines after `lastStep` are dropped, so that no
+   * step is there twice. Without this call a shard that starts drops all lines it left before.
+   */
+  resume(lastStep: number): void;
+}
+
+/** One line of metrics/<instance>.jsonl; NaN and infinities are null. */
+export interface MetricsLine {
+  readonly shard: string;
+  readonly step: number;
+  readonly [key: string]: string | number | null;
+}
+
+/**
+ * metrics/<instance>.jsonl and tb/<instance>/events.out.tfevents.critiq of one stage instance. Both are appended live;
+ * the event file always says what the lines say. At the end `finish` puts the lines in the order of the plan, so that an
+ * interrupted run leaves the same bytes as an undisturbed one.
+ */
+export class Metrics {
+  private readonly jsonl: string;
+  private readonly events: string;
+  private lines: MetricsLine[];
+  private fds: { jsonl: number; events: number } | undefined;
+
+  /** @param keep whether the lines that a shard left in an earlier run still count */
+  constructor(runFolder: string, instance: string, keep: (shard: string) => boolean) {
+    this.jsonl = metricsFile(runFolder, instance);
+    this.events = join(runFolder, 'tb', instance, 'events.out.tfevents.critiq');
+    const before = readMetrics(this.jsonl);
+    this.lines = before.filter((line) => keep(line.shard));
+    if (this.lines.length !== before.length) this.rewrite();
+  }
+
+  shard(id: string): ShardMetrics {
+    let started = false;
+    const resume = (lastStep: number): void => {
+      started = true;
+      const kept = this.lines.filter((line) => line.shard !== id || line.step <= lastStep);
+      if (kept.length === this.lines.length) return;
+      this.lines = kept;
+      this.rewrite();
+    };
+    return {
+      resume,
+      write: (step, values) => {
+        if (!started) resume(-Infinity);
+        this.append({ shard: id, step, ...values });
+      },
+    };
+  }
+
+  /** Puts the lines in the order of the plan and of their steps, and closes the files. */
+  finish(order: readonly string[]): void {
+    const rank = new Map(order.map((id, index) => [id, index]));
+    const at = (line: MetricsLine): number => rank.get(line.shard) ?? order.length;
+    const sorted = [...this.lines].sort((a, b) => at(a) - at(b) || a.step - b.step);
+    if (sorted.some((line, index) => line !== this.lines[index])) {
+      this.lines = sorted;
+      this.rewrite();
+    }
+    this.close();
+  }
+
+  close(): void {
+    if (!this.fds) return;
+    closeSync(this.fds.jsonl);
+    closeSync(this.fds.events);
+    this.fds = undefined;
+  }
+
+  private append(line: MetricsLine): void {
+    this.lines.push(line);
+    try {
+      if (!this.fds) {
+        // a torn last line of a killed run, or an event that has no line, would stay in the middle of an appended file
+        this.rewrite();
+        this.fds = { jsonl: openSync(this.jsonl, 'a'), events: openSync(this.events, 'a') };
+        return;
+      }
+      writeAll(this.fds.jsonl, Buffer.from(encode(line)));
+      writeAll(this.fds.events, eventOf(line));
+    } catch (error) {
+      throw writeFailure(this.jsonl, error);
+    }
+  }
+
+  private rewrite(): void {
+    this.close();
+    if (this.lines.length === 0) {
+      rmSync(this.jsonl, { force: true });
+      rmSync(this.events, { force: true });
+      return;
+    }
+    replace(this.jsonl, [Buffer.from(this.lines.map(encode).join(''))]);
+    replace(this.events, [versionRecord(), ...this.lines.map(eventOf)]);
+  }
+}
+
+/** Where the metrics of a stage instance are. */
+export function metricsFile(runFolder: string, instance: string): string {
+  return join(runFolder, 'metrics', `${instance}.jsonl`);
+}
+
+/** The lines of a metrics file; none if there is no file. A torn last line is left out. */
+export function readMetrics(file: string): MetricsLine[] {
+  if (!existsSync(file)) return [];
+  return readFileSync(file, 'utf8').split('\n').flatMap(parseLine);
+}
+
+/** The last whole line, without reading the rest. */
+export function lastMetrics(file: string): MetricsLine | undefined {
+  if (!existsSync(file)) return undefined;
+  const fd = openSync(file, 'r');
+  try {
+    const { size } = fstatSync(fd);
+    const tail = Buffer.alloc(Math.min(size, 1 << 16));
+    readSync(fd, tail, 0, tail.length, size - tail.length);
+    return tail.toString('utf8').split('\n').slice(-3).flatMap(parseLine).at(-1);
+  } finally {
+    closeSync(fd);
+  }
+}
+
+function parseLine(text: string): MetricsLine[] {
+  try {
+    const line = JSON.parse(text) as MetricsLine;
+    return typeof line.shard === 'string' && typeof line.step === 'number' ? [line] : [];
+  } catch {
+    return [];
+  }
+}
+
+function encode(line: MetricsLine): string {
+  return `${JSON.stringify(line)}\n`;
+}
+
+function eventOf({ shard: _, step, ...rest }: MetricsLine): Uint8Array {
+  const numbers = Object.entries(rest).filter(
+    (entry): entry is [string, number | null] => typeof entry[1] !== 'string',
+  );
+  return scalarsRecord({ step, values: Object.fromEntries(numbers.map(([tag, value]) => [tag, value ?? NaN])) });
+}
+
+function replace(file: string, pieces: readonly Uint8Array[]): void {
+  try {
+    mkdirSync(dirname(file), { recursive: true });
+    const fd = openSync(`${file}.tmp`, 'w');
+    try {
+      for (const piece of pieces) writeAll(fd, piece);
+    } finally {
+      closeSync(fd);
+    }
+    renameSync(`${file}.tmp`, file);
+  } catch (error) {
+    throw writeFailure(file, error);
+  }
+}
+
+function writeAll(fd: number, bytes: Uint8Array): void {
+  for (let at = 0; at < bytes.length;) at += writeSync(fd, bytes, at);
+}

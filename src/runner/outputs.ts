@@ -1,0 +1,147 @@
+import { existsSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
+import { join } from 'node:path';
+import { writeAtomic } from '../data/atomic.js';
+import { encodeLine, readLines } from '../data/jsonl.js';
+import { Dataset, fingerprint, type Shard as Line } from '../data/manifest.js';
+import { UserError } from '../errors.js';
+
+const MANIFEST = 'manifest.jsonl';
+const PLAN = 'plan.json';
+
+/** What plan.json of a data set remembers of the stage that writes it. */
+export interface PlanRecord {
+  readonly stage: string;
+  readonly instance: string;
+  /** the stage's own settings and those it uses, by dotted path or section */
+  readonly settings: Readonly<Record<string, unknown>>;
+  /** ids of all shards, in order */
+  readonly shards: readonly string[];
+  /** whether all of them are committed and the stage's `finish` has run */
+  readonly finished: boolean;
+}
+
+/** Inputs and settings that a shard was made from and with. */
+export interface Fingerprints {
+  readonly inputs: string;
+  readonly settings: string;
+}
+
+/** The committed lines of a data set by shard, without looking at its files; empty where there is no manifest. */
+export function readManifest(folder: string): Map<string, Line> {
+  const lines = new Map<string, Line>();
+  for (const line of readLines<Line>(
+    join(folder, MANIFEST),
+    `delete ${folder} and run the stage that makes it again`,
+  )) {
+    if (line.removed) lines.delete(line.shard);
+    else lines.set(line.shard, line);
+  }
+  return lines;
+}
+
+/** Depends on names, sizes and CRCs of the committed files, not on when or how they were made. */
+export function contentFingerprint(lines: ReadonlyMap<string, Line>, shards?: readonly string[]): string {
+  const ids = [...(shards ?? lines.keys())].sort();
+  return fingerprint(ids.map((id) => [id, lines.get(id)?.files.map((f) => [f.file, f.bytes, f.crc32]) ?? null]));
+}
+
+/** plan.json of a data set; undefined where no stage of the runner wrote it. */
+export function readPlan(folder: string): PlanRecord | undefined {
+  const file = join(folder, PLAN);
+  if (!existsSync(file)) return undefined;
+  try {
+    const plan = JSON.parse(readFileSync(file, 'utf8')) as PlanRecord;
+    if (typeof plan.stage === 'string' && Array.isArray(plan.shards)) return plan;
+  } catch {
+    // said below
+  }
+  throw new UserError(`${file}: not a plan that critiq wrote; delete ${folder} and run the stage that makes it again`);
+}
+
+/** A data set that a stage writes. */
+export class Output {
+  private lines: Map<string, Line>;
+
+  constructor(
+    readonly name: string,
+    readonly folder: string,
+  ) {
+    this.lines = readManifest(folder);
+  }
+
+  get shards(): readonly string[] {
+    return [...this.lines.keys()];
+  }
+
+  /** Somebody else's data (an import): shards are there, but no stage of the runner planned them. */
+  get foreign(): boolean {
+    return this.lines.size > 0 && !existsSync(join(this.folder, PLAN));
+  }
+
+  /** Whether the shard was made from the same inputs with the same settings and its files are all there, whole by size. */
+  has(shard: string, { inputs, settings }: Fingerprints): boolean {
+    const line = this.lines.get(shard);
+    if (!line || line.inputs !== inputs || line.settings !== settings) return false;
+    return line.files.every(
+      ({ file, bytes }) => statSync(join(this.folder, file), { throwIfNoEntry: false })?.size === bytes,
+    );
+  }
+
+  rows(shards: readonly string[] = this.shards): number {
+    return shards.flatMap((id) => this.lines.get(id)?.files ?? []).reduce((sum, { rows = 0 }) => sum + rows, 0);
+  }
+
+  async commit(line: Line): Promise<void> {
+    await new Dataset(this.folder, this.lines).commit(line);
+  }
+
+  /**
+   * Takes all other shards out. Their files go first: a process killed in between leaves a line whose files are missing,
+   * which counts as not done. A file that a remaining shard has too stays.
+   */
+  async retain(keep: ReadonlySet<string>): Promise<number> {
+    const outdated = [...this.lines.values()].filter(({ shard }) => !keep.has(shard));
+    if (outdated.length === 0) return 0;
+    const kept = [...this.lines.values()].filter(({ shard }) => keep.has(shard));
+    const needed = new Set(kept.flatMap(({ files }) => files.map(({ file }) => file)));
+    for (const { file } of outdated.flatMap(({ files }) => files)) {
+      if (!needed.has(file)) rmSync(join(this.folder, file), { force: true });
+    }
+    await this.write(kept);
+    return outdated.length;
+  }
+
+  /** Puts the lines in the order of the plan: shards finish in any order, the manifest must not tell. */
+  async sort(order: readonly string[]): Promise<void> {
+    const sorted = order.map((id) => this.lines.get(id)!);
+    const text = sorted.map(encodeLine).join('');
+    if (existsSync(this.file) && readFileSync(this.file, 'utf8') === text) return;
+    await this.write(sorted);
+  }
+
+  /** Remembers the plan, if that is news. */
+  async writePlan(plan: PlanRecord): Promise<void> {
+    const text = `${JSON.stringify(plan, null, 1)}\n`;
+    const file = join(this.folder, PLAN);
+    if (!existsSync(file) || readFileSync(file, 'utf8') !== text) await writeAtomic(file, text);
+  }
+
+  /** Removes what killed or failed writers left under `.tmp` names; other data sets' folders are not entered. */
+  removeTemporary(folder = this.folder): void {
+    for (const entry of existsSync(folder) ? readdirSync(folder, { withFileTypes: true }) : []) {
+      const path = join(folder, entry.name);
+      if (entry.isFile() && entry.name.endsWith('.tmp')) rmSync(path, { force: true });
+      else if (entry.isDirectory() && this.name !== '.' && !existsSync(join(path, MANIFEST)))
+        this.removeTemporary(path);
+    }
+  }
+
+  private get file(): string {
+    return join(this.folder, MANIFEST);
+  }
+
+  private async write(lines: readonly Line[]): Promise<void> {
+    await writeAtomic(this.file, lines.map(encodeLine).join(''));
+    this.lines = new Map(lines.map((line) => [line.shard, line]));
+  }
+}

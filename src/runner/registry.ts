@@ -1,0 +1,51 @@
+import type { z } from 'zod';
+import { type Aliases, type Config, composeSettings } from '../settings.js';
+import type { PlanRecord } from './outputs.js';
+import type { Stage } from './stage.js';
+
+/** The stages a program has. Listing their names is cheap; their modules are loaded when a command needs them. */
+export interface Registry {
+  readonly stages: readonly { readonly name: string; readonly summary: string; readonly load: () => Promise<Stage> }[];
+  /** sections of the settings that are not one stage's: `models`, `phone`, ... */
+  readonly sections?: () => Promise<Readonly<Record<string, z.ZodType>>>;
+  readonly aliases?: Aliases;
+  /** settings file that is used where `--config` names none */
+  readonly defaultConfig?: string;
+}
+
+export interface LoadedRegistry {
+  readonly stages: ReadonlyMap<string, Stage>;
+  readonly schema: z.ZodObject;
+  readonly aliases: Aliases;
+}
+
+/** Loads all stages and composes the schema of all settings. */
+export async function loadRegistry(registry: Registry): Promise<LoadedRegistry> {
+  const stages = await Promise.all(registry.stages.map(({ load }) => load()));
+  const sections: Record<string, z.ZodType> = { ...(await registry.sections?.()) };
+  for (const stage of stages) sections[stage.name] = stage.schema;
+  return {
+    stages: new Map(stages.map((stage) => [stage.name, stage])),
+    schema: composeSettings(sections),
+    aliases: registry.aliases ?? {},
+  };
+}
+
+/** The settings with some of them (by dotted path) replaced, checked again. */
+export function withSettings(schema: z.ZodObject, config: Config, changes: Readonly<Record<string, unknown>>): Config {
+  const values = structuredClone(config) as Record<string, unknown>;
+  for (const [path, value] of Object.entries(changes)) {
+    const keys = path.split('.');
+    let at = values;
+    for (const key of keys.slice(0, -1)) at = (at[key] ??= {}) as Record<string, unknown>;
+    at[keys.at(-1)!] = value;
+  }
+  return schema.parse(values) as Config;
+}
+
+/** The settings with those that an instance was made with in the place of its stage's own. */
+export function withRecorded(schema: z.ZodObject, config: Config, { stage, settings }: PlanRecord): Config {
+  const own = (settings[stage] ?? {}) as Record<string, unknown>;
+  const changes = Object.entries(own).map(([key, value]) => [`${stage}.${key}`, value] as const);
+  return withSettings(schema, config, Object.fromEntries(changes));
+}

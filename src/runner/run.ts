@@ -1,0 +1,138 @@
+import { existsSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { writeAtomic } from '../data/atomic.js';
+import { UserError } from '../errors.js';
+import type { Config } from '../settings.js';
+import { Display } from './display.js';
+import { execute, type Summary } from './execute.js';
+import { datasetFolder, Instance, runFolder } from './instance.js';
+import { Lock } from './lock.js';
+import { readManifest, readPlan } from './outputs.js';
+import { gitCommit, versions } from './package.js';
+import { type LoadedRegistry, withRecorded, withSettings } from './registry.js';
+import type { Stage } from './stage.js';
+
+export interface RunOptions {
+  readonly display?: Display;
+  readonly signal?: AbortSignal;
+  /** false: inputs that are missing are an error that names the command, instead of being made first */
+  readonly deps?: boolean;
+  /** make all shards of the named stage again */
+  readonly force?: boolean;
+}
+
+/** Where the lock of a run folder is. */
+export function lockFile(config: Config): string {
+  return join(runFolder(config), 'lock');
+}
+
+/**
+ * Runs a stage, and before it whatever its inputs lack, under the lock of the run folder.
+ * @returns what was done, the named stage last
+ * @throws LockedError, UserError, Interrupted, or what a stage throws
+ */
+export async function runStage(
+  registry: LoadedRegistry,
+  name: string,
+  config: Config,
+  options: RunOptions = {},
+): Promise<Summary[]> {
+  const { display = new Display('quiet'), signal = new AbortController().signal, deps = true, force = false } = options;
+  const target = registry.stages.get(name);
+  if (!target)
+    throw new UserError(`no stage is called ${name}; the stages are ${[...registry.stages.keys()].join(', ')}`);
+  return underLock(config, display, async (lock) => {
+    await writeRunRecord(config);
+    const summaries: Summary[] = [];
+    const ready = new Set<string>();
+    const onStart = (instance: string): void => lock.update(instance);
+
+    const bring = async (stage: Stage, settings: Config, chain: readonly string[]): Promise<void> => {
+      const instanceName = stage.instance(settings);
+      if (ready.has(instanceName)) return;
+      if (chain.includes(instanceName))
+        throw new Error(`stages need each other: ${[...chain, instanceName].join(' -> ')}`);
+      for (const dataset of stage.inputs(settings)) {
+        if (!deps) requireDataset(registry, settings, dataset, instanceName);
+        else {
+          const producer = findProducer(registry, settings, dataset, instanceName);
+          if (producer) await bring(producer.stage, producer.config, [...chain, instanceName]);
+        }
+      }
+      ready.add(instanceName);
+      const isTarget = chain.length === 0;
+      summaries.push(
+        await execute(new Instance(stage, settings), { display, signal, onStart, force: force && isTarget }),
+      );
+    };
+    await bring(target, config, []);
+    return summaries;
+  });
+}
+
+/** Holds the lock of the run folder while `work` runs. */
+export async function underLock<T>(config: Config, display: Display, work: (lock: Lock) => Promise<T>): Promise<T> {
+  const file = lockFile(config);
+  const lock = Lock.acquire(file, (dead) =>
+    display.info(`${file}: taken over from process ${dead.pid}, which is gone`),
+  );
+  const release = (): void => lock.release();
+  process.once('exit', release);
+  try {
+    return await work(lock);
+  } finally {
+    release();
+    process.off('exit', release);
+  }
+}
+
+/**
+ * The stage, with its settings, that makes a data set: one whose outputs name it, one that says it would with other
+ * settings, or the one that made what is there. Undefined for imported data, which stays as it is.
+ * @throws UserError where the data set is missing and no stage makes it
+ */
+export function findProducer(
+  { stages, schema }: LoadedRegistry,
+  config: Config,
+  dataset: string,
+  reader: string,
+): { stage: Stage; config: Config } | undefined {
+  const folder = datasetFolder(config, dataset);
+  const plan = readPlan(folder);
+  if (!plan && readManifest(folder).size > 0) return undefined;
+  for (const stage of stages.values()) {
+    if (stage.outputs(config).includes(dataset)) return { stage, config };
+  }
+  for (const stage of stages.values()) {
+    const changes = stage.provides(dataset, config);
+    if (!changes) continue;
+    const changed = withSettings(schema, config, changes);
+    if (stage.outputs(changed).includes(dataset)) return { stage, config: changed };
+    throw new Error(`stage ${stage.name} offers ${dataset} with ${JSON.stringify(changes)}, but would not write it`);
+  }
+  const stage = plan && stages.get(plan.stage);
+  if (stage) return { stage, config: withRecorded(schema, config, plan) };
+  throw new UserError(
+    `${folder}: ${reader} needs it, and no stage makes it with these settings; check the names in the settings`,
+  );
+}
+
+function requireDataset(registry: LoadedRegistry, config: Config, dataset: string, reader: string): void {
+  const folder = datasetFolder(config, dataset);
+  const plan = readPlan(folder);
+  const there = plan ? plan.finished : readManifest(folder).size > 0;
+  if (there) return;
+  const producer = findProducer(registry, config, dataset, reader);
+  const what = plan ? 'is not complete' : 'is missing';
+  throw new UserError(
+    `${folder}: ${reader} needs it and it ${what}; run \`critiq ${producer?.stage.name ?? dataset}\` first, or leave out --no-deps`,
+  );
+}
+
+/** run.json: what a person needs to make the run again. Nothing of the environment. */
+async function writeRunRecord(config: Config): Promise<void> {
+  const record = { versions: versions(), commit: gitCommit(), seed: config.seed, settings: config };
+  const file = join(runFolder(config), 'run.json');
+  const text = `${JSON.stringify(record, null, 2)}\n`;
+  if (!existsSync(file) || readFileSync(file, 'utf8') !== text) await writeAtomic(file, text);
+}

@@ -1,0 +1,45 @@
+import { crc32c } from '@node-rs/crc32';
+import protobuf from 'protobufjs/minimal.js';
+
+/**
+ * TensorBoard's event files, enough of them for scalars. A record is length (uint64 LE), masked CRC-32C of the length,
+ * the bytes of an `Event` message, masked CRC-32C of the bytes (tensorflow/core/lib/io/record_writer.cc).
+ */
+export interface Scalars {
+  readonly step: number;
+  readonly values: Readonly<Record<string, number>>;
+}
+
+/** The first record of every file. */
+export function versionRecord(): Uint8Array {
+  // Event { double wall_time = 1; string file_version = 3; }
+  return frame(protobuf.Writer.create().uint32(9).double(0).uint32(26).string('brain.Event:2').finish());
+}
+
+/**
+ * One step's scalars as a record. The wall time is the step, in seconds: a file must not depend on the hour it was made.
+ */
+export function scalarsRecord({ step, values }: Scalars): Uint8Array {
+  // Event { double wall_time = 1; int64 step = 2; Summary summary = 5; }  Summary { repeated Value value = 1; }
+  // Value { string tag = 1; float simple_value = 2; }   (tensorflow/core/framework/summary.proto)
+  const event = protobuf.Writer.create().uint32(9).double(step).uint32(16).int64(step).uint32(42).fork();
+  for (const [tag, value] of Object.entries(values)) {
+    event.uint32(10).fork().uint32(10).string(tag).uint32(21).float(value).ldelim();
+  }
+  return frame(event.ldelim().finish());
+}
+
+function frame(data: Uint8Array): Uint8Array {
+  const record = Buffer.alloc(16 + data.length);
+  record.writeBigUInt64LE(BigInt(data.length), 0);
+  record.writeUInt32LE(masked(record.subarray(0, 8)), 8);
+  record.set(data, 12);
+  record.writeUInt32LE(masked(data), 12 + data.length);
+  return record;
+}
+
+/** CRC-32C, rotated right by 15 bits plus a constant, so that a CRC of data that holds CRCs stays strong. */
+export function masked(data: Uint8Array): number {
+  const crc = crc32c(Buffer.from(data.buffer, data.byteOffset, data.byteLength)) >>> 0;
+  return (((crc >>> 15) | (crc << 17)) + 0xa282ead8) >>> 0;
+}

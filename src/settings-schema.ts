@@ -1,0 +1,119 @@
+import { z } from 'zod';
+
+/** The settings every run has; sections of stages and shared parts (`critic`, `models`, ...) are added by `composeSettings`. */
+export const Core = z.object({
+  run: z
+    .string()
+    .regex(/^[A-Za-z0-9_][A-Za-z0-9_.+-]{0,99}$/, 'a folder name: letters, digits, _ . + -')
+    .default('pocket')
+    .describe('name of the run: its folder is `<data>/<run>`'),
+  data: z
+    .string()
+    .min(1)
+    .default('data')
+    .describe('folder that holds the run folders, relative to where critiq is started'),
+  seed: z.int().min(0).default(0).describe('decides every random number of the run'),
+  workers: z.int().min(1).max(256).default(1).describe('shards of a stage that run at the same time'),
+  threads: z
+    .int()
+    .min(0)
+    .max(1024)
+    .default(0)
+    .describe('threads of the numeric runtime, divided among the workers; 0: one for each core'),
+});
+
+/** Resolved settings: the core ones, and a section for each stage and shared part. Frozen. */
+export type Config = Readonly<z.infer<typeof Core>> & { readonly [section: string]: unknown };
+
+/** One schema of the core settings and the given sections; every section may be left out, all its fields have defaults. */
+export function composeSettings(sections: Readonly<Record<string, z.ZodType>>): z.ZodObject {
+  const shape: Record<string, z.ZodType> = { ...Core.shape };
+  for (const [name, section] of Object.entries(sections)) {
+    if (name in Core.shape) throw new Error(`settings section ${name}: the name is taken by a core setting`);
+    shape[name] = section instanceof z.ZodObject ? section.prefault({}) : section;
+  }
+  return z.object(shape);
+}
+
+interface Definition {
+  type: string;
+  innerType?: z.ZodType;
+  in?: z.ZodType;
+  valueType?: z.ZodType;
+  shape?: Record<string, z.ZodType>;
+}
+
+function definition(schema: z.ZodType): Definition {
+  return schema.def as unknown as Definition;
+}
+
+/** The schema under `.default()`, `.prefault()`, `.optional()`, `.nullable()`, `.readonly()`, `.catch()` and pipes. */
+export function unwrap(schema: z.ZodType): z.ZodType {
+  const def = definition(schema);
+  const inner = def.innerType ?? (def.type === 'pipe' ? def.in : undefined);
+  return inner ? unwrap(inner) : schema;
+}
+
+/** The fields of an object schema, or undefined if the schema is of another kind. */
+export function fields(schema: z.ZodType): Record<string, z.ZodType> | undefined {
+  const def = definition(unwrap(schema));
+  return def.type === 'object' ? def.shape : undefined;
+}
+
+/** The schema at a dotted path such as `critic.lr`, through objects and records; undefined where there is none. */
+export function schemaAt(schema: z.ZodType, path: readonly string[]): z.ZodType | undefined {
+  let at = schema;
+  for (const part of path) {
+    const def = definition(unwrap(at));
+    if (def.type === 'object' && Object.hasOwn(def.shape!, part)) at = def.shape![part];
+    else if (def.type === 'record') at = def.valueType!;
+    else return undefined;
+  }
+  return at;
+}
+
+/** Every dotted path to a setting that is not itself a section, in the order of the schema. */
+export function leafPaths(schema: z.ZodType, prefix: readonly string[] = []): { path: string; schema: z.ZodType }[] {
+  return Object.entries(fields(schema) ?? {}).flatMap(([key, field]) => {
+    const path = [...prefix, key];
+    return fields(field) ? leafPaths(field, path) : [{ path: path.join('.'), schema: field }];
+  });
+}
+
+/** In words, what a setting may be: `number`, `integer`, `"td" or "mc"`, `list of number`. */
+export function typeName(schema: z.ZodType): string {
+  const json = z.toJSONSchema(schema, { unrepresentable: 'any', io: 'input' }) as JsonSchema;
+  return jsonTypeName(json);
+}
+
+interface JsonSchema {
+  type?: string;
+  enum?: unknown[];
+  const?: unknown;
+  anyOf?: JsonSchema[];
+  oneOf?: JsonSchema[];
+  items?: JsonSchema;
+  prefixItems?: JsonSchema[];
+  additionalProperties?: JsonSchema | boolean;
+  minimum?: number;
+  maximum?: number;
+  exclusiveMinimum?: number;
+  exclusiveMaximum?: number;
+}
+
+function jsonTypeName(json: JsonSchema): string {
+  const options = json.anyOf ?? json.oneOf;
+  if (options) return options.map(jsonTypeName).join(' or ');
+  if (json.enum) return json.enum.map((value) => JSON.stringify(value)).join(' or ');
+  if (json.const !== undefined) return JSON.stringify(json.const);
+  if (json.prefixItems) return `[${json.prefixItems.map(jsonTypeName).join(', ')}]`;
+  if (json.type === 'array') return json.items ? `list of ${jsonTypeName(json.items)}` : 'list';
+  if (json.type === 'object')
+    return typeof json.additionalProperties === 'object' ? `map to ${jsonTypeName(json.additionalProperties)}` : 'map';
+  const bounds: string[] = [];
+  if (json.exclusiveMinimum !== undefined) bounds.push(`> ${json.exclusiveMinimum}`);
+  else if (json.minimum !== undefined && json.minimum > Number.MIN_SAFE_INTEGER) bounds.push(`>= ${json.minimum}`);
+  if (json.exclusiveMaximum !== undefined) bounds.push(`< ${json.exclusiveMaximum}`);
+  else if (json.maximum !== undefined && json.maximum < Number.MAX_SAFE_INTEGER) bounds.push(`<= ${json.maximum}`);
+  return [json.type ?? 'value', ...(bounds.length > 0 ? [bounds.join(', ')] : [])].join(' ');
+}
