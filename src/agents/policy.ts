@@ -1,0 +1,129 @@
+import { existsSync, mkdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { writeAtomic } from '../data/atomic.js';
+import type { Action } from '../devices/action.js';
+import { Parameters, type Runtime } from '../graph/index.js';
+import { autoUIConfigJson, autoUISpecs, readAutoUIConfig, type AutoUIConfig } from '../models/autoui-config.js';
+import { convTowerSpecs, type ConvTowerConfig } from '../models/conv-tower.js';
+import { ConvTower, readTowerConfig, writeTowerConfig, type VisionTower } from '../models/vision.js';
+import { parseAction } from './grammar.js';
+import { Sampler, type SamplingCost } from './sampler.js';
+import { TextTokenizer } from './tokenizer.js';
+
+/** A state to sample actions for. */
+export interface PolicyState {
+  /** names the state's random stream (see Sampler) */
+  readonly key: string;
+  readonly prompt: string;
+  readonly vector: Float32Array;
+}
+
+/** A distinct action text that was sampled for a state. */
+export interface Candidate {
+  readonly text: string;
+  /** what it means; none if it is not a valid action */
+  readonly action?: Action;
+  /** how many of the samples it is */
+  readonly count: number;
+  /** log-probability at temperature 1, summed over its tokens, nats */
+  readonly logProb: number;
+}
+
+export interface DrawOptions {
+  readonly seed: number;
+  readonly count: number;
+  /** 0: the likeliest token each time @default 1 */
+  readonly temperature?: number;
+  /** further draws for samples that are no valid action (ALGORITHMS §2.1) @default 3 */
+  readonly retries?: number;
+}
+
+/** Longest action in tokens; longer ones are cut off and invalid. */
+export const MAX_ACTION_TOKENS = 128;
+
+/**
+ * A policy as it lies in a folder: Auto-UI (config.json, model.safetensors, tokenizer.json), and its vision tower in
+ * `vision/` (config.json, model.safetensors).
+ */
+export class Policy {
+  private readonly sampler: Sampler;
+
+  private constructor(
+    readonly config: AutoUIConfig,
+    readonly params: Parameters,
+    readonly tokenizer: TextTokenizer,
+    readonly towerConfig: ConvTowerConfig,
+    readonly towerParams: Parameters,
+    readonly tower: VisionTower,
+    runtime: Runtime,
+  ) {
+    this.sampler = new Sampler(runtime, params, config, { maxTokens: Math.min(MAX_ACTION_TOKENS, config.vocabulary) });
+  }
+
+  /** Load a policy's folder. @throws UserError where a file is missing, broken or does not fit its config.json */
+  static load(runtime: Runtime, folder: string): Policy {
+    const vision = join(folder, 'vision');
+    const towerConfig = readTowerConfig(vision);
+    const config = readAutoUIConfig(folder);
+    const tokenizer = TextTokenizer.load(folder);
+    const params = Parameters.load(join(folder, 'model.safetensors'));
+    const towerParams = Parameters.load(join(vision, 'model.safetensors'));
+    params.check(autoUISpecs(config), folder);
+    towerParams.check(convTowerSpecs(towerConfig), vision);
+    const tower = new ConvTower(runtime, towerParams, towerConfig);
+    return new Policy(config, params, tokenizer, towerConfig, towerParams, tower, runtime);
+  }
+
+  /** Distinct actions sampled for each state, in the states' order; their counts add up to `count`. */
+  async draw(states: readonly PolicyState[], options: DrawOptions): Promise<Candidate[][]> {
+    const { count, seed, temperature, retries } = options;
+    const sampled = states.map(({ key, prompt, vector }) => ({
+      key,
+      ids: this.tokenizer.encode(prompt),
+      image: vector,
+      count,
+    }));
+    const valid = (tokens: readonly number[]) => !('invalid' in parseAction(this.tokenizer.decode(tokens)));
+    const drawn = await this.sampler.sampleValid(sampled, valid, { seed, temperature, retries });
+    return drawn.map((samples) =>
+      samples.map(({ tokens, count, logProb, finished }) => {
+        const text = this.tokenizer.decode(tokens);
+        const parsed = finished ? parseAction(text) : { invalid: 'not finished' };
+        return { text, action: 'invalid' in parsed ? undefined : parsed.action, count, logProb };
+      }),
+    );
+  }
+
+  /** What sampling has cost so far. */
+  get cost(): SamplingCost {
+    return this.sampler.cost;
+  }
+}
+
+/** Names of the files of a policy's folder, for manifests. */
+export const POLICY_FILES = [
+  'config.json',
+  'model.safetensors',
+  'tokenizer.json',
+  'tokenizer_config.json',
+  'vision/config.json',
+  'vision/model.safetensors',
+] as const;
+
+/** What `savePolicy` writes: the parts of a policy, and the folder its tokenizer is copied from. */
+export interface PolicyParts {
+  readonly config: AutoUIConfig;
+  readonly params: Parameters;
+  readonly towerConfig: ConvTowerConfig;
+  readonly towerParams: Parameters;
+}
+
+/** Write a policy's folder (all but its tokenizer, which must be there already). */
+export async function savePolicy(folder: string, parts: PolicyParts): Promise<void> {
+  mkdirSync(join(folder, 'vision'), { recursive: true });
+  if (!existsSync(join(folder, 'tokenizer.json'))) throw new Error(`${folder}: write the tokenizer first`);
+  await writeAtomic(join(folder, 'config.json'), JSON.stringify(autoUIConfigJson(parts.config), null, 2));
+  await parts.params.save(join(folder, 'model.safetensors'));
+  await writeTowerConfig(join(folder, 'vision'), parts.towerConfig);
+  await parts.towerParams.save(join(folder, 'vision', 'model.safetensors'));
+}

@@ -1,0 +1,119 @@
+import type { Frame } from '../devices/device.js';
+import { UserError } from '../errors.js';
+import { add, conv2d, mul, relu, reshape, type Tensor } from '../graph/index.js';
+import type { ParameterSpecs } from './checkpoint.js';
+import type { Region } from './cursor.js';
+
+/**
+ * The pocket vision tower: a few strided convolutions that end in a coarse map of features, flattened. It keeps the
+ * screen's layout (where BLIP-2's pooled vector has 1408 numbers, this has channels × rows × columns), because a small
+ * policy must read positions out of it. Trained with the policy in `sft`, frozen from then on.
+ */
+export interface ConvTowerConfig {
+  readonly model_type: 'critiq-conv';
+  /** pixels of the shrunken screenshot, [height, width]; the screenshot's size must be a multiple of it */
+  readonly image_size: readonly [height: number, width: number];
+  readonly layers: readonly { channels: number; kernel: number; stride: number; pad: number }[];
+}
+
+/** 270 × 585 screens shrunk by 3; the last map is 17 × 8. */
+export const POCKET_TOWER: ConvTowerConfig = {
+  model_type: 'critiq-conv',
+  image_size: [195, 90],
+  layers: [
+    { channels: 12, kernel: 5, stride: 3, pad: 1 },
+    { channels: 24, kernel: 3, stride: 2, pad: 1 },
+    { channels: 32, kernel: 3, stride: 2, pad: 1 },
+    { channels: 6, kernel: 1, stride: 1, pad: 0 },
+  ],
+};
+
+/** Channels, rows and columns of the last map. */
+export function convTowerMap(config: ConvTowerConfig): { channels: number; rows: number; columns: number } {
+  let [rows, columns] = config.image_size;
+  for (const { kernel, stride, pad } of config.layers) {
+    rows = Math.floor((rows + 2 * pad - kernel) / stride) + 1;
+    columns = Math.floor((columns + 2 * pad - kernel) / stride) + 1;
+  }
+  return { channels: config.layers[config.layers.length - 1].channels, rows, columns };
+}
+
+/** Length of the image vector. */
+export function convTowerDim(config: ConvTowerConfig): number {
+  const { channels, rows, columns } = convTowerMap(config);
+  return channels * rows * columns;
+}
+
+/** Parameters by name (`vision.0.weight` [out, in, k, k], ...), He-initialised. */
+export function convTowerSpecs(config: ConvTowerConfig): ParameterSpecs {
+  const specs: ParameterSpecs = {};
+  let inputs = 3;
+  config.layers.forEach(({ channels, kernel }, i) => {
+    const std = Math.sqrt(2 / (inputs * kernel * kernel));
+    specs[`vision.${i}.weight`] = { shape: [channels, inputs, kernel, kernel], init: { normal: std } };
+    specs[`vision.${i}.bias`] = { shape: [channels], init: 'zeros' };
+    inputs = channels;
+  });
+  return specs;
+}
+
+/** Image vectors [N, dim] of shrunken screenshots [N, 3, height, width] with values 0..255. */
+export function convTower(p: Record<string, Tensor>, config: ConvTowerConfig, pixels: Tensor): Tensor {
+  let x = mul(add(pixels, -127.5), 1 / 64);
+  config.layers.forEach(({ stride, pad }, i) => {
+    x = conv2d(x, p[`vision.${i}.weight`], p[`vision.${i}.bias`], { stride, pad });
+    if (i + 1 < config.layers.length) x = relu(x);
+  });
+  return reshape(x, [pixels.shape[0], convTowerDim(config)]);
+}
+
+/**
+ * Shrink a screenshot to the tower's input by averaging whole blocks of pixels: [3, height, width] bytes into `out`
+ * (or a new array). With `only`, just the blocks that this region of the screenshot touches.
+ * @throws UserError where the screenshot's size is not a multiple of the tower's
+ */
+export function shrink(
+  frame: Frame,
+  config: ConvTowerConfig,
+  out = new Uint8Array(shrunkLength(config)),
+  only: Region = { top: 0, bottom: frame.height, left: 0, right: frame.width },
+): Uint8Array {
+  const [height, width] = config.image_size;
+  const fy = frame.height / height;
+  const fx = frame.width / width;
+  if (!Number.isInteger(fx) || !Number.isInteger(fy)) {
+    throw new UserError(
+      `conv tower: expected a screenshot whose size is a multiple of ${width}x${height}, got ${frame.width}x${frame.height}; ` +
+        'configure a vision tower for this device',
+    );
+  }
+  const scale = 1 / (fx * fy);
+  const plane = height * width;
+  const stride = frame.width * 4;
+  const { rgba } = frame;
+  for (let y = Math.floor(only.top / fy); y < Math.ceil(only.bottom / fy); y++) {
+    for (let x = Math.floor(only.left / fx); x < Math.ceil(only.right / fx); x++) {
+      let r = 0;
+      let g = 0;
+      let b = 0;
+      let row = y * fy * stride + x * fx * 4;
+      for (let dy = 0; dy < fy; dy++, row += stride) {
+        for (let at = row; at < row + fx * 4; at += 4) {
+          r += rgba[at];
+          g += rgba[at + 1];
+          b += rgba[at + 2];
+        }
+      }
+      const to = y * width + x;
+      out[to] = r * scale + 0.5;
+      out[plane + to] = g * scale + 0.5;
+      out[2 * plane + to] = b * scale + 0.5;
+    }
+  }
+  return out;
+}
+
+/** Bytes of one shrunken screenshot. */
+export function shrunkLength(config: ConvTowerConfig): number {
+  return 3 * config.image_size[0] * config.image_size[1];
+}

@@ -1,0 +1,49 @@
+import type { Frame } from '../devices/device.js';
+import type { Point } from '../devices/action.js';
+
+/** A rectangle of pixels: rows [top, bottom) and columns [left, right). */
+export interface Region {
+  readonly top: number;
+  readonly bottom: number;
+  readonly left: number;
+  readonly right: number;
+}
+
+/** Radius of the cursor as a fraction of the screen's width. */
+const RADIUS = 0.055;
+
+/**
+ * Draw a cursor (a magenta disc with a white ring) at a point of a screenshot, let `use` look at it, and put the pixels
+ * back: the VLM sees where the tap goes (ALGORITHMS §2.2), and nothing is copied but the cursor's own square.
+ * @returns what `use` returns; it is given the region that changed
+ */
+export function withCursor<T>(frame: Frame, point: Point, use: (changed: Region) => T): T {
+  const { width, height, rgba } = frame;
+  const radius = RADIUS * width;
+  const cy = point[0] * height;
+  const cx = point[1] * width;
+  const changed: Region = {
+    top: Math.max(0, Math.floor(cy - radius)),
+    bottom: Math.min(height, Math.ceil(cy + radius) + 1),
+    left: Math.max(0, Math.floor(cx - radius)),
+    right: Math.min(width, Math.ceil(cx + radius) + 1),
+  };
+  const before: Uint8ClampedArray[] = [];
+  for (let y = changed.top; y < changed.bottom; y++) {
+    before.push(rgba.slice((y * width + changed.left) * 4, (y * width + changed.right) * 4));
+    for (let x = changed.left; x < changed.right; x++) {
+      const distance = Math.hypot(y + 0.5 - cy, x + 0.5 - cx);
+      if (distance > radius) continue;
+      const at = (y * width + x) * 4;
+      const ring = distance > radius * 0.75;
+      rgba[at] = 255;
+      rgba[at + 1] = ring ? 255 : 0;
+      rgba[at + 2] = 255;
+    }
+  }
+  try {
+    return use(changed);
+  } finally {
+    before.forEach((row, i) => rgba.set(row, ((changed.top + i) * width + changed.left) * 4));
+  }
+}
