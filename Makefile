@@ -1,0 +1,82 @@
+# make demo: everything from nothing on the embedded phone. make help: the rest.
+# Every target sets the machine up first (npm ci, build), and only when something changed since.
+
+CONFIG ?= configs/pocket.yaml
+ARGS ?=
+FOLDER ?= ../shared/golden
+
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+# one stage at a time in a run folder, also under make -j
+.NOTPARALLEL:
+
+STAGES := sft collect candidates vlm represent critic actor eval report
+.PHONY: help setup demo $(STAGES) status config test lint bench golden docs clean
+
+ifneq ($(filter-out help clean,$(or $(MAKECMDGOALS),help)),)
+NODE_FINE := $(shell node -e 'const [a, b] = process.versions.node.split(".").map(Number); console.log(a > 20 || (a === 20 && b >= 19) ? "yes" : process.version)' 2>/dev/null)
+ifeq ($(NODE_FINE),)
+$(error critiq needs Node 20.19 or newer and found none: install it from https://nodejs.org)
+else ifneq ($(NODE_FINE),yes)
+$(error critiq needs Node 20.19 or newer and found $(NODE_FINE): install it from https://nodejs.org)
+endif
+endif
+
+CRITIQ := node dist/src/cli.js
+SOURCES := $(shell find src pipelines test bench -name '*.ts' 2>/dev/null)
+TESTS = $(patsubst %.ts,dist/%.js,$(shell find test -name '*.test.ts' | sort))
+
+setup: dist/.stamp
+
+node_modules/.stamp: package.json package-lock.json .npmrc
+	npm ci --no-audit --no-fund --loglevel=error
+	@touch $@
+
+dist/.stamp: node_modules/.stamp tsconfig.json $(SOURCES)
+	node_modules/.bin/tsc -p tsconfig.json
+	@touch $@
+
+$(STAGES) status config: setup
+	$(CRITIQ) $@ --config $(CONFIG) $(ARGS)
+
+demo: setup
+	$(CRITIQ) sft --config $(CONFIG) $(ARGS)
+	$(CRITIQ) collect --config $(CONFIG) $(ARGS)
+	$(CRITIQ) candidates --config $(CONFIG) $(ARGS)
+	$(CRITIQ) vlm --config $(CONFIG) $(ARGS)
+	$(CRITIQ) represent --config $(CONFIG) $(ARGS)
+	$(CRITIQ) critic --config $(CONFIG) $(ARGS)
+	$(CRITIQ) actor --config $(CONFIG) $(ARGS) actor.name=filteredbc
+	$(CRITIQ) actor --config $(CONFIG) $(ARGS) actor.name=digiq
+	$(CRITIQ) eval --config $(CONFIG) $(ARGS) eval.policy=base
+	$(CRITIQ) eval --config $(CONFIG) $(ARGS) eval.policy=filteredbc
+	$(CRITIQ) eval --config $(CONFIG) $(ARGS) eval.policy=digiq
+	$(CRITIQ) eval --config $(CONFIG) $(ARGS) eval.policy=base+bestofq
+	$(CRITIQ) report --config $(CONFIG) $(ARGS)
+
+test: setup
+	node --test --test-reporter=spec $(TESTS)
+
+lint: setup
+	npm run --silent lint
+
+bench: setup
+	npm run --silent bench -- $(ARGS)
+
+golden: setup
+	npm run --silent golden -- $(FOLDER)
+
+docs: setup
+	npm run --silent docs:settings
+
+# data/ and checkpoints/ are results and stay
+clean:
+	rm -rf dist node_modules
+
+help:
+	@echo 'make demo      everything from nothing on the embedded phone, then a report'
+	@echo 'make STAGE     one stage, after whatever it lacks: $(STAGES)'
+	@echo 'make status    what is done and what is outdated'
+	@echo 'make test | lint | bench | docs | clean'
+	@echo 'make golden FOLDER=../shared/golden'
+	@echo 'CONFIG=configs/pocket.yaml ARGS="seed=1 critic.lr=1e-4" go with each of them'
