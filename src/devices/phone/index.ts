@@ -1,0 +1,16 @@
+export { Phone, createPhones, type PhoneSettings } from './phone.js';
+export { phoneTasks, wordings, FAMILIES, PHONE_PUNCTUATION, PHONE_WORDS, TEST_TASKS, type TaskSet } from './tasks.js';
+export {
+  demonstrator,
+  DEFAULT_HABITS,
+  type Demonstrator,
+  type DemonstratorSettings,
+  type Fault,
+  type Habits,
+} from './demonstrator.js';
+export { expert } from './expert.js';
+export { DEFAULT_GRID, gridPoint, SCREEN, type Grid, type Rect } from './geometry.js';
+export { DEFAULT_SURPRISES, type Surprises } from './world.js';
+export { goods, shopAddresses, type Split } from './words.js';
+export { goalOf, type Goal } from './goal.js';
+export { elementAt, type Element, type View } from './element.js';

@@ -1,0 +1,137 @@
+import { createCanvas, type Canvas } from '@napi-rs/canvas';
+import { RunError } from '../../errors.js';
+import type { Action } from '../action.js';
+import type { Applied, Deadline, Device, Frame, ResetLevel, Task } from '../device.js';
+import { paintView, type View } from './element.js';
+import { SCREEN } from './geometry.js';
+import { goalOf, isAchieved, prepare, type Goal } from './goal.js';
+import { initialState, type PhoneState } from './state.js';
+import { applyAction } from './touch.js';
+import { viewOf } from './view.js';
+import { DEFAULT_SURPRISES, World, type Surprises } from './world.js';
+
+export interface PhoneSettings {
+  readonly surprises: Surprises;
+}
+
+/**
+ * An Android-like phone in process. Everything about it follows from the seed of `begin` and the actions since, so the same
+ * seed and actions give the same pixels on any day. The synchronous methods (`begin`, `apply`, `frame`) are the ones of
+ * Device without their promises, for callers that run many phones in lockstep.
+ */
+export class Phone implements Device {
+  readonly size = SCREEN;
+  private canvas: Canvas | undefined;
+  private episode: { task: Task; goal: Goal; world: World; state: PhoneState } | undefined;
+  private current: View | undefined;
+  private picture: Frame | undefined;
+
+  constructor(
+    readonly id: string = 'phone-0',
+    private readonly settings: PhoneSettings = { surprises: DEFAULT_SURPRISES },
+  ) {}
+
+  /** Start an episode: the launcher of the phone that the seed describes. Throws UserError for a foreign task. */
+  begin(task: Task, seed: number): void {
+    const goal = goalOf(task);
+    const state = initialState(seed);
+    prepare(state, goal);
+    this.episode = { task, goal, world: new World(seed, this.settings.surprises), state };
+    this.changed();
+  }
+
+  /** Do an action. What it met and did can be seen on the next frame. */
+  apply(action: Action): void {
+    const { world, state } = this.running();
+    applyAction(world, state, this.view(), action);
+    this.changed();
+  }
+
+  /** The pixels shown now; the same object until the next action. */
+  frame(): Frame {
+    this.picture ??= this.paint();
+    return this.picture;
+  }
+
+  /** Whether the task's goal is reached on the screen shown now. */
+  achieved(): boolean {
+    return this.reached(this.running().goal);
+  }
+
+  /** Whether some other goal is reached on the screen shown now. */
+  reached(goal: Goal): boolean {
+    const { world, state } = this.running();
+    return isAchieved(world, state, goal);
+  }
+
+  /** The elements on the screen, from back to front; for demonstrators and diagnosis, never for an agent. */
+  view(): View {
+    const { world, state } = this.running();
+    this.current ??= viewOf(world, state);
+    return this.current;
+  }
+
+  /** The phone's state; for demonstrators and diagnosis, never for an agent. */
+  get state(): Readonly<PhoneState> {
+    return this.running().state;
+  }
+
+  get task(): Task {
+    return this.running().task;
+  }
+
+  async reset(_level: ResetLevel, { task, seed }: { task: Task; seed: number } & Deadline): Promise<void> {
+    this.begin(task, seed);
+  }
+
+  async screenshot(_deadline: Deadline): Promise<Frame> {
+    return this.frame();
+  }
+
+  async act(action: Action, _deadline: Deadline): Promise<{ applied: Applied }> {
+    this.apply(action);
+    return { applied: 'yes' };
+  }
+
+  async health(): Promise<'ok'> {
+    return 'ok';
+  }
+
+  /** Frees the canvas and ends the episode; `begin` starts another. */
+  async close(): Promise<void> {
+    this.canvas = undefined;
+    this.episode = undefined;
+    this.changed();
+  }
+
+  private running(): NonNullable<typeof this.episode> {
+    if (!this.episode) throw new RunError(`phone ${this.id}: no episode is running; call begin or reset first`);
+    return this.episode;
+  }
+
+  private changed(): void {
+    this.current = undefined;
+    this.picture = undefined;
+  }
+
+  private paint(): Frame {
+    const view = this.view();
+    this.canvas ??= createCanvas(SCREEN.width, SCREEN.height);
+    const paint = this.canvas.getContext('2d');
+    paintView(paint, view);
+    const rgba = new Uint8ClampedArray(SCREEN.width * SCREEN.height * 4);
+    // in strips: one read of the whole canvas allocates past the small-block heap and takes eight times as long
+    for (let y = 0; y < SCREEN.height; y += STRIP) {
+      rgba.set(paint.getImageData(0, y, SCREEN.width, STRIP).data, y * SCREEN.width * 4);
+    }
+    return { ...SCREEN, rgba };
+  }
+}
+
+/** Rows read at once; a divisor of the height. */
+const STRIP = 65;
+
+/** Phones named phone-0, phone-1, ... */
+export function createPhones(count: number, settings?: PhoneSettings): Phone[] {
+  return Array.from({ length: count }, (_, i) => new Phone(`phone-${i}`, settings));
+}

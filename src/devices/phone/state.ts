@@ -1,0 +1,124 @@
+import { Random } from '../../random.js';
+
+/** Switches of the settings app, in the order of the task vocabulary. */
+export const SWITCHES = [
+  'wifi',
+  'bluetooth',
+  'airplane mode',
+  'dark mode',
+  'location',
+  'battery saver',
+  'hotspot',
+  'mobile data',
+  'rotation',
+  'sync',
+] as const;
+export type SwitchName = (typeof SWITCHES)[number];
+
+export const CLOCK_TABS = ['alarm', 'timer', 'stopwatch'] as const;
+export type ClockTab = (typeof CLOCK_TABS)[number];
+
+/** Lengths offered by the timer, in minutes. */
+export const TIMER_MINUTES = [1, 2, 3, 5, 10, 15] as const;
+
+/** Apps that only open a plain screen; the first five have their icon on the first page of the launcher. */
+export const PLAIN_APPS = [
+  'camera',
+  'music',
+  'maps',
+  'mail',
+  'messages',
+  'gallery',
+  'calculator',
+  'calendar',
+  'contacts',
+] as const;
+export type PlainApp = (typeof PLAIN_APPS)[number];
+export type AppName = 'browser' | 'settings' | 'clock' | PlainApp;
+
+/** What is shown. `rank` of a product: its place among the unsponsored results, or where else it was tapped. */
+export type Page =
+  | { kind: 'launcher'; page: number }
+  | { kind: 'start' }
+  | { kind: 'missing'; address: string }
+  | { kind: 'web'; query: string; scroll: number }
+  | { kind: 'shop'; shop: string }
+  | { kind: 'results'; shop: string; query: string; scroll: number }
+  | { kind: 'product'; shop: string; query: string; rank: number | 'sponsored' | 'promo' }
+  | { kind: 'privacy'; shop: string }
+  | { kind: 'settings'; scroll: number }
+  | { kind: 'clock'; tab: ClockTab }
+  | { kind: 'new-alarm'; hour: number | undefined; half: 'am' | 'pm' | undefined }
+  | { kind: 'plain'; app: PlainApp };
+
+/** A text field that can have the focus. */
+export type Field = 'address' | 'search';
+
+/** What a tap does. */
+export type Effect =
+  | { do: 'open'; page: Page }
+  | { do: 'focus'; field: Field }
+  | { do: 'unfocus' }
+  | { do: 'accept'; shop: string }
+  | { do: 'dismiss' }
+  | { do: 'back' }
+  | { do: 'home' }
+  | { do: 'toggle'; name: SwitchName }
+  | { do: 'tab'; tab: ClockTab }
+  | { do: 'pick'; hour?: number; half?: 'am' | 'pm' }
+  | { do: 'save-alarm' }
+  | { do: 'toggle-alarm'; index: number }
+  | { do: 'stopwatch' }
+  | { do: 'timer'; minutes: number | undefined }
+  | { do: 'add-to-cart' };
+
+export interface Alarm {
+  readonly hour: number;
+  readonly half: 'am' | 'pm';
+  readonly on: boolean;
+}
+
+/** Everything that actions change. The page shown is the last of `stack`; `stack[0]` is the launcher. */
+export interface PhoneState {
+  stack: Page[];
+  focus: Field | undefined;
+  /** text of the focused field; `fresh` while it is the page's own, which typing replaces */
+  text: string;
+  /** a slow page: a loading screen until the next action */
+  loading: boolean;
+  dialog: boolean;
+  /** shops whose cookies were accepted */
+  readonly accepted: Set<string>;
+  readonly switches: Record<SwitchName, boolean>;
+  alarms: Alarm[];
+  stopwatch: boolean;
+  timer: number | undefined;
+  cart: number;
+}
+
+/** The page shown now. */
+export function shown(state: PhoneState): Page {
+  return state.stack[state.stack.length - 1];
+}
+
+/** A phone as it lies on the table: launcher shown, switches and alarms as the seed has them. */
+export function initialState(seed: number): PhoneState {
+  const random = new Random(seed, 'phone-state');
+  const switches = Object.fromEntries(SWITCHES.map((name) => [name, random.chance(0.5)])) as PhoneState['switches'];
+  const alarms = Array.from({ length: 1 + random.int(2) }, (): Alarm => {
+    return { hour: 1 + random.int(12), half: random.chance(0.5) ? 'am' : 'pm', on: random.chance(0.5) };
+  });
+  return {
+    stack: [{ kind: 'launcher', page: 0 }],
+    focus: undefined,
+    text: '',
+    loading: false,
+    dialog: false,
+    accepted: new Set(),
+    switches,
+    alarms,
+    stopwatch: false,
+    timer: undefined,
+    cart: 0,
+  };
+}
