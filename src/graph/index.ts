@@ -1,0 +1,16 @@
+export { allocate, constant, fromNumbers, input, scalar, shapeText, sizeOf } from './tensor.js';
+export type { DType, Operand, Tensor, TypedArray } from './tensor.js';
+export * from './ops/activation.js';
+export * from './ops/conv.js';
+export * from './ops/elementwise.js';
+export * from './ops/matrix.js';
+export * from './ops/reduce.js';
+export * from './ops/scan.js';
+export * from './ops/select.js';
+export * from './ops/shape.js';
+export { grad } from './grad.js';
+export { defineComposite, defineOp, opNames, ruleOf } from './rule.js';
+export { toOnnx } from './onnx.js';
+export type { OnnxModel, Spec } from './onnx.js';
+export { openRuntime } from './runtime.js';
+export type { Binding, Runtime, RuntimeOptions, Session } from './runtime.js';

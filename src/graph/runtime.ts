@@ -1,0 +1,96 @@
+import { RunError } from '../errors.js';
+import type { OnnxModel, Spec } from './onnx.js';
+import { TypedArray, allocate, checkData } from './tensor.js';
+
+/** A session with arrays bound to all its inputs and outputs. */
+export interface Binding {
+  /** Computes the outputs from what the input arrays hold now, into the output arrays. One run at a time. */
+  run(): Promise<void>;
+  /** Frees what the binding holds beside the arrays. */
+  close(): void;
+}
+
+/** A model that is ready to run. */
+export interface Session {
+  readonly inputs: readonly Spec[];
+  readonly outputs: readonly Spec[];
+  /**
+   * Binds an array to every input and output by name. Arrays are read and written in place and never copied where the
+   * runtime allows it; an output may share its array with an input that only the output's own operation reads.
+   * @throws RunError for a missing or unknown name, or an array of the wrong type or length
+   */
+  bind(buffers: Readonly<Record<string, TypedArray>>): Promise<Binding> | Binding;
+  /** Runs once, with new arrays for the outputs. */
+  run(feeds: Readonly<Record<string, TypedArray>>): Promise<Record<string, TypedArray>>;
+  /** Frees the native memory, once runs that are under way have ended. */
+  close(): void;
+}
+
+/** What executes models. */
+export interface Runtime {
+  readonly name: 'ffi' | 'node';
+  /** threads an operation may use */
+  readonly threads: number;
+  /** @throws RunError where the model can't be loaded */
+  session(model: OnnxModel): Promise<Session>;
+  close(): Promise<void>;
+}
+
+/** How a runtime is chosen. */
+export interface RuntimeOptions {
+  /** `ffi`: ONNX Runtime's C API, in place; `node`: onnxruntime-node in a worker thread; `auto`: ffi where it can be bound */
+  readonly kind?: 'auto' | 'ffi' | 'node';
+  /** threads an operation may use; at least 1 */
+  readonly threads?: number;
+}
+
+/** Checks that there is a fitting array for every input and output, and none for anything else. */
+export function checkBuffers(
+  where: string,
+  specs: readonly Spec[],
+  buffers: Readonly<Record<string, TypedArray>>,
+): void {
+  const names = new Set(specs.map((spec) => spec.name));
+  for (const name of Object.keys(buffers))
+    if (!names.has(name)) throw new RunError(`${where}: no input or output ${name}; there are ${[...names].join(', ')}`);
+  for (const { name, dtype, shape } of specs) {
+    if (!(name in buffers)) throw new RunError(`${where}: nothing given for ${name}`);
+    checkData(`${where}: ${name}`, buffers[name], dtype, shape);
+  }
+}
+
+/** Runs a session once: binds new output arrays beside the feeds. */
+export async function runOnce(
+  session: Pick<Session, 'inputs' | 'outputs' | 'bind'>,
+  feeds: Readonly<Record<string, TypedArray>>,
+): Promise<Record<string, TypedArray>> {
+  checkBuffers('run', session.inputs, feeds);
+  const results = Object.fromEntries(session.outputs.map(({ name, dtype, shape }) => [name, allocate(dtype, shape)]));
+  const binding = await session.bind({ ...feeds, ...results });
+  try {
+    await binding.run();
+  } finally {
+    binding.close();
+  }
+  return results;
+}
+
+/**
+ * Opens a runtime. With `auto`, a library that can't be bound (another platform, a missing file) falls back to `node`.
+ * @throws RunError where the chosen kind can't be opened
+ */
+export async function openRuntime({ kind = 'auto', threads = 2 }: RuntimeOptions = {}): Promise<Runtime> {
+  if (!Number.isInteger(threads) || threads < 1)
+    throw new RunError(`openRuntime: expected at least 1 thread, got ${threads}`);
+  if (kind !== 'node') {
+    try {
+      const { openFfi } = await import('./ort-ffi.js');
+      return openFfi(threads);
+    } catch (error) {
+      if (kind === 'ffi') throw error;
+      process.emitWarning(`${(error as Error).message}; using onnxruntime-node, which is slower and needs more memory`);
+    }
+  }
+  const { openNode } = await import('./ort-node.js');
+  return openNode(threads);
+}
