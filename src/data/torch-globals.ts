@@ -1,0 +1,257 @@
+import { decodeBfloat16, decodeHalf } from './half.js';
+import { Payload } from './pickle-cursor.js';
+import { Tuple, type PickleWorld } from './pickle.js';
+import type { SafetensorsType } from './safetensors.js';
+
+/** numpy.dtype: kind and bytes an element, as in its `str` (`f4`: 4-byte float). Little-endian only. */
+export class NumpyType {
+  constructor(readonly code: string) {}
+}
+
+/** numpy.ndarray: its shape and where its bytes are. */
+export class NumpyArray {
+  type = new NumpyType('');
+  shape: readonly number[] = [];
+  /** column-major instead of row-major */
+  fortran = false;
+  data: unknown = null;
+}
+
+/** `_codecs.encode(text, 'latin1')`: bytes that protocol 2 could only write as text; decoded when used. */
+export class EncodedBytes {
+  constructor(readonly text: unknown) {}
+}
+
+/** A torch storage: the zip entry `data/<key>`. */
+export class TorchStorage {
+  constructor(
+    readonly type: SafetensorsType,
+    readonly key: number,
+    /** elements */
+    readonly count: number,
+  ) {}
+}
+
+/** A torch tensor: a strided view of a storage; all counted in elements. */
+export class TorchTensor {
+  constructor(
+    readonly storage: TorchStorage,
+    readonly offset: number,
+    readonly shape: readonly number[],
+    readonly stride: readonly number[],
+  ) {}
+}
+
+const STORAGES = new Map<string, SafetensorsType>([
+  ['FloatStorage', 'F32'],
+  ['DoubleStorage', 'F64'],
+  ['HalfStorage', 'F16'],
+  ['BFloat16Storage', 'BF16'],
+  ['LongStorage', 'I64'],
+  ['IntStorage', 'I32'],
+  ['ShortStorage', 'I16'],
+  ['CharStorage', 'I8'],
+  ['ByteStorage', 'U8'],
+  ['BoolStorage', 'BOOL'],
+]);
+
+/** Everything that may be called while reading a torch file. None of it runs anything but these few lines. */
+const CALLABLES: Record<string, (args: readonly unknown[]) => unknown> = {
+  'collections.OrderedDict': (args) => {
+    if (args.length > 0) throw new Error('an OrderedDict with arguments');
+    return new Map();
+  },
+  '_codecs.encode': ([text, codec = 'latin1']) => {
+    if (codec !== 'latin1' && codec !== 'latin-1') throw new Error('a codec other than latin1');
+    return new EncodedBytes(text);
+  },
+  'numpy.dtype': ([code]) => {
+    if (typeof code !== 'string' || !/^[<|=]?[fiub][1248]$/.test(code)) {
+      throw new Error(`the numpy type ${excerpt(code)}: expected numbers`);
+    }
+    return new NumpyType(code.slice(-2));
+  },
+  'numpy.core.multiarray._reconstruct': () => new NumpyArray(),
+  'numpy.core.multiarray.scalar': ([type, data]) => {
+    const scalar = new NumpyArray();
+    if (!(type instanceof NumpyType)) throw new Error('a numpy scalar without a type');
+    scalar.type = type;
+    scalar.data = data;
+    return scalar;
+  },
+  'torch._utils._rebuild_tensor_v2': ([storage, offset, shape, stride]) => rebuiltTensor(storage, offset, shape, stride),
+  'torch._utils._rebuild_parameter': ([tensor]) => {
+    if (!(tensor instanceof TorchTensor)) throw new Error('a parameter that is not a tensor');
+    return tensor;
+  },
+};
+
+/** Names that stand for a type and are never called: `numpy.ndarray` as the argument of `_reconstruct`. */
+const TYPES = new Set(['numpy.ndarray']);
+
+class Global {
+  constructor(readonly name: string) {}
+}
+
+/** The allow-list as the pickle reader sees it. */
+export const torchWorld: PickleWorld = {
+  global(module, name) {
+    const full = `${module.replace(/^numpy\._core\./, 'numpy.core.')}.${name}`;
+    if (Object.hasOwn(CALLABLES, full) || TYPES.has(full)) return new Global(full);
+    if (module === 'torch' && STORAGES.has(name)) return new Global(full);
+    throw new Error(`it asks for the global ${excerpt(`${module}.${name}`)}, which is not one of those that data needs`);
+  },
+  reduce(callable, args) {
+    const call = callable instanceof Global && Object.hasOwn(CALLABLES, callable.name) ? CALLABLES[callable.name] : undefined;
+    if (!call) throw new Error('a call of something that cannot be called');
+    return call(args);
+  },
+  build(object, state) {
+    if (object instanceof NumpyArray) setArray(object, state);
+    else if (object instanceof NumpyType) setType(state);
+    else if (!(object instanceof Map)) throw new Error('a state for something that has none');
+    // a Map is an OrderedDict: its state is `_metadata`, versions of modules that nothing here needs
+  },
+  persistent(id) {
+    const [tag, type, key, , count] = id instanceof Tuple ? id.items : [];
+    const stored = type instanceof Global ? STORAGES.get(type.name.slice('torch.'.length)) : undefined;
+    if (tag !== 'storage' || !stored || typeof key !== 'string' || !/^\d{1,9}$/.test(key) || !isCount(count)) {
+      throw new Error('a persistent id that is not a storage');
+    }
+    return new TorchStorage(stored, Number(key), count);
+  },
+};
+
+function rebuiltTensor(storage: unknown, offset: unknown, shape: unknown, stride: unknown): TorchTensor {
+  if (!(storage instanceof TorchStorage) || !isCount(offset)) throw new Error('a tensor without a storage');
+  const sizes = counts(shape);
+  const steps = counts(stride);
+  if (sizes.length !== steps.length) throw new Error(`a tensor of shape [${sizes}] with strides [${steps}]`);
+  const elements = product(sizes);
+  const last = elements === 0 ? offset : sizes.reduce((at, size, i) => at + (size - 1) * steps[i], offset + 1);
+  if (last > storage.count || elements > storage.count) {
+    throw new Error(`a tensor of shape [${sizes}], strides [${steps}] in a storage of ${storage.count} elements`);
+  }
+  return new TorchTensor(storage, offset, sizes, steps);
+}
+
+function setArray(array: NumpyArray, state: unknown): void {
+  const [, shape, type, fortran, data] = state instanceof Tuple ? state.items : [];
+  if (!(type instanceof NumpyType) || typeof fortran !== 'boolean') throw new Error('a numpy array without a type');
+  Object.assign(array, { shape: counts(shape), type, fortran, data });
+}
+
+function setType(state: unknown): void {
+  const order = state instanceof Tuple ? state.items[1] : undefined;
+  if (order !== '<' && order !== '|' && order !== '=') throw new Error('a numpy type that is not little-endian');
+}
+
+function counts(value: unknown): number[] {
+  const items = value instanceof Tuple ? value.items : value;
+  if (!Array.isArray(items) || items.length > 32 || !items.every(isCount)) throw new Error('a shape that is not one');
+  return items;
+}
+
+function isCount(value: unknown): value is number {
+  return Number.isSafeInteger(value) && (value as number) >= 0;
+}
+
+/** Number of elements of a shape. */
+export function product(shape: readonly number[]): number {
+  return shape.reduce((all, size) => all * size, 1);
+}
+
+function excerpt(value: unknown): string {
+  const text = typeof value === 'string' ? value : typeof value;
+  return JSON.stringify(text.length > 80 ? `${text.slice(0, 80)}…` : text);
+}
+
+/**
+ * A byte string out of a pickle.
+ * @param read gives the bytes of a payload that stayed in the file
+ */
+export function pickledBytes(value: unknown, read: (payload: Payload) => Uint8Array<ArrayBuffer>): Uint8Array {
+  if (value instanceof Uint8Array) return value;
+  if (value instanceof Payload && value.kind === 'bytes') return read(value);
+  if (value instanceof EncodedBytes) {
+    const { text } = value;
+    if (typeof text === 'string') return latin1(Buffer.from(text, 'utf8'));
+    if (text instanceof Payload && text.kind === 'text') return latin1(read(text));
+  }
+  throw new Error('numbers whose bytes are not bytes');
+}
+
+/** The bytes that a UTF-8 text of characters up to U+00FF stands for. */
+function latin1(utf8: Uint8Array): Uint8Array {
+  const out = new Uint8Array(utf8.length);
+  let to = 0;
+  for (let from = 0; from < utf8.length; from++) {
+    const byte = utf8[from];
+    if (byte < 0x80) {
+      out[to++] = byte;
+    } else {
+      if ((byte !== 0xc2 && byte !== 0xc3) || (utf8[from + 1] & 0xc0) !== 0x80) throw new Error('bytes that are not latin1');
+      out[to++] = ((byte & 3) << 6) | (utf8[++from] & 0x3f);
+    }
+  }
+  return out.slice(0, to);
+}
+
+/** Little-endian numbers of a numpy type as float64 or float32, one after the other. */
+export function decodeNumpy(code: string, bytes: Uint8Array): Float32Array | Float64Array {
+  const size = Number(code[1]);
+  if (bytes.length % size !== 0) throw new Error(`${bytes.length} bytes of ${size}-byte numbers`);
+  const { buffer } = bytes.byteOffset % size === 0 && bytes.byteOffset === 0 ? bytes : bytes.slice();
+  const count = bytes.length / size;
+  switch (code) {
+    case 'f4':
+      return new Float32Array(buffer, 0, count);
+    case 'f8':
+      return new Float64Array(buffer, 0, count);
+    case 'f2': {
+      const out = new Float32Array(count);
+      decodeHalf(new Uint16Array(buffer, 0, count), out);
+      return out;
+    }
+    case 'i8':
+      return Float64Array.from(new BigInt64Array(buffer, 0, count), Number);
+    case 'u8':
+      return Float64Array.from(new BigUint64Array(buffer, 0, count), Number);
+    case 'i4':
+      return Float64Array.from(new Int32Array(buffer, 0, count));
+    case 'u4':
+      return Float64Array.from(new Uint32Array(buffer, 0, count));
+    case 'i2':
+      return Float64Array.from(new Int16Array(buffer, 0, count));
+    case 'u2':
+      return Float64Array.from(new Uint16Array(buffer, 0, count));
+    case 'i1':
+      return Float64Array.from(new Int8Array(buffer, 0, count));
+    case 'u1':
+    case 'b1':
+      return Float64Array.from(new Uint8Array(buffer, 0, count));
+    default:
+      throw new Error(`the numpy type ${code}`);
+  }
+}
+
+/** Little-endian numbers of a torch type as float64 or float32. */
+export function decodeTorch(type: SafetensorsType, bytes: Uint8Array): Float32Array | Float64Array {
+  const codes: Partial<Record<SafetensorsType, string>> = {
+    F32: 'f4',
+    F64: 'f8',
+    F16: 'f2',
+    I64: 'i8',
+    I32: 'i4',
+    I16: 'i2',
+    I8: 'i1',
+    U8: 'u1',
+    BOOL: 'b1',
+  };
+  if (type === 'BF16') {
+    const out = new Float32Array(bytes.length / 2);
+    decodeBfloat16(new Uint16Array(bytes.slice().buffer), out);
+    return out;
+  }
+  return decodeNumpy(codes[type]!, bytes);
+}

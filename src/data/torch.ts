@@ -1,0 +1,296 @@
+import { crc32 } from '@node-rs/crc32';
+import { openPromise } from 'yauzl';
+import { UserError } from '../errors.js';
+import { PositionalFile } from './file.js';
+import { PickleCursor, Payload } from './pickle-cursor.js';
+import { fetchedMemos, pickleItems, readPickle } from './pickle.js';
+import { elementBytes, type Safetensors, type StoredTensor } from './safetensors.js';
+import { NumpyArray, TorchTensor, decodeNumpy, decodeTorch, pickledBytes, product, torchWorld } from './torch-globals.js';
+
+/** A stored, uncompressed entry of the zip. */
+interface ZipEntry {
+  /** position of the local header, not yet of the data */
+  readonly header: number;
+  readonly size: number;
+  readonly crc32: number;
+}
+
+const WHAT_TO_DO = 'check where it comes from, or load it in Python and torch.save it again';
+
+/**
+ * A file that torch.save wrote (PyTorch 1.6 or later: a zip with `data.pkl` and the storages), read without executing
+ * anything: only numpy arrays and scalars, tensors, texts, numbers, lists, tuples and dictionaries are made
+ * (torch-globals.ts); any other global is an error that names it. Numbers stay in the file until they are asked for, so
+ * the file may be larger than memory.
+ */
+export class TorchFile {
+  private constructor(
+    private readonly source: PositionalFile,
+    private readonly pickle: ZipEntry,
+    private readonly storages: readonly ZipEntry[],
+  ) {}
+
+  /** @throws UserError where the file is not such a zip, is truncated, or holds compressed entries */
+  static async open(file: string): Promise<TorchFile> {
+    const source = new PositionalFile(file, WHAT_TO_DO);
+    try {
+      const { pickle, storages, byteorder } = await zipEntries(source);
+      const opened = new TorchFile(source, pickle, storages);
+      if (byteorder && Buffer.from(opened.bytesOf(byteorder)).toString('latin1') !== 'little') {
+        throw source.fault('a torch file of a big-endian machine: expected little-endian');
+      }
+      return opened;
+    } catch (error) {
+      source.close();
+      throw error;
+    }
+  }
+
+  get file(): string {
+    return this.source.file;
+  }
+
+  /** CRC-32 that the zip states for the pickle; with `size`, a fingerprint of what the file says */
+  get crc32(): number {
+    return this.pickle.crc32;
+  }
+
+  get size(): number {
+    return this.source.size;
+  }
+
+  /** The whole value. Long texts and byte strings stay `Payload`s. */
+  value(): unknown {
+    return this.checked(() => readPickle(this.cursor(), torchWorld, fetchedMemos(this.cursor())));
+  }
+
+  /** The items of a value that is a list, one by one; only the current one is in memory. */
+  *items(): Generator<unknown> {
+    const items = this.checked(() => pickleItems(this.cursor(), torchWorld, fetchedMemos(this.cursor())));
+    for (;;) {
+      const next = this.checked(() => items.next());
+      if (next.done) return;
+      yield next.value;
+    }
+  }
+
+  /** A text, wherever it is; undefined for what is not a text. */
+  text(value: unknown): string | undefined {
+    if (typeof value === 'string') return value;
+    if (!(value instanceof Payload) || value.kind !== 'text') return undefined;
+    return Buffer.from(this.source.bytes(value.position, value.length).buffer).toString('utf8');
+  }
+
+  /**
+   * The numbers of an array, scalar, tensor or (nested) list of numbers, flat and row-major, and their shape; undefined
+   * for what is not numbers. Throws where a list is ragged or an array's bytes do not fit its shape.
+   */
+  numbers(value: unknown): { shape: readonly number[]; values: Float32Array | Float64Array } | undefined {
+    if (typeof value === 'number' || typeof value === 'boolean') return { shape: [], values: Float64Array.of(Number(value)) };
+    if (value instanceof NumpyArray) return this.checked(() => this.numpyNumbers(value));
+    if (value instanceof TorchTensor) {
+      return this.checked(() => ({ shape: value.shape, values: decodeTorch(value.storage.type, this.tensorBytes(value)) }));
+    }
+    return Array.isArray(value) ? this.listNumbers(value) : undefined;
+  }
+
+  /** A tensor's elements, row-major, without a copy where it is a whole stretch of its storage read before. */
+  tensorBytes({ storage, offset, shape, stride }: TorchTensor, whole?: Uint8Array): Uint8Array {
+    const size = elementBytes(storage.type);
+    const count = product(shape);
+    if (isContiguous(shape, stride)) {
+      return whole ? whole.subarray(offset * size, (offset + count) * size) : this.storagePart(storage, offset, count);
+    }
+    const from = whole ?? this.storageBytes(storage);
+    const out = new Uint8Array(count * size);
+    const index = new Array<number>(shape.length).fill(0);
+    for (let i = 0; i < count; i++) {
+      const at = index.reduce((sum, position, axis) => sum + position * stride[axis], offset) * size;
+      out.set(from.subarray(at, at + size), i * size);
+      for (let axis = shape.length - 1; axis >= 0 && ++index[axis] === shape[axis]; axis--) index[axis] = 0;
+    }
+    return out;
+  }
+
+  /** All bytes of a storage, checked against the zip's CRC. */
+  storageBytes(storage: TorchTensor['storage']): Uint8Array {
+    const entry = this.entryOf(storage);
+    const bytes = this.bytesOf(entry);
+    const crc = crc32(bytes);
+    if (crc !== entry.crc32) {
+      throw this.source.fault(`damaged: storage data/${storage.key}: expected crc32 ${entry.crc32}, got ${crc}`);
+    }
+    return bytes;
+  }
+
+  /**
+   * Compares the pickle with the CRC that the zip states for it, which takes reading it once.
+   * @throws UserError where they differ
+   */
+  verify(): void {
+    const start = this.start(this.pickle);
+    const block = new Uint8Array(Math.min(this.pickle.size, 1 << 22));
+    let crc = 0;
+    for (let at = 0; at < this.pickle.size; at += block.length) {
+      const piece = block.subarray(0, Math.min(block.length, this.pickle.size - at));
+      this.source.read(piece, start + at);
+      crc = crc32(piece, crc);
+    }
+    if (crc !== this.pickle.crc32) {
+      throw this.source.fault(`damaged: data.pkl: expected crc32 ${this.pickle.crc32}, got ${crc}`);
+    }
+  }
+
+  close(): void {
+    this.source.close();
+  }
+
+  /** A UserError about this file. */
+  fault(what: string): UserError {
+    return this.source.fault(what);
+  }
+
+  private cursor(): PickleCursor {
+    return new PickleCursor(this.source, this.start(this.pickle), this.pickle.size);
+  }
+
+  /** Whatever the pickle has wrong becomes one line that names the file. */
+  private checked<T>(read: () => T): T {
+    try {
+      return read();
+    } catch (error) {
+      if (error instanceof UserError) throw error;
+      throw this.source.fault(`refused: ${(error as Error).message}`);
+    }
+  }
+
+  private numpyNumbers({ shape, type, fortran, data }: NumpyArray) {
+    const bytes = pickledBytes(data, ({ position, length }) => this.source.bytes(position, length));
+    const expected = product(shape) * Number(type.code[1]);
+    if (bytes.length !== expected) throw new Error(`a numpy array [${shape}] of ${bytes.length} bytes: expected ${expected}`);
+    if (fortran && shape.length > 1) throw new Error('a numpy array in column-major order');
+    return { shape, values: decodeNumpy(type.code, bytes) };
+  }
+
+  private listNumbers(list: readonly unknown[]) {
+    if (list.every((item) => typeof item === 'number')) return { shape: [list.length], values: Float64Array.from(list) };
+    const rows = list.map((item) => this.numbers(item));
+    const shape = rows[0]?.shape;
+    if (!rows.every((row) => row !== undefined)) return undefined;
+    if (!rows.every((row) => row.shape.join() === shape!.join())) {
+      throw this.fault(`refused: a ragged list: rows of shape [${[...new Set(rows.map((row) => row.shape.join()))].join('] and [')}]`);
+    }
+    const width = product(shape!);
+    const values = rows.some((row) => row.values instanceof Float64Array)
+      ? new Float64Array(rows.length * width)
+      : new Float32Array(rows.length * width);
+    rows.forEach((row, i) => values.set(row.values, i * width));
+    return { shape: [rows.length, ...shape!], values };
+  }
+
+  private storagePart(storage: TorchTensor['storage'], offset: number, count: number): Uint8Array {
+    const size = elementBytes(storage.type);
+    if (offset === 0 && count === storage.count) return this.storageBytes(storage);
+    return this.source.bytes(this.start(this.entryOf(storage)) + offset * size, count * size);
+  }
+
+  private entryOf(storage: TorchTensor['storage']): ZipEntry {
+    const entry = this.storages[storage.key];
+    const expected = storage.count * elementBytes(storage.type);
+    if (!entry) throw this.source.fault(`lacks the storage data/${storage.key}`);
+    if (entry.size !== expected) {
+      throw this.source.fault(`storage data/${storage.key}: expected ${expected} bytes, got ${entry.size}`);
+    }
+    return entry;
+  }
+
+  private bytesOf(entry: ZipEntry): Uint8Array {
+    return this.source.bytes(this.start(entry), entry.size);
+  }
+
+  /** Where an entry's data begins: after its local header (PKWARE APPNOTE 4.3.7). */
+  private start({ header, size }: ZipEntry): number {
+    const local = Buffer.from(this.source.bytes(header, 30).buffer);
+    if (local.readUInt32LE(0) !== 0x04034b50) throw this.source.fault(`damaged: expected a zip entry at byte ${header}`);
+    const start = header + 30 + local.readUInt16LE(26) + local.readUInt16LE(28);
+    if (start + size > this.source.size) throw this.source.fault(`truncated: an entry at byte ${header} ends beyond it`);
+    return start;
+  }
+}
+
+/** The zip's directory: torch puts everything below one folder, whose name is of no account. */
+async function zipEntries(source: PositionalFile) {
+  const magic = source.size < 4 ? 0 : Buffer.from(source.bytes(0, 4).buffer).readUInt32LE();
+  if (magic !== 0x04034b50) {
+    throw source.fault(
+      `not a torch file in zip format: expected PK at its start, got ${source.size === 0 ? 'an empty file' : `0x${magic.toString(16)}`}` +
+        ' (PyTorch before 1.6 wrote another format)',
+    );
+  }
+  let pickle: ZipEntry | undefined;
+  let byteorder: ZipEntry | undefined;
+  const storages: ZipEntry[] = [];
+  try {
+    const zip = await openPromise(source.file, { lazyEntries: true, autoClose: false });
+    try {
+      for await (const entry of zip.eachEntry()) {
+        const name = entry.fileName.slice(entry.fileName.indexOf('/') + 1);
+        const storage = /^data\/(\d{1,9})$/.exec(name);
+        if (!storage && name !== 'data.pkl' && name !== 'byteorder') continue;
+        if (entry.compressionMethod !== 0 || entry.isEncrypted() || entry.compressedSize !== entry.uncompressedSize) {
+          throw new Error(`its entry ${name} is compressed or encrypted, which torch.save never does`);
+        }
+        const found = { header: entry.relativeOffsetOfLocalHeader, size: entry.uncompressedSize, crc32: entry.crc32 };
+        if (storage) storages[Number(storage[1])] = found;
+        else if (name === 'data.pkl') pickle = found;
+        else byteorder = found;
+      }
+    } finally {
+      zip.close();
+    }
+  } catch (error) {
+    throw source.fault(`refused: not a whole torch file: ${(error as Error).message}`);
+  }
+  if (!pickle) throw source.fault('refused: a zip without data.pkl: expected a torch file');
+  return { pickle, byteorder, storages };
+}
+
+function isContiguous(shape: readonly number[], stride: readonly number[]): boolean {
+  let expected = 1;
+  for (let axis = shape.length - 1; axis >= 0; axis--) {
+    if (shape[axis] !== 1 && stride[axis] !== expected) return false;
+    expected *= shape[axis];
+  }
+  return true;
+}
+
+/**
+ * The tensors of a `pytorch_model.bin` or other state dict, as `readSafetensors` gives them. Tensors that share a storage
+ * (tied embeddings) share its bytes here as well. A dict with the key `state_dict` or `model` is looked into.
+ * @throws UserError where the file is foreign, hostile or damaged
+ */
+export async function readTorchStateDict(file: string): Promise<Safetensors> {
+  const source = await TorchFile.open(file);
+  try {
+    source.verify();
+    const top = source.value();
+    const inner = top instanceof Map ? (top.get('state_dict') ?? top.get('model')) : undefined;
+    const dict: unknown = inner instanceof Map ? inner : top;
+    const tensors = new Map<string, StoredTensor>();
+    const storages = new Map<number, Uint8Array>();
+    let copied = 0;
+    for (const [name, tensor] of dict instanceof Map ? dict : []) {
+      if (typeof name !== 'string' || !(tensor instanceof TorchTensor)) continue;
+      const { storage, shape, stride } = tensor;
+      const whole = storages.get(storage.key) ?? source.storageBytes(storage);
+      storages.set(storage.key, whole);
+      if (!isContiguous(shape, stride)) copied += product(shape) * elementBytes(storage.type);
+      if (copied > source.size) throw source.fault('refused: its transposed tensors share more bytes than the file has');
+      tensors.set(name, { dtype: storage.type, shape, data: source.tensorBytes(tensor, whole) });
+    }
+    if (tensors.size === 0) throw source.fault('expected a state dict (names and tensors), got no tensors');
+    return { tensors, metadata: {} };
+  } finally {
+    source.close();
+  }
+}
