@@ -23,12 +23,11 @@ export class Decoder {
   private readonly workspaces = new Map<string, Workspace>();
   private current!: Workspace;
 
-  /** @param positions tokens a row can grow to */
+  /** The parameters are read in place at every step. */
   constructor(
     private readonly runtime: Runtime,
     private readonly params: Parameters,
     private readonly config: AutoUIConfig,
-    private readonly positions: number,
   ) {}
 
   /**
@@ -40,10 +39,12 @@ export class Decoder {
     const key = `${length}/${group}`;
     let workspace = this.workspaces.get(key);
     if (!workspace || workspace.blocks < blocks) {
-      workspace = new Workspace(this.config, length, group, blockBucket(blocks), this.positions);
+      await workspace?.close();
+      workspace = new Workspace(this.config, length, group, blockBucket(blocks));
       this.workspaces.set(key, workspace);
     }
     this.current = workspace;
+    workspace.useCaches(FIRST_POSITIONS, 0, 0);
     const { ids, mask, image } = workspace.buffers as { ids: BigInt64Array; mask: Float32Array; image: Float32Array };
     const bucket = Math.min(blockBucket(states.length), workspace.blocks);
     ids.fill(BigInt(this.config.pad), 0, bucket * length);
@@ -67,15 +68,16 @@ export class Decoder {
   }
 
   /**
-   * Advance the first `blocks` blocks by one token at `position`, then remember its keys and values in the caches.
-   * Afterwards `probabilities` and `logProbs` of these rows may be read.
+   * Advance the first `blocks` blocks by one token at `position` (0, 1, 2, ...), then remember its keys and values in the
+   * caches, which grow as needed. Afterwards `probabilities` and `logProbs` of these rows may be read.
    */
   async step(position: number, blocks: number, temperature: number): Promise<void> {
-    const { buffers } = this.current;
+    const { buffers, positions, group } = this.current;
+    if (position === positions) this.current.useCaches(2 * positions, position, blocks * group);
     pastPositions(this.config, position, buffers.bucket as BigInt64Array, buffers.past as Float32Array);
     buffers.inverseTemperature[0] = 1 / temperature;
     await (await this.stepper(Math.min(blockBucket(blocks), this.current.blocks))).run();
-    this.current.remember(position, blocks * this.current.group);
+    this.current.remember(position, blocks * group);
   }
 
   /** The next token's tempered probabilities [vocabulary] at a row (a view, valid until the next step). */
@@ -103,9 +105,10 @@ export class Decoder {
   }
 
   async close(): Promise<void> {
+    for (const workspace of this.workspaces.values()) await workspace.close();
+    this.workspaces.clear();
     for (const session of this.sessions.values()) (await session).close();
     this.sessions.clear();
-    this.workspaces.clear();
   }
 
   private encoder(states: number): Promise<Binding> {
@@ -119,7 +122,7 @@ export class Decoder {
     const { length, group, positions } = this.current;
     const states = group > 1 ? this.current.blocks : blocks;
     const shape: StepShape = { states, length, blocks, group, positions };
-    return this.bound(`step ${states}×${length}, ${blocks}×${group}`, () =>
+    return this.bound(`step ${states}×${length}, ${blocks}×${group}×${positions}`, () =>
       decodeStep(this.params.inputs(), this.config, shape),
     );
   }
@@ -131,7 +134,7 @@ export class Decoder {
     if (!binding) {
       const session = this.sessions.get(key) ?? this.runtime.session(toOnnx(build()));
       this.sessions.set(key, session);
-      binding = session.then((opened) => {
+      binding = session.then(async (opened) => {
         const buffers: Buffers = {};
         for (const { name, shape } of [...opened.inputs, ...opened.outputs]) {
           const buffer = workspace.buffers[name];
@@ -146,41 +149,95 @@ export class Decoder {
   }
 }
 
+/** Positions that caches have room for at first; doubled when a sequence gets there. */
+const FIRST_POSITIONS = 32;
+
+interface RowBuffer {
+  readonly buffer: Float32Array;
+  /** floats a row (or state) */
+  readonly size: number;
+}
+
+/** What depends on the number of positions: every layer's keys and values, and the inputs that say which to see. */
+interface Caches {
+  readonly layers: Record<string, RowBuffer>;
+  readonly bucket: BigInt64Array;
+  readonly past: Float32Array;
+}
+
 /** The buffers of one prompt length and block size, with room for `blocks` blocks and as many states. */
 class Workspace {
   readonly buffers: Buffers = {};
   readonly bindings = new Map<string, Promise<Binding>>();
-  private readonly caches: { buffer: Float32Array; size: number }[] = [];
-  private readonly memories: { buffer: Float32Array; size: number }[] = [];
+  /** positions of the caches in use */
+  positions = 0;
+  private readonly caches = new Map<number, Caches>();
+  private readonly memories: RowBuffer[] = [];
 
   constructor(
     private readonly config: AutoUIConfig,
     readonly length: number,
     readonly group: number,
     readonly blocks: number,
-    readonly positions: number,
   ) {
     const rows = blocks * group;
-    const floats = (name: string, count: number, size: number) => (this.buffers[name] = allocate('float32', [count, size]) as Float32Array);
-    for (const [name, count] of Object.entries({ ids: blocks * length, token: rows, state: blocks, bucket: positions })) {
+    const floats = (name: string, count: number, size: number) => {
+      const buffer = allocate('float32', [count, size]) as Float32Array;
+      this.buffers[name] = buffer;
+      return { buffer, size };
+    };
+    for (const [name, count] of Object.entries({ ids: blocks * length, token: rows, state: blocks })) {
       this.buffers[name] = allocate('int64', [count]) as BigInt64Array;
     }
-    floats('past', positions, 1);
     floats('inverseTemperature', 1, 1);
     floats('image', blocks, config.image);
     floats('logProbs', rows, config.vocabulary);
     floats('probabilities', rows, config.vocabulary);
-    this.memories.push({ buffer: floats('mask', blocks, length), size: length });
-    for (let i = 0; i < config.decoderLayers; i++) {
-      for (const [name, [count, ...rest]] of Object.entries(
-        layerShapes(config, { states: blocks, length, blocks, group, positions }, i),
-      )) {
-        const size = sizeOf(rest);
-        const buffer = floats(name, count, size);
-        if (name.startsWith('cache')) this.caches.push({ buffer, size });
-        if (name.startsWith('memory')) this.memories.push({ buffer, size });
+    this.memories.push(floats('mask', blocks, length));
+    for (const [name, [count, ...rest]] of this.layerBuffers(1)) {
+      if (name.startsWith('memory')) this.memories.push(floats(name, count, sizeOf(rest)));
+      if (name.startsWith('new')) floats(name, count, sizeOf(rest));
+    }
+  }
+
+  private layerBuffers(positions: number): [name: string, shape: number[]][] {
+    const { length, group, blocks } = this;
+    const shape: StepShape = { states: blocks, length, blocks, group, positions };
+    return Array.from({ length: this.config.decoderLayers }, (_, layer) =>
+      Object.entries(layerShapes(this.config, shape, layer)),
+    ).flat();
+  }
+
+  /** Go on with caches of `positions` positions, after copying what the first `rows` rows hold up to `filled`. */
+  useCaches(positions: number, filled: number, rows: number): void {
+    const before = this.caches.get(this.positions);
+    let caches = this.caches.get(positions);
+    if (!caches) this.caches.set(positions, (caches = this.newCaches(positions)));
+    const { headWidth, heads } = this.config;
+    for (const [name, { buffer }] of Object.entries(caches.layers)) {
+      this.buffers[name] = buffer;
+      if (filled === 0) continue;
+      // keys lie position by position within a component, values component by component within a position
+      const unit = name.endsWith('.k') ? 1 : headWidth;
+      const old = before!.layers[name].buffer;
+      for (let run = 0; run < (rows * heads * headWidth) / unit; run++) {
+        const from = run * this.positions * unit;
+        buffer.set(old.subarray(from, from + filled * unit), run * positions * unit);
       }
     }
+    this.buffers.bucket = caches.bucket;
+    this.buffers.past = caches.past;
+    this.positions = positions;
+  }
+
+  private newCaches(positions: number): Caches {
+    const layers: Record<string, RowBuffer> = {};
+    for (const [name, [count, ...rest]] of this.layerBuffers(positions)) {
+      if (!name.startsWith('cache')) continue;
+      layers[name] = { buffer: allocate('float32', [count, ...rest]) as Float32Array, size: sizeOf(rest) };
+    }
+    const bucket = allocate('int64', [positions]) as BigInt64Array;
+    return { layers, bucket, past: allocate('float32', [positions]) as Float32Array };
   }
 
   /** Write the keys and values that the last step put out for the first `rows` rows into their caches. */
@@ -207,11 +264,16 @@ class Workspace {
   }
 
   copyCaches(from: number, to: number): void {
-    for (const { buffer, size } of this.caches) buffer.copyWithin(to * size, from * size, (from + 1) * size);
+    for (const { buffer, size } of Object.values(this.caches.get(this.positions)!.layers)) buffer.copyWithin(to * size, from * size, (from + 1) * size);
   }
 
   copyState(from: number, to: number): void {
     for (const { buffer, size } of this.memories) buffer.copyWithin(to * size, from * size, (from + 1) * size);
+  }
+
+  async close(): Promise<void> {
+    for (const binding of this.bindings.values()) (await binding).close();
+    this.bindings.clear();
   }
 }
 

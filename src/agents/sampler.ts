@@ -77,7 +77,7 @@ export class Sampler {
     this.maxTokens = options.maxTokens ?? 128;
     this.group = options.group ?? 4;
     this.maxRows = options.maxRows ?? defaultRows(config, this.maxTokens);
-    this.decoder = new Decoder(runtime, params, config, this.maxTokens);
+    this.decoder = new Decoder(runtime, params, config);
   }
 
   /** The distinct sequences sampled for each state, in the states' order. Concurrent calls run one after the other. */

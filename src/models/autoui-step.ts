@@ -2,7 +2,8 @@ import { add, concat, constant, gather, input, linear, logSoftmax, matmul, mul, 
 import type { Tensor } from '../graph/index.js';
 import type { AutoUIConfig } from './autoui-config.js';
 import { embed, encode, head } from './autoui.js';
-import { feedForward, joinHeads, norm, paddingBias, relativeBucket, splitHeads, MASKED, type Weights } from './t5.js';
+import { MASKED, paddingBias, type Weights } from './attention.js';
+import { feedForward, joinHeads, norm, relativeBucket, splitHeads } from './t5.js';
 
 /**
  * One token at a time through Auto-UI's decoder, for sampling.

@@ -1,7 +1,8 @@
-import { add, concat, constant, exp, clip, gather, linear, log, logSoftmax, matmul, mul, neg, reshape, scalar, sigmoid, slice, softmax, sub, sum, takeAlong, transpose } from '../graph/index.js';
+import { add, concat, constant, exp, clip, gather, linear, log, logSoftmax, matmul, mul, neg, reshape, sigmoid, slice, softmax, sub, sum, takeAlong, transpose } from '../graph/index.js';
 import type { Tensor } from '../graph/index.js';
 import type { AutoUIConfig } from './autoui-config.js';
-import { attention, causalBias, feedForward, norm, paddingBias, positionBias, type Weights } from './t5.js';
+import { paddingBias, type Weights } from './attention.js';
+import { attention, causalBias, feedForward, norm, positionBias } from './t5.js';
 
 /**
  * Auto-UI (arXiv 2309.11436; ALGORITHMS §1): a T5 encoder-decoder whose encoder output is mixed with one image token.
@@ -18,6 +19,11 @@ export function embed(w: Weights, ids: Tensor): Tensor {
  * @param ids int64 [B, S] @param mask float32 [B, S], 1 at real tokens @param image float32 [B, config.image]
  */
 export function encode(w: Weights, config: AutoUIConfig, ids: Tensor, mask: Tensor, image: Tensor): Tensor {
+  return fuseImage(w, config, encodeText(w, config, ids, mask), image);
+}
+
+/** The encoder alone: [B, S, width] before the picture comes in. Same arguments as `encode`. */
+export function encodeText(w: Weights, config: AutoUIConfig, ids: Tensor, mask: Tensor): Tensor {
   const table = w['encoder.block.0.layer.0.SelfAttention.relative_attention_bias.weight'];
   const bias = add(positionBias(table, config, ids.shape[1], true), paddingBias(mask));
   let x = embed(w, ids);
@@ -27,14 +33,14 @@ export function encode(w: Weights, config: AutoUIConfig, ids: Tensor, mask: Tens
     x = add(x, attention(w, `${block}.0.SelfAttention`, config, h, h, bias));
     x = add(x, feedForward(w, `${block}.1.DenseReluDense`, config, norm(w, `${block}.1.layer_norm`, config, x)));
   }
-  return fuseImage(w, config, norm(w, 'encoder.final_layer_norm', config, x), image);
+  return norm(w, 'encoder.final_layer_norm', config, x);
 }
 
 /**
  * The gate between encoder and decoder: g = sigmoid(W [x; a] + b), memory = (1 - g) x + g a, where a is one-head
  * attention (torch.nn.MultiheadAttention's parameters) of the text to the single image token.
  */
-function fuseImage(w: Weights, config: AutoUIConfig, x: Tensor, image: Tensor): Tensor {
+export function fuseImage(w: Weights, config: AutoUIConfig, x: Tensor, image: Tensor): Tensor {
   const { width } = config;
   const [batch] = x.shape;
   const token = reshape(linear(image, w['image_dense.weight'], w['image_dense.bias']), [batch, 1, width]);
@@ -44,11 +50,11 @@ function fuseImage(w: Weights, config: AutoUIConfig, x: Tensor, image: Tensor): 
       slice(w['mha_layer.in_proj_weight'], 0, part * width, (part + 1) * width),
       slice(w['mha_layer.in_proj_bias'], 0, part * width, (part + 1) * width),
     );
-  const scores = matmul(mul(project(x, 0), scalar(1 / Math.sqrt(width))), transpose(project(token, 1), [0, 2, 1]));
+  const scores = matmul(mul(project(x, 0), 1 / Math.sqrt(width)), transpose(project(token, 1), [0, 2, 1]));
   const seen = matmul(softmax(scores), project(token, 2));
   const attended = linear(seen, w['mha_layer.out_proj.weight'], w['mha_layer.out_proj.bias']);
   const gate = sigmoid(linear(concat([x, attended], 2), w['gate_dense.weight'], w['gate_dense.bias']));
-  return add(mul(sub(scalar(1), gate), x), mul(gate, attended));
+  return add(mul(sub(1, gate), x), mul(gate, attended));
 }
 
 /**
@@ -78,7 +84,7 @@ export function decode(w: Weights, config: AutoUIConfig, memory: Tensor, mask: T
 /** Logits [..., vocabulary] of hidden states [..., width]: a head of its own, or the embedding scaled by width^-0.5. */
 export function head(w: Weights, config: AutoUIConfig, hidden: Tensor): Tensor {
   if (!config.tied) return linear(hidden, w['lm_head.weight']);
-  return linear(mul(hidden, scalar(config.width ** -0.5)), w['shared.weight']);
+  return linear(mul(hidden, config.width ** -0.5), w['shared.weight']);
 }
 
 /** Logits [B, T, vocabulary] of every label's position: `head` after `decode`. */

@@ -1,5 +1,8 @@
 import { add, constant, gather, linear, matmul, mul, relu, reshape, rmsNorm, geluTanh, softmax, transpose } from '../graph/index.js';
 import type { Tensor } from '../graph/index.js';
+import { MASKED, type Weights } from './attention.js';
+
+export type { Weights } from './attention.js';
 
 /** What T5's blocks need to know (the fields of a Hugging Face T5 `config.json` that shape its layers). */
 export interface T5Config {
@@ -17,11 +20,6 @@ export interface T5Config {
   readonly buckets: number;
   readonly maxDistance: number;
 }
-
-export type Weights = Readonly<Record<string, Tensor>>;
-
-/** Added to attention scores that must vanish: exp of it is 0 in float32, and sums with it stay finite. */
-export const MASKED = -1e9;
 
 /**
  * T5's relative position bucket of `key position - query position` (transformers, T5Attention._relative_position_bucket):
@@ -58,14 +56,6 @@ export function positionBias(table: Tensor, config: T5Config, length: number, bi
   }
   const rows = gather(table, constant(ids, [length * length], 'int64'));
   return reshape(transpose(rows, [1, 0]), [1, config.heads, length, length]);
-}
-
-/** Scores to add [B, 1, 1, length] for a mask [B, length] of ones (real tokens) and zeros (padding). */
-export function paddingBias(mask: Tensor): Tensor {
-  const [batch, length] = mask.shape;
-  const scale = constant(Float32Array.of(-MASKED), [], 'float32');
-  const shift = constant(Float32Array.of(MASKED), [], 'float32');
-  return reshape(add(mul(mask, scale), shift), [batch, 1, 1, length]);
 }
 
 /** Scores to add [1, 1, length, length] that keep a query from the keys to its right. */

@@ -1,0 +1,82 @@
+import { add, gather, gelu, layerNorm, linear, logSoftmax, mean, neg, reshape, slice, takeAlong, type Tensor } from '../graph/index.js';
+import { dense, paddingBias, scaledAttention, type Weights } from './attention.js';
+import type { ParameterSpecs } from './checkpoint.js';
+
+/** Shape of CoSo's causal model (arXiv 2505.03792; ALGORITHMS §4). The released one: 3 layers, 128 wide, 4 heads, 512. */
+export interface CausalConfig {
+  readonly vocabulary: number;
+  readonly width: number;
+  readonly heads: number;
+  readonly layers: number;
+  readonly feedForward: number;
+  /** what actions are told apart into */
+  readonly classes: number;
+  /** longest action in tokens. @default 64 */
+  readonly positions?: number;
+}
+
+/** Epsilon of the norm after the embeddings (BERT's) and of those in the layers (PyTorch's). */
+const EMBEDDING_EPSILON = 1e-12;
+const LAYER_EPSILON = 1e-5;
+
+/**
+ * Logits [B, classes] of what an action's tokens mean: a small post-norm encoder, averaged over all positions (padding
+ * too, as released).
+ * @param ids int64 [B, L] @param mask float32 [B, L], 1 at real tokens
+ */
+export function causalLogits(w: Weights, config: CausalConfig, ids: Tensor, mask: Tensor): Tensor {
+  const { width, heads } = config;
+  const length = ids.shape[1];
+  const norm = (name: string, x: Tensor, epsilon: number) => layerNorm(x, w[`${name}.weight`], w[`${name}.bias`], epsilon);
+  const position = reshape(slice(w['position_embeddings.weight'], 0, 0, length), [1, length, width]);
+  const type = reshape(slice(w['token_type_embeddings.weight'], 0, 0, 1), [1, 1, width]);
+  let x = norm('LayerNorm', add(add(gather(w['embeddings.weight'], ids), position), type), EMBEDDING_EPSILON);
+  const bias = paddingBias(mask);
+  for (let i = 0; i < config.layers; i++) {
+    const layer = `encoder_layers.${i}`;
+    const projected = linear(x, w[`${layer}.self_attn.in_proj_weight`], w[`${layer}.self_attn.in_proj_bias`]);
+    const [q, k, v] = [0, 1, 2].map((part) => slice(projected, 2, part * width, (part + 1) * width));
+    const attended = dense(w, `${layer}.self_attn.out_proj`, scaledAttention(q, k, v, heads, bias));
+    x = norm(`${layer}.norm1`, add(x, attended), LAYER_EPSILON);
+    const hidden = dense(w, `${layer}.linear2`, gelu(dense(w, `${layer}.linear1`, x)));
+    x = norm(`${layer}.norm2`, add(x, hidden), LAYER_EPSILON);
+  }
+  return dense(w, 'classifier', mean(x, [1]));
+}
+
+/** Mean cross-entropy of logits [B, classes] against labels int64 [B]. */
+export function crossEntropy(logits: Tensor, labels: Tensor): Tensor {
+  return neg(mean(takeAlong(logSoftmax(logits), reshape(labels, [labels.shape[0], 1]), 1)));
+}
+
+/** Every parameter under its checkpoint name, with PyTorch's default initialisation (embeddings as BERT's, 0.02). */
+export function causalSpecs(config: CausalConfig): ParameterSpecs {
+  const { width, feedForward, positions = 64 } = config;
+  const specs: ParameterSpecs = {};
+  const table = (name: string, rows: number) => (specs[`${name}.weight`] = { shape: [rows, width], init: { normal: 0.02 } });
+  const matrix = (name: string, rows: number, columns: number) => {
+    specs[`${name}.weight`] = { shape: [rows, columns], init: { uniform: columns ** -0.5 } };
+    specs[`${name}.bias`] = { shape: [rows], init: { uniform: columns ** -0.5 } };
+  };
+  const norm = (name: string) => {
+    specs[`${name}.weight`] = { shape: [width], init: 'ones' };
+    specs[`${name}.bias`] = { shape: [width], init: 'zeros' };
+  };
+  table('embeddings', config.vocabulary);
+  table('position_embeddings', positions);
+  table('token_type_embeddings', 2);
+  norm('LayerNorm');
+  for (let i = 0; i < config.layers; i++) {
+    const layer = `encoder_layers.${i}`;
+    specs[`${layer}.self_attn.in_proj_weight`] = { shape: [3 * width, width], init: { uniform: Math.sqrt(6 / (4 * width)) } };
+    specs[`${layer}.self_attn.in_proj_bias`] = { shape: [3 * width], init: 'zeros' };
+    matrix(`${layer}.self_attn.out_proj`, width, width);
+    specs[`${layer}.self_attn.out_proj.bias`].init = 'zeros';
+    matrix(`${layer}.linear1`, feedForward, width);
+    matrix(`${layer}.linear2`, width, feedForward);
+    norm(`${layer}.norm1`);
+    norm(`${layer}.norm2`);
+  }
+  matrix('classifier', config.classes, width);
+  return specs;
+}
