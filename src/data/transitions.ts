@@ -23,6 +23,7 @@ export interface Transition {
   mcReturn: number;
   trajectoryReward: number;
   nextPrompt: string;
+  imagePath: string;
 }
 
 export const TRANSITIONS: TableKind<Transition> = {
@@ -48,6 +49,7 @@ export const TRANSITIONS: TableKind<Transition> = {
     mcReturn: column('double', 'discounted sum of rewards from this step to the end (ALGORITHMS §0)'),
     trajectoryReward: column('double', 'undiscounted sum of rewards of the whole trajectory'),
     nextPrompt: column('string', "the policy's prompt after the action"),
+    imagePath: column('string', 'where an imported data set says its screenshot is; empty for our own'),
   },
 };
 
@@ -103,6 +105,7 @@ export function toTransitions(episode: Episode, firstTid: number, gamma: number)
       mcReturn: returns[i],
       trajectoryReward: episode.reward,
       nextPrompt: last ? episode.finalPrompt : steps[i + 1].prompt,
+      imagePath: '',
     };
   });
 }
