@@ -1,0 +1,102 @@
+import { LruCache } from './cache.js';
+import { toOnnx } from './onnx.js';
+import type { Parameters } from './parameters.js';
+import { Binding, Runtime, Session, checkBuffers } from './runtime.js';
+import { Tensor, TypedArray, allocate } from './tensor.js';
+
+/** Sessions kept by default; a session of a pocket model takes a few MB, of a large one what its activations take. */
+export const DEFAULT_SESSIONS = 16;
+
+/** A session with everything bound: parameters in place, feeds and results in arrays of its own. */
+export class Bound {
+  private constructor(
+    private readonly session: Session,
+    private readonly binding: Binding,
+    private readonly feeds: Readonly<Record<string, TypedArray>>,
+    private readonly results: Readonly<Record<string, TypedArray>>,
+  ) {}
+
+  /** @param shared arrays that are bound in place: parameters, gradients; those the model lacks are left out */
+  static async open(
+    runtime: Runtime,
+    outputs: Readonly<Record<string, Tensor>>,
+    shared: Readonly<Record<string, TypedArray>>,
+  ): Promise<Bound> {
+    const session = await runtime.session(toOnnx(outputs));
+    const own = (specs: Session['inputs']) =>
+      Object.fromEntries(
+        specs.filter(({ name }) => !(name in shared)).map(({ name, dtype, shape }) => [name, allocate(dtype, shape)]),
+      );
+    const [feeds, results] = [own(session.inputs), own(session.outputs)];
+    const used = [...session.inputs, ...session.outputs].filter(({ name }) => name in shared);
+    const inPlace = Object.fromEntries(used.map(({ name }) => [name, shared[name]]));
+    return new Bound(session, await session.bind({ ...inPlace, ...feeds, ...results }), feeds, results);
+  }
+
+  /** names of the inputs that every run must feed */
+  get feedNames(): string[] {
+    return Object.keys(this.feeds);
+  }
+
+  /** Copies the feeds in, runs, and returns copies of the results. */
+  async run(where: string, feeds: Readonly<Record<string, TypedArray>>): Promise<Record<string, TypedArray>> {
+    checkBuffers(where, this.session.inputs.filter(({ name }) => name in this.feeds), feeds);
+    for (const [name, data] of Object.entries(feeds)) (this.feeds[name] as Float32Array).set(data as Float32Array);
+    await this.binding.run();
+    return Object.fromEntries(Object.entries(this.results).map(([name, data]) => [name, data.slice()]));
+  }
+
+  close(): void {
+    this.binding.close();
+    this.session.close();
+  }
+}
+
+/** Runs one after another what is asked for at any time, in the order of asking. */
+export class Queue {
+  private last: Promise<unknown> = Promise.resolve();
+
+  add<T>(job: () => Promise<T>): Promise<T> {
+    const result = this.last.then(job);
+    this.last = result.catch(() => undefined);
+    return result;
+  }
+}
+
+/** A model for inference: one session a bucket (a padded batch size and lengths, say), parameters never copied. */
+export class Forward<Bucket> {
+  private readonly sessions: LruCache<Bound>;
+  private readonly queue = new Queue();
+
+  /**
+   * @param build the outputs by name, from the parameters and the bucket; other graph inputs are feeds
+   * @param sessions how many buckets' sessions are kept
+   */
+  constructor(
+    private readonly runtime: Runtime,
+    private readonly params: Parameters,
+    private readonly build: (p: Record<string, Tensor>, bucket: Bucket) => Record<string, Tensor>,
+    sessions = DEFAULT_SESSIONS,
+  ) {
+    this.sessions = new LruCache(sessions);
+  }
+
+  /** The outputs for these feeds, in new arrays. */
+  run(bucket: Bucket, feeds: Readonly<Record<string, TypedArray>>): Promise<Record<string, TypedArray>> {
+    return this.queue.add(async () => {
+      const bound = await this.sessions.get(JSON.stringify(bucket), () =>
+        Bound.open(this.runtime, this.build(this.params.inputs(), bucket), parameterArrays(this.params)),
+      );
+      return bound.run('forward', feeds);
+    });
+  }
+
+  close(): void {
+    this.sessions.clear();
+  }
+}
+
+/** The parameters' own arrays by name. */
+export function parameterArrays(params: Parameters): Record<string, TypedArray> {
+  return Object.fromEntries(params.names().map((name) => [name, params.get(name).data]));
+}

@@ -1,0 +1,189 @@
+import { readSafetensors, toFloat32, writeSafetensors } from '../data/safetensors.js';
+import { RunError } from '../errors.js';
+import { Random } from '../random.js';
+import { Tensor, allocate, fail, input, sameShape, shapeText, sizeOf } from './tensor.js';
+
+/** How a parameter starts: constant, normal with the given standard deviation, or uniform in [-bound, bound). */
+export type Initializer = 'zeros' | 'ones' | { readonly normal: number } | { readonly uniform: number };
+
+export interface ParameterSpec {
+  readonly shape: readonly number[];
+  readonly init: Initializer;
+}
+
+/** A parameter's value, row by row, in place: writing to `data` changes the parameter. */
+export interface Parameter {
+  readonly shape: readonly number[];
+  readonly data: Float32Array;
+}
+
+/** Where a parameter lies: from `start`, in floats, of one of the arenas; `end` includes the padding behind it. */
+export interface Place {
+  readonly arena: Float32Array;
+  readonly start: number;
+  readonly end: number;
+}
+
+/** Parameters start at multiples of 64 bytes, a cache line. */
+const ALIGN = 16;
+/** An arena holds about this many floats (1 GiB), or one larger parameter: V8 limits the size of a buffer. */
+const ARENA = 2 ** 28;
+
+/**
+ * Named float32 arrays. They lie one behind another, in the order of their names' first mention, in few large buffers
+ * of shared memory ("arenas"), so that an optimizer can work on many parameters at once and threads can share them.
+ */
+export class Parameters {
+  private constructor(
+    private readonly entries: ReadonlyMap<string, Parameter & { place: Place }>,
+    readonly arenas: readonly Float32Array[],
+  ) {}
+
+  /** Zeroed parameters of the given shapes. */
+  static zeros(shapes: Readonly<Record<string, readonly number[]>>): Parameters {
+    const padded = (shape: readonly number[]) => Math.ceil(sizeOf(shape) / ALIGN) * ALIGN;
+    const groups: [string, readonly number[]][][] = [];
+    let room = 0;
+    for (const [name, shape] of Object.entries(shapes)) {
+      if (padded(shape) > room) {
+        groups.push([]);
+        room = ARENA;
+      }
+      groups.at(-1)!.push([name, shape]);
+      room -= padded(shape);
+    }
+    const entries = new Map<string, Parameter & { place: Place }>();
+    const arenas = groups.map((group) => {
+      const total = group.reduce((sum, [, shape]) => sum + padded(shape), 0);
+      const arena = allocate('float32', [total]) as Float32Array;
+      let start = 0;
+      for (const [name, shape] of group) {
+        const end = start + padded(shape);
+        const data = arena.subarray(start, start + sizeOf(shape));
+        entries.set(name, { shape: [...shape], data, place: { arena, start, end } });
+        start = end;
+      }
+      return arena;
+    });
+    return new Parameters(entries, arenas);
+  }
+
+  /** New parameters. Each draws from a stream of its own, so that adding one leaves the others as they were. */
+  static init(specs: Readonly<Record<string, ParameterSpec>>, seed: number): Parameters {
+    const params = Parameters.zeros(shapesOf(specs));
+    for (const [name, { init }] of Object.entries(specs)) {
+      const { data } = params.get(name);
+      if (init === 'zeros') continue;
+      if (init === 'ones') data.fill(1);
+      else fill(data, init, new Random(seed, 'parameter', name));
+    }
+    return params;
+  }
+
+  /** Parameters with the given values, which are copied. */
+  static from(values: Readonly<Record<string, { shape: readonly number[]; data: ArrayLike<number> }>>): Parameters {
+    const params = Parameters.zeros(shapesOf(values));
+    for (const [name, { shape, data }] of Object.entries(values)) {
+      if (data.length !== sizeOf(shape))
+        fail(`parameter ${name}`, `expected ${sizeOf(shape)} values for ${shapeText(shape)}, got ${data.length}`);
+      params.get(name).data.set(data);
+    }
+    return params;
+  }
+
+  /**
+   * Reads all tensors of a safetensors file, a sharded index or a folder of one; half precision is widened.
+   * @throws UserError naming the file where it can't be read or is no safetensors file
+   */
+  static load(file: string): Parameters {
+    const { tensors } = readSafetensors(file);
+    const params = Parameters.zeros(Object.fromEntries([...tensors].map(([name, { shape }]) => [name, shape])));
+    for (const [name, tensor] of tensors) {
+      params.get(name).data.set(toFloat32(tensor));
+      tensors.delete(name);
+    }
+    return params;
+  }
+
+  /** Writes a safetensors file of float32, atomically. */
+  save(file: string, metadata?: Readonly<Record<string, string>>): Promise<void> {
+    const tensors = new Map([...this.entries].map(([name, { shape, data }]) => [name, { dtype: 'F32' as const, shape, data }]));
+    return writeSafetensors(file, tensors, metadata);
+  }
+
+  clone(): Parameters {
+    const copy = Parameters.zeros(shapesOf(Object.fromEntries(this.entries)));
+    copy.copyFrom(this);
+    return copy;
+  }
+
+  /** Takes over the values of parameters of the same names and shapes. */
+  copyFrom(other: Parameters): void {
+    for (const [name, { data }] of pairs('copyFrom', this, other)) data.set(other.get(name).data);
+  }
+
+  /** @throws RunError naming a parameter that is not there */
+  get(name: string): Parameter {
+    return this.entry(name);
+  }
+
+  has(name: string): boolean {
+    return this.entries.has(name);
+  }
+
+  names(): string[] {
+    return [...this.entries.keys()];
+  }
+
+  place(name: string): Place {
+    return this.entry(name).place;
+  }
+
+  private entry(name: string): Parameter & { place: Place } {
+    const entry = this.entries.get(name);
+    if (!entry) throw new RunError(`parameter ${name}: not there; there are ${this.entries.size} others`);
+    return entry;
+  }
+
+  /** Graph inputs of the parameters' names and shapes. */
+  inputs(): Record<string, Tensor> {
+    return Object.fromEntries([...this.entries].map(([name, { shape }]) => [name, input(name, shape)]));
+  }
+
+  /** number of values in all parameters */
+  get count(): number {
+    let count = 0;
+    for (const { data } of this.entries.values()) count += data.length;
+    return count;
+  }
+}
+
+function shapesOf(values: Readonly<Record<string, { readonly shape: readonly number[] }>>): Record<string, readonly number[]> {
+  return Object.fromEntries(Object.entries(values).map(([name, { shape }]) => [name, shape]));
+}
+
+function fill(data: Float32Array, init: { normal: number } | { uniform: number }, random: Random): void {
+  if ('normal' in init) for (let i = 0; i < data.length; i++) data[i] = init.normal * random.normal();
+  else for (let i = 0; i < data.length; i++) data[i] = init.uniform * (2 * random.next() - 1);
+}
+
+/** The parameters of `a`, checked to have the same names and shapes as those of `b`. */
+function pairs(op: string, a: Parameters, b: Parameters): [string, Parameter][] {
+  const names = a.names();
+  if (names.length !== b.names().length)
+    fail(op, `expected ${names.length} parameters of the same names, got ${b.names().length}`);
+  return names.map((name) => {
+    const [own, other] = [a.get(name), b.get(name)];
+    if (!sameShape(own.shape, other.shape))
+      fail(op, `${name}: shapes ${shapeText(own.shape)} and ${shapeText(other.shape)} differ`);
+    return [name, own];
+  });
+}
+
+/** Polyak averaging, in place: target ← (1 - tau) target + tau online (arXiv 1509.02971, algorithm 1). */
+export function polyak(target: Parameters, online: Parameters, tau: number): void {
+  for (const [name, { data }] of pairs('polyak', target, online)) {
+    const from = online.get(name).data;
+    for (let i = 0; i < data.length; i++) data[i] = (1 - tau) * data[i] + tau * from[i];
+  }
+}
