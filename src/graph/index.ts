@@ -16,7 +16,7 @@ export { openRuntime } from './runtime.js';
 export type { Binding, Runtime, RuntimeOptions, Session } from './runtime.js';
 export { Parameters, polyak } from './parameters.js';
 export type { Initializer, Parameter, ParameterSpec } from './parameters.js';
-export { addDecayedWeights, chain, clipByGlobalNorm, scaleByAdam, scaleByLearningRate } from './optimizer.js';
+export { adamW, addDecayedWeights, chain, clipByGlobalNorm, scaleByAdam, scaleByLearningRate } from './optimizer.js';
 export type { Optimizer, Plan, Transform, Update } from './optimizer.js';
 export { Forward } from './forward.js';
 export { Trainer } from './trainer.js';

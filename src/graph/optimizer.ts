@@ -100,6 +100,15 @@ export function addDecayedWeights(decay: number, only?: (name: string) => boolea
   };
 }
 
+/** AdamW's two transforms; a decay of 0, the default, is Adam. `decays` tells which parameters decay (default all). */
+export function adamW({
+  weightDecay = 0,
+  decays,
+  ...adam
+}: { b1?: number; b2?: number; eps?: number; weightDecay?: number; decays?: (name: string) => boolean } = {}): Transform[] {
+  return weightDecay === 0 ? [scaleByAdam(adam)] : [scaleByAdam(adam), addDecayedWeights(weightDecay, decays)];
+}
+
 /** Multiplies the update by the learning rate that `Trainer.apply` is given. */
 export function scaleByLearningRate(): Transform {
   return {

@@ -111,6 +111,11 @@ export class Parameters {
     return writeSafetensors(file, tensors, metadata);
   }
 
+  /** Some of the parameters, copied. */
+  select(keep: (name: string) => boolean): Parameters {
+    return Parameters.from(Object.fromEntries([...this.entries].filter(([name]) => keep(name))));
+  }
+
   clone(): Parameters {
     const copy = Parameters.zeros(shapesOf(Object.fromEntries(this.entries)));
     copy.copyFrom(this);
