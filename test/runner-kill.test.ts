@@ -1,0 +1,87 @@
+/** kill -9 at any moment of any stage, then the same command: the same bytes as an undisturbed run. */
+import assert from 'node:assert/strict';
+import { existsSync, readdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { Random } from '../src/random.js';
+import { contents, critiq, emptyFolder, start, succeed, until } from './runner-process.js';
+
+test('kill -9 at random moments leaves the same files as an undisturbed run', async (t) => {
+  const calm = emptyFolder(t);
+  await succeed(['total'], { cwd: calm });
+  const expected = contents(join(calm, 'data/pocket'));
+  const random = new Random(0, 'kill moments');
+  const cwd = emptyFolder(t);
+  let kills = 0;
+  for (let n = 0; n < 40; n++) {
+    const { child, ended } = start(['total'], { cwd, delayMs: 40 });
+    const timer = setTimeout(() => child.kill('SIGKILL'), 150 + random.int(350));
+    const { killed, code, stderr } = await ended;
+    clearTimeout(timer);
+    if (killed) kills++;
+    else {
+      assert.equal(code, 0, stderr);
+      break;
+    }
+  }
+  assert.ok(kills >= 3, `killed ${kills} times only: make the stages slower`);
+  await succeed(['total'], { cwd });
+  assert.deepEqual(contents(join(cwd, 'data/pocket')), expected);
+});
+
+test('kill -9 while outdated shards are made again', async (t) => {
+  const calm = emptyFolder(t);
+  await succeed(['total', 'numbers.count=7'], { cwd: calm });
+  const cwd = emptyFolder(t);
+  await succeed(['total'], { cwd });
+  for (const waitMs of [0, 60, 150]) {
+    const { child, ended } = start(['total', 'numbers.count=7'], { cwd, delayMs: 60 });
+    await until(() => existsSync(join(cwd, 'data/pocket/lock')), 'the lock');
+    await sleep(waitMs);
+    child.kill('SIGKILL');
+    await ended;
+  }
+  await succeed(['total', 'numbers.count=7'], { cwd });
+  assert.deepEqual(contents(join(cwd, 'data/pocket')), contents(join(calm, 'data/pocket')));
+});
+
+for (const [signal, code] of [
+  ['SIGINT', 130],
+  ['SIGTERM', 143],
+] as const) {
+  test(`${signal} ends with ${code} and one line, and the same command goes on`, async (t) => {
+    const calm = emptyFolder(t);
+    await succeed(['total'], { cwd: calm });
+    const cwd = emptyFolder(t);
+    for (const dataset of ['numbers', 'total/all']) {
+      const { child, ended } = start(['total', '--quiet'], { cwd, delayMs: 100 });
+      await until(() => existsSync(join(cwd, 'data/pocket', dataset, 'plan.json')), `${dataset} begun`);
+      await sleep(130);
+      child.kill(signal);
+      const result = await ended;
+      assert.equal(result.code, code, result.stderr);
+      assert.match(result.stderr, new RegExp(`^critiq: stopped by ${signal}; [^\\n]+\\n$`));
+      assert.equal(existsSync(join(cwd, 'data/pocket/lock')), false, 'the lock is given back');
+      const halves = readdirSync(join(cwd, 'data/pocket'), { recursive: true }).filter((name) =>
+        String(name).endsWith('.tmp'),
+      );
+      assert.deepEqual(halves, []);
+    }
+    assert.equal((await critiq(['total'], { cwd })).code, 0);
+    assert.deepEqual(contents(join(cwd, 'data/pocket')), contents(join(calm, 'data/pocket')));
+  });
+}
+
+test('a training goes on from its checkpoint, not from the start', async (t) => {
+  const cwd = emptyFolder(t);
+  await succeed(['squares'], { cwd });
+  const { child, ended } = start(['total'], { cwd, delayMs: 120 });
+  await until(() => existsSync(join(cwd, 'data/pocket/scratch/total,all/all/state.json')), 'a checkpoint');
+  child.kill('SIGKILL');
+  await ended;
+  const started = performance.now();
+  await succeed(['total'], { cwd });
+  assert.ok(performance.now() - started < 5000);
+  assert.equal(existsSync(join(cwd, 'data/pocket/scratch/total,all')), false, 'the checkpoint goes with the commit');
+});

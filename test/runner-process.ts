@@ -1,0 +1,95 @@
+/** Runs the pipeline of runner-stages.ts as a process of its own, in an empty folder. */
+import assert from 'node:assert/strict';
+import { type ChildProcess, spawn } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
+
+const PROGRAM = fileURLToPath(new URL('./runner-stages.js', import.meta.url));
+
+export interface Ended {
+  readonly code: number | null;
+  readonly killed: NodeJS.Signals | null;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+export interface Started {
+  readonly child: ChildProcess;
+  readonly ended: Promise<Ended>;
+}
+
+export interface Where {
+  cwd: string;
+  delayMs?: number;
+  uid?: number;
+  program?: string;
+}
+
+/** A new empty folder, removed after the test. */
+export function emptyFolder(t: { after(fn: () => void): void }): string {
+  const folder = mkdtempSync(join(tmpdir(), 'critiq-test-'));
+  t.after(() => rmSync(folder, { recursive: true, force: true }));
+  return folder;
+}
+
+export function start(args: readonly string[], { cwd, delayMs = 0, uid, program = PROGRAM }: Where): Started {
+  const env = { ...process.env, CRITIQ_TEST_DELAY_MS: String(delayMs), NODE_TEST_CONTEXT: '' };
+  const child = spawn(process.execPath, [program, ...args], { cwd, env, uid, stdio: ['ignore', 'pipe', 'pipe'] });
+  let stdout = '';
+  let stderr = '';
+  child.stdout.on('data', (piece: Buffer) => (stdout += String(piece)));
+  child.stderr.on('data', (piece: Buffer) => (stderr += String(piece)));
+  const ended = new Promise<Ended>((resolve, reject) => {
+    child.on('error', reject);
+    child.on('close', (code, killed) => resolve({ code, killed, stdout, stderr }));
+  });
+  return { child, ended };
+}
+
+export async function critiq(args: readonly string[], where: Where): Promise<Ended> {
+  return start(args, where).ended;
+}
+
+/** As `critiq`, but it must end well. */
+export async function succeed(args: readonly string[], where: Where): Promise<Ended> {
+  const result = await critiq(args, where);
+  assert.equal(result.code, 0, result.stderr);
+  return result;
+}
+
+/** Waits until something holds. */
+export async function until(holds: () => boolean, what: string): Promise<void> {
+  for (let n = 0; n < 1000; n++) {
+    if (holds()) return;
+    await sleep(10);
+  }
+  assert.fail(`never happened: ${what}`);
+}
+
+/** Every file below a folder with a digest of its bytes. `run.json` is left out: it names the checkout's commit. */
+export function contents(folder: string): Record<string, string> {
+  if (!existsSync(folder)) return {};
+  const names = readdirSync(folder, { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile() && entry.name !== 'run.json')
+    .map((entry) => join(entry.parentPath, entry.name).slice(folder.length + 1))
+    .sort();
+  return Object.fromEntries(
+    names.map((name) => [
+      name,
+      createHash('sha1')
+        .update(readFileSync(join(folder, name)))
+        .digest('hex'),
+    ]),
+  );
+}
+
+/** That a process failed with this code and said so in one line that matches. */
+export function failedInOneLine({ code, stderr }: Ended, expected: number, line: RegExp): void {
+  assert.equal(code, expected, stderr);
+  assert.match(stderr, /^critiq: [^\n]+\n$/, 'one line');
+  assert.match(stderr, line);
+}
