@@ -4,8 +4,16 @@ import type { Registry } from '../src/runner/registry.js';
 
 /** The stages of critiq, in the order of the pipeline. */
 export const registry: Registry = {
-  stages: [],
-  sections: async () => ({}),
+  stages: [
+    { name: 'demos', summary: 'record demonstrations', load: async () => (await import('./demos.js')).demos },
+    { name: 'sft', summary: 'imitate the demonstrations: the base policy', load: async () => (await import('./sft.js')).sft },
+    { name: 'collect', summary: 'collect trajectories with a policy', load: async () => (await import('./collect.js')).collect },
+    { name: 'candidates', summary: 'sample more actions for every state', load: async () => (await import('./candidates.js')).candidates },
+  ],
+  sections: async () => {
+    const { DeviceSettings, TaskSettings } = await import('./sections.js');
+    return { device: DeviceSettings, tasks: TaskSettings };
+  },
   // the names that the reference's configuration files (DigiRL, Digi-Q, CoSo) use
   aliases: {
     gamma: 'critic.gamma',

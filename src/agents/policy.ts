@@ -4,6 +4,7 @@ import { writeAtomic } from '../data/atomic.js';
 import type { Action } from '../devices/action.js';
 import { Parameters, type Runtime } from '../graph/index.js';
 import { autoUIConfigJson, autoUISpecs, readAutoUIConfig, type AutoUIConfig } from '../models/autoui-config.js';
+import { checkParameters } from '../models/checkpoint.js';
 import { convTowerSpecs, type ConvTowerConfig } from '../models/conv-tower.js';
 import { ConvTower, readTowerConfig, writeTowerConfig, type VisionTower } from '../models/vision.js';
 import { parseAction } from './grammar.js';
@@ -68,8 +69,8 @@ export class Policy {
     const tokenizer = TextTokenizer.load(folder);
     const params = Parameters.load(join(folder, 'model.safetensors'));
     const towerParams = Parameters.load(join(vision, 'model.safetensors'));
-    params.check(autoUISpecs(config), folder);
-    towerParams.check(convTowerSpecs(towerConfig), vision);
+    checkParameters(params, autoUISpecs(config), folder);
+    checkParameters(towerParams, convTowerSpecs(towerConfig), vision);
     const tower = new ConvTower(runtime, towerParams, towerConfig);
     return new Policy(config, params, tokenizer, towerConfig, towerParams, tower, runtime);
   }

@@ -98,6 +98,7 @@ async function runEpisode(device: Device, plan: EpisodePlan, options: RolloutOpt
     options.signal?.throwIfAborted();
     // not awaited here: the picture is encoded while the agent thinks
     const image = store(frame);
+    image.catch(() => undefined); // reported where it is awaited
     const key = `${plan.episode}/${steps.length}`;
     const decision = await agent.act({ key, task, previous, frame, previousFrame, device });
     const applied = decision.action ? (await device.act(decision.action, deadline)).applied : 'no';

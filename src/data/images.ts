@@ -18,6 +18,7 @@ export function imageId({ width, height, rgba }: Frame): string {
  */
 export class ImageStore {
   private readonly known = new Set<string>();
+  private readonly writing = new Map<string, Promise<string>>();
   private unsynced: string[] = [];
 
   constructor(readonly folder: string) {}
@@ -31,8 +32,18 @@ export class ImageStore {
   }
 
   /** Stores a picture unless it is there already, and gives its id. */
-  async put(frame: Frame): Promise<string> {
+  put(frame: Frame): Promise<string> {
     const id = imageId(frame);
+    // many devices may show the same screen at the same time
+    let writing = this.writing.get(id);
+    if (!writing) {
+      writing = this.write(id, frame).finally(() => this.writing.delete(id));
+      this.writing.set(id, writing);
+    }
+    return writing;
+  }
+
+  private async write(id: string, frame: Frame): Promise<string> {
     if (await this.has(id)) return id;
     const file = this.path(id);
     const unfinished = `${file}.${process.pid}-${threadId}.tmp`;

@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { UserError } from '../errors.js';
+import type { Parameters } from '../graph/index.js';
 
 /** How a fresh parameter is filled: see Parameters.init of the engine. */
 export type Init = 'zeros' | 'ones' | { readonly normal: number } | { readonly uniform: number };
@@ -20,4 +21,22 @@ export function readJson(file: string): unknown {
   } catch {
     throw new UserError(`${file}: not JSON; download or export it again`);
   }
+}
+
+/**
+ * Check that a checkpoint holds just the parameters of a model.
+ * @throws UserError naming what is missing, of another shape or unexpected
+ */
+export function checkParameters(params: Parameters, specs: ParameterSpecs, source: string): void {
+  const faults: string[] = [];
+  for (const [name, { shape }] of Object.entries(specs)) {
+    if (!params.has(name)) faults.push(`${name} is missing`);
+    else if (String(params.get(name).shape) !== String(shape)) {
+      faults.push(`${name}: expected [${shape}], got [${params.get(name).shape}]`);
+    }
+  }
+  for (const name of params.names()) if (!(name in specs)) faults.push(`${name} is unexpected`);
+  if (faults.length === 0) return;
+  const more = faults.length > 6 ? ` and ${faults.length - 6} more` : '';
+  throw new UserError(`${source}: does not fit its config.json: ${faults.slice(0, 6).join('; ')}${more}`);
 }

@@ -11,6 +11,6 @@ export {
 export { expert } from './expert.js';
 export { DEFAULT_GRID, gridPoint, SCREEN, type Grid, type Rect } from './geometry.js';
 export { DEFAULT_SURPRISES, type Surprises } from './world.js';
-export { goods, shopAddresses, type Split } from './words.js';
+export { COLOURS, goods, SHOP_FIRST, SHOP_SECOND, shopAddresses, type Split } from './words.js';
 export { goalOf, type Goal } from './goal.js';
 export { elementAt, type Element, type View } from './element.js';

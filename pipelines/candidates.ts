@@ -1,0 +1,80 @@
+import { join } from 'node:path';
+import { z } from 'zod';
+import { parseAction } from '../src/agents/grammar.js';
+import type { Candidate } from '../src/agents/policy.js';
+import { ImageVectors } from '../src/data/image-vectors.js';
+import { readTable, writeTable } from '../src/data/tables.js';
+import { CANDIDATES, TRANSITIONS, type CandidateRow } from '../src/data/transitions.js';
+import { Random } from '../src/random.js';
+import { stage } from '../src/runner/stage.js';
+import { FILES, filesOf, shardIds } from './datasets.js';
+import { once, policyOf } from './resources.js';
+
+export const Candidates = z.object({
+  samples: z.int().min(1).default(64).describe('actions a state, the one taken included (64 in General, 16 in Web Shopping; ALGORITHMS §2.1)'),
+  temperature: z.number().positive().default(1.2).describe('divides the logits of the policy that samples'),
+  retries: z.int().min(0).default(3).describe('further draws for a sample that is no valid action'),
+  policy: z.string().default('base').describe('the policy that samples, by its name below `policy/`'),
+});
+
+/** States sampled together: enough to fill the decoder's batches of several prompt lengths. */
+const CHUNK = 256;
+
+/**
+ * More actions for every state (ALGORITHMS §2.1). A state's distinct actions are kept once with their counts: entry 0 is
+ * the action taken, which counts one more than it was sampled.
+ */
+export const candidates = stage({
+  name: 'candidates',
+  summary: 'sample more actions for every state',
+  settings: Candidates,
+  uses: ['seed'],
+  inputs: ({ policy }) => ['trajectories', `policy/${policy}`],
+  outputs: () => ['candidates'],
+  plan: async (ctx) =>
+    (await shardIds(ctx.dataset('trajectories'), 'collect')).map((id) => ({ id, inputs: { trajectories: [id] } })),
+  run: async (shard, ctx) => {
+    const { settings, seed } = ctx;
+    const folder = ctx.dataset('trajectories');
+    const policy = await policyOf(ctx, `policy/${settings.policy}`);
+    const vectors = await once(ctx, 'vectors', async () =>
+      ImageVectors.open(await filesOf(folder, 'collect', '.vectors.arrow')),
+    );
+    const rows = await readTable(join(folder, FILES.transitions(shard.id)), TRANSITIONS, {
+      columns: ['tid', 'prompt', 'action', 'image'],
+    });
+    const progress = ctx.progress(rows.length, `states ${shard.id}`);
+    const draw = { seed: new Random(seed, 'candidates').int(2 ** 31), count: settings.samples - 1, temperature: settings.temperature, retries: settings.retries };
+    async function* sampled(): AsyncGenerator<CandidateRow> {
+      for (let start = 0; start < rows.length; start += CHUNK) {
+        ctx.signal.throwIfAborted();
+        const chunk = rows.slice(start, start + CHUNK);
+        const states = chunk.map(({ tid, prompt, image }) => {
+          const vector = new Float32Array(vectors.dim);
+          vectors.read(image, vector);
+          return { key: String(tid), prompt, vector };
+        });
+        const drawn = draw.count > 0 ? await policy.draw(states, draw) : states.map(() => []);
+        for (const [i, { tid, action }] of chunk.entries()) yield candidateRow(tid, action, drawn[i]);
+        progress.advance(chunk.length);
+      }
+    }
+    const file = FILES.candidates(shard.id);
+    await writeTable(join(ctx.dataset('candidates'), file), CANDIDATES, sampled());
+    progress.done();
+    return [file];
+  },
+});
+
+/** The action taken first, then the sampled ones from the most to the least frequent. */
+function candidateRow(tid: number, taken: string, sampled: readonly Candidate[]): CandidateRow {
+  const same = sampled.find(({ text }) => text === taken);
+  const others = sampled.filter(({ text }) => text !== taken).sort((a, b) => b.count - a.count || (a.text < b.text ? -1 : 1));
+  return {
+    tid,
+    actions: [taken, ...others.map(({ text }) => text)],
+    counts: [1 + (same?.count ?? 0), ...others.map(({ count }) => count)],
+    valid: [!('invalid' in parseAction(taken)), ...others.map(({ action }) => action !== undefined)],
+    logProbs: [same?.logProb ?? NaN, ...others.map(({ logProb }) => logProb)],
+  };
+}

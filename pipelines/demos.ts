@@ -1,0 +1,48 @@
+import { z } from 'zod';
+import { formatAction } from '../src/agents/grammar.js';
+import type { Agent } from '../src/agents/rollout.js';
+import type { Device } from '../src/devices/device.js';
+import { demonstrator, phoneTasks, type Demonstrator, type Phone } from '../src/devices/phone/index.js';
+import { Random } from '../src/random.js';
+import { stage } from '../src/runner/stage.js';
+import { collectShard, episodeShards } from './episodes.js';
+import type { TaskSettings } from './sections.js';
+
+export const Demos = z.object({
+  episodes: z.int().min(1).default(600).describe('demonstrations to record'),
+  noise: z.number().min(0).max(5).default(1).describe('factor on all bad habits of the person: wrong icons, near misses, mistyped words, banners ignored, stopping short'),
+  shard: z.int().min(1).default(200).describe('episodes a shard'),
+});
+
+/** Demonstrations by a scripted, imperfect person: what `sft` imitates. */
+export const demos = stage({
+  name: 'demos',
+  summary: 'record demonstrations by a scripted, imperfect person',
+  settings: Demos,
+  uses: ['seed', 'tasks'],
+  outputs: () => ['demos'],
+  plan: ({ settings }) => episodeShards(settings.episodes, settings.shard),
+  run: async (shard, ctx) => {
+    const { settings, seed } = ctx;
+    const tasks = ctx.config.tasks as TaskSettings;
+    const list = phoneTasks({ set: tasks.set, split: 'train', count: settings.episodes, seed: new Random(seed, 'demos').int(2 ** 31) });
+    const person = demonstrator({ noise: settings.noise, grid: { rows: tasks.rows, columns: tasks.columns } });
+    const people = new Map<Device, Demonstrator>();
+    const agent: Agent = {
+      act: async ({ device, key }) => {
+        if (key.endsWith('/0')) people.set(device, person(new Random(seed, 'demonstrator', key)));
+        const { action } = people.get(device)!.next(device as Phone);
+        return { text: formatAction(action), action };
+      },
+    };
+    return {
+      demos: await collectShard(shard, ctx, 'demos', {
+        agent,
+        task: (episode) => list[episode],
+        seed: (episode) => new Random(seed, 'demos', episode).int(2 ** 31),
+        gamma: 1,
+        label: 'demonstrations',
+      }),
+    };
+  },
+});

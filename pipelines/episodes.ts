@@ -1,0 +1,142 @@
+import { join } from 'node:path';
+import { rollout, type Agent, type EpisodePlan, type Rollout } from '../src/agents/rollout.js';
+import { ImageVectorWriter } from '../src/data/image-vectors.js';
+import { Journal, type Episode } from '../src/data/journal.js';
+import { writeTable } from '../src/data/tables.js';
+import { TRANSITIONS, toTransitions } from '../src/data/transitions.js';
+import type { Task } from '../src/devices/device.js';
+import { stateJudge } from '../src/judges/state.js';
+import type { VisionTower } from '../src/models/vision.js';
+import type { DatasetOutput, Shard, ShardContext } from '../src/runner/stage.js';
+import { FILES } from './datasets.js';
+import { imagesOf, openDevices } from './resources.js';
+import type { DeviceSettings, TaskSettings } from './sections.js';
+
+/** A range of a run's episodes, by their numbers. */
+export interface EpisodeShard extends Shard {
+  readonly from: number;
+  readonly to: number;
+}
+
+/** Shards of at most `size` episodes for `count` of them. */
+export function episodeShards(count: number, size: number): EpisodeShard[] {
+  return Array.from({ length: Math.ceil(count / size) }, (_, i) => ({
+    id: String(i).padStart(5, '0'),
+    from: i * size,
+    to: Math.min(count, (i + 1) * size),
+  }));
+}
+
+/** Numbers transitions so that shards need not know of each other: the steps of episode e start at e × STEPS. */
+const STEPS = 1000;
+
+interface CollectOptions {
+  readonly agent: Agent;
+  /** task of the episode with this number */
+  readonly task: (episode: number) => Task;
+  /** seed of the device and the agent in this episode */
+  readonly seed: (episode: number) => number;
+  /** discount of the Monte Carlo return */
+  readonly gamma: number;
+  /** makes the image vectors of screens that no agent has looked at; none are stored without it */
+  readonly tower?: VisionTower;
+  readonly label: string;
+}
+
+/**
+ * Run the episodes of a shard, each journalled as it ends, and write them as transitions (and image vectors). A killed
+ * shard keeps the episodes that have ended.
+ */
+export async function collectShard(
+  shard: EpisodeShard,
+  ctx: ShardContext<unknown>,
+  output: string,
+  options: CollectOptions,
+): Promise<DatasetOutput> {
+  const tasks = ctx.config.tasks as TaskSettings;
+  const device = ctx.config.device as DeviceSettings;
+  const images = await imagesOf(ctx);
+  const journal = Journal.open<Episode>(join(ctx.scratch(), 'trajectories.jsonl'));
+  const vectors = new Map<string, Float32Array>();
+  const plans: EpisodePlan[] = [];
+  for (let n = shard.from; n < shard.to; n++) {
+    const plan = { episode: episodeId(n), task: options.task(n), seed: options.seed(n) };
+    if (!journal.has(plan.episode)) plans.push(plan);
+  }
+  const progress = ctx.progress(shard.to - shard.from, `${options.label} ${shard.id}`, shard.to - shard.from - plans.length);
+  const devices = openDevices(device, plans.length);
+  const unknown: string[] = [];
+  try {
+    await rollout({
+      devices,
+      agent: options.agent,
+      judge: stateJudge(),
+      episodes: plans,
+      maxSteps: tasks.max_steps,
+      deadlineMs: device.deadline_ms,
+      keep: (frame) => images.put(frame),
+      signal: ctx.signal,
+      onEpisode: async ({ episode, verdict, vectors: made }: Rollout) => {
+        if (verdict === 'unknown') unknown.push(episode.episode);
+        else await journal.append(episode);
+        if (options.tower) for (const [id, vector] of made) vectors.set(id, vector);
+        progress.advance();
+      },
+    });
+  } finally {
+    await Promise.all(devices.map((d) => d.close()));
+    progress.done();
+  }
+  if (unknown.length > 0) ctx.log.warn(`${unknown.length} episodes were not judged and do not count: ${unknown.join(', ')}`);
+  await images.sync();
+  // in the order of the plan, not of finishing
+  const episodes = [...journal.episodes].sort((a, b) => (a.episode < b.episode ? -1 : 1));
+  const folder = ctx.dataset(output);
+  const transitions = FILES.transitions(shard.id);
+  await writeTable(
+    join(folder, transitions),
+    TRANSITIONS,
+    episodes.flatMap((episode) => toTransitions(episode, Number(episode.episode) * STEPS, options.gamma)),
+  );
+  const files: string[] = [transitions];
+  if (options.tower) {
+    const name = FILES.vectors(shard.id);
+    await writeVectors(join(folder, name), episodes, vectors, options.tower, ctx);
+    files.push(name);
+  }
+  const successes = episodes.filter(({ reward }) => reward > 0).length;
+  return { files, facts: { episodes: episodes.length, successes, unknown } };
+}
+
+/** Name of episode `n`, sortable. */
+export function episodeId(n: number): string {
+  return String(n).padStart(6, '0');
+}
+
+/** The vectors of all screens of some episodes, each once, in the order in which they were seen. */
+async function writeVectors(
+  file: string,
+  episodes: readonly Episode[],
+  known: Map<string, Float32Array>,
+  tower: VisionTower,
+  ctx: ShardContext<unknown>,
+): Promise<void> {
+  const images = await imagesOf(ctx);
+  const ids = new Set(episodes.flatMap(({ steps, finalImage }) => [...steps.map(({ image }) => image), finalImage]));
+  const missing = [...ids].filter((id) => !known.has(id));
+  for (let start = 0; start < missing.length; start += 64) {
+    const batch = missing.slice(start, start + 64);
+    const pixels = [];
+    for (const id of batch) pixels.push(tower.prepare(await images.get(id)));
+    (await tower.vectors(pixels)).forEach((vector, i) => known.set(batch[i], vector));
+  }
+  const writer = await ImageVectorWriter.open(file, tower.dim);
+  try {
+    for (const id of ids) await writer.append(id, known.get(id)!);
+    await writer.commit();
+  } catch (error) {
+    await writer.abort();
+    throw error;
+  }
+}
+

@@ -1,0 +1,45 @@
+import { Policy } from '../src/agents/policy.js';
+import { ImageStore } from '../src/data/images.js';
+import type { Device } from '../src/devices/device.js';
+import { openRuntime, type Runtime } from '../src/graph/index.js';
+import type { StageContext } from '../src/runner/stage.js';
+import { createPhones } from '../src/devices/phone/index.js';
+import type { DeviceSettings } from './sections.js';
+
+/** What the shards of one stage share: made when first asked for, once for each stage that runs. */
+const shared = new WeakMap<object, Map<string, Promise<unknown>>>();
+
+/** The value under `key` for this stage, made by `make` at the first call. */
+export function once<T>(ctx: StageContext<unknown>, key: string, make: () => Promise<T> | T): Promise<T> {
+  let values = shared.get(ctx.config);
+  if (!values) {
+    values = new Map();
+    shared.set(ctx.config, values);
+  }
+  let value = values.get(key);
+  if (!value) {
+    value = Promise.resolve().then(make);
+    values.set(key, value);
+  }
+  return value as Promise<T>;
+}
+
+/** The numeric runtime of this stage. */
+export function runtimeOf(ctx: StageContext<unknown>): Promise<Runtime> {
+  return once(ctx, 'runtime', () => openRuntime({ kind: 'auto', threads: ctx.threads }));
+}
+
+/** A policy of this run, by its data set (`policy/base`). */
+export function policyOf(ctx: StageContext<unknown>, name: string): Promise<Policy> {
+  return once(ctx, name, async () => Policy.load(await runtimeOf(ctx), ctx.dataset(name)));
+}
+
+/** The screenshots of this run, by content. */
+export function imagesOf(ctx: StageContext<unknown>): Promise<ImageStore> {
+  return once(ctx, 'images', () => new ImageStore(ctx.dataset('images')));
+}
+
+/** New devices of the configured kind, at most `wanted`; close them after use. */
+export function openDevices(settings: DeviceSettings, wanted: number): Device[] {
+  return createPhones(Math.max(1, Math.min(settings.count, wanted)));
+}

@@ -1,0 +1,174 @@
+import { closeSync, existsSync, openSync, readSync } from 'node:fs';
+import { join } from 'node:path';
+import { z } from 'zod';
+import { POLICY_FILES, savePolicy } from '../src/agents/policy.js';
+import { padTokens, TextTokenizer } from '../src/agents/tokenizer.js';
+import { writeAtomic } from '../src/data/atomic.js';
+import { MinibatchSampler } from '../src/data/replay.js';
+import type { Transition } from '../src/data/transitions.js';
+import { COLOURS, PHONE_WORDS, SHOP_FIRST, SHOP_SECOND } from '../src/devices/phone/index.js';
+import { addDecayedWeights, chain, clipByGlobalNorm, div, input, mul, neg, Parameters, scaleByAdam, scaleByLearningRate, sum, Trainer } from '../src/graph/index.js';
+import { autoUISpecs, type AutoUIConfig } from '../src/models/autoui-config.js';
+import { decodeTeacherForced, encode, logProb } from '../src/models/autoui.js';
+import { bucketOf } from '../src/models/buckets.js';
+import { convTower, convTowerDim, convTowerSpecs, POCKET_TOWER, shrink, shrunkLength } from '../src/models/conv-tower.js';
+import { writePocketTokenizer } from '../src/models/pocket-tokenizer.js';
+import { Random } from '../src/random.js';
+import { stage, type ShardContext } from '../src/runner/stage.js';
+import { readTransitions } from './datasets.js';
+import { imagesOf, runtimeOf } from './resources.js';
+import type { TaskSettings } from './sections.js';
+import { schedule, train } from './training.js';
+
+export const Sft = z.object({
+  epochs: z.number().positive().default(20).describe('passes over the demonstrations'),
+  batch: z.int().min(1).default(64).describe('steps of demonstrations a training step'),
+  lr: z.number().positive().default(1e-3).describe('learning rate, after the warm-up and before its linear fall'),
+  warmup: z.int().min(0).default(50).describe('training steps in which the learning rate rises'),
+  weight_decay: z.number().min(0).default(0.01).describe("AdamW's decay"),
+  clip: z.number().positive().default(1).describe('global norm that gradients are clipped at'),
+  width: z.int().min(8).default(96).describe('width of a fresh policy (768 in Auto-UI-Base)'),
+  layers: z.int().min(1).default(2).describe('layers of encoder and decoder each (12 in Auto-UI-Base)'),
+  heads: z.int().min(1).default(4).describe('attention heads (12 in Auto-UI-Base)'),
+  feed_forward: z.int().min(8).default(256).describe('hidden width of the feed-forward layers (3072 in Auto-UI-Base)'),
+});
+
+type Demonstration = Pick<Transition, 'prompt' | 'action' | 'image'>;
+
+/** Warm start: imitate the demonstrations. Policy and vision tower are trained together; the tower is frozen afterwards. */
+export const sft = stage({
+  name: 'sft',
+  summary: 'imitate the demonstrations: the base policy',
+  settings: Sft,
+  uses: ['seed', 'tasks.rows', 'tasks.columns'],
+  inputs: () => ['demos'],
+  outputs: () => ['policy/base'],
+  plan: () => [{ id: 'policy' }],
+  run: async (_shard, ctx) => {
+    const { settings, seed } = ctx;
+    const tasks = ctx.config.tasks as TaskSettings;
+    const folder = ctx.dataset('policy/base');
+    const pieces = [...SHOP_FIRST, ...SHOP_SECOND, ...COLOURS, '.com'];
+    const words = PHONE_WORDS.filter((word) => !(pieces as readonly string[]).includes(word));
+    const vocabulary = await writePocketTokenizer(folder, { pieces, words, grid: tasks });
+    const tokenizer = TextTokenizer.load(folder);
+    const tower = POCKET_TOWER;
+    const config: AutoUIConfig = {
+      width: settings.width,
+      headWidth: settings.width / settings.heads,
+      heads: settings.heads,
+      feedForward: settings.feed_forward,
+      encoderLayers: settings.layers,
+      decoderLayers: settings.layers,
+      vocabulary,
+      buckets: 32,
+      maxDistance: 128,
+      gated: false,
+      epsilon: 1e-6,
+      image: convTowerDim(tower),
+      tied: true,
+      pad: 0,
+      eos: tokenizer.eos,
+      start: 0,
+    };
+    const rows = (await readTransitions(ctx.dataset('demos'), 'demos', ['prompt', 'action', 'image'])) as Demonstration[];
+    const prompts = rows.map(({ prompt }) => tokenizer.encode(prompt));
+    const actions = rows.map(({ action }) => tokenizer.encode(action));
+    const bucket = {
+      batch: settings.batch,
+      prompt: bucketOf(Math.max(...prompts.map((ids) => ids.length))),
+      action: Math.max(...actions.map((ids) => ids.length)),
+    };
+    const pixels = await PixelPack.open(ctx, rows.map(({ image }) => image));
+    const params = Parameters.init({ ...autoUISpecs(config), ...convTowerSpecs(tower) }, new Random(seed, 'sft', 'init').int(2 ** 31));
+    const trainer = new Trainer<typeof bucket>({
+      runtime: await runtimeOf(ctx),
+      params,
+      optimizer: chain(clipByGlobalNorm(settings.clip), scaleByAdam(), addDecayedWeights(settings.weight_decay), scaleByLearningRate()),
+      loss: (p, { batch, prompt, action }) => {
+        const labels = input('labels', [batch, action], 'int64');
+        const labelMask = input('label_mask', [batch, action]);
+        const mask = input('mask', [batch, prompt]);
+        const image = convTower(p, tower, input('pixels', [batch, 3, ...tower.image_size]));
+        const memory = encode(p, config, input('ids', [batch, prompt], 'int64'), mask, image);
+        const logs = logProb(decodeTeacherForced(p, config, memory, mask, labels), labels, labelMask);
+        return { loss: neg(div(sum(logs), sum(labelMask))), metrics: { 'log_prob': mul(sum(logs), 1 / batch) } };
+      },
+    });
+    const sampler = new MinibatchSampler(rows.length, settings.batch, seed, 'sft');
+    const steps = Math.ceil((settings.epochs * rows.length) / settings.batch);
+    const feed = new Float32Array(settings.batch * shrunkLength(tower));
+    await train(ctx, {
+      steps,
+      every: 20,
+      trainer: trainer as unknown as Trainer<never>,
+      parameters: { model: params },
+      label: 'imitate demonstrations',
+      step: async (step) => {
+        const indices = [...sampler.indices(step)];
+        indices.forEach((row, i) => pixels.read(row, feed, i));
+        const prompt = padTokens(indices.map((row) => prompts[row]), tokenizer.pad, bucket.prompt);
+        const label = padTokens(indices.map((row) => actions[row]), tokenizer.pad, bucket.action);
+        const { loss } = await trainer.accumulate(bucket, {
+          ids: prompt.ids,
+          mask: prompt.mask,
+          labels: label.ids,
+          label_mask: label.mask,
+          pixels: feed,
+        });
+        const lr = schedule(settings.lr, step, steps, { warmup: settings.warmup, floor: 0.05 });
+        const { gradNorm } = await trainer.apply(lr, 1);
+        return { loss: Number(loss[0]), grad_norm: gradNorm, lr };
+      },
+    });
+    pixels.close();
+    const vision = (name: string) => name.startsWith('vision.');
+    await savePolicy(folder, {
+      config,
+      params: params.select((name) => !vision(name)),
+      towerConfig: tower,
+      towerParams: params.select(vision),
+    });
+    return [...POLICY_FILES];
+  },
+});
+
+/** Shrunken screenshots in one file of the scratch folder, read a row at a time: the pictures of a run outgrow memory. */
+class PixelPack {
+  private readonly bytes = new Uint8Array(shrunkLength(POCKET_TOWER));
+
+  private constructor(
+    private readonly file: number,
+    private readonly places: readonly number[],
+  ) {}
+
+  /** Make the pack of some images (or reuse the one of a killed run). Row i will be the picture of images[i]. */
+  static async open(ctx: ShardContext<unknown>, images: readonly string[]): Promise<PixelPack> {
+    const distinct = [...new Set(images)];
+    const place = new Map(distinct.map((id, i) => [id, i]));
+    const file = join(ctx.scratch(), 'pixels.bin');
+    if (!existsSync(file)) {
+      const store = await imagesOf(ctx);
+      const progress = ctx.progress(distinct.length, 'shrink screenshots');
+      await writeAtomic(file, async (out) => {
+        for (const id of distinct) {
+          ctx.signal.throwIfAborted();
+          await out.write(shrink(await store.get(id), POCKET_TOWER));
+          progress.advance();
+        }
+      });
+      progress.done();
+    }
+    return new PixelPack(openSync(file, 'r'), images.map((id) => place.get(id)!));
+  }
+
+  /** Put the picture of a row into `into` as its `slot`-th one. */
+  read(row: number, into: Float32Array, slot: number): void {
+    readSync(this.file, this.bytes, 0, this.bytes.length, this.places[row] * this.bytes.length);
+    into.set(this.bytes, slot * this.bytes.length);
+  }
+
+  close(): void {
+    closeSync(this.file);
+  }
+}

@@ -1,0 +1,95 @@
+import { existsSync, mkdirSync, readFileSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { writeAtomic } from '../src/data/atomic.js';
+import { Parameters, type Trainer } from '../src/graph/index.js';
+import type { ShardContext } from '../src/runner/stage.js';
+
+/** A number of training steps that a kill can interrupt anywhere. */
+export interface TrainingPlan {
+  readonly steps: number;
+  /** steps between two lines of metrics, which hold the means over them */
+  readonly every: number;
+  /** checkpoints are written at multiples of `every`, about this many in all @default 10 */
+  readonly checkpoints?: number;
+  readonly trainer: Trainer<never>;
+  /** everything that changes: the trained parameters, and the targets that follow them */
+  readonly parameters: Readonly<Record<string, Parameters>>;
+  /** One step (from 0), a function of its number alone beside the parameters. Returns what to log. */
+  readonly step: (step: number) => Promise<Record<string, number>>;
+  /** more to log at each line of metrics, for example on held-out data */
+  readonly evaluate?: (step: number) => Promise<Record<string, number>>;
+  readonly label: string;
+}
+
+/**
+ * Run a training plan with progress, metrics and checkpoints in the shard's scratch folder. A run that was killed goes
+ * on from its last checkpoint and ends with the same parameters and metrics, bit for bit, as an undisturbed one.
+ */
+export async function train(ctx: ShardContext<unknown>, plan: TrainingPlan): Promise<void> {
+  const { steps, every, label } = plan;
+  const spacing = every * Math.max(1, Math.round(steps / every / (plan.checkpoints ?? 10)));
+  const checkpoints = new Checkpoints(ctx.scratch(), plan);
+  let step = await checkpoints.restore();
+  if (step > 0) ctx.metrics.resume(step);
+  const progress = ctx.progress(steps, label, step);
+  let sums: Record<string, number> = {};
+  let count = 0;
+  while (step < steps) {
+    ctx.signal.throwIfAborted();
+    for (const [key, value] of Object.entries(await plan.step(step))) sums[key] = (sums[key] ?? 0) + value;
+    count++;
+    step++;
+    progress.advance();
+    if (step % every === 0 || step === steps) {
+      const means = Object.fromEntries(Object.entries(sums).map(([key, sum]) => [key, sum / count]));
+      ctx.metrics.write(step, { ...means, ...(await plan.evaluate?.(step)) });
+      sums = {};
+      count = 0;
+    }
+    if (step % spacing === 0 && step < steps) await checkpoints.save(step);
+  }
+  progress.done();
+}
+
+/** Two folders in turn and a file that says which one counts, so that a kill while saving leaves the one before. */
+class Checkpoints {
+  private readonly pointer: string;
+
+  constructor(
+    private readonly folder: string,
+    private readonly plan: TrainingPlan,
+  ) {
+    this.pointer = join(folder, 'checkpoint.json');
+  }
+
+  /** Restore the last checkpoint into the plan's parameters. Returns its step; 0 if there is none. */
+  async restore(): Promise<number> {
+    if (!existsSync(this.pointer)) return 0;
+    const { step, place } = JSON.parse(readFileSync(this.pointer, 'utf8')) as { step: number; place: string };
+    const folder = join(this.folder, place);
+    for (const [name, parameters] of Object.entries(this.plan.parameters)) {
+      parameters.copyFrom(Parameters.load(join(folder, `${name}.safetensors`)));
+    }
+    await this.plan.trainer.load(join(folder, 'optimizer.safetensors'));
+    return step;
+  }
+
+  async save(step: number): Promise<void> {
+    const place = existsSync(this.pointer) && readFileSync(this.pointer, 'utf8').includes('"a"') ? 'b' : 'a';
+    const folder = join(this.folder, place);
+    rmSync(folder, { recursive: true, force: true });
+    mkdirSync(folder, { recursive: true });
+    for (const [name, parameters] of Object.entries(this.plan.parameters)) {
+      await parameters.save(join(folder, `${name}.safetensors`));
+    }
+    await this.plan.trainer.save(join(folder, 'optimizer.safetensors'));
+    await writeAtomic(this.pointer, JSON.stringify({ step, place }));
+  }
+}
+
+/** Learning rate at a step: rises linearly over `warmup` steps, then falls linearly to `floor` × lr at the end. */
+export function schedule(lr: number, step: number, steps: number, { warmup = 0, floor = 1 } = {}): number {
+  const rise = warmup > 0 ? Math.min(1, (step + 1) / warmup) : 1;
+  const fall = 1 - (1 - floor) * (step / Math.max(1, steps - 1));
+  return lr * Math.min(rise, fall);
+}
