@@ -47,7 +47,10 @@ export class Phone implements Device {
     this.changed();
   }
 
-  /** The pixels shown now; the same object until the next action. */
+  /**
+   * The pixels shown now; the same object until the next action. The pixels of old frames are freed when the event loop
+   * turns: a loop that never awaits pays about 3 ms a frame for fresh memory instead of 0.2.
+   */
   frame(): Frame {
     this.picture ??= this.paint();
     return this.picture;
@@ -119,17 +122,9 @@ export class Phone implements Device {
     this.canvas ??= createCanvas(SCREEN.width, SCREEN.height);
     const paint = this.canvas.getContext('2d');
     paintView(paint, view);
-    const rgba = new Uint8ClampedArray(SCREEN.width * SCREEN.height * 4);
-    // in strips: one read of the whole canvas allocates past the small-block heap and takes eight times as long
-    for (let y = 0; y < SCREEN.height; y += STRIP) {
-      rgba.set(paint.getImageData(0, y, SCREEN.width, STRIP).data, y * SCREEN.width * 4);
-    }
-    return { ...SCREEN, rgba };
+    return { ...SCREEN, rgba: paint.getImageData(0, 0, SCREEN.width, SCREEN.height).data };
   }
 }
-
-/** Rows read at once; a divisor of the height. */
-const STRIP = 65;
 
 /** Phones named phone-0, phone-1, ... */
 export function createPhones(count: number, settings?: PhoneSettings): Phone[] {
