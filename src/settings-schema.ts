@@ -41,6 +41,7 @@ interface Definition {
   in?: z.ZodType;
   valueType?: z.ZodType;
   shape?: Record<string, z.ZodType>;
+  element?: z.ZodType;
 }
 
 function definition(schema: z.ZodType): Definition {
@@ -60,13 +61,17 @@ export function fields(schema: z.ZodType): Record<string, z.ZodType> | undefined
   return def.type === 'object' ? def.shape : undefined;
 }
 
-/** The schema at a dotted path such as `critic.lr`, through objects and records; undefined where there is none. */
-export function schemaAt(schema: z.ZodType, path: readonly string[]): z.ZodType | undefined {
+/**
+ * The schema at a dotted path such as `critic.lr`, through objects and records; undefined where there is none.
+ * @param elements also through lists, by index
+ */
+export function schemaAt(schema: z.ZodType, path: readonly string[], elements = false): z.ZodType | undefined {
   let at = schema;
   for (const part of path) {
     const def = definition(unwrap(at));
     if (def.type === 'object' && Object.hasOwn(def.shape!, part)) at = def.shape![part];
     else if (def.type === 'record') at = def.valueType!;
+    else if (def.type === 'array' && elements) at = def.element!;
     else return undefined;
   }
   return at;

@@ -208,7 +208,7 @@ function explain(
   }
   let got: unknown = values;
   for (const part of path) got = (got as Record<string, unknown> | undefined)?.[part];
-  const at = schemaAt(schema, path);
+  const at = schemaAt(schema, path, true);
   const expected = at ? typeName(at) : issue.message;
   const detail = issue.code === 'custom' || issue.code === 'invalid_format' ? ` (${issue.message})` : '';
   return `${source}: ${path.join('.')}: expected ${expected}${detail}, got ${show(got)}`;

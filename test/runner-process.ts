@@ -25,7 +25,6 @@ export interface Started {
 export interface Where {
   cwd: string;
   delayMs?: number;
-  uid?: number;
   program?: string;
 }
 
@@ -36,9 +35,9 @@ export function emptyFolder(t: { after(fn: () => void): void }): string {
   return folder;
 }
 
-export function start(args: readonly string[], { cwd, delayMs = 0, uid, program = PROGRAM }: Where): Started {
+export function start(args: readonly string[], { cwd, delayMs = 0, program = PROGRAM }: Where): Started {
   const env = { ...process.env, CRITIQ_TEST_DELAY_MS: String(delayMs), NODE_TEST_CONTEXT: '' };
-  const child = spawn(process.execPath, [program, ...args], { cwd, env, uid, stdio: ['ignore', 'pipe', 'pipe'] });
+  const child = spawn(process.execPath, [program, ...args], { cwd, env, stdio: ['ignore', 'pipe', 'pipe'] });
   let stdout = '';
   let stderr = '';
   child.stdout.on('data', (piece: Buffer) => (stdout += String(piece)));

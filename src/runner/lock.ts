@@ -1,6 +1,6 @@
 import { execFileSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { linkSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, linkSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { dirname } from 'node:path';
 import { writeFailure } from '../data/atomic.js';
@@ -36,7 +36,7 @@ export class Lock {
   static acquire(file: string, onTakeover: (dead: Holder) => void = () => {}): Lock {
     const holder: Holder = { pid: process.pid, started: startOf(process.pid) ?? '', host: hostname(), running: '' };
     try {
-      mkdirSync(dirname(file), { recursive: true });
+      makeFolder(dirname(file));
       for (let attempt = 0; attempt < 20; attempt++) {
         if (create(file, holder)) return new Lock(file, holder);
         const text = readText(file);
@@ -90,6 +90,17 @@ export class Lock {
 export function livingHolder(file: string): Holder | undefined {
   const holder = readHolder(file);
   return holder && isAlive(holder) ? holder : undefined;
+}
+
+/** As `mkdir -p`: with `recursive`, Node says ENOENT where the file system is read-only. */
+function makeFolder(folder: string): void {
+  if (existsSync(folder)) return;
+  makeFolder(dirname(folder));
+  try {
+    mkdirSync(folder);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
+  }
 }
 
 /** Makes the file with its content in one step: readers never see it empty. False where it exists. */
