@@ -40,7 +40,11 @@ export class Bound {
 
   /** Copies the feeds in, runs, and returns copies of the results. */
   async run(where: string, feeds: Readonly<Record<string, TypedArray>>): Promise<Record<string, TypedArray>> {
-    checkBuffers(where, this.session.inputs.filter(({ name }) => name in this.feeds), feeds);
+    checkBuffers(
+      where,
+      this.session.inputs.filter(({ name }) => name in this.feeds),
+      feeds,
+    );
     for (const [name, data] of Object.entries(feeds)) (this.feeds[name] as Float32Array).set(data as Float32Array);
     await this.binding.run();
     return Object.fromEntries(Object.entries(this.results).map(([name, data]) => [name, data.slice()]));

@@ -1,7 +1,18 @@
 import protobuf from 'protobufjs/minimal.js';
 import { RunError } from '../errors.js';
 import { Emitter, ruleOf } from './rule.js';
-import { Attr, Attrs, DType, STORAGE, ScanBody, Tensor, TypedArray, fromNumbers, sameShape, shapeText } from './tensor.js';
+import {
+  Attr,
+  Attrs,
+  DType,
+  STORAGE,
+  ScanBody,
+  Tensor,
+  TypedArray,
+  fromNumbers,
+  sameShape,
+  shapeText,
+} from './tensor.js';
 
 /** An input or output of a model. */
 export interface Spec {
@@ -123,7 +134,11 @@ class GraphBody implements Emitter {
   }
 
   ints(values: readonly number[]): string {
-    return this.initializer(BigInt64Array.from(values, (value) => BigInt(value)), [values.length], 'int64');
+    return this.initializer(
+      BigInt64Array.from(values, (value) => BigInt(value)),
+      [values.length],
+      'int64',
+    );
   }
 
   scalar(value: number, dtype: DType): string {

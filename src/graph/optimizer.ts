@@ -44,7 +44,8 @@ export type Optimizer = readonly Transform[];
 /** Composes transforms into an optimizer. */
 export function chain(...transforms: Transform[]): Optimizer {
   const slots = transforms.flatMap((transform) => transform.slots);
-  if (new Set(slots).size < slots.length) fail('chain', `two transforms keep a slot of the same name: ${slots.join(', ')}`);
+  if (new Set(slots).size < slots.length)
+    fail('chain', `two transforms keep a slot of the same name: ${slots.join(', ')}`);
   return transforms;
 }
 
@@ -105,7 +106,13 @@ export function adamW({
   weightDecay = 0,
   decays,
   ...adam
-}: { b1?: number; b2?: number; eps?: number; weightDecay?: number; decays?: (name: string) => boolean } = {}): Transform[] {
+}: {
+  b1?: number;
+  b2?: number;
+  eps?: number;
+  weightDecay?: number;
+  decays?: (name: string) => boolean;
+} = {}): Transform[] {
   return weightDecay === 0 ? [scaleByAdam(adam)] : [scaleByAdam(adam), addDecayedWeights(weightDecay, decays)];
 }
 

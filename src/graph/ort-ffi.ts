@@ -65,9 +65,11 @@ function libraryFile(): string {
   const root = dirname(createRequire(import.meta.url).resolve('onnxruntime-node/package.json'));
   const bin = join(root, 'bin');
   const builds = existsSync(bin) ? readdirSync(bin).filter((name) => name.startsWith('napi-')) : [];
-  const pattern = { linux: /^libonnxruntime\.so\.\d+$/, darwin: /^libonnxruntime\.\d+\.dylib$/, win32: /^onnxruntime\.dll$/ }[
-    process.platform as string
-  ];
+  const pattern = {
+    linux: /^libonnxruntime\.so\.\d+$/,
+    darwin: /^libonnxruntime\.\d+\.dylib$/,
+    win32: /^onnxruntime\.dll$/,
+  }[process.platform as string];
   for (const build of builds) {
     const folder = join(bin, build, process.platform, process.arch);
     const name = pattern && existsSync(folder) ? readdirSync(folder).find((file) => pattern.test(file)) : undefined;

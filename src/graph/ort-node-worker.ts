@@ -22,7 +22,10 @@ const bindings = new Map<number, Bound>();
 function bind(session: ort.InferenceSession, inputs: SharedArray[], outputs: SharedArray[]): Bound {
   const local = inputs.map(({ dtype, shape }) => new STORAGE[dtype].array(sizeOf(shape)) as TypedArray);
   const feeds = Object.fromEntries(
-    inputs.map(({ name, dtype, shape }, i) => [name, new ort.Tensor(dtype as 'float32', local[i] as Float32Array, shape)]),
+    inputs.map(({ name, dtype, shape }, i) => [
+      name,
+      new ort.Tensor(dtype as 'float32', local[i] as Float32Array, shape),
+    ]),
   );
   return { session, inputs, outputs, local, feeds };
 }

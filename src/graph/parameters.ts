@@ -107,7 +107,9 @@ export class Parameters {
 
   /** Writes a safetensors file of float32, atomically. */
   save(file: string, metadata?: Readonly<Record<string, string>>): Promise<void> {
-    const tensors = new Map([...this.entries].map(([name, { shape, data }]) => [name, { dtype: 'F32' as const, shape, data }]));
+    const tensors = new Map(
+      [...this.entries].map(([name, { shape, data }]) => [name, { dtype: 'F32' as const, shape, data }]),
+    );
     return writeSafetensors(file, tensors, metadata);
   }
 
@@ -163,7 +165,9 @@ export class Parameters {
   }
 }
 
-function shapesOf(values: Readonly<Record<string, { readonly shape: readonly number[] }>>): Record<string, readonly number[]> {
+function shapesOf(
+  values: Readonly<Record<string, { readonly shape: readonly number[] }>>,
+): Record<string, readonly number[]> {
   return Object.fromEntries(Object.entries(values).map(([name, { shape }]) => [name, shape]));
 }
 

@@ -52,7 +52,8 @@ export function checkBuffers(
 ): void {
   const names = new Set(specs.map((spec) => spec.name));
   for (const name of Object.keys(buffers))
-    if (!names.has(name)) throw new RunError(`${where}: no input or output ${name}; there are ${[...names].join(', ')}`);
+    if (!names.has(name))
+      throw new RunError(`${where}: no input or output ${name}; there are ${[...names].join(', ')}`);
   for (const { name, dtype, shape } of specs) {
     if (!(name in buffers)) throw new RunError(`${where}: nothing given for ${name}`);
     checkData(`${where}: ${name}`, buffers[name], dtype, shape);

@@ -80,7 +80,10 @@ export function allocate(dtype: DType, shape: readonly number[]): TypedArray {
 export function checkData(where: string, data: TypedArray, dtype: DType, shape: readonly number[]): void {
   const { array } = STORAGE[dtype];
   if (!(data instanceof array))
-    fail(where, `expected a ${array.name} for ${dtype}, got ${(data as object | undefined)?.constructor?.name ?? data}`);
+    fail(
+      where,
+      `expected a ${array.name} for ${dtype}, got ${(data as object | undefined)?.constructor?.name ?? data}`,
+    );
   if (data.length !== sizeOf(shape))
     fail(where, `expected ${sizeOf(shape)} values for shape ${shapeText(shape)}, got ${data.length}`);
 }

@@ -69,7 +69,10 @@ export class Trainer<Bucket> {
     const inputs = params.inputs();
     const { loss, metrics = {} } = this.options.loss(inputs, bucket);
     const { names } = this.state;
-    const gradients = grad(loss, names.map((name) => inputs[name]));
+    const gradients = grad(
+      loss,
+      names.map((name) => inputs[name]),
+    );
     const outputs: Record<string, Tensor> = { ...metrics, loss };
     const shared = parameterArrays(params);
     names.forEach((name, i) => {

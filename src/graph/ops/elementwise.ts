@@ -10,7 +10,12 @@ function binary(op: string, onnx: string, vjp: (c: Cotangent<None>) => [() => Te
   const build = defineOp<None>(op, {
     infer: (inputs) => {
       if (inputs[0].dtype === 'bool') fail(op, `expected numbers, got ${inputs.map((t) => t.dtype).join(' x ')}`);
-      return { shape: broadcastShape(op, inputs.map((t) => t.shape)) };
+      return {
+        shape: broadcastShape(
+          op,
+          inputs.map((t) => t.shape),
+        ),
+      };
     },
     emit: (e, names) => e.node(onnx, names),
     vjp: (c) => vjp(c).map((side, i) => (c.needs[i] ? sumTo(side(), c.inputs[i].shape) : null)),
@@ -103,7 +108,13 @@ export function clip(x: Tensor, lo: number, hi: number): Tensor {
 
 function comparison(op: string, onnx: string) {
   const build = defineOp(op, {
-    infer: (inputs) => ({ shape: broadcastShape(op, inputs.map((t) => t.shape)), dtype: 'bool' }),
+    infer: (inputs) => ({
+      shape: broadcastShape(
+        op,
+        inputs.map((t) => t.shape),
+      ),
+      dtype: 'bool',
+    }),
     emit: (e, names) => e.node(onnx, names),
     vjp: null,
   });
@@ -118,7 +129,12 @@ function logical(op: string, onnx: string) {
     infer: (inputs) => {
       if (inputs.some((t) => t.dtype !== 'bool'))
         fail(op, `expected bool, got ${inputs.map((t) => t.dtype + shapeText(t.shape)).join(' x ')}`);
-      return { shape: broadcastShape(op, inputs.map((t) => t.shape)) };
+      return {
+        shape: broadcastShape(
+          op,
+          inputs.map((t) => t.shape),
+        ),
+      };
     },
     emit: (e, names) => e.node(onnx, names),
     vjp: null,

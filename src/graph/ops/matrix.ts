@@ -24,8 +24,7 @@ const gemmOp = defineOp<Transposed>('gemm', {
   emit: (e, names, { attrs: { transA, transB } }) => e.node('Gemm', names, { transA: +transA, transB: +transB }),
   vjp: ({ inputs: [a, b, c], attrs: { transA, transB }, dy, needs }) => {
     const da = () => (transA ? gemm(b, dy, { transA: transB, transB: true }) : gemm(dy, b, { transB: !transB }));
-    const db = () =>
-      transB ? gemm(dy, a, { transA: true, transB: transA }) : gemm(a, dy, { transA: !transA });
+    const db = () => (transB ? gemm(dy, a, { transA: true, transB: transA }) : gemm(a, dy, { transA: !transA }));
     return [needs[0] ? da() : null, needs[1] ? db() : null, c && needs[2] ? sumTo(dy, c.shape) : null];
   },
 });

@@ -33,9 +33,7 @@ function reduction(op: string, onnx: string, vjp: (c: Cotangent<Reduction>) => T
 }
 
 /** Sum over the given axes (default: all). `keep` leaves them as size 1. */
-export const sum = reduction('sum', 'ReduceSum', ({ inputs: [x], attrs, dy }) =>
-  expand(kept(dy, x, attrs), x.shape),
-);
+export const sum = reduction('sum', 'ReduceSum', ({ inputs: [x], attrs, dy }) => expand(kept(dy, x, attrs), x.shape));
 
 /** Mean over the given axes (default: all). */
 export const mean = reduction('mean', 'ReduceMean', ({ inputs: [x], attrs, dy }) => {

@@ -29,9 +29,13 @@ export function scan(
   const count = xs[0]?.shape[0];
   if (count === undefined || xs.some((x) => x.shape[0] !== count))
     fail('scan', `${xs.map((x) => shapeText(x.shape)).join(' x ')}: first sizes differ`);
-  const slices = xs.map(
-    (x, i): Tensor => ({ op: 'slot', inputs: [], attrs: { i }, shape: x.shape.slice(1), dtype: x.dtype }),
-  );
+  const slices = xs.map((x, i): Tensor => ({
+    op: 'slot',
+    inputs: [],
+    attrs: { i },
+    shape: x.shape.slice(1),
+    dtype: x.dtype,
+  }));
   const results = body(slices);
   const whole = scanOp([...xs, ...around], { body: { slices, results }, scanned: xs.length });
   return results.map((result, index) => scanResultOp([whole], { index, shape: result.shape }));

@@ -27,7 +27,10 @@ const gatherOp = defineOp('gather', {
       const at = expand(reshape(ids, [count, 1]), [count, width]);
       return [reshape(scatterAdd(at, flat, 0, [rows, width]), table.shape), null];
     }
-    const numbers = constant(BigInt64Array.from({ length: rows }, (_, i) => BigInt(i)), [1, rows]);
+    const numbers = constant(
+      BigInt64Array.from({ length: rows }, (_, i) => BigInt(i)),
+      [1, rows],
+    );
     const oneHot = cast(equal(cast(reshape(ids, [count, 1]), 'int64'), numbers), dy.dtype);
     return [reshape(gemm(oneHot, flat, { transA: true }), table.shape), null];
   },

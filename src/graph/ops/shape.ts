@@ -68,7 +68,12 @@ const concatOp = defineOp<{ axis: number }>('concat', {
     for (const x of xs)
       if (x.dtype !== first.dtype || !sameShape(x.shape.with(axis, 1), first.shape.with(axis, 1)))
         fail('concat', `${xs.map((t) => t.dtype + shapeText(t.shape)).join(' x ')} differ off axis ${axis}`);
-    return { shape: first.shape.with(axis, xs.reduce((total, x) => total + x.shape[axis], 0)) };
+    return {
+      shape: first.shape.with(
+        axis,
+        xs.reduce((total, x) => total + x.shape[axis], 0),
+      ),
+    };
   },
   emit: (e, xs, { attrs: { axis } }) => e.node('Concat', xs, { axis }),
   vjp: ({ inputs, attrs: { axis }, dy, needs }) => {
@@ -111,7 +116,10 @@ export function slice(x: Tensor, axis: number, start: number, end: number): Tens
 const padOp = defineOp<{ axis: number; before: number; after: number }>('pad', {
   infer: ([x], { axis, before, after }) => ({ shape: x.shape.with(axis, before + x.shape[axis] + after) }),
   emit: (e, [x], { shape, attrs: { axis, before, after } }) =>
-    e.node('Pad', [x, e.ints([...shape.map((_, i) => (i === axis ? before : 0)), ...shape.map((_, i) => (i === axis ? after : 0))])]),
+    e.node('Pad', [
+      x,
+      e.ints([...shape.map((_, i) => (i === axis ? before : 0)), ...shape.map((_, i) => (i === axis ? after : 0))]),
+    ]),
   vjp: ({ inputs: [x], attrs: { axis, before }, dy }) => [slice(dy, axis, before, before + x.shape[axis])],
 });
 
