@@ -58,6 +58,8 @@ export async function importDigiq(file: string, folder: string, options: DigiqIm
   }
 }
 
+const SHARING = 8;
+
 class Import {
   private readonly settings: string;
   private readonly inputs: string;
@@ -66,6 +68,7 @@ class Import {
   private readonly imageIds = new Set<string>();
   private trajectories = 0;
   private transitions = 0;
+  private bytes = 0;
   private shards = 0;
   private imageDim = 0;
   private representationDim = 0;
@@ -87,6 +90,7 @@ class Import {
     for (const item of this.source.items()) {
       const trajectory = digiqTrajectory(this.source, item, this.trajectories, this.options.images ?? 'auto');
       this.checkWidths(trajectory);
+      this.checkSharing(trajectory);
       steps.push(...this.named(trajectory));
       this.trajectories++;
       if (steps.length >= shardSize) {
@@ -108,6 +112,19 @@ class Import {
     const id = stated !== undefined && !this.trajectoryIds.has(stated) ? stated : `${stated ?? ''}#${this.trajectories}`;
     this.trajectoryIds.add(id);
     return trajectory.map((step) => ({ ...step, trajectory: id }));
+  }
+
+  /**
+   * Steps of a pickle may be one object many times over, so that a small file could fill any disk. Eight times its own size
+   * is more than arrays shared between neighbouring steps ever come to.
+   */
+  private checkSharing(trajectory: ImportedStep[]): void {
+    for (const { image, representationDim, candidates } of trajectory) {
+      this.bytes += 4 * (4 * image.length + representationDim * candidates.length);
+    }
+    if (this.bytes > SHARING * this.source.size) {
+      throw this.source.fault(`refused: its steps share one another: they come to over ${SHARING} times the file's bytes`);
+    }
   }
 
   private checkWidths(trajectory: ImportedStep[]): void {

@@ -15,6 +15,12 @@ interface ZipEntry {
   readonly crc32: number;
 }
 
+/** Numbers, flat and row-major. */
+interface Numbers {
+  readonly shape: readonly number[];
+  readonly values: Float32Array | Float64Array;
+}
+
 const WHAT_TO_DO = 'check where it comes from, or load it in Python and torch.save it again';
 
 /**
@@ -85,13 +91,18 @@ export class TorchFile {
    * The numbers of an array, scalar, tensor or (nested) list of numbers, flat and row-major, and their shape; undefined
    * for what is not numbers. Throws where a list is ragged or an array's bytes do not fit its shape.
    */
-  numbers(value: unknown): { shape: readonly number[]; values: Float32Array | Float64Array } | undefined {
+  numbers(value: unknown): Numbers | undefined {
+    return this.bounded(value, { left: this.source.size });
+  }
+
+  /** Lists may share one another, so that a small file could stand for any number of numbers: at most one for each byte. */
+  private bounded(value: unknown, budget: { left: number }): Numbers | undefined {
     if (typeof value === 'number' || typeof value === 'boolean') return { shape: [], values: Float64Array.of(Number(value)) };
     if (value instanceof NumpyArray) return this.checked(() => this.numpyNumbers(value));
     if (value instanceof TorchTensor) {
       return this.checked(() => ({ shape: value.shape, values: decodeTorch(value.storage.type, this.tensorBytes(value)) }));
     }
-    return Array.isArray(value) ? this.listNumbers(value) : undefined;
+    return Array.isArray(value) ? this.listNumbers(value, budget) : undefined;
   }
 
   /** A tensor's elements, row-major, without a copy where it is a whole stretch of its storage read before. */
@@ -172,20 +183,27 @@ export class TorchFile {
     return { shape, values: decodeNumpy(type.code, bytes) };
   }
 
-  private listNumbers(list: readonly unknown[]) {
+  private listNumbers(list: readonly unknown[], budget: { left: number }): Numbers | undefined {
+    budget.left -= list.length + 1;
+    if (budget.left < 0) throw this.fault('refused: a list of lists that share one another');
     if (list.every((item) => typeof item === 'number')) return { shape: [list.length], values: Float64Array.from(list) };
-    const rows = list.map((item) => this.numbers(item));
-    const shape = rows[0]?.shape;
-    if (!rows.every((row) => row !== undefined)) return undefined;
-    if (!rows.every((row) => row.shape.join() === shape!.join())) {
-      throw this.fault(`refused: a ragged list: rows of shape [${[...new Set(rows.map((row) => row.shape.join()))].join('] and [')}]`);
+    const rows: Numbers[] = [];
+    for (const item of list) {
+      const row = this.bounded(item, budget);
+      if (row === undefined) return undefined;
+      if (row.shape.join() !== (rows[0] ?? row).shape.join()) {
+        throw this.fault(`refused: a ragged list: rows of shape [${rows[0].shape.join()}] and [${row.shape.join()}]`);
+      }
+      budget.left -= row.values.length;
+      if (budget.left < 0) throw this.fault('refused: a list of arrays that share one another');
+      rows.push(row);
     }
-    const width = product(shape!);
+    const width = rows[0].values.length;
     const values = rows.some((row) => row.values instanceof Float64Array)
       ? new Float64Array(rows.length * width)
       : new Float32Array(rows.length * width);
     rows.forEach((row, i) => values.set(row.values, i * width));
-    return { shape: [rows.length, ...shape!], values };
+    return { shape: [rows.length, ...rows[0].shape], values };
   }
 
   private storagePart(storage: TorchTensor['storage'], offset: number, count: number): Uint8Array {
