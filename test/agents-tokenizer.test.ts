@@ -1,0 +1,92 @@
+import assert from 'node:assert/strict';
+import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, test } from 'node:test';
+import { TextTokenizer, padTokens } from '../src/agents/tokenizer.js';
+import { formatAction } from '../src/agents/grammar.js';
+import { policyPrompt } from '../src/agents/prompt.js';
+import { tap } from '../src/devices/action.js';
+import { UserError } from '../src/errors.js';
+import { bucketOf, rowBucket } from '../src/models/buckets.js';
+
+const fixture = 'test/fixtures/golden/tokenizer';
+const scratch = mkdtempSync(join(tmpdir(), 'critiq-tokenizer-'));
+after(() => rmSync(scratch, { recursive: true }));
+
+/** A copy of the fixture with one file's content replaced, or removed. */
+function broken(name: string, content?: string): string {
+  const folder = mkdtempSync(join(scratch, 'broken-'));
+  cpSync(fixture, folder, { recursive: true });
+  if (content === undefined) rmSync(join(folder, name));
+  else writeFileSync(join(folder, name), content);
+  return folder;
+}
+
+test('ids and texts are those of the Python tokenizer', () => {
+  const tokenizer = TextTokenizer.load(fixture);
+  const expected = JSON.parse(readFileSync(join(fixture, 'expected.json'), 'utf8')) as { text: string; ids: number[]; decoded: string }[];
+  assert.ok(expected.length > 5);
+  for (const { text, ids, decoded } of expected) {
+    assert.deepEqual(tokenizer.encode(text), ids, text);
+    assert.equal(tokenizer.decode(ids), decoded, text);
+  }
+});
+
+test('long texts lose their beginning and keep the end token', () => {
+  const whole = TextTokenizer.load(fixture).encode('search for usb-c and press enter');
+  const tokenizer = TextTokenizer.load(fixture, { maxLength: 5 });
+  assert.deepEqual(tokenizer.encode('search for usb-c and press enter'), whole.slice(-5));
+  assert.equal(whole.at(-1), tokenizer.eos);
+  assert.equal(TextTokenizer.load(fixture).encode('a '.repeat(3000)).length, 512);
+});
+
+test('batches are padded on the right by eos, or the pad token, to a bucket', () => {
+  const tokenizer = TextTokenizer.load(fixture);
+  const batch = tokenizer.batch(['press enter', 'Go']);
+  const [long, short] = ['press enter', 'Go'].map((text) => tokenizer.encode(text));
+  assert.equal(batch.length, bucketOf(long.length));
+  assert.deepEqual([...batch.ids.slice(batch.length)].map(Number), [...short, ...Array(batch.length - short.length).fill(tokenizer.eos)]);
+  assert.deepEqual([...batch.mask.slice(batch.length)], [...short.map(() => 1), ...Array(batch.length - short.length).fill(0)]);
+  const padded = TextTokenizer.load(fixture, { pad: 'pad' });
+  assert.equal(padded.pad, 0);
+  assert.equal(Number(padded.batch(['Go'], 12).ids.at(-1)), 0);
+});
+
+test('rows that are too long for a given length keep their end', () => {
+  const { ids, mask } = padTokens([[5, 6, 7], [8]], 9, 2);
+  assert.deepEqual([...ids], [6n, 7n, 8n, 9n]);
+  assert.deepEqual([...mask], [1, 1, 1, 0]);
+});
+
+test('buckets hold the length with at most half again as much', () => {
+  for (let length = 1; length < 1500; length++) {
+    const bucket = bucketOf(length);
+    assert.ok(bucket >= length && (bucket <= 8 || bucket <= length * 1.5), `${length} in ${bucket}`);
+    assert.ok(rowBucket(length) >= length && rowBucket(length) < 2 * length);
+  }
+});
+
+test('an action survives the way through prompt and tokenizer', () => {
+  const tokenizer = TextTokenizer.load(fixture);
+  const text = formatAction(tap([0.1234, 0.5]));
+  assert.equal(tokenizer.decode(tokenizer.encode(text)), text);
+  assert.ok(tokenizer.encode(policyPrompt('open the settings', text)).length > 20);
+});
+
+const faults: [what: string, folder: () => string, message: RegExp][] = [
+  ['a missing folder', () => join(scratch, 'none'), /tokenizer\.json: cannot be read \(ENOENT\)/],
+  ['a missing configuration', () => broken('tokenizer_config.json'), /tokenizer_config\.json: cannot be read/],
+  ['text that is not JSON', () => broken('tokenizer.json', '{'), /tokenizer\.json: not JSON/],
+  ['JSON of something else', () => broken('tokenizer.json', '[]'), /not a Hugging Face tokenizer\.json/],
+  ['a model of unknown type', () => broken('tokenizer.json', '{"model": {"type": "Oracle"}}'), /cannot be used/],
+  ['an end token that is not in it', () => broken('tokenizer_config.json', '{"eos_token": "<end>"}'), /special token "<end>" is not in/],
+];
+for (const [what, folder, message] of faults) {
+  test(`${what} is an error of one line`, () => {
+    assert.throws(
+      () => TextTokenizer.load(folder()),
+      (error: Error) => error instanceof UserError && message.test(error.message) && !error.message.includes('\n'),
+    );
+  });
+}
