@@ -123,7 +123,7 @@ function rowwise(build: (x: Tensor) => Tensor, f: (row: Float64Array) => ArrayLi
 }
 
 const cdf = (x: number) => (1 + ref.erf(x / Math.SQRT2)) / 2;
-const EPS = 0.1;
+const EPS = 0.125; // ONNX keeps it as a float32
 
 function norm(row: Float64Array, centre: boolean): number[] {
   const mean = centre ? total(row) / row.length : 0;
