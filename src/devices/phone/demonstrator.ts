@@ -1,10 +1,11 @@
 import type { Random } from '../../random.js';
-import { tap, type Action } from '../action.js';
-import { expert, tapOn } from './expert.js';
+import { isTap, tap, type Action } from '../action.js';
+import { elementAt, type View } from './element.js';
+import { expert, pointsOf, tapOn } from './expert.js';
 import { DEFAULT_GRID, gridPoints, SCREEN, type Grid } from './geometry.js';
 import { goalOf, type Goal } from './goal.js';
 import type { Phone } from './phone.js';
-import { shown } from './state.js';
+import { CLOCK_TABS, shown, SWITCHES, type AppName, type ClockTab, type SwitchName } from './state.js';
 import { goods, shopAddresses } from './words.js';
 
 /**
@@ -14,14 +15,17 @@ import { goods, shopAddresses } from './words.js';
 export interface Habits {
   /** opens another app from the launcher */
   readonly wrongIcon: number;
+  /** taps another switch, tab, hour or entry than the one meant */
+  readonly wrongTarget: number;
   /** taps beside the target */
   readonly nearMiss: number;
-  /** types another shop or other goods; does not notice `unnoticed` of the time, and carries on with what was typed */
+  /** types another shop or other goods */
   readonly mistype: number;
+  /** how often a person does not notice a wrong icon, target, entry or text, and carries on as if it were right (not scaled) */
   readonly unnoticed: number;
   /** acts as if the cookie banner were not there */
   readonly ignoreBanner: number;
-  /** takes the sponsored entry for the first; half of the time believes to have arrived */
+  /** takes the sponsored entry for the first */
   readonly tapSponsored: number;
   /** declares the task complete when part of it is done: on the shop's page, on the results, while a page loads */
   readonly stopShort: number;
@@ -33,13 +37,14 @@ export interface Habits {
 
 export const DEFAULT_HABITS: Habits = {
   wrongIcon: 0.1,
+  wrongTarget: 0.15,
   nearMiss: 0.05,
-  mistype: 0.1,
+  mistype: 0.13,
   unnoticed: 0.6,
-  ignoreBanner: 0.4,
-  tapSponsored: 0.45,
-  stopShort: 0.12,
-  giveUp: 0.015,
+  ignoreBanner: 0.45,
+  tapSponsored: 0.5,
+  stopShort: 0.13,
+  giveUp: 0.02,
   needlessKey: 0.03,
 };
 
@@ -68,10 +73,13 @@ export function demonstrator(settings: Partial<DemonstratorSettings> = {}): (ran
   return (random) => {
     /** what the person believes the task to be, once that differs from what it is */
     let belief: Goal | undefined;
+    /** whether the person believes to have reached the goal with its last tap */
+    let arrived = false;
     const errs = (fault: keyof Habits) => random.chance(noise * habits[fault]);
     return {
       next(phone) {
         const goal = belief ?? goalOf(phone.task);
+        if (arrived && !phone.state.loading) return { action: COMPLETE };
         const action = expert(phone, { grid, random, goal });
         const slip = fault(phone, goal, action);
         return slip ?? { action };
@@ -79,29 +87,22 @@ export function demonstrator(settings: Partial<DemonstratorSettings> = {}): (ran
     };
 
     function fault(phone: Phone, goal: Goal, right: Action): { action: Action; fault: Fault } | undefined {
-      const page = shown(phone.state);
+      const { state } = phone;
+      const page = shown(state);
       const view = phone.view();
       const has = (id: string) => view.elements.some((element) => element.id === id);
-      const press = (id: string) => tapOn(view, id, grid, random);
-      const complete: Action = { type: 'STATUS_TASK_COMPLETE' };
 
       if (has('banner') && errs('ignoreBanner')) {
         return { action: behindBanner(phone, goal), fault: 'ignoreBanner' };
       }
-      if (has('sponsored') && goal.kind === 'product' && page.kind === 'results' && page.query === goal.query) {
-        const reachable = !has('banner') && !has('keyboard') && page.scroll === 0 && !phone.state.loading;
-        if (reachable && errs('tapSponsored')) return { action: press('sponsored'), fault: 'tapSponsored' };
-      }
-      if (
-        page.kind === 'product' &&
-        page.rank === 'sponsored' &&
-        goal.kind === 'product' &&
-        random.chance(noise * 0.5)
-      ) {
-        return { action: complete, fault: 'tapSponsored' };
+      if (target(view, right) === 'entry:0' && has('sponsored') && pointsOf(view, 'sponsored', grid).length > 0) {
+        if (errs('tapSponsored')) {
+          arrived = random.chance(habits.unnoticed);
+          return { action: tapOn(view, 'sponsored', grid, random), fault: 'tapSponsored' };
+        }
       }
       if (right.type !== 'STATUS_TASK_COMPLETE' && partlyDone(phone, goal) && errs('stopShort')) {
-        return { action: complete, fault: 'stopShort' };
+        return { action: COMPLETE, fault: 'stopShort' };
       }
       if (right.type === 'TYPE' && errs('mistype')) {
         const wrong = mistyped(goal, right.text);
@@ -109,15 +110,15 @@ export function demonstrator(settings: Partial<DemonstratorSettings> = {}): (ran
         return { action: { type: 'TYPE', text: wrong.text }, fault: 'mistype' };
       }
       if (right.type === 'DUAL_POINT') {
-        const icons = view.elements.filter(({ id, tap: effect }) => id.startsWith('icon:') && effect !== undefined);
-        if (page.kind === 'launcher' && icons.length > 1 && errs('wrongIcon')) {
-          const others = icons.filter(({ id }) => id !== iconOf(phone, right));
-          return { action: press(random.pick(others).id), fault: 'wrongIcon' };
+        const [kind] = target(view, right)?.split(':') ?? [];
+        if (errs(kind === 'icon' ? 'wrongIcon' : 'wrongTarget')) {
+          const action = besideTarget(view, goal, target(view, right));
+          if (action) return { action, fault: kind === 'icon' ? 'wrongIcon' : 'wrongTarget' };
         }
-        if (errs('nearMiss')) return { action: beside(right), fault: 'nearMiss' };
+        if (errs('nearMiss')) return { action: near(right), fault: 'nearMiss' };
       }
       if (errs('giveUp')) {
-        return { action: random.chance(0.5) ? complete : { type: 'STATUS_TASK_IMPOSSIBLE' }, fault: 'giveUp' };
+        return { action: random.chance(0.5) ? COMPLETE : { type: 'STATUS_TASK_IMPOSSIBLE' }, fault: 'giveUp' };
       }
       if (right.type !== 'STATUS_TASK_COMPLETE' && page.kind !== 'launcher' && errs('needlessKey')) {
         return { action: { type: random.chance(0.7) ? 'PRESS_BACK' : 'PRESS_HOME' }, fault: 'needlessKey' };
@@ -125,10 +126,32 @@ export function demonstrator(settings: Partial<DemonstratorSettings> = {}): (ran
       return undefined;
     }
 
+    /** Id of what a finger doing the action meets. */
+    function target(view: View, action: Action): string | undefined {
+      if (!isTap(action)) return undefined;
+      return elementAt(view, action.touch[1] * SCREEN.width, action.touch[0] * SCREEN.height)?.id;
+    }
+
+    /** Another of its kind instead: another icon, switch, tab, hour, entry. Who does not notice believes in it. */
+    function besideTarget(view: View, goal: Goal, id: string | undefined): Action | undefined {
+      const [kind, name] = id?.split(':') ?? [];
+      if (!KINDS_OF_TARGET.includes(kind)) return undefined;
+      const others = view.elements
+        .filter((element) => element.id.startsWith(`${kind}:`) && element.id !== `${kind}:${name}`)
+        .filter((element) => pointsOf(view, element.id, grid).length > 0);
+      if (others.length === 0) return undefined;
+      const other = random.pick(others).id;
+      if (random.chance(habits.unnoticed)) {
+        if (kind === 'entry') arrived = true;
+        else belief = misunderstood(goal, other.slice(kind.length + 1));
+      }
+      return tapOn(view, other, grid, random);
+    }
+
     /** What one would do were there no banner: say that one has arrived, or tap where the page's field is. */
     function behindBanner(phone: Phone, goal: Goal): Action {
       const field = phone.view().elements.find(({ id }) => id === 'field:search');
-      if (goal.kind === 'shop' || !field) return { type: 'STATUS_TASK_COMPLETE' };
+      if (goal.kind === 'shop' || !field) return COMPLETE;
       const { x, y, w, h } = field.rect;
       const points = gridPoints(grid, (px, py) => px >= x && px < x + w && py >= y && py < y + h);
       return tap(random.pick(points));
@@ -147,25 +170,40 @@ export function demonstrator(settings: Partial<DemonstratorSettings> = {}): (ran
     }
 
     /** A grid point one or two cells away from the right one, still on the screen. */
-    function beside(right: Extract<Action, { type: 'DUAL_POINT' }>): Action {
+    function near(right: Extract<Action, { type: 'DUAL_POINT' }>): Action {
       const [y, x] = right.touch;
-      const near = gridPoints(grid, (px, py) => {
+      const points = gridPoints(grid, (px, py) => {
         const rows = Math.round(Math.abs(py / SCREEN.height - y) * grid.rows);
         const columns = Math.round(Math.abs(px / SCREEN.width - x) * grid.columns);
         return rows + columns > 0 && rows <= 2 && columns <= 2;
       });
-      return tap(random.pick(near));
+      return tap(random.pick(points));
     }
   };
 }
 
-function iconOf(phone: Phone, action: Extract<Action, { type: 'DUAL_POINT' }>): string | undefined {
-  const [y, x] = [action.touch[0] * SCREEN.height, action.touch[1] * SCREEN.width];
-  return phone
-    .view()
-    .elements.find(
-      ({ rect }) => x >= rect.x && x < rect.x + rect.w && y >= rect.y && y < rect.y + rect.h && rect.w < 100,
-    )?.id;
+const COMPLETE: Action = { type: 'STATUS_TASK_COMPLETE' };
+
+/** Elements of which there are several, so that one can be taken for another. */
+const KINDS_OF_TARGET = ['icon', 'switch', 'tab', 'hour', 'half', 'timer', 'entry'];
+
+/** The goal of a person who took `name` for what the goal names; the same goal where that makes no sense. */
+function misunderstood(goal: Goal, name: string): Goal {
+  switch (goal.kind) {
+    case 'open':
+      return { kind: 'open', app: name as AppName };
+    case 'switch':
+      return SWITCHES.includes(name as SwitchName) ? { ...goal, name: name as SwitchName } : goal;
+    case 'tab':
+      return CLOCK_TABS.includes(name as ClockTab) ? { kind: 'tab', tab: name as ClockTab } : goal;
+    case 'timer':
+      return Number(name) > 0 ? { kind: 'timer', minutes: Number(name) } : goal;
+    case 'alarm':
+      if (name === 'am' || name === 'pm') return { ...goal, half: name };
+      return Number(name) > 0 ? { ...goal, hour: Number(name) } : goal;
+    default:
+      return goal;
+  }
 }
 
 /** Whether a hasty person could take this screen for the end of the task. */

@@ -82,7 +82,7 @@ export interface Alarm {
 export interface PhoneState {
   stack: Page[];
   focus: Field | undefined;
-  /** text of the focused field; `fresh` while it is the page's own, which typing replaces */
+  /** text of the focused field */
   text: string;
   /** a slow page: a loading screen until the next action */
   loading: boolean;
@@ -101,10 +101,15 @@ export function shown(state: PhoneState): Page {
   return state.stack[state.stack.length - 1];
 }
 
+/** How often a switch starts on, where that is not even. */
+const ON: Partial<Record<SwitchName, number>> = { wifi: 0.85, 'mobile data': 0.8, 'airplane mode': 0.1 };
+
 /** A phone as it lies on the table: launcher shown, switches and alarms as the seed has them. */
 export function initialState(seed: number): PhoneState {
   const random = new Random(seed, 'phone-state');
-  const switches = Object.fromEntries(SWITCHES.map((name) => [name, random.chance(0.5)])) as PhoneState['switches'];
+  const switches = Object.fromEntries(
+    SWITCHES.map((name) => [name, random.chance(ON[name] ?? 0.5)]),
+  ) as PhoneState['switches'];
   const alarms = Array.from({ length: 1 + random.int(2) }, (): Alarm => {
     return { hour: 1 + random.int(12), half: random.chance(0.5) ? 'am' : 'pm', on: random.chance(0.5) };
   });

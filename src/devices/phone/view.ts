@@ -20,7 +20,7 @@ export function viewOf(world: World, state: PhoneState): View {
       ...(state.dialog ? defaultBrowserDialog() : []),
       ...(state.focus === undefined ? [] : [keyboard()]),
       statusBar(world, state, bar.top, bar.dark),
-      ...navigationBar(bar.bottom),
+      ...navigationBar(bar.bottom, page.kind === 'launcher' ? '#ffffff' : '#80868b'),
     ],
     maxScroll: state.loading ? 0 : maxScroll,
   };

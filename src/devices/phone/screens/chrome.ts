@@ -81,7 +81,7 @@ export function textField(
       arc(paint, x - 1, y - 1, 5, 0, 1, GREY, 2);
       stroke(paint, [[x + 3, y + 3], [x + 6, y + 6]], GREY, 2); // prettier-ignore
       const style = { size: 18, weight: content ? 700 : 400, color: content ? INK : '#80868b' } as const;
-      text(paint, content || hint, x + 14, y, { ...style, maxWidth: rect.w - 46 });
+      text(paint, content || (focused ? '' : hint), x + 14, y, { ...style, maxWidth: rect.w - 46 });
       if (focused) {
         const end = Math.min(content ? paint.measureText(content).width : 0, rect.w - 46);
         box(paint, { x: x + 14 + end + 1, y: y - 10, w: 2, h: 20 }, BLUE);
@@ -130,11 +130,10 @@ export function clockText(minutes: number): string {
 }
 
 /** Navigation bar: back, home, and the square that does nothing here. */
-export function navigationBar(background: string): Element[] {
+export function navigationBar(background: string, color: string): Element[] {
   const y = SCREEN.height - NAVIGATION_BAR;
   const middle = y + NAVIGATION_BAR / 2;
   const third = SCREEN.width / 3;
-  const color = '#80868b';
   const key = (id: string, at: number, tap: Effect | undefined, draw: (paint: Paint) => void): Element => ({
     id,
     rect: { x: at * third, y, w: third, h: NAVIGATION_BAR },

@@ -6,12 +6,12 @@ import type { World } from '../world.js';
 import { clockText, CONTENT, panel } from './chrome.js';
 
 export const WALLPAPERS: readonly (readonly [string, string])[] = [
-  ['#7ba7d9', '#f3d9c9'],
-  ['#274060', '#8fb8ca'],
-  ['#3b2f5b', '#c98aa8'],
-  ['#90a98f', '#f0ead2'],
-  ['#26413c', '#7fb7a3'],
-  ['#d8c3a5', '#8e8d8a'],
+  ['#5b8fc9', '#b9a3b8'],
+  ['#274060', '#7ba3b8'],
+  ['#3b2f5b', '#b97c9b'],
+  ['#6f8f70', '#b3a98a'],
+  ['#26413c', '#6aa391'],
+  ['#a58a6b', '#5f6b73'],
 ];
 
 /** Page that an app's icon opens. */
@@ -49,7 +49,7 @@ export function launcher(world: World, page: Extract<Page, { kind: 'launcher' }>
       id: 'widget',
       rect: { x: 0, y: 34, w: 270, h: 48 },
       draw: (paint) =>
-        text(paint, clockText(world.time), 135, 58, { size: 38, weight: 400, color: '#ffffff', align: 'center' }),
+        text(paint, clockText(world.time), 135, 56, { size: 38, weight: 400, color: '#ffffff', align: 'center' }),
     },
   ];
   world.icons[page.page].forEach((app, slot) => {
