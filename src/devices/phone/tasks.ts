@@ -48,11 +48,11 @@ const WORDINGS: Record<string, Record<Split, readonly string[]>> = {
     test: ["Search for '{g}' on the web", 'Look on the web for {g}'],
   },
   'general-on': {
-    train: ['Turn on {w}', 'Switch {w} on', 'Go to settings and turn on {w}'],
+    train: ['Turn on {w}', 'Switch {w} on', 'Go to settings and turn on {w}', 'Open settings and switch on {w}'],
     test: ['Turn {w} on', 'Go to settings and switch {w} on'],
   },
   'general-off': {
-    train: ['Turn off {w}', 'Switch {w} off', 'Go to settings and turn off {w}'],
+    train: ['Turn off {w}', 'Switch {w} off', 'Go to settings and turn off {w}', 'Open settings and switch off {w}'],
     test: ['Turn {w} off', 'Go to settings and switch {w} off'],
   },
   'general-clock': {
