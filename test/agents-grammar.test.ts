@@ -44,7 +44,10 @@ test('spaces and decimals are free', () => {
   const parsed = parseAction(
     ' Action Plan: [ DUAL_POINT, TYPE ];Action Decision: "action_type":"DUAL_POINT",  "touch_point": "[.5,1]", "lift_point": "[5e-1, 0.25]", "typed_text": "x"</s></s> ',
   );
-  assert.deepEqual(parsed, { plan: ['DUAL_POINT', 'TYPE'], action: { type: 'DUAL_POINT', touch: [0.5, 1], lift: [0.5, 0.25] } });
+  assert.deepEqual(parsed, {
+    plan: ['DUAL_POINT', 'TYPE'],
+    action: { type: 'DUAL_POINT', touch: [0.5, 1], lift: [0.5, 0.25] },
+  });
 });
 
 const good = formatAction(tap([0.5, 0.5]));

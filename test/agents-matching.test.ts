@@ -17,7 +17,13 @@ test('taps match inside one grown box, whose edge counts', () => {
   assert.ok(!actionsMatch(tap([0.55, 0.25]), tap([0.55, 0.73]), [box]), 'left of it');
   assert.ok(!actionsMatch(tap([0.55, 0.27]), tap([0.68, 0.73]), [box]), 'below it');
   assert.ok(!actionsMatch(tap([0.55, 0.27]), tap([0.55, 0.73]), []));
-  assert.ok(!actionsMatch(tap([0.55, 0.1]), tap([0.55, 0.9]), [[0.5, 0, 0.1, 0.2], [0.5, 0.8, 0.1, 0.2]]), 'two boxes');
+  assert.ok(
+    !actionsMatch(tap([0.55, 0.1]), tap([0.55, 0.9]), [
+      [0.5, 0, 0.1, 0.2],
+      [0.5, 0.8, 0.1, 0.2],
+    ]),
+    'two boxes',
+  );
 });
 
 test('a box at the edge keeps its grown size though its corner stops there', () => {
@@ -37,14 +43,22 @@ test('other types match their own kind, whatever is typed', () => {
   assert.ok(actionsMatch({ type: 'TYPE', text: 'a' }, { type: 'TYPE', text: 'b' }));
   for (const a of ACTION_TYPES) {
     for (const b of ACTION_TYPES) {
-      const [x, y] = [a, b].map((type) => (type === 'DUAL_POINT' ? tap([0, 0]) : type === 'TYPE' ? { type, text: '' } : { type }));
+      const [x, y] = [a, b].map((type) =>
+        type === 'DUAL_POINT' ? tap([0, 0]) : type === 'TYPE' ? { type, text: '' } : { type },
+      );
       assert.equal(actionsMatch(x as Action, y as Action), a === b, `${a} ${b}`);
     }
   }
 });
 
 test('matching is symmetric', () => {
-  const actions = [tap([0.1, 0.1]), tap([0.2, 0.15]), swipe([0, 0], [1, 0]), swipe([0, 0], [0, 1]), { type: 'PRESS_BACK' } as Action];
+  const actions = [
+    tap([0.1, 0.1]),
+    tap([0.2, 0.15]),
+    swipe([0, 0], [1, 0]),
+    swipe([0, 0], [0, 1]),
+    { type: 'PRESS_BACK' } as Action,
+  ];
   const boxes: Box[] = [[0.1, 0.1, 0.3, 0.1]];
   for (const a of actions) for (const b of actions) assert.equal(actionsMatch(a, b, boxes), actionsMatch(b, a, boxes));
 });

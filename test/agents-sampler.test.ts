@@ -43,10 +43,19 @@ function makeStates(count: number, samples: (i: number) => number, vocabulary = 
 }
 
 /** Log-probability of a whole sequence (its end token included) by teacher forcing: no caches, no sharing. */
-async function teacherForced(policy: Parameters, model: AutoUIConfig, state: SampledState, sequences: readonly number[][]) {
+async function teacherForced(
+  policy: Parameters,
+  model: AutoUIConfig,
+  state: SampledState,
+  sequences: readonly number[][],
+) {
   const length = Math.max(...sequences.map((sequence) => sequence.length));
   const rows = sequences.length;
-  const prompt = padTokens(sequences.map(() => state.ids), model.pad, state.ids.length);
+  const prompt = padTokens(
+    sequences.map(() => state.ids),
+    model.pad,
+    state.ids.length,
+  );
   const labels = padTokens(sequences, model.pad, length);
   const forward = new Forward<string>(runtime, policy, (w) => {
     const mask = input('mask', [rows, prompt.length]);
@@ -104,7 +113,9 @@ for (const temperature of [1, 1.7]) {
     const probabilities = new Map<string, number>();
     if (temperature === 1) {
       const logProbs = await teacherForced(params, config, state, sequences);
-      sequences.forEach((sequence, i) => probabilities.set(String(sequence), Math.exp(logProbs[i].reduce((a, b) => a + b))));
+      sequences.forEach((sequence, i) =>
+        probabilities.set(String(sequence), Math.exp(logProbs[i].reduce((a, b) => a + b))),
+      );
     } else {
       // tempered step by step: the probabilities of all next tokens of each prefix, sharpened or flattened
       for (const sequence of sequences) {
@@ -126,15 +137,24 @@ for (const temperature of [1, 1.7]) {
     const single = Array.from({ length: draws }, (_, i) => ({ ...state, key: `independent ${i}`, count: 1 }));
     const independent = (await sampler.sample(single, { seed: 3, temperature })).flat();
     await sampler.close();
-    for (const [name, samples] of [['shared', shared], ['independent', independent]] as const) {
+    for (const [name, samples] of [
+      ['shared', shared],
+      ['independent', independent],
+    ] as const) {
       const counts = new Map<string, number>();
       for (const { tokens, finished, count } of samples) {
         const key = String(withEnd(tokens, finished));
         counts.set(key, (counts.get(key) ?? 0) + count);
       }
-      assert.equal([...counts.values()].reduce((a, b) => a + b), draws);
+      assert.equal(
+        [...counts.values()].reduce((a, b) => a + b),
+        draws,
+      );
       const { statistic, freedom } = chiSquare(counts, probabilities, draws);
-      assert.ok(freedom > 10 && statistic < freedom + 4 * Math.sqrt(2 * freedom), `${name}: chi² ${statistic} of ${freedom}`);
+      assert.ok(
+        freedom > 10 && statistic < freedom + 4 * Math.sqrt(2 * freedom),
+        `${name}: chi² ${statistic} of ${freedom}`,
+      );
     }
   });
 }
@@ -154,12 +174,22 @@ test('log-probabilities are those of teacher forcing, through branches, moves an
   const states = makeStates(7, (i) => 1 + i * 2);
   const results = await sampler.sample(states, { seed: 1 });
   for (const [i, samples] of results.entries()) {
-    assert.equal(samples.reduce((sum, { count }) => sum + count, 0), states[i].count);
-    const expected = await teacherForced(params, endless, states[i], samples.map(({ tokens }) => tokens));
+    assert.equal(
+      samples.reduce((sum, { count }) => sum + count, 0),
+      states[i].count,
+    );
+    const expected = await teacherForced(
+      params,
+      endless,
+      states[i],
+      samples.map(({ tokens }) => tokens),
+    );
     samples.forEach(({ tokens, tokenLogProbs, logProb, finished }, s) => {
       assert.equal(finished, false);
       assert.equal(tokens.length, 40);
-      tokenLogProbs.forEach((got, t) => assert.ok(Math.abs(got - expected[s][t]) < 1e-4, `state ${i} sample ${s} token ${t}`));
+      tokenLogProbs.forEach((got, t) =>
+        assert.ok(Math.abs(got - expected[s][t]) < 1e-4, `state ${i} sample ${s} token ${t}`),
+      );
       assert.ok(Math.abs(logProb - expected[s].reduce((a, b) => a + b)) < 1e-3);
     });
   }
@@ -185,7 +215,10 @@ test('what is batched together changes no sample', async () => {
   const states = makeStates(11, (i) => [1, 5, 12][i % 3]);
   const draw = async (maxRows: number, order: number[]) => {
     const sampler = new Sampler(runtime, params, config, { maxTokens: 6, maxRows });
-    const results = await sampler.sample(order.map((i) => states[i]), { seed: 4 });
+    const results = await sampler.sample(
+      order.map((i) => states[i]),
+      { seed: 4 },
+    );
     await sampler.close();
     const inOrder = order.map((i, at) => [i, results[at]] as const).sort(([a], [b]) => a - b);
     return inOrder.map(([, samples]) => samples.map(({ tokens, count }) => [tokens, count]));
@@ -229,32 +262,47 @@ test('invalid samples are drawn again, and counts are kept', async () => {
   const states = makeStates(6, () => 25);
   const valid = (tokens: readonly number[]) => tokens.length % 2 === 0;
   const invalidShare = (results: Awaited<ReturnType<Sampler['sample']>>) =>
-    results.flat().reduce((sum, { tokens, finished, count }) => sum + (finished && valid(tokens) ? 0 : count), 0) / (6 * 25);
+    results.flat().reduce((sum, { tokens, finished, count }) => sum + (finished && valid(tokens) ? 0 : count), 0) /
+    (6 * 25);
   const once = invalidShare(await sampler.sample(states, { seed: 6 }));
   const results = await sampler.sampleValid(states, valid, { seed: 6 });
   for (const samples of results) {
-    assert.equal(samples.reduce((sum, { count }) => sum + count, 0), 25);
+    assert.equal(
+      samples.reduce((sum, { count }) => sum + count, 0),
+      25,
+    );
     assert.equal(new Set(samples.map(({ tokens, finished }) => `${tokens}${finished}`)).size, samples.length);
   }
   assert.ok(once > 0.3, `${once} invalid without retries: the test needs some`);
   const left = invalidShare(results);
   assert.ok(left < once ** 3, `${left} invalid after three retries, ${once} before`);
   const greedy = await sampler.sampleValid(states, () => false, { seed: 6, temperature: 0 });
-  assert.ok(greedy.every(([sample]) => sample.count === 25), 'greedy decoding would only repeat itself');
+  assert.ok(
+    greedy.every(([sample]) => sample.count === 25),
+    'greedy decoding would only repeat itself',
+  );
   await sampler.close();
 });
 
 test('the cost is that of distinct prefixes', async () => {
   const sampler = new Sampler(runtime, params, config, { maxTokens: 5 });
-  const [samples] = await sampler.sample(makeStates(1, () => 64), { seed: 2 });
-  const prefixes = new Set(samples.flatMap(({ tokens, finished }) => {
-    // a cut-off sequence was advanced from all its prefixes but the last, a finished one from its whole text too
-    const all = tokens.map((_, at) => String(tokens.slice(0, at)));
-    return finished ? [...all, String(tokens)] : all;
-  }));
+  const [samples] = await sampler.sample(
+    makeStates(1, () => 64),
+    { seed: 2 },
+  );
+  const prefixes = new Set(
+    samples.flatMap(({ tokens, finished }) => {
+      // a cut-off sequence was advanced from all its prefixes but the last, a finished one from its whole text too
+      const all = tokens.map((_, at) => String(tokens.slice(0, at)));
+      return finished ? [...all, String(tokens)] : all;
+    }),
+  );
   assert.equal(sampler.cost.prefixes, prefixes.size);
   assert.equal(sampler.cost.states, 1);
-  assert.equal(sampler.cost.tokens, samples.reduce((sum, { count, tokenLogProbs }) => sum + count * tokenLogProbs.length, 0));
+  assert.equal(
+    sampler.cost.tokens,
+    samples.reduce((sum, { count, tokenLogProbs }) => sum + count * tokenLogProbs.length, 0),
+  );
   assert.ok(sampler.cost.prefixes < sampler.cost.tokens);
   await sampler.close();
 });
@@ -282,7 +330,10 @@ test('concurrent calls give what separate ones do', async () => {
 test('a wrong image vector is refused by name', async () => {
   const sampler = new Sampler(runtime, params, config);
   const [state] = makeStates(1, () => 1);
-  await assert.rejects(sampler.sample([{ ...state, image: new Float32Array(3) }], { seed: 0 }), /state state 0: .*3 numbers; the policy expects 4/);
+  await assert.rejects(
+    sampler.sample([{ ...state, image: new Float32Array(3) }], { seed: 0 }),
+    /state state 0: .*3 numbers; the policy expects 4/,
+  );
   assert.equal((await sampler.sample([state], { seed: 0 })).length, 1, 'and the sampler goes on');
   await sampler.close();
 });
@@ -293,7 +344,10 @@ test('multinomial draws add up and follow the probabilities', () => {
   const totals = new Float64Array(6);
   for (let i = 0; i < 300; i++) {
     const drawn = multinomial(probabilities, 20, random);
-    assert.equal(drawn.reduce((sum, [, count]) => sum + count, 0), 20);
+    assert.equal(
+      drawn.reduce((sum, [, count]) => sum + count, 0),
+      20,
+    );
     for (const [index, count] of drawn) totals[index] += count;
   }
   probabilities.forEach((p, i) => assert.ok(Math.abs(totals[i] / 6000 - p) < 0.02, `${i}: ${totals[i] / 6000}`));

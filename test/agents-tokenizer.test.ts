@@ -25,7 +25,11 @@ function broken(name: string, content?: string): string {
 
 test('ids and texts are those of the Python tokenizer', () => {
   const tokenizer = TextTokenizer.load(fixture);
-  const expected = JSON.parse(readFileSync(join(fixture, 'expected.json'), 'utf8')) as { text: string; ids: number[]; decoded: string }[];
+  const expected = JSON.parse(readFileSync(join(fixture, 'expected.json'), 'utf8')) as {
+    text: string;
+    ids: number[];
+    decoded: string;
+  }[];
   assert.ok(expected.length > 5);
   for (const { text, ids, decoded } of expected) {
     assert.deepEqual(tokenizer.encode(text), ids, text);
@@ -46,8 +50,14 @@ test('batches are padded on the right by eos, or the pad token, to a bucket', ()
   const batch = tokenizer.batch(['press enter', 'Go']);
   const [long, short] = ['press enter', 'Go'].map((text) => tokenizer.encode(text));
   assert.equal(batch.length, bucketOf(long.length));
-  assert.deepEqual([...batch.ids.slice(batch.length)].map(Number), [...short, ...Array(batch.length - short.length).fill(tokenizer.eos)]);
-  assert.deepEqual([...batch.mask.slice(batch.length)], [...short.map(() => 1), ...Array(batch.length - short.length).fill(0)]);
+  assert.deepEqual([...batch.ids.slice(batch.length)].map(Number), [
+    ...short,
+    ...Array(batch.length - short.length).fill(tokenizer.eos),
+  ]);
+  assert.deepEqual(
+    [...batch.mask.slice(batch.length)],
+    [...short.map(() => 1), ...Array(batch.length - short.length).fill(0)],
+  );
   const padded = TextTokenizer.load(fixture, { pad: 'pad' });
   assert.equal(padded.pad, 0);
   assert.equal(Number(padded.batch(['Go'], 12).ids.at(-1)), 0);
@@ -80,7 +90,11 @@ const faults: [what: string, folder: () => string, message: RegExp][] = [
   ['text that is not JSON', () => broken('tokenizer.json', '{'), /tokenizer\.json: not JSON/],
   ['JSON of something else', () => broken('tokenizer.json', '[]'), /not a Hugging Face tokenizer\.json/],
   ['a model of unknown type', () => broken('tokenizer.json', '{"model": {"type": "Oracle"}}'), /cannot be used/],
-  ['an end token that is not in it', () => broken('tokenizer_config.json', '{"eos_token": "<end>"}'), /special token "<end>" is not in/],
+  [
+    'an end token that is not in it',
+    () => broken('tokenizer_config.json', '{"eos_token": "<end>"}'),
+    /special token "<end>" is not in/,
+  ],
 ];
 for (const [what, folder, message] of faults) {
   test(`${what} is an error of one line`, () => {

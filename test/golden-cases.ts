@@ -68,7 +68,12 @@ export async function autoUICase(folder: string, runtime: Runtime): Promise<Comp
 }
 
 /** Twelve or however many tokens the reference has, without stopping at the end token. */
-async function greedy(folder: string, runtime: Runtime, config: AutoUIConfig, data: ReferenceFile): Promise<number[][]> {
+async function greedy(
+  folder: string,
+  runtime: Runtime,
+  config: AutoUIConfig,
+  data: ReferenceFile,
+): Promise<number[][]> {
   const params = Parameters.load(join(folder, 'model.safetensors'));
   const [count, length] = data.get('greedy').shape;
   const endless = { ...config, eos: -1 };
@@ -129,7 +134,8 @@ export async function criticCase(folder: string, runtime: Runtime): Promise<Comp
   });
   for (let step = 0; step < meta.steps; step++) {
     const [batch] = data.get(`${step}.reward`).shape;
-    const floats = (...names: string[]) => Object.fromEntries(names.map((name) => [name, data.floats(`${step}.${name}`)]));
+    const floats = (...names: string[]) =>
+      Object.fromEntries(names.map((name) => [name, data.floats(`${step}.${name}`)]));
     const targets = await forward.run(batch, floats('next_state', 'state', 'action'));
     const result = await trainer.accumulate(batch, { ...floats('state', 'action', 'reward', 'done'), ...targets });
     const losses = ['q1', 'q2', 'v1', 'v2'].map((name) => Number(result[name][0]));
@@ -138,9 +144,13 @@ export async function criticCase(folder: string, runtime: Runtime): Promise<Comp
     comparison.close(`${step}.grad_norm`, [gradNorm], data.floats(`${step}.grad_norm`));
     if ((step + 1) % meta.target_update_every === 0) await polyak(target, online, meta.tau);
   }
-  for (const [file, params] of [['final', online], ['target', target]] as const) {
+  for (const [file, params] of [
+    ['final', online],
+    ['target', target],
+  ] as const) {
     const expected = new ReferenceFile(folder, `${file}.safetensors`);
-    for (const name of expected.names) comparison.close(`${file} ${name}`, params.get(name).data, expected.floats(name));
+    for (const name of expected.names)
+      comparison.close(`${file} ${name}`, params.get(name).data, expected.floats(name));
   }
   return comparison;
 }
@@ -237,7 +247,8 @@ export async function causalCase(folder: string, runtime: Runtime): Promise<Comp
     const holed = new Evaluation();
     const variants = holedTokens(BigInt64Array.from(ids, BigInt), meta.window, meta.unk);
     const masks = new Float32Array(length * length);
-    for (let i = 0; i < length; i++) masks.set(data.floats('attention_mask').subarray(row * length, (row + 1) * length), i * length);
+    for (let i = 0; i < length; i++)
+      masks.set(data.floats('attention_mask').subarray(row * length, (row + 1) * length), i * length);
     const shape = [length, length];
     const holedLogits = causalLogits(
       holed.weights(model),
@@ -302,7 +313,9 @@ export const MatchingFile = z.object({
 export function matchingCase(file: z.infer<typeof MatchingFile>): Comparison {
   const comparison = new Comparison();
   const action = ({ type, touch, lift }: { type: string; touch: number[]; lift: number[] }): Action =>
-    type === 'TYPE' ? { type, text: '' } : ({ type, touch: touch as unknown as Point, lift: lift as unknown as Point } as Action);
+    type === 'TYPE'
+      ? { type, text: '' }
+      : ({ type, touch: touch as unknown as Point, lift: lift as unknown as Point } as Action);
   file.cases.forEach(({ a, b, boxes, match }, i) => {
     comparison.equal(`case ${i}`, actionsMatch(action(a), action(b), boxes as unknown as Box[]), match);
   });
@@ -331,7 +344,8 @@ function plain(source: TorchFile, value: unknown): unknown {
   if (Array.isArray(value)) return value.map((item) => plain(source, item));
   if (value instanceof Map) return Object.fromEntries([...value].map(([key, item]) => [key, plain(source, item)]));
   const numbers = source.numbers(value);
-  if (!numbers) throw new UserError(`${source.file}: holds a ${typeof value} that is no text, number, list or dictionary`);
+  if (!numbers)
+    throw new UserError(`${source.file}: holds a ${typeof value} that is no text, number, list or dictionary`);
   return nested([...numbers.values], numbers.shape);
 }
 
@@ -356,7 +370,11 @@ export async function hostileCase(file: string): Promise<Comparison> {
     refusal = error;
   }
   const message = refusal instanceof UserError ? refusal.message : '';
-  comparison.equal(`refused (${message || String(refusal)})`, /\b\w+\.\w+/.test(message) && !message.includes('\n'), true);
+  comparison.equal(
+    `refused (${message || String(refusal)})`,
+    /\b\w+\.\w+/.test(message) && !message.includes('\n'),
+    true,
+  );
   return comparison;
 }
 
@@ -394,9 +412,14 @@ function gradients(loss: Tensor, w: Record<string, Tensor>): Record<string, Tens
 }
 
 /** Gradients are compared tensor by tensor; one that is 0 but for rounding, by the case's largest gradient. */
-function compareGradients(comparison: Comparison, result: Record<string, ArrayLike<number>>, expected: ReferenceFile): void {
+function compareGradients(
+  comparison: Comparison,
+  result: Record<string, ArrayLike<number>>,
+  expected: ReferenceFile,
+): void {
   let largest = 0;
-  for (const name of expected.names) for (const value of expected.floats(name)) largest = Math.max(largest, Math.abs(value));
+  for (const name of expected.names)
+    for (const value of expected.floats(name)) largest = Math.max(largest, Math.abs(value));
   for (const name of expected.names) {
     const got = result[`d ${name}`];
     if (!got) throw new UserError(`${expected.path}: has a gradient of ${name}, which the model does not have`);

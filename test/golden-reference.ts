@@ -55,7 +55,8 @@ export class ReferenceFile {
 
   get(name: string): StoredTensor {
     const tensor = this.tensors.get(name);
-    if (!tensor) throw new UserError(`${this.path}: expected a tensor ${name}, got ${this.names.slice(0, 6).join(', ')}, ...`);
+    if (!tensor)
+      throw new UserError(`${this.path}: expected a tensor ${name}, got ${this.names.slice(0, 6).join(', ')}, ...`);
     return tensor;
   }
 
@@ -83,7 +84,8 @@ export class Evaluation {
   }
 
   input(name: string, value: TypedArray, shape: readonly number[], dtype: 'float32' | 'int64' = 'float32'): Tensor {
-    if (sizeOf(shape) !== value.length) throw new UserError(`${name}: expected ${sizeOf(shape)} numbers, got ${value.length}`);
+    if (sizeOf(shape) !== value.length)
+      throw new UserError(`${name}: expected ${sizeOf(shape)} numbers, got ${value.length}`);
     this.feeds[name] = value;
     return input(name, shape, dtype);
   }

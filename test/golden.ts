@@ -83,7 +83,9 @@ export async function main(args: readonly string[], print: (line: string) => voi
       const { error, where } = await run(runtime);
       const good = error <= TOLERANCE;
       if (!good) failed++;
-      print(`${good ? 'ok  ' : 'FAIL'}  ${name.padEnd(width)}  ${error === 0 ? 'exact' : error.toExponential(1)}  ${error === 0 ? '' : `(${where})`}`.trimEnd());
+      print(
+        `${good ? 'ok  ' : 'FAIL'}  ${name.padEnd(width)}  ${error === 0 ? 'exact' : error.toExponential(1)}  ${error === 0 ? '' : `(${where})`}`.trimEnd(),
+      );
     }
     print(`${found.length - failed} of ${found.length} cases within ${TOLERANCE} relative, runtime ${runtime.name}`);
     return failed ? 1 : 0;
@@ -105,7 +107,8 @@ function options(args: readonly string[]): { folder: string; kind: 'auto' | 'ffi
       allowPositionals: true,
     });
     const kind = values.runtime;
-    if (positionals.length === 1 && (kind === 'auto' || kind === 'ffi' || kind === 'node')) return { folder: positionals[0], kind };
+    if (positionals.length === 1 && (kind === 'auto' || kind === 'ffi' || kind === 'node'))
+      return { folder: positionals[0], kind };
   } catch {
     // an unknown option: the usage says what there is
   }

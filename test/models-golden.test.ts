@@ -20,7 +20,10 @@ for (const runtime of ['ffi', 'node']) {
     const { code, lines } = await run(fixtures, '--runtime', runtime);
     assert.equal(code, 0, lines.join('\n'));
     assert.equal(lines.length, 12, lines.join('\n'));
-    assert.ok(lines.slice(0, -1).every((line) => line.startsWith('ok ')), lines.join('\n'));
+    assert.ok(
+      lines.slice(0, -1).every((line) => line.startsWith('ok ')),
+      lines.join('\n'),
+    );
     assert.match(lines.at(-1)!, new RegExp(`11 of 11 cases within 0.0001 relative, runtime ${runtime}`));
   });
 }
@@ -30,7 +33,10 @@ test('cases are found by what is in them', () => {
   for (const [i, name] of ['autoui-gelu', 'critic', 'causal', 'text-tower', 'vision-tower'].entries()) {
     cpSync(join(fixtures, name), join(folder, `case${i}`), { recursive: true });
   }
-  assert.deepEqual(findCases(folder).map(({ name }) => name), ['case0', 'case1', 'case2', 'case3', 'case4']);
+  assert.deepEqual(
+    findCases(folder).map(({ name }) => name),
+    ['case0', 'case1', 'case2', 'case3', 'case4'],
+  );
 });
 
 const damages: [folder: string, file: string, tensor: string][] = [

@@ -1,4 +1,13 @@
-import { allocate, sizeOf, toOnnx, type Binding, type Parameters, type Runtime, type Session, type Tensor } from '../graph/index.js';
+import {
+  allocate,
+  sizeOf,
+  toOnnx,
+  type Binding,
+  type Parameters,
+  type Runtime,
+  type Session,
+  type Tensor,
+} from '../graph/index.js';
 import type { AutoUIConfig } from '../models/autoui-config.js';
 import { rowBucket } from '../models/buckets.js';
 import { decodeStep, encodeStates, layerShapes, pastPositions, type StepShape } from '../models/autoui-step.js';
@@ -264,7 +273,8 @@ class Workspace {
   }
 
   copyCaches(from: number, to: number): void {
-    for (const { buffer, size } of Object.values(this.caches.get(this.positions)!.layers)) buffer.copyWithin(to * size, from * size, (from + 1) * size);
+    for (const { buffer, size } of Object.values(this.caches.get(this.positions)!.layers))
+      buffer.copyWithin(to * size, from * size, (from + 1) * size);
   }
 
   copyState(from: number, to: number): void {

@@ -51,7 +51,10 @@ const NUMBER = /^[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?$/;
  */
 export function parseAction(text: string): ParsedAction | InvalidAction {
   if (text.length > MAX_TEXT) return { invalid: `${text.length} characters; expected at most ${MAX_TEXT}` };
-  const trimmed = text.trim().replace(/(<\/s>)+$/, '').trimEnd();
+  const trimmed = text
+    .trim()
+    .replace(/(<\/s>)+$/, '')
+    .trimEnd();
   const head = PLAN.exec(trimmed);
   if (!head) return { invalid: 'it does not begin with `Action Plan: [...]; Action Decision: `' };
   const plan = parsePlan(head[1]);
@@ -63,7 +66,8 @@ export function parseAction(text: string): ParsedAction | InvalidAction {
 function parsePlan(list: string): ActionType[] | InvalidAction {
   const entries = list.split(',').map((entry) => entry.trim().replace(/^["']|["']$/g, ''));
   if (entries.length === 1 && entries[0] === '') return { invalid: 'its plan is empty' };
-  if (entries.length > MAX_PLAN) return { invalid: `its plan has ${entries.length} entries; expected at most ${MAX_PLAN}` };
+  if (entries.length > MAX_PLAN)
+    return { invalid: `its plan has ${entries.length} entries; expected at most ${MAX_PLAN}` };
   const unknown = entries.find((entry) => !isActionType(entry));
   if (unknown !== undefined) return { invalid: `its plan names the unknown action type ${quote(unknown)}` };
   return entries as ActionType[];
@@ -81,8 +85,12 @@ export function parseDecision(text: string): Action | InvalidAction {
   if (!lift) return { invalid: `lift_point ${quote(liftText)} is not "[y, x]"` };
   if (type === 'TYPE') return { type, text: typed };
   if (type !== 'DUAL_POINT') return { type };
-  for (const [name, point] of [['touch_point', touch], ['lift_point', lift]] as const) {
-    if (!point.every((part) => part >= 0 && part <= 1)) return { invalid: `${name} [${point.join(', ')}] is off the screen` };
+  for (const [name, point] of [
+    ['touch_point', touch],
+    ['lift_point', lift],
+  ] as const) {
+    if (!point.every((part) => part >= 0 && part <= 1))
+      return { invalid: `${name} [${point.join(', ')}] is off the screen` };
   }
   return { type, touch, lift };
 }

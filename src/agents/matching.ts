@@ -22,7 +22,12 @@ export function actionsMatch(a: Action, b: Action, boxes: readonly Box[] = [], o
   return tapA ? tapsMatch(a.touch, b.touch, boxes, options) : mainAxis(a.touch, a.lift) === mainAxis(b.touch, b.lift);
 }
 
-function tapsMatch(a: Point, b: Point, boxes: readonly Box[], { tapDistance = 0.14, boxGrowth = 1.4 }: MatchingOptions) {
+function tapsMatch(
+  a: Point,
+  b: Point,
+  boxes: readonly Box[],
+  { tapDistance = 0.14, boxGrowth = 1.4 }: MatchingOptions,
+) {
   if (Math.hypot(a[0] - b[0], a[1] - b[1]) <= tapDistance) return true;
   return boxes.map((box) => grow(box, boxGrowth)).some((box) => inside(a, box) && inside(b, box));
 }

@@ -145,7 +145,8 @@ export class Sampler {
           `state ${state.key}: its image vector has ${state.image.length} numbers; the policy expects ${this.config.image}`,
         );
       }
-      if (state.count < 1 || state.ids.length < 1) throw new RangeError(`state ${state.key}: expected at least one token and one sample`);
+      if (state.count < 1 || state.ids.length < 1)
+        throw new RangeError(`state ${state.key}: expected at least one token and one sample`);
       const length = bucketOf(state.ids.length);
       const group = state.count === 1 || temperature === 0 ? 1 : this.group;
       const rows = group === 1 ? 1 : Math.ceil(state.count / group) * group;
@@ -162,7 +163,11 @@ export class Sampler {
     return done;
   }
 
-  private async sampleBatch(states: readonly SampledState[], batch: Batch, options: SamplingOptions): Promise<Sample[][]> {
+  private async sampleBatch(
+    states: readonly SampledState[],
+    batch: Batch,
+    options: SamplingOptions,
+  ): Promise<Sample[][]> {
     const { decoder, config, cost } = this;
     const { seed, temperature = 1, round = 0 } = options;
     const greedy = temperature === 0;
@@ -171,7 +176,9 @@ export class Sampler {
     const counts = states.map((state) => state.count);
     const tree = new PrefixTree(decoder, batch.group, counts, config.start, config.eos, batch.rows);
     const draw: Draw = (state, row, count) =>
-      greedy ? [[likeliest(decoder.logProbs(row)), count]] : multinomial(decoder.probabilities(row), count, streams[state]);
+      greedy
+        ? [[likeliest(decoder.logProbs(row)), count]]
+        : multinomial(decoder.probabilities(row), count, streams[state]);
     cost.states += states.length;
     for (let position = 0; tree.blocks > 0; position++) {
       cost.steps++;
@@ -193,10 +200,15 @@ interface Batch {
 }
 
 /** How many of `count` independent draws fall on each index, by inversion of sorted uniforms; in index order. */
-export function multinomial(probabilities: ArrayLike<number>, count: number, random: Random): [index: number, count: number][] {
+export function multinomial(
+  probabilities: ArrayLike<number>,
+  count: number,
+  random: Random,
+): [index: number, count: number][] {
   let total = 0;
   for (let i = 0; i < probabilities.length; i++) total += probabilities[i];
-  if (!(total > 0)) throw new RangeError(`multinomial: the probabilities add up to ${total}; is the model's output NaN?`);
+  if (!(total > 0))
+    throw new RangeError(`multinomial: the probabilities add up to ${total}; is the model's output NaN?`);
   const draws = Float64Array.from({ length: count }, () => random.next() * total).sort();
   const found: [number, number][] = [];
   let sum = 0;
@@ -230,6 +242,7 @@ function merge(a: readonly Sample[], b: readonly Sample[]): Sample[] {
 
 /** Rows whose caches fit the budget with prompts of 128 tokens, a power of two from 16 to 512. */
 function defaultRows(config: AutoUIConfig, positions: number): number {
-  const bytes = 4 * 2 * config.decoderLayers * config.heads * config.headWidth * (positions + 128) + 8 * config.vocabulary;
+  const bytes =
+    4 * 2 * config.decoderLayers * config.heads * config.headWidth * (positions + 128) + 8 * config.vocabulary;
   return Math.min(512, Math.max(16, 2 ** Math.floor(Math.log2(MEMORY_BUDGET / bytes))));
 }

@@ -37,7 +37,8 @@ export class TextTokenizer {
   ) {
     const id = (token: string) => {
       const found = tokenizer.token_to_id(token);
-      if (found === undefined) throw new UserError(`${source}: its special token ${JSON.stringify(token)} is not in tokenizer.json`);
+      if (found === undefined)
+        throw new UserError(`${source}: its special token ${JSON.stringify(token)} is not in tokenizer.json`);
       return found;
     };
     this.eos = id(names.eos);
@@ -52,13 +53,17 @@ export class TextTokenizer {
     const definition = readJson(source);
     const config = readJson(join(folder, 'tokenizer_config.json'));
     if (!isObject(definition) || !isObject(definition.model) || !isObject(config)) {
-      throw new UserError(`${source}: not a Hugging Face tokenizer.json with its tokenizer_config.json; export it again`);
+      throw new UserError(
+        `${source}: not a Hugging Face tokenizer.json with its tokenizer_config.json; export it again`,
+      );
     }
     let tokenizer: Tokenizer;
     try {
       tokenizer = new Tokenizer(definition, config);
     } catch (error) {
-      throw new UserError(`${source}: cannot be used (${(error as Error).message}); export it again with save_pretrained`);
+      throw new UserError(
+        `${source}: cannot be used (${(error as Error).message}); export it again with save_pretrained`,
+      );
     }
     const eos = tokenText(config.eos_token) ?? '</s>';
     return new TextTokenizer(tokenizer, { eos, pad: tokenText(config.pad_token) ?? eos }, source, options);

@@ -22,7 +22,11 @@ export function holedTokens(tokens: BigInt64Array, window: number, unknown: numb
  * and punctuation tokens, padding).
  * @param whole probability of the class given all tokens @param holed [L] the same given each variant of `holedTokens`
  */
-export function tokenEffects(whole: number, holed: ArrayLike<number>, special: (position: number) => boolean): Float32Array {
+export function tokenEffects(
+  whole: number,
+  holed: ArrayLike<number>,
+  special: (position: number) => boolean,
+): Float32Array {
   return Float32Array.from({ length: holed.length }, (_, i) => (special(i) ? 0 : Math.abs(whole - holed[i])));
 }
 

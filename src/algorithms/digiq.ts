@@ -1,7 +1,29 @@
 import { z } from 'zod';
-import { add, clip, div, exp, greater, logSoftmax, maximum, mean, minimum, mul, neg, reshape, slice, softmax, square, stopGradient, sub, where, cast, concat, type Tensor } from '../graph/index.js';
+import {
+  add,
+  clip,
+  div,
+  exp,
+  greater,
+  logSoftmax,
+  maximum,
+  mean,
+  minimum,
+  mul,
+  neg,
+  reshape,
+  slice,
+  softmax,
+  square,
+  stopGradient,
+  sub,
+  where,
+  cast,
+  concat,
+  type Tensor,
+} from '../graph/index.js';
 import type { Weights } from '../models/attention.js';
-import { q, v, type CriticConfig } from '../models/critic.js';
+import { asValue, q, v, type CriticConfig } from '../models/critic.js';
 
 /**
  * Digi-Q (arXiv 2502.15760; ALGORITHMS §2), offline: a critic learned by temporal differences on frozen representations
@@ -13,7 +35,11 @@ const Optimizer = {
   epochs: z.int().min(1).describe('passes over the training transitions in an iteration'),
   batch_size: z.int().min(1).default(32).describe('transitions in a micro-batch'),
   grad_accum_steps: z.int().min(1).default(4).describe('micro-batches whose gradients are averaged for one step'),
-  max_grad_norm: z.number().positive().default(0.01).describe('gradients are scaled down to this global norm (C: 0.01)'),
+  max_grad_norm: z
+    .number()
+    .positive()
+    .default(0.01)
+    .describe('gradients are scaled down to this global norm (C: 0.01)'),
   weight_decay: z.number().min(0).default(0).describe('decoupled weight decay (AdamW); 0 is Adam'),
   lr_schedule: z
     .enum(['constant', 'linear', 'cosine'])
@@ -39,7 +65,12 @@ export const CriticSettings = z
       .default('taken')
       .describe("a' of eq. 2: the action taken, or one of the candidates drawn at random each time"),
     gamma: z.number().min(0).max(1).default(0.95).describe('discount of eq. 1'),
-    tau: z.number().min(0).max(1).default(0.1).describe('share of the online critic in each Polyak update of the target'),
+    tau: z
+      .number()
+      .min(0)
+      .max(1)
+      .default(0.1)
+      .describe('share of the online critic in each Polyak update of the target'),
     target_update_every: z
       .int()
       .min(0)
@@ -81,16 +112,19 @@ export const ActorSettings = z
     loss: z
       .enum(['best_of_n', 'pg', 'awr', 'sft'])
       .default('best_of_n')
-      .describe('eq. 3 (best_of_n), REINFORCE with the advantage (pg), advantage-weighted regression (awr), imitation (sft)'),
-    n: z.int().min(1).default(16).describe('stored actions that are scored for a state; the taken one is always among them'),
+      .describe(
+        'eq. 3 (best_of_n), REINFORCE with the advantage (pg), advantage-weighted regression (awr), imitation (sft)',
+      ),
+    n: z
+      .int()
+      .min(1)
+      .default(16)
+      .describe('stored actions that are scored for a state; the taken one is always among them'),
     threshold: z
       .number()
       .default(0)
       .describe('the best action is imitated where its advantage is above this (P: 0; C: 0.10 general, 0.05 webshop)'),
-    aggregate: z
-      .enum(['max', 'min', 'mean'])
-      .default('max')
-      .describe('how the two Q and the two V make one (C: max)'),
+    aggregate: z.enum(['max', 'min', 'mean']).default('max').describe('how the two Q and the two V make one (C: max)'),
     pg_factor: z.number().positive().default(1).describe('pg only: the advantage is multiplied by this'),
     beta: z.number().positive().default(0.05).describe('awr only: temperature of the weight exp(advantage / beta)'),
     awr_max: z.number().positive().default(100).describe('awr only: largest weight'),
@@ -98,7 +132,9 @@ export const ActorSettings = z
       .tuple([z.number().min(0), z.number().max(1)])
       .nullable()
       .default(null)
-      .describe('clamp token probabilities to this range before the logarithm (C: [0.001, 0.99], which kills gradients outside)'),
+      .describe(
+        'clamp token probabilities to this range before the logarithm (C: [0.001, 0.99], which kills gradients outside)',
+      ),
     lr: z.number().positive().default(1e-4).describe('learning rate (C)'),
     ...Optimizer,
     iterations: Optimizer.iterations.default(30),
@@ -207,12 +243,6 @@ function successCrossEntropy(logits: Tensor, mcReturn: Tensor): Tensor {
   return neg(mean(where(greater(mcReturn, 0), of(1), of(0))));
 }
 
-/** A classifying head's logits [B, 2] as a value: the probability of success [B]. A value head's [B] stays as it is. */
-export function asValue(output: Tensor): Tensor {
-  if (output.shape.length === 1) return output;
-  return reshape(slice(softmax(output), 1, 1, 2), [output.shape[0]]);
-}
-
 /** A(s, a) = agg(Q1, Q2) - agg(V1, V2), each [B]; what best-of-N ranks actions by. */
 export function advantage(predicted: { q: Twins; v: Twins }, aggregate: ActorSettings['aggregate']): Tensor {
   const of = ([a, b]: Twins) => aggregated(asValue(a), asValue(b), aggregate);
@@ -239,7 +269,8 @@ export function bestCandidate(candidates: readonly Candidate[], threshold: numbe
   const score = (i: number) => (candidates[i].valid ? candidates[i].advantage : 0);
   let best = 0;
   for (let i = 1; i < candidates.length; i++) {
-    if (score(i) > score(best) || (score(i) === score(best) && candidates[i].valid && !candidates[best].valid)) best = i;
+    if (score(i) > score(best) || (score(i) === score(best) && candidates[i].valid && !candidates[best].valid))
+      best = i;
   }
   return candidates.length > 0 && candidates[best].valid && score(best) > threshold ? best : undefined;
 }

@@ -124,7 +124,10 @@ export function autoUISpecs(config: AutoUIConfig): ParameterSpecs {
     matrix(`${name}.wo`, width, feedForward, { normal: feedForward ** -0.5 });
   };
   matrix('shared', vocabulary, width, { normal: 1 });
-  for (const [stack, layers] of [['encoder', config.encoderLayers], ['decoder', config.decoderLayers]] as const) {
+  for (const [stack, layers] of [
+    ['encoder', config.encoderLayers],
+    ['decoder', config.decoderLayers],
+  ] as const) {
     for (let i = 0; i < layers; i++) {
       const block = `${stack}.block.${i}.layer`;
       let layer = 0;

@@ -1,4 +1,19 @@
-import { add, concat, constant, gather, input, linear, logSoftmax, matmul, mul, reshape, slice, softmax, sum, transpose } from '../graph/index.js';
+import {
+  add,
+  concat,
+  constant,
+  gather,
+  input,
+  linear,
+  logSoftmax,
+  matmul,
+  mul,
+  reshape,
+  slice,
+  softmax,
+  sum,
+  transpose,
+} from '../graph/index.js';
 import type { Tensor } from '../graph/index.js';
 import type { AutoUIConfig } from './autoui-config.js';
 import { embed, encode, head } from './autoui.js';
@@ -47,7 +62,13 @@ export function layerShapes(config: AutoUIConfig, shape: StepShape, layer: numbe
  */
 export function encodeStates(w: Weights, config: AutoUIConfig, states: number, length: number): Record<string, Tensor> {
   const mask = input('mask', [states, length]);
-  const memory = encode(w, config, input('ids', [states, length], 'int64'), mask, input('image', [states, config.image]));
+  const memory = encode(
+    w,
+    config,
+    input('ids', [states, length], 'int64'),
+    mask,
+    input('image', [states, config.image]),
+  );
   const outputs: Record<string, Tensor> = {};
   for (let i = 0; i < config.decoderLayers; i++) {
     const name = `decoder.block.${i}.layer.1.EncDecAttention`;

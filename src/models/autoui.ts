@@ -1,4 +1,25 @@
-import { add, concat, constant, exp, clip, gather, linear, log, logSoftmax, matmul, mul, neg, reshape, sigmoid, slice, softmax, sub, sum, takeAlong, transpose } from '../graph/index.js';
+import {
+  add,
+  concat,
+  constant,
+  exp,
+  clip,
+  gather,
+  linear,
+  log,
+  logSoftmax,
+  matmul,
+  mul,
+  neg,
+  reshape,
+  sigmoid,
+  slice,
+  softmax,
+  sub,
+  sum,
+  takeAlong,
+  transpose,
+} from '../graph/index.js';
 import type { Tensor } from '../graph/index.js';
 import type { AutoUIConfig } from './autoui-config.js';
 import { paddingBias, type Weights } from './attention.js';
@@ -88,7 +109,13 @@ export function head(w: Weights, config: AutoUIConfig, hidden: Tensor): Tensor {
 }
 
 /** Logits [B, T, vocabulary] of every label's position: `head` after `decode`. */
-export function decodeTeacherForced(w: Weights, config: AutoUIConfig, memory: Tensor, mask: Tensor, labels: Tensor): Tensor {
+export function decodeTeacherForced(
+  w: Weights,
+  config: AutoUIConfig,
+  memory: Tensor,
+  mask: Tensor,
+  labels: Tensor,
+): Tensor {
   return head(w, config, decode(w, config, memory, mask, labels));
 }
 

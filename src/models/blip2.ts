@@ -1,6 +1,18 @@
 import { join } from 'node:path';
 import { z } from 'zod';
-import { add, concat, conv2d, expand, gelu, layerNorm, linear, reshape, slice, transpose, type Tensor } from '../graph/index.js';
+import {
+  add,
+  concat,
+  conv2d,
+  expand,
+  gelu,
+  layerNorm,
+  linear,
+  reshape,
+  slice,
+  transpose,
+  type Tensor,
+} from '../graph/index.js';
 import { UserError } from '../errors.js';
 import { dense, scaledAttention, type Weights } from './attention.js';
 import { readJson } from './checkpoint.js';
@@ -26,7 +38,9 @@ export function readBlip2VisionConfig(folder: string): Blip2VisionConfig {
   const parsed = Blip2VisionConfig.safeParse(json?.vision_config ?? json);
   if (parsed.success) return parsed.data;
   const [issue] = parsed.error.issues;
-  throw new UserError(`${file}: ${issue.path.join('.')}: ${issue.message}; expected the config.json of a BLIP-2 vision model`);
+  throw new UserError(
+    `${file}: ${issue.path.join('.')}: ${issue.message}; expected the config.json of a BLIP-2 vision model`,
+  );
 }
 
 /**

@@ -1,4 +1,17 @@
-import { add, gather, gelu, layerNorm, linear, logSoftmax, mean, neg, reshape, slice, takeAlong, type Tensor } from '../graph/index.js';
+import {
+  add,
+  gather,
+  gelu,
+  layerNorm,
+  linear,
+  logSoftmax,
+  mean,
+  neg,
+  reshape,
+  slice,
+  takeAlong,
+  type Tensor,
+} from '../graph/index.js';
 import { dense, paddingBias, scaledAttention, type Weights } from './attention.js';
 import type { ParameterSpecs } from './checkpoint.js';
 
@@ -27,7 +40,8 @@ const LAYER_EPSILON = 1e-5;
 export function causalLogits(w: Weights, config: CausalConfig, ids: Tensor, mask: Tensor): Tensor {
   const { width, heads } = config;
   const length = ids.shape[1];
-  const norm = (name: string, x: Tensor, epsilon: number) => layerNorm(x, w[`${name}.weight`], w[`${name}.bias`], epsilon);
+  const norm = (name: string, x: Tensor, epsilon: number) =>
+    layerNorm(x, w[`${name}.weight`], w[`${name}.bias`], epsilon);
   const position = reshape(slice(w['position_embeddings.weight'], 0, 0, length), [1, length, width]);
   const type = reshape(slice(w['token_type_embeddings.weight'], 0, 0, 1), [1, 1, width]);
   let x = norm('LayerNorm', add(add(gather(w['embeddings.weight'], ids), position), type), EMBEDDING_EPSILON);
@@ -53,7 +67,8 @@ export function crossEntropy(logits: Tensor, labels: Tensor): Tensor {
 export function causalSpecs(config: CausalConfig): ParameterSpecs {
   const { width, feedForward, positions = 64 } = config;
   const specs: ParameterSpecs = {};
-  const table = (name: string, rows: number) => (specs[`${name}.weight`] = { shape: [rows, width], init: { normal: 0.02 } });
+  const table = (name: string, rows: number) =>
+    (specs[`${name}.weight`] = { shape: [rows, width], init: { normal: 0.02 } });
   const matrix = (name: string, rows: number, columns: number) => {
     specs[`${name}.weight`] = { shape: [rows, columns], init: { uniform: columns ** -0.5 } };
     specs[`${name}.bias`] = { shape: [rows], init: { uniform: columns ** -0.5 } };
@@ -68,7 +83,10 @@ export function causalSpecs(config: CausalConfig): ParameterSpecs {
   norm('LayerNorm');
   for (let i = 0; i < config.layers; i++) {
     const layer = `encoder_layers.${i}`;
-    specs[`${layer}.self_attn.in_proj_weight`] = { shape: [3 * width, width], init: { uniform: Math.sqrt(6 / (4 * width)) } };
+    specs[`${layer}.self_attn.in_proj_weight`] = {
+      shape: [3 * width, width],
+      init: { uniform: Math.sqrt(6 / (4 * width)) },
+    };
     specs[`${layer}.self_attn.in_proj_bias`] = { shape: [3 * width], init: 'zeros' };
     matrix(`${layer}.self_attn.out_proj`, width, width);
     specs[`${layer}.self_attn.out_proj.bias`].init = 'zeros';

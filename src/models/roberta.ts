@@ -1,6 +1,19 @@
 import { join } from 'node:path';
 import { z } from 'zod';
-import { add, cast, constant, gather, gelu, layerNorm, matmul, mul, reshape, slice, tanh, type Tensor } from '../graph/index.js';
+import {
+  add,
+  cast,
+  constant,
+  gather,
+  gelu,
+  layerNorm,
+  matmul,
+  mul,
+  reshape,
+  slice,
+  tanh,
+  type Tensor,
+} from '../graph/index.js';
 import { UserError } from '../errors.js';
 import { dense, paddingBias, scaledAttention, type Weights } from './attention.js';
 import { readJson, type ParameterSpecs } from './checkpoint.js';
@@ -26,7 +39,9 @@ export function readRobertaConfig(folder: string): RobertaConfig {
   const parsed = RobertaConfig.safeParse(readJson(file));
   if (parsed.success) return parsed.data;
   const [issue] = parsed.error.issues;
-  throw new UserError(`${file}: ${issue.path.join('.')}: ${issue.message}; expected the config.json of a RoBERTa model`);
+  throw new UserError(
+    `${file}: ${issue.path.join('.')}: ${issue.message}; expected the config.json of a RoBERTa model`,
+  );
 }
 
 /**
@@ -52,7 +67,11 @@ export function robertaEncode(w: Weights, config: RobertaConfig, ids: Tensor, ma
   for (let i = 0; i < config.num_hidden_layers; i++) {
     const layer = `encoder.layer.${i}`;
     const [q, k, v] = ['query', 'key', 'value'].map((part) => dense(w, `${layer}.attention.self.${part}`, x));
-    const attended = dense(w, `${layer}.attention.output.dense`, scaledAttention(q, k, v, config.num_attention_heads, bias));
+    const attended = dense(
+      w,
+      `${layer}.attention.output.dense`,
+      scaledAttention(q, k, v, config.num_attention_heads, bias),
+    );
     x = norm(`${layer}.attention.output.LayerNorm`, add(attended, x));
     const hidden = gelu(dense(w, `${layer}.intermediate.dense`, x));
     x = norm(`${layer}.output.LayerNorm`, add(dense(w, `${layer}.output.dense`, hidden), x));

@@ -1,4 +1,17 @@
-import { add, constant, gather, linear, matmul, mul, relu, reshape, rmsNorm, geluTanh, softmax, transpose } from '../graph/index.js';
+import {
+  add,
+  constant,
+  gather,
+  linear,
+  matmul,
+  mul,
+  relu,
+  reshape,
+  rmsNorm,
+  geluTanh,
+  softmax,
+  transpose,
+} from '../graph/index.js';
 import type { Tensor } from '../graph/index.js';
 import { MASKED, type Weights } from './attention.js';
 
@@ -86,7 +99,14 @@ export function joinHeads(x: Tensor, config: T5Config): Tensor {
  * Attention of T5: no bias in the projections and no scaling of the scores (it is in the initialisation).
  * @param queries [B, Lq, width] @param keys [B, Lk, width] @param bias broadcast to [B, heads, Lq, Lk]
  */
-export function attention(w: Weights, name: string, config: T5Config, queries: Tensor, keys: Tensor, bias: Tensor): Tensor {
+export function attention(
+  w: Weights,
+  name: string,
+  config: T5Config,
+  queries: Tensor,
+  keys: Tensor,
+  bias: Tensor,
+): Tensor {
   const q = splitHeads(linear(queries, w[`${name}.q.weight`]), config);
   const [batch, length] = keys.shape;
   const k = reshape(linear(keys, w[`${name}.k.weight`]), [batch, length, config.heads, config.headWidth]);
