@@ -137,7 +137,7 @@ export class ImageVectors {
     const { schema, batches } = arrowLayout(source);
     const width = vectorColumn(schema, 1, 'vector');
     if (schema.metadata.get('critiq.file') !== KIND || width?.type !== 'float32' || schema.fields.length !== 2) {
-      throw source.fault(`foreign: expected critiq's image vectors (id, vector), got ${schema.fields.join(', ')}`);
+      throw source.fault(`foreign: expected critiq's image vectors (id, vector), got ${schema.fields.map(({ name }) => name).join(', ')}`);
     }
     if (schema.metadata.get('schema_version') !== VERSION) {
       throw source.fault(

@@ -160,7 +160,7 @@ export class Representations {
     const { schema, batches } = arrowLayout(source);
     const width = vectorColumn(schema, 2, 'rep');
     if (schema.metadata.get('critiq.file') !== KIND || !width || schema.fields.length !== 3) {
-      throw source.fault(`foreign: expected critiq's representations (tid, cand, rep), got ${schema.fields.join(', ')}`);
+      throw source.fault(`foreign: expected critiq's representations (tid, cand, rep), got ${schema.fields.map(({ name }) => name).join(', ')}`);
     }
     if (schema.metadata.get('schema_version') !== VERSION) {
       throw source.fault(

@@ -48,8 +48,9 @@ export function vectorData(values: Float32Array, dim: number, type: VectorType, 
 export function vectorColumn(schema: Schema, at: number, name: string): { dim: number; type: VectorType } | undefined {
   const field = schema.fields[at];
   if (field?.name !== name || !DataType.isFixedSizeList(field.type)) return undefined;
-  const element: DataType = field.type.children[0].type;
-  if (!DataType.isFloat(element) || element.precision === Precision.DOUBLE) return undefined;
+  // a damaged footer can describe a list of nothing, or of negative length
+  const element: DataType | undefined = field.type.children?.[0]?.type;
+  if (field.type.listSize < 1 || !element || !DataType.isFloat(element) || element.precision === Precision.DOUBLE) return undefined;
   return { dim: field.type.listSize, type: element.precision === Precision.HALF ? 'float16' : 'float32' };
 }
 
