@@ -366,10 +366,6 @@ export const CASES: Readonly<Record<string, Generator>> = {
     (x, axes, keep) => graph.mean(x, axes, keep),
     (v) => total(v) / v.length,
   ),
-  sumSquares: reduction(
-    (x, axes, keep) => graph.sumSquares(x, axes, keep),
-    (v) => total(v.map((e) => e * e)),
-  ),
   reduceMax: reduction(
     (x, axes, keep) => graph.reduceMax(x, axes, keep),
     (v) => Math.max(...v),

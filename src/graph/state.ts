@@ -1,7 +1,8 @@
 import { Bound } from './forward.js';
-import { add, mul, sqrt } from './ops/elementwise.js';
-import { sum, sumSquares } from './ops/reduce.js';
+import { add, mul, sqrt, square } from './ops/elementwise.js';
+import { sum } from './ops/reduce.js';
 import { scan } from './ops/scan.js';
+import { reshape } from './ops/shape.js';
 import { Optimizer, Plan, descend } from './optimizer.js';
 import type { Parameters } from './parameters.js';
 import type { Runtime } from './runtime.js';
@@ -31,6 +32,18 @@ interface Piece {
   readonly width: number;
 }
 
+/**
+ * Σ g². Summed in short rows first: adding millions of float32 to one total would lose its last digits. ReduceSumSquare
+ * is slower, and over all elements at once off by 0.2 % at 26 million.
+ */
+function squaredNorm(g: Tensor): Tensor {
+  const rows = (part: Tensor) => {
+    const width = part.shape[0];
+    return sum(reshape(square(part), [-1, Math.min(256, width & -width)]), -1); // the largest power of 2 in the width
+  };
+  return sum(g.shape.length === 1 ? rows(g) : sum(scan([g], [], ([part]) => [sum(rows(part))])[0], -1));
+}
+
 /** Gradients and optimizer state of the trained parameters, and graph B, which updates all of them in place. */
 export class OptimizerState {
   step = 0;
@@ -45,6 +58,7 @@ export class OptimizerState {
     private readonly params: Parameters,
     readonly names: readonly string[],
     private readonly optimizer: Optimizer,
+    private readonly block = BLOCK,
   ) {
     for (const name of names) {
       const { arena, start, end } = params.place(name);
@@ -101,11 +115,11 @@ export class OptimizerState {
   private pieces(): Piece[] {
     return this.runs.flatMap(({ start, end }, run) => {
       const length = end - start;
-      const rows = Math.floor(length / BLOCK);
-      const rest = length - rows * BLOCK;
+      const rows = Math.floor(length / this.block);
+      const rest = length - rows * this.block;
       const pieces: Piece[] = [];
-      if (rows > 0) pieces.push({ run, offset: 0, rows, width: BLOCK });
-      if (rest > 0) pieces.push({ run, offset: rows * BLOCK, rows: 1, width: rest });
+      if (rows > 0) pieces.push({ run, offset: 0, rows, width: this.block });
+      if (rest > 0) pieces.push({ run, offset: rows * this.block, rows: 1, width: rest });
       return pieces;
     });
   }
@@ -121,7 +135,7 @@ export class OptimizerState {
     };
     const gradients = pieces.map((piece, i) => bind(`gradient ${i}`, this.gradients[piece.run], piece));
     const average = input('average', []);
-    const gradNorm = mul(sqrt(gradients.map((g) => sum(sumSquares(g, -1))).reduce(add)), average);
+    const gradNorm = mul(sqrt(gradients.map(squaredNorm).reduce(add)), average);
     const outputs: Record<string, Tensor> = { gradNorm };
     pieces.forEach((piece, i) => {
       const { transforms, arena, start } = this.runs[piece.run];

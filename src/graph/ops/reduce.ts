@@ -41,11 +41,6 @@ export const mean = reduction('mean', 'ReduceMean', ({ inputs: [x], attrs, dy })
   return expand(mul(kept(dy, x, attrs), 1 / count), x.shape);
 });
 
-/** Sum of squares over the given axes (default: all), without an array of the squares. */
-export const sumSquares = reduction('sumSquares', 'ReduceSumSquare', ({ inputs: [x], attrs, dy }) =>
-  mul(mul(x, 2), kept(dy, x, attrs)),
-);
-
 /** Largest element over the given axes. Equal largest ones share the gradient evenly, as in torch.amax. */
 export const reduceMax = reduction('reduceMax', 'ReduceMax', ({ inputs: [x], attrs, y, dy }) => {
   const chosen = cast(equal(x, kept(y, x, attrs)), x.dtype);
