@@ -1,6 +1,8 @@
 import { join } from 'node:path';
+import type { z } from 'zod';
 import { readSafetensors, toFloat32, type StoredTensor } from '../src/data/safetensors.js';
 import { UserError } from '../src/errors.js';
+import { readJson } from '../src/models/checkpoint.js';
 import { input, sizeOf, toOnnx, type Runtime, type Tensor, type TypedArray } from '../src/graph/index.js';
 
 /** Collects how far results are from their reference, and remembers the worst. */
@@ -105,4 +107,12 @@ export class Evaluation {
       session.close();
     }
   }
+}
+
+/** A JSON file that fits a schema. Throws UserError naming the file and the field. */
+export function readJsonAs<T>(file: string, schema: z.ZodType<T>): T {
+  const parsed = schema.safeParse(readJson(file));
+  if (parsed.success) return parsed.data;
+  const [issue] = parsed.error.issues;
+  throw new UserError(`${file}: ${issue.path.join('.')}: ${issue.message}`);
 }

@@ -13,7 +13,6 @@ import {
   neg,
   reshape,
   slice,
-  softmax,
   square,
   stopGradient,
   sub,
