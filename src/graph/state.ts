@@ -6,7 +6,7 @@ import { reshape } from './ops/shape.js';
 import { Optimizer, Plan, descend } from './optimizer.js';
 import type { Parameters } from './parameters.js';
 import type { Runtime } from './runtime.js';
-import { Tensor, TypedArray, allocate, input, sizeOf } from './tensor.js';
+import { Tensor, TypedArray, allocate, fail, input, sizeOf } from './tensor.js';
 
 /**
  * Values that one step of the scan works on: 1 MiB of each array. The optimizer is bound by memory, and blocks that stay
@@ -76,7 +76,7 @@ export class OptimizerState {
   }
 
   private part(vectors: readonly Float32Array[], name: string): Float32Array {
-    const { run, offset } = this.places.get(name)!;
+    const { run, offset } = this.places.get(name) ?? fail('gradient', `${name} is frozen or no parameter`);
     return vectors[run].subarray(offset, offset + sizeOf(this.params.get(name).shape));
   }
 
