@@ -30,8 +30,9 @@ const ALIGN = 16;
 const ARENA = 2 ** 28;
 
 /**
- * Named float32 arrays. They lie one behind another, in the order of their names' first mention, in few large buffers
- * of shared memory ("arenas"), so that an optimizer can work on many parameters at once and threads can share them.
+ * Named float32 arrays. They lie one behind another in few large buffers of shared memory ("arenas"), so that an
+ * optimizer can work on many parameters at once and threads can share them. Names are kept sorted: the order decides how
+ * sums over all parameters are rounded, and must be the same for parameters made, cloned and loaded.
  */
 export class Parameters {
   private constructor(
@@ -44,7 +45,8 @@ export class Parameters {
     const padded = (shape: readonly number[]) => Math.ceil(sizeOf(shape) / ALIGN) * ALIGN;
     const groups: [string, readonly number[]][][] = [];
     let room = 0;
-    for (const [name, shape] of Object.entries(shapes)) {
+    for (const name of Object.keys(shapes).sort()) {
+      const shape = shapes[name];
       if (padded(shape) > room) {
         groups.push([]);
         room = ARENA;
