@@ -1,4 +1,4 @@
-import { concat, linear, relu, reshape, type Tensor } from '../graph/index.js';
+import { concat, linear, relu, reshape, slice, softmax, type Tensor } from '../graph/index.js';
 import type { Weights } from './attention.js';
 import type { ParameterSpecs } from './checkpoint.js';
 
@@ -13,6 +13,8 @@ export interface CriticConfig {
   readonly image: number;
   /** length of the action's representation (LLaVA-1.5-7B: 4096) */
   readonly rep: number;
+  /** length of a representation of the state alone, which the released critic does not have. @default 0 */
+  readonly state?: number;
   /** widths of the hidden layers. @default released: the input's own width, then 3840 × 3 */
   readonly qHidden?: readonly number[];
   /** @default released: 2304 × 3 */
@@ -31,6 +33,8 @@ export interface CriticState {
   readonly goal: Tensor;
   /** previous and current picture's vectors, one after the other */
   readonly images: Tensor;
+  /** [B, config.state], where the critic takes one */
+  readonly rep?: Tensor;
 }
 
 /** What the action adds to it. */
@@ -40,9 +44,9 @@ export interface CriticAction {
   readonly rep: Tensor;
 }
 
-/** Length of the state vector: three texts and two images. */
-export function stateWidth({ text, image }: CriticConfig): number {
-  return 3 * text + 2 * image;
+/** Length of the state vector: three texts, two images and the state's own representation, if there is one. */
+export function stateWidth({ text, image, state = 0 }: CriticConfig): number {
+  return 3 * text + 2 * image + state;
 }
 
 /** Length of the Q heads' input: the state, two more texts and the representation. */
@@ -51,8 +55,8 @@ export function actionStateWidth(config: CriticConfig): number {
 }
 
 /** The V heads' input [B, stateWidth]. */
-export function stateVector({ previousType, previousText, goal, images }: CriticState): Tensor {
-  return concat([previousType, previousText, goal, images], 1);
+export function stateVector({ previousType, previousText, goal, images, rep }: CriticState): Tensor {
+  return concat([previousType, previousText, goal, images, ...(rep ? [rep] : [])], 1);
 }
 
 /** What follows the state in the Q heads' input: [B, 2 text + rep]. */
@@ -88,6 +92,12 @@ export function q(w: Weights, config: CriticConfig, i: 1 | 2, stateAction: Tenso
 /** V_i(s) [B] of the state [B, stateWidth]. */
 export function v(w: Weights, config: CriticConfig, i: 1 | 2, state: Tensor): Tensor {
   return value(w, config, `v${i}`, state);
+}
+
+/** A classifying head's logits [B, 2] as a value: the probability of success [B]. A value head's [B] stays as it is. */
+export function asValue(output: Tensor): Tensor {
+  if (output.shape.length === 1) return output;
+  return reshape(slice(softmax(output), 1, 1, 2), [output.shape[0]]);
 }
 
 /** Every parameter under its checkpoint name, with PyTorch's default for linear layers. */

@@ -1,0 +1,162 @@
+import { copyFileSync, mkdirSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { z } from 'zod';
+import { cursorVectors, PocketRepresenter, vlmInputs, type RepresentedState } from '../src/agents/representer.js';
+import { writeAtomic } from '../src/data/atomic.js';
+import { MinibatchSampler, splitTrajectories } from '../src/data/replay.js';
+import { abs, add, addDecayedWeights, cast, chain, clipByGlobalNorm, equal, exp, Forward, greater, input, log, mean, mul, neg, relu, scaleByAdam, scaleByLearningRate, sub, Trainer, type Tensor } from '../src/graph/index.js';
+import { autoUIConfigJson, parseAutoUIConfig } from '../src/models/autoui-config.js';
+import { readJson } from '../src/models/checkpoint.js';
+import { pocketVlm, type PocketVlmConfig, type VlmBucket } from '../src/models/pocket-vlm.js';
+import { screenChange } from '../src/models/screen-change.js';
+import { Random } from '../src/random.js';
+import { stage } from '../src/runner/stage.js';
+import { UserError } from '../src/errors.js';
+import { filesOf, readTransitions } from './datasets.js';
+import { ImageVectors } from '../src/data/image-vectors.js';
+import { imagesOf, policyOf, runtimeOf } from './resources.js';
+import { schedule, train } from './training.js';
+
+export const Vlm = z.object({
+  transitions: z.int().min(8).default(4000).describe('transitions to learn from, drawn from all that were collected'),
+  epochs: z.number().positive().default(3).describe('passes over them'),
+  batch: z.int().min(1).default(64).describe('transitions a training step'),
+  lr: z.number().positive().default(3e-4).describe('learning rate, after the warm-up and before its linear fall'),
+  warmup: z.int().min(0).default(20).describe('training steps in which the learning rate rises'),
+  weight_decay: z.number().min(0).default(0.01).describe("AdamW's decay"),
+  clip: z.number().positive().default(1).describe('global norm that gradients are clipped at'),
+  threshold: z.number().min(0).default(30).describe('the screen has changed where the mean squared difference of quarter-size pixels is above this (ALGORITHMS §2.2)'),
+  policy: z.string().default('base').describe('the policy whose weights the pocket VLM starts from, by its name below `policy/`'),
+});
+
+const SHARED_FILES = ['tokenizer.json', 'tokenizer_config.json', 'vision/config.json', 'vision/model.safetensors'];
+
+/** Read the configuration of a pocket VLM's folder. */
+export function readVlmConfig(folder: string): PocketVlmConfig {
+  const file = join(folder, 'config.json');
+  const json = readJson(file) as { model_type?: string; autoui?: unknown; yes?: number; no?: number };
+  if (json.model_type !== 'critiq-pocket-vlm' || typeof json.yes !== 'number' || typeof json.no !== 'number') {
+    throw new UserError(`${file}: model_type: expected "critiq-pocket-vlm", got ${JSON.stringify(json.model_type)}`);
+  }
+  return { model_type: json.model_type, autoui: parseAutoUIConfig(json.autoui, file), yes: json.yes, no: json.no };
+}
+
+/** Representation fine-tuning (ALGORITHMS §2.2): does this action change the screen? */
+export const vlm = stage({
+  name: 'vlm',
+  summary: 'fine-tune the representation: does an action change the screen?',
+  settings: Vlm,
+  uses: ['seed'],
+  inputs: ({ policy }) => ['trajectories', `policy/${policy}`],
+  outputs: () => ['vlm'],
+  plan: () => [{ id: 'vlm' }],
+  run: async (_shard, ctx) => {
+    const { settings, seed } = ctx;
+    const source = ctx.dataset(`policy/${settings.policy}`);
+    const folder = ctx.dataset('vlm');
+    const policy = await policyOf(ctx, `policy/${settings.policy}`);
+    const { tokenizer, tower } = policy;
+    const config: PocketVlmConfig = {
+      model_type: 'critiq-pocket-vlm',
+      autoui: policy.config,
+      yes: tokenizer.encode('Yes')[0],
+      no: tokenizer.encode('No')[0],
+    };
+    const images = await imagesOf(ctx);
+    const all = await readTransitions(ctx.dataset('trajectories'), 'collect', ['tid', 'trajectory', 'prompt', 'action', 'image', 'nextImage']);
+    const rows = new Random(seed, 'vlm', 'transitions').shuffled(all).slice(0, settings.transitions);
+    const plain = ImageVectors.open(await filesOf(ctx.dataset('trajectories'), 'collect', '.vectors.arrow'));
+    const progress = ctx.progress(rows.length, 'compare screenshots');
+    const states: RepresentedState[] = [];
+    const labels: number[] = [];
+    for (let start = 0; start < rows.length; start += 64) {
+      ctx.signal.throwIfAborted();
+      const chunk = rows.slice(start, start + 64);
+      const frames = await Promise.all(chunk.map(({ image }) => images.get(image)));
+      for (const [i, { image, nextImage }] of chunk.entries()) {
+        const changed = image !== nextImage && screenChange(frames[i], await images.get(nextImage)) > settings.threshold;
+        labels.push(changed ? 1 : 0);
+      }
+      const vectors = await cursorVectors(
+        tower,
+        chunk.map(({ action, image }, i) => {
+          const vector = new Float32Array(tower.dim);
+          plain.read(image, vector);
+          return { actions: [action], plain: vector, frame: async () => frames[i] };
+        }),
+      );
+      chunk.forEach(({ prompt, action }, i) => states.push({ prompt, rows: [{ action, vector: vectors[i][0] }] }));
+      progress.advance(chunk.length);
+    }
+    progress.done();
+    plain.close();
+
+    const split = splitTrajectories(rows.map(({ trajectory }) => trajectory), seed, 0.9);
+    const part = (ids: ReadonlySet<string>) => [...rows.keys()].filter((i) => ids.has(rows[i].trajectory));
+    const [training, held] = [part(split.train), part(split.validation)];
+    const params = policy.params.clone();
+    const runtime = await runtimeOf(ctx);
+    const size = { rows: settings.batch, states: settings.batch };
+    const representer = new PocketRepresenter(runtime, params, config, tokenizer);
+    const answers = (p: Record<string, Tensor>, bucket: VlmBucket) =>
+      pocketVlm(p, config, vlmInputs(bucket, config.autoui.image)).logit;
+    const forward = new Forward<VlmBucket>(runtime, params, (p, bucket) => ({ logit: answers(p, bucket) }));
+    const trainer = new Trainer<VlmBucket>({
+      runtime,
+      params,
+      optimizer: chain(clipByGlobalNorm(settings.clip), scaleByAdam(), addDecayedWeights(settings.weight_decay), scaleByLearningRate()),
+      loss: (p, bucket) => {
+        const logit = answers(p, bucket);
+        const label = input('label', [bucket.rows]);
+        const right = equal(cast(greater(logit, 0), 'int32'), cast(label, 'int32'));
+        return { loss: binaryCrossEntropy(logit, label), metrics: { accuracy: mean(cast(right, 'float32')) } };
+      },
+    });
+    const batchOf = (indices: readonly number[]) =>
+      representer.feeds(states, indices.map((state) => ({ state, row: 0 })), size);
+    const sampler = new MinibatchSampler(training.length, settings.batch, seed, 'vlm');
+    const steps = Math.ceil((settings.epochs * training.length) / settings.batch);
+    await train(ctx, {
+      steps,
+      every: 20,
+      trainer: trainer as unknown as Trainer<never>,
+      parameters: { model: params },
+      label: 'does it change the screen?',
+      step: async (step) => {
+        const indices = [...sampler.indices(step)].map((i) => training[i]);
+        const { bucket, feeds } = batchOf(indices);
+        const label = Float32Array.from(indices, (i) => labels[i]);
+        const { loss, accuracy } = await trainer.accumulate(bucket, { ...feeds, label });
+        const { gradNorm } = await trainer.apply(schedule(settings.lr, step, steps, { warmup: settings.warmup, floor: 0.05 }), 1);
+        return { loss: Number(loss[0]), accuracy: Number(accuracy[0]), grad_norm: gradNorm };
+      },
+    });
+    let right = 0;
+    for (let start = 0; start < held.length; start += settings.batch) {
+      const indices = held.slice(start, start + settings.batch);
+      const { bucket, feeds } = batchOf(indices);
+      const { logit } = await forward.run(bucket, feeds);
+      indices.forEach((row, i) => (right += Number(logit[i]) > 0 === (labels[row] === 1) ? 1 : 0));
+    }
+    const changed = labels.reduce((sum, label) => sum + label, 0) / labels.length;
+    const accuracy = right / Math.max(1, held.length);
+    ctx.log.info(`${(100 * changed).toFixed(1)} % of actions change the screen; ${(100 * accuracy).toFixed(1)} % of ${held.length} held-out ones are told right`);
+    trainer.close();
+
+    mkdirSync(join(folder, 'vision'), { recursive: true });
+    for (const file of SHARED_FILES) {
+      mkdirSync(dirname(join(folder, file)), { recursive: true });
+      copyFileSync(join(source, file), join(folder, file));
+    }
+    await writeAtomic(join(folder, 'config.json'), JSON.stringify({ ...config, autoui: autoUIConfigJson(config.autoui) }, null, 2));
+    await params.save(join(folder, 'model.safetensors'));
+    return { vlm: { files: ['config.json', 'model.safetensors', ...SHARED_FILES], facts: { accuracy, changed, held_out: held.length } } };
+  },
+});
+
+/** Mean binary cross-entropy of log-odds [B] against labels [B] of 0 and 1, without overflow: max(x,0) - x y + log(1 + e^-|x|). */
+function binaryCrossEntropy(logit: Tensor, label: Tensor): Tensor {
+  const positive = relu(logit);
+  const magnitude = abs(logit);
+  return mean(add(sub(positive, mul(logit, label)), log(add(exp(neg(magnitude)), 1))));
+}

@@ -1,0 +1,92 @@
+import { gather, input, mul, type Tensor } from '../graph/index.js';
+import type { Weights } from './attention.js';
+import type { ParameterSpecs } from './checkpoint.js';
+import { actionVector, criticSpecs, stateVector, type CriticConfig } from './critic.js';
+import { robertaPooled, robertaSpecs, type RobertaConfig } from './roberta.js';
+
+/** The critic with its text tower: what `model.safetensors` of a critic's folder holds. */
+export interface CriticNetworkConfig {
+  readonly model_type: 'critiq-critic';
+  readonly critic: CriticConfig;
+  /** a small encoder of RoBERTa's class, trained with the heads; its parameters are named `text.*` */
+  readonly tower: RobertaConfig;
+  /** inputs that are replaced by zeros (ablations) */
+  readonly drop: readonly string[];
+}
+
+/** Padded token lengths of the texts. */
+export interface TextLengths {
+  readonly type: number;
+  readonly action: number;
+  readonly goal: number;
+}
+
+/** Every parameter by name. */
+export function criticNetworkSpecs({ critic, tower }: CriticNetworkConfig): ParameterSpecs {
+  const text = Object.entries(robertaSpecs(tower)).map(([name, spec]) => [`text.${name}`, spec] as const);
+  return { ...criticSpecs(critic), ...Object.fromEntries(text) };
+}
+
+/** Graph inputs of `rows` states; their names begin with `prefix`. */
+export function stateInputs(config: CriticNetworkConfig, prefix: string, rows: number, lengths: TextLengths): Record<string, Tensor> {
+  const { image, state = 0 } = config.critic;
+  return {
+    ...textInputs(`${prefix}previous_type`, rows, lengths.type),
+    ...textInputs(`${prefix}previous_text`, rows, lengths.action),
+    ...textInputs(`${prefix}goal`, rows, lengths.goal),
+    [`${prefix}images`]: input(`${prefix}images`, [rows, 2 * image]),
+    ...(state > 0 ? { [`${prefix}rep`]: input(`${prefix}rep`, [rows, state]) } : {}),
+  };
+}
+
+/** Graph inputs of `rows` actions. */
+export function actionInputs(config: CriticNetworkConfig, prefix: string, rows: number, lengths: TextLengths): Record<string, Tensor> {
+  return {
+    ...textInputs(`${prefix}type`, rows, lengths.type),
+    ...textInputs(`${prefix}text`, rows, lengths.action),
+    [`${prefix}rep`]: input(`${prefix}rep`, [rows, config.critic.rep]),
+  };
+}
+
+/** The V heads' input [rows, stateWidth] from `stateInputs`. */
+export function stateFeatures(w: Weights, config: CriticNetworkConfig, prefix: string, x: Record<string, Tensor>): Tensor {
+  const text = textTower(w, config, x);
+  return stateVector({
+    previousType: dropped(config, 'previous', text(`${prefix}previous_type`)),
+    previousText: dropped(config, 'previous', text(`${prefix}previous_text`)),
+    goal: dropped(config, 'goal', text(`${prefix}goal`)),
+    images: dropped(config, 'image', x[`${prefix}images`]),
+    rep: x[`${prefix}rep`] && dropped(config, 'rep', x[`${prefix}rep`]),
+  });
+}
+
+/** What follows the state in the Q heads' input, from `actionInputs`. */
+export function actionFeatures(w: Weights, config: CriticNetworkConfig, prefix: string, x: Record<string, Tensor>): Tensor {
+  const text = textTower(w, config, x);
+  return actionVector({
+    type: dropped(config, 'action', text(`${prefix}type`)),
+    text: dropped(config, 'action', text(`${prefix}text`)),
+    rep: dropped(config, 'rep', x[`${prefix}rep`]),
+  });
+}
+
+/** Rows of state features for actions that belong to them: [R, width] from [S, width] and int64 [R]. */
+export function featuresOf(states: Tensor, state: Tensor): Tensor {
+  return gather(states, state);
+}
+
+function textInputs(name: string, rows: number, length: number): Record<string, Tensor> {
+  return { [`${name}.ids`]: input(`${name}.ids`, [rows, length], 'int64'), [`${name}.mask`]: input(`${name}.mask`, [rows, length]) };
+}
+
+function textTower(w: Weights, { tower }: CriticNetworkConfig, x: Record<string, Tensor>): (name: string) => Tensor {
+  const own = Object.fromEntries(
+    Object.entries(w).flatMap(([name, value]) => (name.startsWith('text.') ? [[name.slice('text.'.length), value]] : [])),
+  );
+  return (name) => robertaPooled(own, tower, x[`${name}.ids`], x[`${name}.mask`]);
+}
+
+/** Zeros in the place of an input that is left out; the width stays. */
+function dropped(config: CriticNetworkConfig, name: string, x: Tensor): Tensor {
+  return config.drop.includes(name) ? mul(x, 0) : x;
+}
