@@ -12,7 +12,8 @@ export const registry: Registry = {
   ],
   sections: async () => {
     const { DeviceSettings, TaskSettings } = await import('./sections.js');
-    return { device: DeviceSettings, tasks: TaskSettings };
+    const { ImportSettings } = await import('./import.js');
+    return { import: ImportSettings, device: DeviceSettings, tasks: TaskSettings };
   },
   // the names that the reference's configuration files (DigiRL, Digi-Q, CoSo) use
   aliases: {

@@ -3,7 +3,7 @@ import { existsSync, realpathSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { Command, CommanderError } from 'commander';
 import { RunError, UserError } from './errors.js';
-import type { Verbosity } from './runner/display.js';
+import type { Display, Verbosity } from './runner/display.js';
 import { describeFailure } from './runner/failure.js';
 import { packageVersion } from './runner/package.js';
 import type { LoadedRegistry, Registry } from './runner/registry.js';
@@ -52,6 +52,8 @@ export async function main(args: readonly string[], registry: Registry): Promise
   } catch (error) {
     if (error instanceof CommanderError) {
       if (error.exitCode === 0) return EXIT.ok;
+      if (error.code === 'commander.help')
+        return complain(`${args[0]}: needs one of its commands; see critiq ${args[0]} --help`, EXIT.usage);
       complain(error.message.replace(/^error: /, '').replace(/\s*\n\s*/g, ' '));
       return EXIT.usage;
     }
@@ -86,24 +88,47 @@ Example:
       .action(async (overrides: string[], options: Options) => {
         const { loaded, config } = await load(registry, overrides, options);
         const { runStage } = await import('./runner/run.js');
-        const { Display } = await import('./runner/display.js');
-        const display = new Display(verbosity(options));
-        interrupt.listen(display);
-        try {
-          const summaries = await runStage(loaded, name, config, {
-            display,
-            signal: interrupt.signal,
-            deps: options.deps,
-            force: options.force,
-          });
-          display.clear();
-          if (options.json) print(JSON.stringify(summaries, null, 2));
-          else for (const line of summaries.map(summaryLine)) display.info(line);
-        } finally {
-          display.clear();
-        }
+        await work(options, interrupt, async (display, signal) => {
+          const { deps, force } = options;
+          const summaries = await runStage(loaded, name, config, { display, signal, deps, force });
+          return { result: summaries, lines: summaries.map(summaryLine) };
+        });
       });
   }
+
+  const importing = critiq.command('import').description('make data sets from files of others');
+  importing.addHelpText('after', '\nExample:\n  $ critiq import digiq general-offline.pt run=general');
+  const digiq = importing.command('digiq').argument('<file>', 'the file');
+  common(digiq, 'critiq import digiq general-offline.pt run=general')
+    .description("a torch.save file in the layout of Digi-Q's released data; nothing in it is executed")
+    .option('--force', 'replace what the stages of this run made')
+    .action(async (file: string, overrides: string[], options: Options) => {
+      const { config } = await load(registry, overrides, options);
+      const { importFile } = await import('../pipelines/import.js');
+      await work(options, interrupt, async (display, signal) => {
+        const imported = await importFile(file, config, { display, signal, force: options.force ?? false });
+        const { trajectories, transitions } = imported;
+        return { result: imported, lines: [`import: done (${trajectories} trajectories, ${transitions} transitions)`] };
+      });
+    });
+
+  common(
+    critiq.command('phone').description('play the embedded phone by hand, in a browser'),
+    'critiq phone --task 3 --port 8700',
+  )
+    .option('--port <n>', 'port on 127.0.0.1; 0 takes a free one', '8700')
+    .option('--split <name>', 'train or test tasks', 'train')
+    .option('--task <n>', 'number of the task in its list', '0')
+    .action(async (overrides: string[], options: Options & { port: string; split: string; task: string }) => {
+      const { config } = await load(registry, overrides, options);
+      const { playPhone } = await import('../pipelines/play.js');
+      await work(options, interrupt, async (display, signal) => {
+        const { port, split, task } = options;
+        const say = (line: string): void => display.info(line);
+        await playPhone(config, { port: Number(port), split, task: Number(task), signal, say });
+        return { result: null, lines: [] };
+      });
+    });
 
   common(
     critiq.command('status').description('what each stage has done, and what is outdated'),
@@ -143,6 +168,25 @@ function common(command: Command, example: string): Command {
     .option('-q, --quiet', 'print only warnings and errors')
     .option('-v, --verbose', 'print more, and the stack of unexpected errors')
     .addHelpText('after', `\nExample:\n  $ ${example}`);
+}
+
+/** Does something long with progress and signals, and prints its result: JSON on stdout, or lines of the log. */
+async function work(
+  options: Options,
+  interrupt: Interrupt,
+  job: (display: Display, signal: AbortSignal) => Promise<{ result: unknown; lines: readonly string[] }>,
+): Promise<void> {
+  const { Display } = await import('./runner/display.js');
+  const display = new Display(verbosity(options));
+  interrupt.listen(display);
+  try {
+    const { result, lines } = await job(display, interrupt.signal);
+    display.clear();
+    if (options.json) print(JSON.stringify(result, null, 2));
+    else for (const line of lines) display.info(line);
+  } finally {
+    display.clear();
+  }
 }
 
 async function load(
@@ -188,8 +232,9 @@ function print(text: string): void {
   process.stdout.write(`${text}\n`);
 }
 
-function complain(line: string): void {
+function complain(line: string, code = 0): number {
   process.stderr.write(`critiq: ${line}\n`);
+  return code;
 }
 
 /** One line on stderr (for settings, a line a mistake) and the exit code. */

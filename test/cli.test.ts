@@ -6,9 +6,11 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test, type TestContext } from 'node:test';
 import { fileURLToPath } from 'node:url';
-import { contents, critiq, emptyFolder, failedInOneLine, succeed } from './runner-process.js';
+import { packageRoot } from '../src/runner/package.js';
+import { contents, critiq, emptyFolder, failedInOneLine, start, succeed, until } from './runner-process.js';
 
 const CLI = fileURLToPath(new URL('../src/cli.js', import.meta.url));
+const TORCH_FILE = join(packageRoot(), 'test/fixtures/torch/digiq-numpy.pt');
 const root = process.getuid?.() === 0;
 
 test('--version, --help and the help of every command, with an example', async (t) => {
@@ -145,6 +147,39 @@ test('a full disk: one line, what is done is kept, and with room the same comman
   const calm = emptyFolder(t);
   await succeed(args, { cwd: calm });
   assert.deepEqual(contents(join(folder, 'data/pocket')), contents(join(calm, 'data/pocket')));
+});
+
+test('import makes data sets that the stages then use and do not overwrite', async (t) => {
+  const cwd = emptyFolder(t);
+  const { stdout } = await succeed(['import', 'digiq', TORCH_FILE, '--json'], { cwd, program: CLI });
+  const { transitions } = JSON.parse(stdout) as { transitions: number };
+  const collected = async (): Promise<unknown> => {
+    const rows = JSON.parse((await succeed(['status', '--json'], { cwd, program: CLI })).stdout) as {
+      stage: string;
+      state: string;
+      rows: number;
+    }[];
+    return rows.filter(({ stage }) => stage === 'collect').map(({ state, rows }) => [state, rows]);
+  };
+  assert.deepEqual(await collected(), [['imported', transitions]]);
+  const before = contents(join(cwd, 'data'));
+  failedInOneLine(await critiq(['import', 'digiq', '/dev/null'], { cwd, program: CLI }), 2, /\/dev\/null: /);
+  failedInOneLine(await critiq(['collect'], { cwd, program: CLI }), 2, /holds data that `critiq collect` did not make/);
+  assert.deepEqual(contents(join(cwd, 'data')), before);
+  failedInOneLine(await critiq(['import'], { cwd, program: CLI }), 2, /import: needs one of its commands/);
+});
+
+test('the phone can be played until Ctrl-C', async (t) => {
+  const { child, ended } = start(['phone', '--port', '0', '--task', '1'], { cwd: emptyFolder(t), program: CLI });
+  t.after(() => child.kill('SIGKILL'));
+  let said = '';
+  child.stderr!.on('data', (piece: Buffer) => (said += String(piece)));
+  await until(() => said.includes('\n'), 'the address');
+  const response = await fetch(said.split(' ')[0]);
+  assert.equal(response.status, 200);
+  assert.match(await response.text(), /<html|<!doctype/i);
+  child.kill('SIGINT');
+  assert.equal((await ended).code, 130);
 });
 
 /** A new file system in memory, if this user may mount one. */

@@ -1,6 +1,6 @@
 /** Each stage is redone exactly when its inputs or settings change, and never otherwise. */
 import assert from 'node:assert/strict';
-import { existsSync, mkdirSync, readFileSync, rmSync, statSync, utimesSync, writeFileSync } from 'node:fs';
+import { cpSync, existsSync, mkdirSync, readFileSync, rmSync, statSync, utimesSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { writeAtomic } from '../src/data/atomic.js';
@@ -159,6 +159,12 @@ test('imported data is used as it is and never overwritten unasked', async (t) =
     name: 'UserError',
     message: /holds data that `critiq numbers` did not make/,
   });
+  const only = emptyFolder(t);
+  mkdirSync(join(only, 'pocket'));
+  cpSync(join(data, 'pocket/squares'), join(only, 'pocket/squares'), { recursive: true });
+  rmSync(join(only, 'pocket/squares/plan.json'));
+  await assert.rejects(made(only, 'squares'), { name: 'UserError' });
+  assert.equal(existsSync(join(only, 'pocket/numbers')), false, 'refused before its inputs are made');
   assert.deepEqual(await made(data, 'numbers', [], { force: true }), { numbers: 6 });
   assert.equal(existsSync(join(folder, 'n7.json')), false);
 });

@@ -82,6 +82,11 @@ export class Display implements Log {
     };
   }
 
+  /** Says how far something has come whose end is not known. */
+  count(text: string): void {
+    this.show(() => text);
+  }
+
   /** Takes the progress line off the terminal. */
   clear(): void {
     if (this.shown) this.out.write('\r\x1b[2K');
@@ -94,10 +99,14 @@ export class Display implements Log {
   }
 
   private draw(): void {
+    this.show((now) => this.tasks.map((task) => describe(task, now, Boolean(this.out.isTTY))).join(' | '));
+  }
+
+  private show(describeAll: (now: number) => string): void {
     const now = this.now();
     if (this.verbosity === 'quiet' || now - this.lastMs < this.everyMs) return;
     this.lastMs = now;
-    const text = this.tasks.map((task) => describe(task, now, Boolean(this.out.isTTY))).join(' | ');
+    const text = describeAll(now);
     if (this.out.isTTY) {
       this.out.write(`\r\x1b[2K${text.slice(0, Math.max(1, (this.out.columns ?? 80) - 1))}`);
       this.shown = true;

@@ -43,12 +43,6 @@ export interface Surroundings {
  */
 export async function execute(instance: Instance, { display, signal, onStart, force }: Surroundings): Promise<Summary> {
   const { name, stage, outputs } = instance;
-  const foreign = outputs.find((output) => output.foreign);
-  if (foreign && !force) {
-    throw new UserError(
-      `${foreign.folder}: holds data that \`critiq ${stage.name}\` did not make (imported?): choose another run with run=NAME, or replace it with --force`,
-    );
-  }
   const context = instance.context(display, signal);
   const shards = await instance.plan(context);
   const done = new Set(force ? [] : shards.filter((shard) => instance.isDone(shard)).map(({ id }) => id));
@@ -98,6 +92,15 @@ export async function execute(instance: Instance, { display, signal, onStart, fo
 }
 
 type Resources = StageContext<unknown> & { readonly metrics: Metrics; readonly scratch: Scratch };
+
+/** @throws UserError where the stage would overwrite data that no stage made */
+export function refuseForeign({ stage, outputs }: Instance): void {
+  const foreign = outputs.find((output) => output.foreign);
+  if (!foreign) return;
+  throw new UserError(
+    `${foreign.folder}: holds data that \`critiq ${stage.name}\` did not make (imported?): choose another run with run=NAME, or replace it with --force`,
+  );
+}
 
 async function runShards(
   instance: Instance,

@@ -8,6 +8,9 @@ import { UserError } from '../errors.js';
 const MANIFEST = 'manifest.jsonl';
 const PLAN = 'plan.json';
 
+/** In the place of a stage's name in plan.json: data that was imported. The stages leave it as it is. */
+export const IMPORT = 'import';
+
 /** What plan.json of a data set remembers of the stage that writes it. */
 export interface PlanRecord {
   readonly stage: string;
@@ -73,9 +76,9 @@ export class Output {
     return [...this.lines.keys()];
   }
 
-  /** Somebody else's data (an import): shards are there, but no stage of the runner planned them. */
+  /** Imported, or put there by others: shards are there, but no stage planned them. */
   get foreign(): boolean {
-    return this.lines.size > 0 && !existsSync(join(this.folder, PLAN));
+    return this.lines.size > 0 && (readPlan(this.folder)?.stage ?? IMPORT) === IMPORT;
   }
 
   /** Whether the shard was made from the same inputs with the same settings and its files are all there, whole by size. */

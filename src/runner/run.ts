@@ -4,10 +4,10 @@ import { writeAtomic } from '../data/atomic.js';
 import { UserError } from '../errors.js';
 import type { Config } from '../settings.js';
 import { Display } from './display.js';
-import { execute, type Summary } from './execute.js';
+import { execute, refuseForeign, type Summary } from './execute.js';
 import { datasetFolder, Instance, runFolder } from './instance.js';
 import { Lock } from './lock.js';
-import { readManifest, readPlan } from './outputs.js';
+import { IMPORT, readManifest, readPlan } from './outputs.js';
 import { gitCommit, versions } from './package.js';
 import { type LoadedRegistry, withRecorded, withSettings } from './registry.js';
 import type { Stage } from './stage.js';
@@ -52,7 +52,10 @@ export async function runStage(
       if (ready.has(instanceName)) return;
       if (chain.includes(instanceName))
         throw new Error(`stages need each other: ${[...chain, instanceName].join(' -> ')}`);
-      for (const dataset of stage.inputs(settings)) {
+      const again = force && chain.length === 0;
+      const instance = new Instance(stage, settings);
+      if (!again) refuseForeign(instance);
+      for (const dataset of instance.inputs) {
         if (!deps) requireDataset(registry, settings, dataset, instanceName);
         else {
           const producer = findProducer(registry, settings, dataset, instanceName);
@@ -60,10 +63,7 @@ export async function runStage(
         }
       }
       ready.add(instanceName);
-      const isTarget = chain.length === 0;
-      summaries.push(
-        await execute(new Instance(stage, settings), { display, signal, onStart, force: force && isTarget }),
-      );
+      summaries.push(await execute(instance, { display, signal, onStart, force: again }));
     };
     await bring(target, config, []);
     return summaries;
@@ -99,7 +99,10 @@ export function findProducer(
 ): { stage: Stage; config: Config } | undefined {
   const folder = datasetFolder(config, dataset);
   const plan = readPlan(folder);
-  if (!plan && readManifest(folder).size > 0) return undefined;
+  if (plan?.stage === IMPORT && !plan.finished) {
+    throw new UserError(`${folder}: its import was interrupted; run \`critiq import\` again, or delete the folder`);
+  }
+  if ((plan?.stage ?? IMPORT) === IMPORT && readManifest(folder).size > 0) return undefined;
   for (const stage of stages.values()) {
     if (stage.outputs(config).includes(dataset)) return { stage, config };
   }
@@ -130,7 +133,7 @@ function requireDataset(registry: LoadedRegistry, config: Config, dataset: strin
 }
 
 /** run.json: what a person needs to make the run again. Nothing of the environment. */
-async function writeRunRecord(config: Config): Promise<void> {
+export async function writeRunRecord(config: Config): Promise<void> {
   const record = { versions: versions(), commit: gitCommit(), seed: config.seed, settings: config };
   const file = join(runFolder(config), 'run.json');
   const text = `${JSON.stringify(record, null, 2)}\n`;
