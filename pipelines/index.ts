@@ -9,6 +9,9 @@ export const registry: Registry = {
     { name: 'sft', summary: 'imitate the demonstrations: the base policy', load: async () => (await import('./sft.js')).sft },
     { name: 'collect', summary: 'collect trajectories with a policy', load: async () => (await import('./collect.js')).collect },
     { name: 'candidates', summary: 'sample more actions for every state', load: async () => (await import('./candidates.js')).candidates },
+    { name: 'vlm', summary: 'fine-tune the representation: does an action change the screen?', load: async () => (await import('./vlm.js')).vlm },
+    { name: 'represent', summary: 'extract VLM representations of every state and action', load: async () => (await import('./represent.js')).represent },
+    { name: 'eval', summary: 'measure success rates of a policy', load: async () => (await import('./eval.js')).evaluate },
   ],
   sections: async () => {
     const { DeviceSettings, TaskSettings } = await import('./sections.js');

@@ -109,3 +109,24 @@ export function toTransitions(episode: Episode, firstTid: number, gamma: number)
     };
   });
 }
+
+/** What a critic says of a transition's state and of its candidates, in the candidates' order (0: the action taken). */
+export interface ValueRow {
+  tid: number;
+  q1: number[];
+  q2: number[];
+  v1: number;
+  v2: number;
+}
+
+export const VALUES: TableKind<ValueRow> = {
+  name: 'values',
+  version: 1,
+  columns: {
+    tid: column('int64', 'the transition'),
+    q1: listColumn('float', 'the first Q of each candidate, in the order of the candidates'),
+    q2: listColumn('float', 'the second Q of each candidate'),
+    v1: column('float', 'the first V of the state'),
+    v2: column('float', 'the second V of the state'),
+  },
+};

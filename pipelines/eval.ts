@@ -1,0 +1,139 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { z } from 'zod';
+import { BestOfQ } from '../src/agents/best-of-q.js';
+import { Critic } from '../src/agents/critic.js';
+import { PolicyAgent } from '../src/agents/policy-agent.js';
+import type { Agent } from '../src/agents/rollout.js';
+import { writeAtomic } from '../src/data/atomic.js';
+import { wilson95 } from '../src/data/interval.js';
+import { phoneTasks } from '../src/devices/phone/index.js';
+import { Random } from '../src/random.js';
+import { stage, type StageContext } from '../src/runner/stage.js';
+import { readTransitions } from './datasets.js';
+import { collectShard, episodeShards } from './episodes.js';
+import { vlmOf } from './represent.js';
+import { once, policyOf, runtimeOf } from './resources.js';
+import type { TaskSettings } from './sections.js';
+
+/** Tasks of the published protocol: the first 96 of the test file, in order, one episode each (ALGORITHMS §7). */
+const PROTOCOL = 96;
+
+export const Eval = z.object({
+  policy: z.string().default('base').describe('the policy to evaluate, by its name below `policy/`'),
+  split: z.enum(['test', 'train']).default('test').describe('tasks of the test list, or of the training list'),
+  protocol: z.enum(['all', 'first96']).default('all').describe('all tasks in turn, or the published first 96 of the list, one episode each'),
+  episodes: z.int().min(1).default(480).describe('episodes to run (protocol all); the tasks come round again after the last'),
+  temperature: z.number().min(0).default(1).describe('divides the logits of the policy; 0 is greedy'),
+  best_of_q: z.int().min(0).default(0).describe('act by the best of this many samples by the critic, no training; 0: by the policy alone'),
+  aggregate: z.enum(['max', 'min', 'mean']).default('min').describe('how the two Q make one for best_of_q'),
+  shard: z.int().min(1).default(240).describe('episodes a shard'),
+});
+type Eval = z.infer<typeof Eval>;
+
+/** What an evaluation found; `result.json` of its data set. */
+export interface EvalResult {
+  /** the policy's name, with `+bestofq` where the critic ranked its samples */
+  readonly policy: string;
+  readonly split: string;
+  readonly protocol: string;
+  /** 'sampled' at the temperature, or 'greedy' */
+  readonly mode: string;
+  readonly temperature: number;
+  readonly episodes: number;
+  readonly successes: number;
+  readonly rate: number;
+  /** Wilson's 95 % interval */
+  readonly ci95: readonly [number, number];
+  readonly mean_steps: number;
+  readonly families: Readonly<Record<string, { episodes: number; successes: number; rate: number; ci95: readonly [number, number] }>>;
+}
+
+/** Name of an evaluation's data set below `eval/`. */
+export function evalName({ policy, split, protocol, temperature, best_of_q }: Eval): string {
+  const parts = [best_of_q > 0 ? `${policy}+bestofq` : policy, split];
+  if (protocol === 'first96') parts.push('first96');
+  if (temperature === 0) parts.push('greedy');
+  return parts.join('-');
+}
+
+const evaluation = (settings: Eval) => `eval/${evalName(settings)}`;
+
+/** Success rates on tasks (ALGORITHMS §7), judged by the phone's own state. */
+export const evaluate = stage({
+  name: 'eval',
+  summary: 'measure success rates of a policy',
+  settings: Eval,
+  uses: ['seed', 'tasks'],
+  instance: evaluation,
+  inputs: ({ policy, best_of_q }) => [`policy/${policy}`, ...(best_of_q > 0 ? ['vlm', 'critic'] : [])],
+  outputs: (settings) => [evaluation(settings)],
+  plan: ({ settings }) => episodeShards(settings.protocol === 'first96' ? PROTOCOL : settings.episodes, settings.shard),
+  run: async (shard, ctx) => {
+    const { settings, seed } = ctx;
+    const tasks = ctx.config.tasks as TaskSettings;
+    const name = evaluation(settings);
+    const list = phoneTasks({ set: tasks.set, split: settings.split, seed: new Random(seed, 'eval').int(2 ** 31) });
+    return {
+      [name]: await collectShard(shard, ctx, name, {
+        agent: await agentOf(ctx),
+        task: (episode) => list[episode % list.length],
+        // the same phones for every policy, so that differences between policies are the policies'
+        seed: (episode) => new Random(seed, 'eval', settings.split, episode).int(2 ** 31),
+        gamma: 1,
+        label: 'episodes',
+      }),
+    };
+  },
+  finish: async (ctx) => {
+    const result = await resultOf(ctx);
+    await writeAtomic(join(ctx.dataset(evaluation(ctx.settings)), 'result.json'), `${JSON.stringify(result, null, 2)}\n`);
+    const percent = (rate: number) => `${(100 * rate).toFixed(1)} %`;
+    const [low, high] = result.ci95;
+    ctx.log.info(`${result.successes} of ${result.episodes} succeed: ${percent(result.rate)} (95 % interval ${percent(low)} to ${percent(high)})`);
+  },
+});
+
+/** result.json of an evaluation's folder. */
+export function readResult(folder: string): EvalResult {
+  return JSON.parse(readFileSync(join(folder, 'result.json'), 'utf8')) as EvalResult;
+}
+
+function agentOf(ctx: StageContext<Eval>): Promise<Agent> {
+  return once(ctx, 'agent', async () => {
+    const { settings, seed } = ctx;
+    const policy = await policyOf(ctx, `policy/${settings.policy}`);
+    const agentSeed = new Random(seed, 'eval', 'agent').int(2 ** 31);
+    if (settings.best_of_q === 0) return new PolicyAgent(policy, { seed: agentSeed, temperature: settings.temperature });
+    const critic = Critic.load(await runtimeOf(ctx), ctx.dataset('critic'));
+    return new BestOfQ(policy, { ...(await vlmOf(ctx)), critic }, {
+      seed: agentSeed,
+      samples: settings.best_of_q,
+      temperature: settings.temperature,
+      aggregate: AGGREGATES[settings.aggregate],
+    });
+  });
+}
+
+const AGGREGATES = { max: Math.max, min: Math.min, mean: (a: number, b: number) => (a + b) / 2 };
+
+async function resultOf(ctx: StageContext<Eval>): Promise<EvalResult> {
+  const { settings } = ctx;
+  const steps = await readTransitions(ctx.dataset(evaluation(settings)), 'eval', ['family', 'done', 'trajectoryReward']);
+  const ends = steps.filter(({ done }) => done);
+  const rateOf = (rows: typeof ends) => {
+    const successes = rows.filter(({ trajectoryReward }) => trajectoryReward > 0).length;
+    return { episodes: rows.length, successes, rate: rows.length === 0 ? 0 : successes / rows.length, ci95: wilson95(successes, rows.length) };
+  };
+  const names = [...new Set(ends.map(({ family }) => family))].sort();
+  return {
+    policy: settings.best_of_q > 0 ? `${settings.policy}+bestofq` : settings.policy,
+    split: settings.split,
+    protocol: settings.protocol,
+    mode: settings.temperature === 0 ? 'greedy' : 'sampled',
+    temperature: settings.temperature,
+    ...rateOf(ends),
+    mean_steps: ends.length === 0 ? 0 : steps.length / ends.length,
+    families: Object.fromEntries(names.map((family) => [family, rateOf(ends.filter((row) => row.family === family))])),
+  };
+}
