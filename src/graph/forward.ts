@@ -30,7 +30,7 @@ export class Bound {
     const [feeds, results] = [own(session.inputs), own(session.outputs)];
     const used = [...session.inputs, ...session.outputs].filter(({ name }) => name in shared);
     const inPlace = Object.fromEntries(used.map(({ name }) => [name, shared[name]]));
-    return new Bound(session, await session.bind({ ...inPlace, ...feeds, ...results }), feeds, results);
+    return new Bound(session, session.bind({ ...inPlace, ...feeds, ...results }), feeds, results);
   }
 
   /** names of the inputs that every run must feed */

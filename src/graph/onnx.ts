@@ -122,7 +122,7 @@ class GraphBody implements Emitter {
   ) {}
 
   node(type: string, inputs: readonly string[], attrs: Attrs = {}, outputs = 1): string {
-    const key = `${type}(${inputs.join()})${JSON.stringify(attrs)}${outputs}`;
+    const key = JSON.stringify([type, inputs, attrs, outputs]);
     const found = this.known.get(key);
     if (found !== undefined) return found;
     const name = `${this.prefix}${this.known.size}`;
@@ -222,8 +222,6 @@ class GraphBody implements Emitter {
 
   /** Declares an output: the node that makes it is renamed where it can be, so that nothing is copied. */
   output(name: string, tensor: Tensor): void {
-    if (this.outputs.some((spec) => spec.name === name) || this.inputs.some((spec) => spec.name === name))
-      throw new RunError(`output ${name}: the name is taken by another input or output`);
     const made = this.emit(tensor);
     if (this.made.has(made) && !this.renamed.has(made)) this.renamed.set(made, name);
     else this.nodes.push({ type: 'Identity', inputs: [made], outputs: [name], attrs: {} });
@@ -268,6 +266,8 @@ class GraphBody implements Emitter {
 export function toOnnx(outputs: Readonly<Record<string, Tensor>>): OnnxModel {
   const graph = new GraphBody('%');
   for (const [name, tensor] of Object.entries(outputs)) graph.output(name, tensor);
+  for (const { name } of graph.inputs)
+    if (name in outputs) throw new RunError(`output ${name}: the name is taken by an input`);
   if (graph.constantBytes > MAX_MODEL_BYTES)
     throw new RunError(
       `onnx: constants take ${graph.constantBytes} bytes, a model holds at most ${MAX_MODEL_BYTES}; make the large ones inputs`,

@@ -37,8 +37,8 @@ const FUNCTIONS = {
   BindOutput: [137, 'void* f(void* binding, const char* name, void* value)'],
 } as const;
 
-/** ORT_LOGGING_LEVEL_ERROR; OrtAllocatorType.OrtArenaAllocator; OrtMemTypeDefault; ORT_ENABLE_ALL */
-const LOG_ERRORS = 3;
+/** ORT_LOGGING_LEVEL_FATAL, since errors are thrown here; OrtAllocatorType.OrtArenaAllocator; OrtMemTypeDefault; ORT_ENABLE_ALL */
+const LOG_FATAL = 4;
 const ARENA_ALLOCATOR = 1;
 const MEMORY_DEFAULT = 0;
 const ALL_OPTIMIZATIONS = 99;
@@ -128,7 +128,7 @@ function loadLibrary(): Library {
       koffi.decode(pointers[slot], koffi.proto(proto.replace(' f(', ` ${name}(`))),
     ]),
   ) as Api;
-  const env = made(api, (out) => api.CreateEnv(LOG_ERRORS, 'critiq', out));
+  const env = made(api, (out) => api.CreateEnv(LOG_FATAL, 'critiq', out));
   const memory = made(api, (out) => api.CreateCpuMemoryInfo(ARENA_ALLOCATOR, MEMORY_DEFAULT, out));
   library = { handle, api, env, memory };
   return library;

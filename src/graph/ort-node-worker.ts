@@ -47,7 +47,7 @@ async function serve(request: Request): Promise<void> {
         await ort.InferenceSession.create(request.bytes, {
           intraOpNumThreads: request.threads,
           graphOptimizationLevel: 'all',
-          logSeverityLevel: 3,
+          logSeverityLevel: 4,
         }),
       );
       break;

@@ -86,9 +86,9 @@ class NodeBinding implements Binding {
       throw new RunError(`run: the binding is ${this.closed ? 'closed' : 'running'}; wait for one run before the next`);
     this.running = true;
     try {
-      await this.ready;
       for (const { own, shared } of this.into) (shared as Float32Array).set(own as Float32Array);
-      await this.worker.send({ kind: 'run', binding: this.id });
+      // The worker keeps the order, so neither binding before nor closing after needs to be waited for.
+      await Promise.all([this.ready, this.worker.send({ kind: 'run', binding: this.id })]);
       for (const { own, shared } of this.back) (own as Float32Array).set(shared as Float32Array);
     } finally {
       this.running = false;

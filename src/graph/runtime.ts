@@ -19,7 +19,7 @@ export interface Session {
    * runtime allows it; an output may share its array with an input that only the output's own operation reads.
    * @throws RunError for a missing or unknown name, or an array of the wrong type or length
    */
-  bind(buffers: Readonly<Record<string, TypedArray>>): Promise<Binding> | Binding;
+  bind(buffers: Readonly<Record<string, TypedArray>>): Binding;
   /** Runs once, with new arrays for the outputs. */
   run(feeds: Readonly<Record<string, TypedArray>>): Promise<Record<string, TypedArray>>;
   /** Frees the native memory, once runs that are under way have ended. */
@@ -67,7 +67,7 @@ export async function runOnce(
 ): Promise<Record<string, TypedArray>> {
   checkBuffers('run', session.inputs, feeds);
   const results = Object.fromEntries(session.outputs.map(({ name, dtype, shape }) => [name, allocate(dtype, shape)]));
-  const binding = await session.bind({ ...feeds, ...results });
+  const binding = session.bind({ ...feeds, ...results });
   try {
     await binding.run();
   } finally {
@@ -88,8 +88,10 @@ export async function openRuntime({ kind = 'auto', threads = 2 }: RuntimeOptions
       const { openFfi } = await import('./ort-ffi.js');
       return openFfi(threads);
     } catch (error) {
-      if (kind === 'ffi') throw error;
-      process.emitWarning(`${(error as Error).message}; using onnxruntime-node, which is slower and needs more memory`);
+      const { message } = error as Error;
+      if (kind === 'ffi')
+        throw error instanceof RunError ? error : new RunError(`onnxruntime: can't be bound: ${message}`);
+      process.emitWarning(`${message}; using onnxruntime-node, which is slower and needs more memory`);
     }
   }
   const { openNode } = await import('./ort-node.js');
