@@ -1,5 +1,15 @@
 import assert from 'node:assert/strict';
-import { appendFileSync, chmodSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  appendFileSync,
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { test, type TestContext } from 'node:test';
 import { writeAtomic } from '../src/data/atomic.js';
@@ -9,6 +19,7 @@ import { fingerprint, openDataset } from '../src/data/manifest.js';
 import { RepresentationWriter } from '../src/data/representations.js';
 import { writeTable } from '../src/data/tables.js';
 import { CANDIDATES, type CandidateRow } from '../src/data/transitions.js';
+import { RunError } from '../src/errors.js';
 import { Random } from '../src/random.js';
 import { eachTruncation, flipByte, rejectsWithLine, tempFolder } from './data-files.js';
 
@@ -182,6 +193,21 @@ test('an atomic write that fails keeps the old file', async (t) => {
   );
   assert.equal(readFileSync(file, 'utf8'), 'old');
   await rejectsWithLine(() => writeAtomic(join(file, 'b.txt'), 'x'), /b\.txt: cannot be written \((ENOTDIR|EEXIST)\)/);
+});
+
+test('a full disk is one line, and nothing is left behind', { skip: !existsSync('/dev/full') }, async (t) => {
+  const folder = tempFolder(t);
+  const full = (error: Error) =>
+    error instanceof RunError && /the disk is full \(ENOSPC\); free some space and run/.test(error.message);
+  const table = join(folder, 'a.parquet');
+  symlinkSync('/dev/full', `${table}.tmp`);
+  await assert.rejects(writeTable(table, CANDIDATES, candidates(600)), full);
+  const shard = join(folder, 'b.arrow');
+  symlinkSync('/dev/full', `${shard}.tmp`);
+  const writer = await RepresentationWriter.open(shard, 8);
+  await assert.rejects(writer.append(0, new Float32Array(8)), full);
+  await writer.abort();
+  assert.deepEqual(readdirSync(folder), []);
 });
 
 test(

@@ -173,8 +173,14 @@ test('foreign Arrow files, other widths and repeated transitions are refused', a
   const images = await ImageVectorWriter.open(vectors, 4);
   await images.append('x', new Float32Array(4));
   await images.commit();
-  await rejectsWithLine(() => Representations.open([vectors]), /v\.arrow: foreign: expected critiq's representations/);
-  await rejectsWithLine(() => ImageVectors.open([a]), /a\.arrow: foreign: expected critiq's image vectors/);
+  await rejectsWithLine(
+    () => Representations.open([vectors]),
+    /v\.arrow: foreign: expected critiq\.representations \(tid, cand, rep\), got id, vector/,
+  );
+  await rejectsWithLine(
+    () => ImageVectors.open([a]),
+    /a\.arrow: foreign: expected critiq\.image-vectors \(id, vector\), got tid, cand, rep/,
+  );
   await rejectsWithLine(() => Representations.open([a, a]), /a\.arrow: tid 0 is there twice/);
   const writer = await RepresentationWriter.open(b, 3);
   await writer.append(50, new Float32Array(3));

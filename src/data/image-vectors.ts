@@ -1,11 +1,10 @@
 import { Field, Schema, Utf8, makeData } from 'apache-arrow';
-import { arrowLayout, ArrowWriter, type BatchLayout } from './arrow.js';
+import { ArrowWriter, type BatchLayout } from './arrow.js';
 import type { Written } from './atomic.js';
 import { PositionalFile } from './file.js';
-import { VectorReader, vectorBytes, vectorColumn, vectorData, vectorField, vectorStart } from './vectors.js';
+import { VectorReader, vectorBytes, vectorData, vectorField, vectorLayout, vectorMetadata, vectorStart, type VectorFileKind } from './vectors.js';
 
-const KIND = 'critiq.image-vectors';
-const VERSION = '1';
+const FILE: VectorFileKind = { kind: 'critiq.image-vectors', version: '1', columns: ['id', 'vector'] };
 const BATCH = 256;
 
 /** Writes a shard of image vectors: an Arrow file with rows `id` (content id of the image) and `vector` (float32). */
@@ -24,10 +23,7 @@ export class ImageVectorWriter {
   static async open(file: string, dim: number): Promise<ImageVectorWriter> {
     const schema = new Schema(
       [new Field('id', new Utf8(), false), vectorField('vector', dim, 'float32')],
-      new Map([
-        ['critiq.file', KIND],
-        ['schema_version', VERSION],
-      ]),
+      vectorMetadata(FILE),
     );
     return new ImageVectorWriter(await ArrowWriter.open(file, schema), dim);
   }
@@ -134,19 +130,9 @@ export class ImageVectors {
 
   private add(source: PositionalFile): void {
     this.sources.push(source);
-    const { schema, batches } = arrowLayout(source);
-    const width = vectorColumn(schema, 1, 'vector');
-    if (schema.metadata.get('critiq.file') !== KIND || width?.type !== 'float32' || schema.fields.length !== 2) {
-      throw source.fault(`foreign: expected critiq's image vectors (id, vector), got ${schema.fields.map(({ name }) => name).join(', ')}`);
-    }
-    if (schema.metadata.get('schema_version') !== VERSION) {
-      throw source.fault(
-        `written by another version of critiq: expected schema_version ${VERSION}, got ${schema.metadata.get('schema_version')}`,
-      );
-    }
-    if (this.sources.length > 1 && width.dim !== this.dim) {
-      throw source.fault(`expected vectors of ${this.dim} like the shards before it, got ${width.dim}`);
-    }
+    const like = this.sources.length > 1 ? ({ dim: this.width, type: 'float32' } as const) : undefined;
+    const { batches, width } = vectorLayout(source, FILE, like);
+    if (width.type !== 'float32') throw source.fault(`foreign: expected float32 vectors, got ${width.type}`);
     this.width = width.dim;
     for (const batch of batches) this.index(source, batch);
   }

@@ -1,14 +1,13 @@
 import { Field, Int32, Int64, Schema, makeData } from 'apache-arrow';
-import { arrowLayout, ArrowWriter, type BatchLayout } from './arrow.js';
+import { ArrowWriter, type BatchLayout } from './arrow.js';
 import type { Written } from './atomic.js';
 import { PositionalFile } from './file.js';
-import { VectorReader, vectorBytes, vectorColumn, vectorData, vectorField, vectorStart, type VectorType } from './vectors.js';
+import { VectorReader, vectorBytes, vectorData, vectorField, vectorLayout, vectorMetadata, vectorStart, type VectorFileKind, type VectorType, type VectorWidth } from './vectors.js';
 
 /** The `cand` of the row that represents the state alone, without an action. */
 export const STATE = -1;
 
-const KIND = 'critiq.representations';
-const VERSION = '1';
+const FILE: VectorFileKind = { kind: 'critiq.representations', version: '1', columns: ['tid', 'cand', 'rep'] };
 
 /**
  * Writes a shard of representations: an Arrow file with a record batch for each transition, its rows the candidates in
@@ -25,10 +24,7 @@ export class RepresentationWriter {
   static async open(file: string, dim: number, type: VectorType = 'float16'): Promise<RepresentationWriter> {
     const schema = new Schema(
       [new Field('tid', new Int64(), false), new Field('cand', new Int32(), false), vectorField('rep', dim, type)],
-      new Map([
-        ['critiq.file', KIND],
-        ['schema_version', VERSION],
-      ]),
+      vectorMetadata(FILE),
     );
     return new RepresentationWriter(await ArrowWriter.open(file, schema), dim, type);
   }
@@ -75,7 +71,7 @@ export class Representations {
   private readonly places = new Map<number, Place>();
   private readonly sources: PositionalFile[] = [];
   private readonly reader = new VectorReader();
-  private width: { dim: number; type: VectorType } = { dim: 0, type: 'float16' };
+  private width: VectorWidth = { dim: 0, type: 'float16' };
 
   /**
    * Opens shards and notes where every transition lies.
@@ -157,21 +153,7 @@ export class Representations {
 
   private add(source: PositionalFile): void {
     this.sources.push(source);
-    const { schema, batches } = arrowLayout(source);
-    const width = vectorColumn(schema, 2, 'rep');
-    if (schema.metadata.get('critiq.file') !== KIND || !width || schema.fields.length !== 3) {
-      throw source.fault(`foreign: expected critiq's representations (tid, cand, rep), got ${schema.fields.map(({ name }) => name).join(', ')}`);
-    }
-    if (schema.metadata.get('schema_version') !== VERSION) {
-      throw source.fault(
-        `written by another version of critiq: expected schema_version ${VERSION}, got ${schema.metadata.get('schema_version')}`,
-      );
-    }
-    if (this.sources.length > 1 && (width.dim !== this.dim || width.type !== this.width.type)) {
-      throw source.fault(
-        `expected ${this.width.type}[${this.dim}] like the shards before it, got ${width.type}[${width.dim}]`,
-      );
-    }
+    const { batches, width } = vectorLayout(source, FILE, this.sources.length > 1 ? this.width : undefined);
     this.width = width;
     for (const batch of batches) this.index(source, batch);
   }

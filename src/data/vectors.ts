@@ -1,6 +1,6 @@
-import { DataType, Field, FixedSizeList, Float16, Float32, makeData, type Data, type Schema } from 'apache-arrow';
+import { DataType, Field, FixedSizeList, Float16, Float32, makeData, type Data } from 'apache-arrow';
 import { Precision } from 'apache-arrow/enum';
-import type { BatchLayout } from './arrow.js';
+import { arrowLayout, type BatchLayout } from './arrow.js';
 import type { PositionalFile } from './file.js';
 import { decodeHalf, encodeHalf } from './half.js';
 
@@ -44,13 +44,63 @@ export function vectorData(values: Float32Array, dim: number, type: VectorType, 
   return makeData({ type: list, length: values.length / dim, nullCount: 0, child } as never) as Data;
 }
 
-/** What a file's vector column holds, or undefined where the schema's field `at` is not a vector column of that name. */
-export function vectorColumn(schema: Schema, at: number, name: string): { dim: number; type: VectorType } | undefined {
-  const field = schema.fields[at];
-  if (field?.name !== name || !DataType.isFixedSizeList(field.type)) return undefined;
+/** What a vector column holds. */
+export interface VectorWidth {
+  readonly dim: number;
+  readonly type: VectorType;
+}
+
+/** A kind of Arrow file with vectors: what its metadata says, and its columns, of which the last holds the vectors. */
+export interface VectorFileKind {
+  /** `critiq.file` in the schema's metadata */
+  readonly kind: string;
+  readonly version: string;
+  readonly columns: readonly string[];
+}
+
+/** The metadata of a new file of the kind. */
+export function vectorMetadata({ kind, version }: VectorFileKind): Map<string, string> {
+  return new Map([
+    ['critiq.file', kind],
+    ['schema_version', version],
+  ]);
+}
+
+/**
+ * Where the batches of a file of the kind lie, and its width.
+ * @param like the width of the shards before it, if any
+ * @throws UserError where the file is damaged, of another kind, version or width
+ */
+export function vectorLayout(
+  source: PositionalFile,
+  { kind, version, columns }: VectorFileKind,
+  like?: VectorWidth,
+): { batches: readonly BatchLayout[]; width: VectorWidth } {
+  const { schema, batches } = arrowLayout(source);
+  const names = schema.fields.map(({ name }) => name).join(', ');
+  const width = vectorWidth(schema.fields.at(-1));
+  if (schema.metadata.get('critiq.file') !== kind || names !== columns.join(', ') || !width) {
+    throw source.fault(`foreign: expected ${kind} (${columns.join(', ')}), got ${names}`);
+  }
+  const got = schema.metadata.get('schema_version');
+  if (got !== version) {
+    throw source.fault(`written by another version of critiq: expected schema_version ${version}, got ${got}`);
+  }
+  if (like && (width.dim !== like.dim || width.type !== like.type)) {
+    throw source.fault(
+      `expected ${like.type}[${like.dim}] like the shards before it, got ${width.type}[${width.dim}]`,
+    );
+  }
+  return { batches, width };
+}
+
+function vectorWidth(field: Field | undefined): VectorWidth | undefined {
+  if (!field || !DataType.isFixedSizeList(field.type)) return undefined;
   // a damaged footer can describe a list of nothing, or of negative length
   const element: DataType | undefined = field.type.children?.[0]?.type;
-  if (field.type.listSize < 1 || !element || !DataType.isFloat(element) || element.precision === Precision.DOUBLE) return undefined;
+  if (field.type.listSize < 1 || !element || !DataType.isFloat(element) || element.precision === Precision.DOUBLE) {
+    return undefined;
+  }
   return { dim: field.type.listSize, type: element.precision === Precision.HALF ? 'float16' : 'float32' };
 }
 
@@ -77,7 +127,7 @@ export class VectorReader {
     source: PositionalFile,
     position: number,
     count: number,
-    { dim, type }: { dim: number; type: VectorType },
+    { dim, type }: VectorWidth,
     into: Float32Array,
     at: number,
   ): void {
