@@ -18,6 +18,8 @@ import type { TaskSettings } from './sections.js';
 
 /** Tasks of the published protocol: the first 96 of the test file, in order, one episode each (ALGORITHMS §7). */
 const PROTOCOL = 96;
+/** Samples that the critic ranks where an evaluation is asked for by its name alone. */
+const RANKED = 16;
 
 export const Eval = z.object({
   policy: z.string().default('base').describe('the policy to evaluate, by its name below `policy/`'),
@@ -68,6 +70,20 @@ export const evaluate = stage({
   instance: evaluation,
   inputs: ({ policy, best_of_q }) => [`policy/${policy}`, ...(best_of_q > 0 ? ['vlm', 'critic'] : [])],
   outputs: (settings) => [evaluation(settings)],
+  // base-test, filteredbc-test-greedy, digiq+bestofq-test-first96, ...
+  provides: (dataset, config) => {
+    const match = /^eval\/(.+?)(\+bestofq)?-(test|train)(-first96)?(-greedy)?$/.exec(dataset);
+    if (!match) return undefined;
+    const [, policy, ranked, split, first96, greedy] = match;
+    const own = config.eval as Eval;
+    return {
+      'eval.policy': policy,
+      'eval.split': split,
+      'eval.protocol': first96 ? 'first96' : 'all',
+      'eval.temperature': greedy ? 0 : own.temperature || 1,
+      'eval.best_of_q': ranked ? own.best_of_q || RANKED : 0,
+    };
+  },
   plan: ({ settings }) => episodeShards(settings.protocol === 'first96' ? PROTOCOL : settings.episodes, settings.shard),
   run: async (shard, ctx) => {
     const { settings, seed } = ctx;

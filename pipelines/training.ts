@@ -93,3 +93,14 @@ export function schedule(lr: number, step: number, steps: number, { warmup = 0, 
   const fall = 1 - (1 - floor) * (step / Math.max(1, steps - 1));
   return lr * Math.min(rise, fall);
 }
+
+/** The learning rate of a step by an algorithm's settings: constant, or down to 0 over all steps. */
+export function learningRate(
+  { lr, lr_schedule }: { lr: number; lr_schedule: 'constant' | 'linear' | 'cosine' },
+  step: number,
+  steps: number,
+): number {
+  const done = step / Math.max(1, steps);
+  if (lr_schedule === 'linear') return lr * (1 - done);
+  return lr_schedule === 'cosine' ? (lr * (1 + Math.cos(Math.PI * done))) / 2 : lr;
+}

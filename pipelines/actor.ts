@@ -1,0 +1,198 @@
+import { copyFileSync, mkdirSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { z } from 'zod';
+import { POLICY_FILES, savePolicy } from '../src/agents/policy.js';
+import { padTokens } from '../src/agents/tokenizer.js';
+import { ActorSettings, awr, bestCandidate, bestOfN, pg, scoredCandidates, sft } from '../src/algorithms/digiq.js';
+import { FilteredBC, imitated } from '../src/algorithms/filteredbc.js';
+import { ImageVectors } from '../src/data/image-vectors.js';
+import { MinibatchSampler } from '../src/data/replay.js';
+import { readTable } from '../src/data/tables.js';
+import { VALUES, type ValueRow } from '../src/data/transitions.js';
+import { UserError } from '../src/errors.js';
+import { addDecayedWeights, chain, clipByGlobalNorm, input, mean, scaleByAdam, scaleByLearningRate, sum, Trainer, type Tensor } from '../src/graph/index.js';
+import { decodeTeacherForced, encode, logProb } from '../src/models/autoui.js';
+import { bucketOf } from '../src/models/buckets.js';
+import { Random } from '../src/random.js';
+import { stage, type StageContext } from '../src/runner/stage.js';
+import { filesOf, readCandidates, readTransitions } from './datasets.js';
+import { policyOf, runtimeOf } from './resources.js';
+import { learningRate, train } from './training.js';
+
+const METHODS = ['digiq', 'filteredbc'] as const;
+
+export const Actor = ActorSettings.extend({
+  method: z.enum(METHODS).default('digiq').describe("how the policy is extracted: by Digi-Q's critic, or by imitating successes (the baseline)"),
+  name: z.string().default('').describe('name of the policy that is made, below `policy/`; empty: the method'),
+  from: z.string().default('base').describe('the policy it starts from'),
+  filteredbc: FilteredBC.prefault({}),
+});
+type Actor = z.infer<typeof Actor>;
+
+const nameOf = ({ name, method }: Actor) => name || method;
+
+/** Policy extraction (ALGORITHMS §2.5): imitate the best of N stored actions by the critic; or Filtered BC (§3). */
+export const actor = stage({
+  name: 'actor',
+  summary: 'extract a policy: imitate the best of N actions by the critic',
+  settings: Actor,
+  uses: ['seed'],
+  instance: (settings) => `actor/${nameOf(settings)}`,
+  inputs: (settings) => [
+    `policy/${settings.from}`,
+    'trajectories',
+    ...(settings.method === 'digiq' ? ['candidates', 'values'] : []),
+  ],
+  outputs: (settings) => [`policy/${nameOf(settings)}`],
+  provides: (dataset) => {
+    const method = METHODS.find((name) => dataset === `policy/${name}`);
+    return method && { 'actor.method': method, 'actor.name': '' };
+  },
+  plan: () => [{ id: 'policy' }],
+  run: async (_shard, ctx) => {
+    const { settings, seed } = ctx;
+    const lessons = await (settings.method === 'digiq' ? digiqLessons(ctx) : filteredLessons(ctx));
+    if (lessons.length === 0) {
+      throw new UserError(
+        settings.method === 'digiq'
+          ? `actor.threshold=${settings.threshold}: no action has an advantage above it; lower it, or look at the critic`
+          : 'no trajectory succeeded, so there is nothing to imitate; collect more, or with a better policy',
+      );
+    }
+    const policy = await policyOf(ctx, `policy/${settings.from}`);
+    const { tokenizer, config } = policy;
+    const vectors = ImageVectors.open(await filesOf(ctx.dataset('trajectories'), 'collect', '.vectors.arrow'));
+    const prompts = lessons.map(({ prompt }) => tokenizer.encode(prompt));
+    const actions = lessons.map(({ action }) => tokenizer.encode(action));
+    const longest = (rows: readonly number[][]) => bucketOf(Math.max(...rows.map((ids) => ids.length)));
+    const bucket = { batch: settings.batch_size, prompt: longest(prompts), action: longest(actions) };
+    const params = policy.params.clone();
+    const trainer = new Trainer<typeof bucket>({
+      runtime: await runtimeOf(ctx),
+      params,
+      optimizer: chain(
+        clipByGlobalNorm(settings.max_grad_norm),
+        scaleByAdam(),
+        ...(settings.weight_decay > 0 ? [addDecayedWeights(settings.weight_decay)] : []),
+        scaleByLearningRate(),
+      ),
+      loss: (p, { batch, prompt, action }) => {
+        const labels = input('labels', [batch, action], 'int64');
+        const labelMask = input('label_mask', [batch, action]);
+        const mask = input('mask', [batch, prompt]);
+        const memory = encode(p, config, input('ids', [batch, prompt], 'int64'), mask, input('image', [batch, config.image]));
+        const clamp = settings.log_prob_clamp ?? undefined;
+        const logs = sum(logProb(decodeTeacherForced(p, config, memory, mask, labels), labels, labelMask, { clamp }), [1]);
+        return { loss: lossOf(settings, logs, input('advantage', [batch])), metrics: { log_prob: mean(logs) } };
+      },
+    });
+    const { batch_size: batch, grad_accum_steps: accumulate } = settings;
+    const stepsPerEpoch = Math.max(1, Math.ceil(lessons.length / (batch * accumulate)));
+    const steps = settings.iterations * settings.epochs * stepsPerEpoch;
+    const sampler = new MinibatchSampler(lessons.length, batch, seed, `actor ${nameOf(settings)}`);
+    const image = new Float32Array(batch * config.image);
+    await train(ctx, {
+      steps,
+      every: settings.epochs * stepsPerEpoch,
+      checkpoints: settings.iterations,
+      trainer: trainer as unknown as Trainer<never>,
+      parameters: { model: params },
+      label: `imitate ${lessons.length} actions`,
+      step: async (step) => {
+        let [loss, logs] = [0, 0];
+        for (let k = 0; k < accumulate; k++) {
+          const rows = [...sampler.indices(step * accumulate + k)];
+          rows.forEach((row, i) => vectors.read(lessons[row].image, image, i * config.image));
+          const prompt = padTokens(rows.map((row) => prompts[row]), tokenizer.pad, bucket.prompt);
+          const label = padTokens(rows.map((row) => actions[row]), tokenizer.pad, bucket.action);
+          const out = await trainer.accumulate(bucket, {
+            ids: prompt.ids,
+            mask: prompt.mask,
+            labels: label.ids,
+            label_mask: label.mask,
+            image,
+            advantage: Float32Array.from(rows, (row) => lessons[row].advantage),
+          });
+          loss += Number(out.loss[0]) / accumulate;
+          logs += Number(out.log_prob[0]) / accumulate;
+        }
+        const { gradNorm } = await trainer.apply(learningRate(settings, step, steps), accumulate);
+        return { loss, log_prob: logs, grad_norm: gradNorm };
+      },
+    });
+    trainer.close();
+    vectors.close();
+    const output = `policy/${nameOf(settings)}`;
+    const folder = ctx.dataset(output);
+    const source = ctx.dataset(`policy/${settings.from}`);
+    for (const file of POLICY_FILES) {
+      mkdirSync(dirname(join(folder, file)), { recursive: true });
+      copyFileSync(join(source, file), join(folder, file));
+    }
+    await savePolicy(folder, { ...policy, params });
+    return { [output]: { files: [...POLICY_FILES], facts: { lessons: lessons.length } } };
+  },
+});
+
+/** A state and the action that is imitated in it, with the weight's advantage. */
+interface Lesson {
+  readonly prompt: string;
+  readonly image: string;
+  readonly action: string;
+  readonly advantage: number;
+}
+
+/** Infinite advantage: a lesson that every threshold lets through. */
+const ALWAYS = 1e9;
+
+function lossOf(settings: Actor, logs: Tensor, advantages: Tensor): Tensor {
+  if (settings.method === 'filteredbc' || settings.loss === 'sft') return sft(logs);
+  if (settings.loss === 'pg') return pg(logs, advantages, settings.pg_factor);
+  if (settings.loss === 'awr') return awr(logs, advantages, settings.beta, settings.awr_max);
+  return bestOfN(logs, advantages, settings.threshold);
+}
+
+/** What was done in the trajectories that succeeded. */
+async function filteredLessons(ctx: StageContext<Actor>): Promise<Lesson[]> {
+  const rows = await readTransitions(ctx.dataset('trajectories'), 'collect', ['trajectory', 'prompt', 'image', 'action', 'trajectoryReward']);
+  const good = imitated(new Map(rows.map((row) => [row.trajectory, row.trajectoryReward])), ctx.settings.filteredbc);
+  return rows.filter(({ trajectory }) => good.has(trajectory)).map((row) => ({ ...row, advantage: ALWAYS }));
+}
+
+/**
+ * Digi-Q's lessons: with best_of_n the best scored candidate of each state where its advantage is above the threshold
+ * (those below add nothing to the loss and are left out); with the other losses the action taken.
+ */
+async function digiqLessons(ctx: StageContext<Actor>): Promise<Lesson[]> {
+  const { settings, seed } = ctx;
+  const rows = await readTransitions(ctx.dataset('trajectories'), 'collect', ['tid', 'prompt', 'image', 'action']);
+  const candidates = new Map((await readCandidates(ctx.dataset('candidates'), 'candidates')).map((row) => [row.tid, row]));
+  const values = new Map((await readTable(join(ctx.dataset('values'), 'values.parquet'), VALUES)).map((row) => [row.tid, row]));
+  const lessons: Lesson[] = [];
+  let changed = 0;
+  for (const { tid, prompt, image, action } of rows) {
+    const advantage = advantages(values.get(tid)!, settings.aggregate);
+    if (settings.loss !== 'best_of_n') {
+      lessons.push({ prompt, image, action, advantage: advantage[0] });
+      continue;
+    }
+    const { actions, valid } = candidates.get(tid)!;
+    const random = new Random(seed, 'actor', 'n', tid);
+    const scored = scoredCandidates(actions.length, settings.n, (k) => random.int(k));
+    const best = bestCandidate(scored.map((i) => ({ advantage: advantage[i], valid: valid[i] })), settings.threshold);
+    if (best === undefined) continue;
+    if (scored[best] !== 0) changed++;
+    lessons.push({ prompt, image, action: actions[scored[best]], advantage: advantage[scored[best]] });
+  }
+  if (settings.loss === 'best_of_n') {
+    ctx.log.info(`${lessons.length} of ${rows.length} states have an action above the threshold; in ${changed} it is not the one taken`);
+  }
+  return lessons;
+}
+
+/** A(s, a) of each candidate (ALGORITHMS §2.5). */
+function advantages({ q1, q2, v1, v2 }: ValueRow, aggregate: Actor['aggregate']): number[] {
+  const of = (a: number, b: number) => (aggregate === 'mean' ? (a + b) / 2 : aggregate === 'max' ? Math.max(a, b) : Math.min(a, b));
+  const value = of(v1, v2);
+  return q1.map((first, i) => of(first, q2[i]) - value);
+}

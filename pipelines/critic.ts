@@ -1,0 +1,307 @@
+import { copyFileSync, mkdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { z } from 'zod';
+import { Critic, type CriticFile } from '../src/agents/critic.js';
+import { CriticFeeds } from '../src/agents/critic-feeds.js';
+import { TextTokenizer } from '../src/agents/tokenizer.js';
+import { CriticSettings, mcLoss, tdLoss, targetValues, type CriticLoss } from '../src/algorithms/digiq.js';
+import { writeAtomic } from '../src/data/atomic.js';
+import { MinibatchSampler, splitTrajectories } from '../src/data/replay.js';
+import { writeTable } from '../src/data/tables.js';
+import { VALUES, type ValueRow } from '../src/data/transitions.js';
+import { addDecayedWeights, chain, clipByGlobalNorm, Forward, input, Parameters, polyak, scaleByAdam, scaleByLearningRate, Trainer, type Tensor } from '../src/graph/index.js';
+import { actionFeatures, actionInputs, criticNetworkSpecs, stateFeatures, stateInputs, type CriticNetworkConfig } from '../src/models/critic-network.js';
+import { UserError } from '../src/errors.js';
+import { Random } from '../src/random.js';
+import { stage, type ShardContext } from '../src/runner/stage.js';
+import { CriticData } from './critic-data.js';
+import { runtimeOf } from './resources.js';
+import { learningRate, train } from './training.js';
+
+export const CriticStage = CriticSettings.extend({
+  tokenizer: z.string().default('policy/base').describe('data set whose tokenizer the text tower reads with'),
+  text_width: z.int().min(4).default(768).describe('width of the text tower, an encoder of RoBERTa\'s class (768 in RoBERTa-base)'),
+  text_layers: z.int().min(1).default(12).describe('layers of the text tower (12 in RoBERTa-base)'),
+  text_heads: z.int().min(1).default(12).describe('attention heads of the text tower (12 in RoBERTa-base)'),
+  state_rep: z.boolean().default(false).describe('also give the critic the representation of the state alone; needs `represent.state`'),
+  keep: z.enum(['online', 'target']).default('online').describe('which of the two networks is kept as the critic in the end'),
+});
+type CriticStage = z.infer<typeof CriticStage>;
+
+/** Transitions of the validation trajectories that are looked at for each line of metrics, at most. */
+const VALIDATION_ROWS = 2048;
+
+/** The critic (ALGORITHMS §2.4): twin Q and V by temporal differences, or by Monte-Carlo returns. */
+export const critic = stage({
+  name: 'critic',
+  summary: 'train the Q/V critic by temporal differences',
+  settings: CriticStage,
+  uses: ['seed'],
+  inputs: ({ tokenizer }) => ['trajectories', 'candidates', 'representations', tokenizer],
+  outputs: () => ['critic', 'values'],
+  plan: () => [{ id: 'critic' }],
+  run: async (_shard, ctx) => {
+    const { settings } = ctx;
+    const data = await CriticData.open(ctx);
+    const learner = await CriticLearner.create(ctx, data);
+    const kept = await learner.learn();
+    const folder = ctx.dataset('critic');
+    mkdirSync(folder, { recursive: true });
+    const tokenizerFiles = ['tokenizer.json', 'tokenizer_config.json'];
+    for (const file of tokenizerFiles) copyFileSync(join(ctx.dataset(settings.tokenizer), file), join(folder, file));
+    await writeAtomic(join(folder, 'config.json'), JSON.stringify(learner.file, null, 2));
+    await kept.save(join(folder, 'model.safetensors'));
+    const values = join(ctx.dataset('values'), 'values.parquet');
+    await writeTable(values, VALUES, learner.values(kept));
+    data.close();
+    return { critic: ['config.json', 'model.safetensors', ...tokenizerFiles], values: ['values.parquet'] };
+  },
+});
+
+/** One training run of the critic. */
+class CriticLearner {
+  private constructor(
+    private readonly ctx: ShardContext<CriticStage>,
+    private readonly data: CriticData,
+    readonly file: CriticFile,
+    private readonly feeds: CriticFeeds,
+    private readonly runtime: Awaited<ReturnType<typeof runtimeOf>>,
+  ) {}
+
+  static async create(ctx: ShardContext<CriticStage>, data: CriticData): Promise<CriticLearner> {
+    const { settings } = ctx;
+    const { transitions, candidates, representations, vectors } = data;
+    if (settings.state_rep && !representations.hasState(transitions[0].tid)) {
+      throw new UserError('critic.state_rep=true: the representations have no rows for states alone; set represent.state=true');
+    }
+    const tokenizer = TextTokenizer.load(ctx.dataset(settings.tokenizer));
+    const lengths = CriticFeeds.lengthsOf(tokenizer, {
+      goals: new Set(transitions.map(({ goal }) => goal)),
+      actions: new Set(candidates.flatMap(({ actions }) => actions)),
+    });
+    const config: CriticNetworkConfig = {
+      model_type: 'critiq-critic',
+      critic: {
+        text: settings.text_width,
+        image: vectors.dim,
+        rep: representations.dim,
+        state: settings.state_rep ? representations.dim : 0,
+        qHidden: settings.q_hidden ?? undefined,
+        vHidden: settings.v_hidden ?? undefined,
+        outputs: settings.target === 'mc' && settings.mc_loss === 'classification' ? 2 : 1,
+      },
+      tower: {
+        vocab_size: tokenizer.vocabulary,
+        hidden_size: settings.text_width,
+        num_hidden_layers: settings.text_layers,
+        num_attention_heads: settings.text_heads,
+        intermediate_size: 4 * settings.text_width,
+        max_position_embeddings: Math.max(lengths.action, lengths.goal, lengths.type) + 2,
+        type_vocab_size: 1,
+        pad_token_id: 1,
+        layer_norm_eps: 1e-5,
+        hidden_act: 'gelu',
+      },
+      drop: settings.drop,
+    };
+    const file = { ...config, lengths };
+    return new CriticLearner(ctx, data, file, new CriticFeeds(tokenizer, lengths), await runtimeOf(ctx));
+  }
+
+  /** Train. Returns the network that is kept. */
+  async learn(): Promise<Parameters> {
+    const { ctx, data, runtime, file } = this;
+    const { settings, seed } = ctx;
+    const specs = criticNetworkSpecs(file);
+    const online = Parameters.init(specs, new Random(seed, 'critic', 'online').int(2 ** 31));
+    const target = settings.target_init === 'copy' ? online.clone() : Parameters.init(specs, new Random(seed, 'critic', 'target').int(2 ** 31));
+    const targetForward = new Forward<number>(runtime, target, (p, rows) => this.targetGraph(p, rows));
+    const lossForward = new Forward<number>(runtime, online, (p, rows) => ({ ...this.lossGraph(p, rows) }));
+    const trainer = new Trainer<number>({
+      runtime,
+      params: online,
+      trainable: (name) => settings.train_text_tower || !name.startsWith('text.'),
+      optimizer: chain(
+        clipByGlobalNorm(settings.max_grad_norm),
+        scaleByAdam(),
+        ...(settings.weight_decay > 0 ? [addDecayedWeights(settings.weight_decay)] : []),
+        scaleByLearningRate(),
+      ),
+      loss: (p, rows) => {
+        const { loss, q1, q2, v1, v2 } = this.lossGraph(p, rows);
+        return { loss, metrics: { q1, q2, v1, v2 } };
+      },
+    });
+    const split = splitTrajectories(data.transitions.map(({ trajectory }) => trajectory), seed, 1 - settings.validation);
+    const part = (ids: ReadonlySet<string>) => [...data.transitions.keys()].filter((i) => ids.has(data.transitions[i].trajectory));
+    const training = part(split.train);
+    const held = new Random(seed, 'critic', 'validation').shuffled(part(split.validation)).slice(0, VALIDATION_ROWS);
+    const { batch_size: batch, grad_accum_steps: accumulate } = settings;
+    const stepsPerEpoch = Math.max(1, Math.floor(training.length / (batch * accumulate)));
+    const steps = settings.iterations * settings.epochs * stepsPerEpoch;
+    const updateEvery = settings.target_update_every || stepsPerEpoch;
+    const sampler = new MinibatchSampler(training.length, batch, seed, 'critic');
+    await train(ctx, {
+      steps,
+      every: settings.epochs * stepsPerEpoch,
+      checkpoints: settings.iterations,
+      trainer: trainer as unknown as Trainer<never>,
+      parameters: { online, target },
+      label: settings.target === 'td' ? 'temporal differences' : 'Monte-Carlo returns',
+      step: async (step) => {
+        const sums = { loss: 0, q1: 0, q2: 0, v1: 0, v2: 0 };
+        for (let k = 0; k < accumulate; k++) {
+          const micro = step * accumulate + k;
+          const rows = [...sampler.indices(micro)].map((i) => training[i]);
+          const feeds = await this.batch(rows, targetForward, new Random(seed, 'critic', 'backup', micro));
+          const out = await trainer.accumulate(batch, feeds);
+          for (const key of Object.keys(sums) as (keyof typeof sums)[]) sums[key] += Number(out[key][0]) / accumulate;
+        }
+        const lr = learningRate(settings, step, steps);
+        const { gradNorm } = await trainer.apply(lr, accumulate);
+        if ((step + 1) % updateEvery === 0) polyak(target, online, settings.tau);
+        return { ...sums, grad_norm: gradNorm };
+      },
+      evaluate: async () => this.validate(held, batch, lossForward, targetForward),
+    });
+    trainer.close();
+    return settings.keep === 'target' ? target : online;
+  }
+
+  /** Mean losses on held-out trajectories, and how well the value of what was done goes with what came of it. */
+  private async validate(
+    held: readonly number[],
+    batch: number,
+    lossForward: Forward<number>,
+    targetForward: Forward<number>,
+  ): Promise<Record<string, number>> {
+    const sums = { validation_loss: 0, validation_q: 0, validation_v: 0 };
+    let batches = 0;
+    for (let start = 0; start + batch <= held.length; start += batch) {
+      const rows = held.slice(start, start + batch);
+      const feeds = await this.batch(rows, targetForward, new Random(this.ctx.seed, 'critic', 'validation', start));
+      const out = await lossForward.run(batch, feeds);
+      sums.validation_loss += Number(out.loss[0]);
+      sums.validation_q += (Number(out.q1[0]) + Number(out.q2[0])) / 2;
+      sums.validation_v += (Number(out.v1[0]) + Number(out.v2[0])) / 2;
+      batches++;
+    }
+    if (batches === 0) return {};
+    return Object.fromEntries(Object.entries(sums).map(([key, sum]) => [key, sum / batches]));
+  }
+
+  /** The loss of a batch of `rows` transitions whose target values are fed. */
+  private lossGraph(p: Record<string, Tensor>, rows: number): CriticLoss {
+    const { file, ctx } = this;
+    const { settings } = ctx;
+    const state = stateFeatures(p, file, 's_', stateInputs(file, 's_', rows, file.lengths));
+    const action = actionFeatures(p, file, 'a_', actionInputs(file, 'a_', rows, file.lengths));
+    if (settings.target === 'mc') {
+      return mcLoss(p, file.critic, { state, action, mcReturn: input('mc_return', [rows]) }, settings.mc_loss);
+    }
+    const fed = (name: string) => input(name, [rows]);
+    return tdLoss(
+      p,
+      file.critic,
+      { state, action, reward: fed('reward'), done: fed('done') },
+      { nextV: [fed('next_v1'), fed('next_v2')], q: [fed('target_q1'), fed('target_q2')] },
+      settings.gamma,
+    );
+  }
+
+  /** What the target critic says of the next states and of the backup actions. */
+  private targetGraph(p: Record<string, Tensor>, rows: number): Record<string, Tensor> {
+    const { file } = this;
+    const state = stateFeatures(p, file, 's_', stateInputs(file, 's_', rows, file.lengths));
+    const nextState = stateFeatures(p, file, 'n_', stateInputs(file, 'n_', rows, file.lengths));
+    const backupAction = actionFeatures(p, file, 'b_', actionInputs(file, 'b_', rows, file.lengths));
+    const { nextV, q } = targetValues(p, file.critic, { nextState, state, backupAction });
+    return { next_v1: nextV[0], next_v2: nextV[1], target_q1: q[0], target_q2: q[1] };
+  }
+
+  /** Feeds of `lossGraph` for some transitions; the target critic is asked for what they need. */
+  private async batch(rows: readonly number[], target: Forward<number>, random: Random): Promise<Record<string, Float32Array | BigInt64Array>> {
+    const { data } = this;
+    const { settings } = this.ctx;
+    const transitions = rows.map((row) => data.transitions[row]);
+    const state = this.stateFeeds('s_', rows, false);
+    const taken = this.actionFeeds('a_', rows, rows.map(() => 0));
+    const known = { ...state, ...taken };
+    if (settings.target === 'mc') return { ...known, mc_return: Float32Array.from(transitions, ({ mcReturn }) => mcReturn) };
+    const backup = rows.map((row) => (settings.backup_action === 'taken' ? 0 : drawn(data.candidates[row].counts, random)));
+    const targets = await target.run(rows.length, {
+      ...state,
+      ...this.stateFeeds('n_', rows, true),
+      ...this.actionFeeds('b_', rows, backup),
+    });
+    return {
+      ...known,
+      ...(targets as Record<string, Float32Array>),
+      reward: Float32Array.from(transitions, ({ reward }) => reward),
+      done: Float32Array.from(transitions, ({ done }) => (done ? 1 : 0)),
+    };
+  }
+
+  /** Feeds of `stateInputs` for the states before (or `after`) some transitions. */
+  private stateFeeds(prefix: string, rows: readonly number[], after: boolean): Record<string, Float32Array | BigInt64Array> {
+    const { data, feeds, file } = this;
+    const texts = rows.map((row) => {
+      const { goal, prevAction, action } = data.transitions[row];
+      return { goal, previous: after ? action : prevAction };
+    });
+    const images = new Float32Array(rows.length * 2 * data.vectors.dim);
+    rows.forEach((row, i) => data.readImages(row, after, images, i));
+    const reps = new Float32Array(rows.length * (file.critic.state ?? 0));
+    if (reps.length > 0) rows.forEach((row, i) => data.readStateRep(after ? data.next(row) : row, reps, i));
+    return {
+      ...feeds.states(prefix, texts),
+      [`${prefix}images`]: images,
+      ...(reps.length > 0 ? { [`${prefix}rep`]: reps } : {}),
+    };
+  }
+
+  /** Feeds of `actionInputs` for one candidate of each transition. */
+  private actionFeeds(prefix: string, rows: readonly number[], candidates: readonly number[]): Record<string, Float32Array | BigInt64Array> {
+    const { data, feeds } = this;
+    const reps = new Float32Array(rows.length * data.representations.dim);
+    rows.forEach((row, i) => data.readRep(row, candidates[i], reps, i));
+    const texts = rows.map((row, i) => data.candidates[row].actions[candidates[i]]);
+    return { ...feeds.actions(prefix, texts), [`${prefix}rep`]: reps };
+  }
+
+  /** Values of all candidates of all transitions by a trained network. */
+  async *values(params: Parameters): AsyncGenerator<ValueRow> {
+    const { ctx, data, runtime, file, feeds } = this;
+    const scorer = new Critic(runtime, params, file, feeds);
+    const { dim } = data.representations;
+    const progress = ctx.progress(data.transitions.length, 'value all candidates');
+    for (let start = 0; start < data.transitions.length; start += 64) {
+      ctx.signal.throwIfAborted();
+      const rows = data.transitions.slice(start, start + 64);
+      const states = rows.map(({ goal, prevAction, prevImage, image, tid }, i) => {
+        const { actions } = data.candidates[start + i];
+        const reps = new Float32Array(actions.length * dim);
+        data.representations.readRows(tid, actions.map((_, k) => k), reps);
+        const stateRep = new Float32Array(file.critic.state ?? 0);
+        if (stateRep.length > 0) data.readStateRep(start + i, stateRep, 0);
+        const vector = (id: string) => {
+          const out = new Float32Array(data.vectors.dim);
+          data.vectors.read(id, out);
+          return out;
+        };
+        return { goal, previous: prevAction, previousImage: vector(prevImage), image: vector(image), rep: stateRep, actions, reps };
+      });
+      for (const [i, { q1, q2, v1, v2 }] of (await scorer.value(states)).entries()) {
+        yield { tid: rows[i].tid, q1: [...q1], q2: [...q2], v1, v2 };
+      }
+      progress.advance(rows.length);
+    }
+    progress.done();
+  }
+}
+
+/** An index, drawn with chances in proportion to the counts. */
+function drawn(counts: readonly number[], random: Random): number {
+  let left = random.int(counts.reduce((sum, count) => sum + count, 0));
+  return counts.findIndex((count) => (left -= count) < 0);
+}
