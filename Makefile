@@ -1,5 +1,5 @@
 # make demo: everything from nothing on the embedded phone. make help: the rest.
-# Every target sets the machine up first (npm ci, build), and only when something changed since.
+# Every target sets the machine up first (npm install, build), and only when something changed since.
 
 CONFIG ?= configs/pocket.yaml
 ARGS ?=
@@ -28,8 +28,10 @@ TESTS = $(patsubst %.ts,dist/%.js,$(shell find test -name '*.test.ts' | sort))
 
 setup: dist/.stamp
 
+# Not npm ci: it refuses a lock without @napi-rs/canvas 1.1.1's packages for other platforms, which the registry this lock
+# was made with does not have. npm install takes the versions of the lock too, and --no-save leaves the lock as it is.
 node_modules/.stamp: package.json package-lock.json .npmrc
-	npm ci --no-audit --no-fund --loglevel=error
+	npm install --no-save --no-audit --no-fund --loglevel=error
 	@touch $@
 
 dist/.stamp: node_modules/.stamp tsconfig.json $(SOURCES)
