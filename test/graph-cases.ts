@@ -179,6 +179,23 @@ function gemmCase(
   };
 }
 
+/** A few rows by a large weight, which is emitted in another way; its gradient is that of any other product. */
+function wideCase(random: Random, m: number, k: number, n: number, bias: boolean): Case {
+  const args = [values(random, [m, k]), values(random, [n, k]), ...(bias ? [values(random, [n])] : [])];
+  return {
+    what: text(args),
+    args,
+    differentiable: false,
+    build: (a, b, c) => graph.gemm(a, b, { transB: true, c }),
+    reference: (a, b, c) =>
+      nd([m, n], ([row, column]) => {
+        let sum = c ? c.data[column] : 0;
+        for (let i = 0; i < k; i++) sum += a.data[row * k + i] * b.data[column * k + i];
+        return sum;
+      }),
+  };
+}
+
 function convCase(random: Random, x: number[], w: number[], stride: number, pad: number, bias: boolean): Case {
   const args = [values(random, x), values(random, w), ...(bias ? [values(random, [w[0]])] : [])];
   return {
@@ -481,6 +498,8 @@ export const CASES: Readonly<Record<string, Generator>> = {
     gemmCase(random, 4, 2, 3, true, false, [4, 1]),
     gemmCase(random, 2, 17, 1, true, true),
     gemmCase(random, 17, 130, 33, false, false, [17, 33]),
+    wideCase(random, 16, 1024, 513, true),
+    wideCase(random, 17, 1030, 510, false),
     {
       what: 'linear with leading axes',
       args: [values(random, [2, 3, 5]), values(random, [4, 5]), values(random, [4])],
