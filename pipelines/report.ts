@@ -1,0 +1,123 @@
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { z } from 'zod';
+import { writeAtomic } from '../src/data/atomic.js';
+import { curves } from '../src/report/curves.js';
+import { page } from '../src/report/page.js';
+import { reportJson, type Part, type RecordedSettings, type Report } from '../src/report/report.js';
+import { readMetrics } from '../src/runner/metrics.js';
+import { readPlan } from '../src/runner/outputs.js';
+import { stage, type StageContext } from '../src/runner/stage.js';
+import { readResult } from './eval.js';
+import { compareEpisodes } from './report-comparison.js';
+import { ReportData } from './report-data.js';
+
+const evaluation = z.string().regex(/^[\w+-][\w.+-]*$/, 'the name of a folder below `eval/`');
+
+export const ReportSettings = z.object({
+  evals: z
+    .array(evaluation)
+    .default([
+      'base-test',
+      'filteredbc-test',
+      'digiq-test',
+      'base+bestofq-test',
+      'base-test-greedy',
+      'filteredbc-test-greedy',
+      'digiq-test-greedy',
+    ])
+    .describe('evaluations to show, by their names below `eval/`; those that are missing are made'),
+  compare: z
+    .tuple([evaluation, evaluation])
+    .default(['base-test', 'digiq-test'])
+    .describe('two of them, before and after: the headline, and an episode that only the second wins'),
+  sources: z
+    .array(z.enum(['trajectories', 'candidates', 'values']))
+    .default(['trajectories', 'candidates', 'values'])
+    .describe('data sets to look into; without `values` the page says nothing of the critic, and no critic is needed'),
+  trajectories: z.int().min(0).max(10).default(2).describe('trajectories to picture: so many successes and as many failures'),
+  steps: z.int().min(1).max(100).default(20).describe('steps of each that are pictured at most'),
+});
+export type ReportSettings = z.infer<typeof ReportSettings>;
+
+/** Learning curves come in the order of the pipeline. */
+const LEARNERS = ['sft', 'vlm', 'critic', 'actor'];
+
+/** Settings that name no result: where the run is and how fast it is made. */
+const PLACES: readonly string[] = ['data', 'workers', 'threads'];
+
+/** One page on the whole run, and its numbers for programs; in the run folder itself. */
+export const report = stage({
+  name: 'report',
+  summary: 'write report.html and report.json',
+  settings: ReportSettings,
+  uses: ['run', 'seed', 'actor.aggregate', 'actor.threshold'],
+  inputs: ({ evals, sources }) => [...sources, ...new Set(evals.map((name) => `eval/${name}`))],
+  outputs: () => ['.'],
+  plan: () => [{ id: 'report' }],
+  run: async (_shard, ctx) => {
+    const made = await reportOf(ctx);
+    await writeAtomic(join(ctx.folder, 'report.html'), page(made));
+    await writeAtomic(join(ctx.folder, 'report.json'), reportJson(made));
+    ctx.log.info(`see ${join(ctx.folder, 'report.html')}`);
+    return ['report.html', 'report.json'];
+  },
+});
+
+async function reportOf(ctx: StageContext<ReportSettings>): Promise<Report> {
+  const { settings, config, folder } = ctx;
+  const names = [...new Set(settings.evals)];
+  const data = await ReportData.open(ctx);
+  const trajectories = (): Part<never> => ({ missing: 'report.sources leaves out the trajectories.' });
+  const record = JSON.parse(readFileSync(join(folder, 'run.json'), 'utf8')) as Pick<Report, 'versions' | 'commit'>;
+  return {
+    run: config.run,
+    seed: ctx.seed,
+    evaluations: new Map(names.map((name) => [name, readResult(ctx.dataset(`eval/${name}`))])),
+    compare: settings.compare,
+    amounts: data ? { found: data.amounts() } : trajectories(),
+    curves: learningCurves(folder),
+    values: data ? data.valuesPart() : trajectories(),
+    trajectories: data ? await data.pictured() : trajectories(),
+    comparison: await comparisonOf(ctx),
+    recorded: recordedSettings(folder),
+    settings: Object.fromEntries(Object.entries(config).filter(([key]) => !PLACES.includes(key))),
+    versions: record.versions,
+    commit: record.commit,
+  };
+}
+
+async function comparisonOf(ctx: StageContext<ReportSettings>): Promise<Report['comparison']> {
+  const { compare, evals } = ctx.settings;
+  const absent = compare.find((name) => !evals.includes(name));
+  if (absent !== undefined) return { missing: `report.compare names ${absent}, which is not in report.evals.` };
+  return compareEpisodes(ctx, compare);
+}
+
+/** Curves of every stage of the run that wrote metrics. */
+function learningCurves(folder: string): Report['curves'] {
+  const metrics = join(folder, 'metrics');
+  const files = existsSync(metrics) ? readdirSync(metrics, { recursive: true, encoding: 'utf8' }) : [];
+  const instances = files.filter((file) => file.endsWith('.jsonl')).map((file) => file.slice(0, -6).replaceAll('\\', '/'));
+  const rank = (instance: string) => (LEARNERS.indexOf(instance.split('/')[0]) + LEARNERS.length + 1) % (LEARNERS.length + 1);
+  return instances
+    .sort((a, b) => rank(a) - rank(b) || (a < b ? -1 : 1))
+    .map((instance) => ({ stage: instance, curves: curves(readMetrics(join(metrics, `${instance}.jsonl`))) }))
+    .filter((one) => one.curves.length > 0);
+}
+
+/** The settings that each stage instance of the run folder was made with, by the first of its data sets. */
+function recordedSettings(folder: string): RecordedSettings[] {
+  const known = new Map<string, RecordedSettings>();
+  const look = (below: string, depth: number): void => {
+    for (const entry of readdirSync(join(folder, below), { withFileTypes: true }).sort((a, b) => (a.name < b.name ? -1 : 1))) {
+      const name = join(below, entry.name);
+      if (!entry.isDirectory() || ['metrics', 'tb', 'scratch', 'images'].includes(name)) continue;
+      const plan = readPlan(join(folder, name));
+      if (plan && !known.has(plan.instance)) known.set(plan.instance, { dataset: name, stage: plan.stage, settings: plan.settings });
+      if (!plan && depth < 2) look(name, depth + 1);
+    }
+  };
+  look('', 1);
+  return [...known.values()];
+}

@@ -1,0 +1,76 @@
+import type { MetricsLine } from '../runner/metrics.js';
+
+/** Numbers of one chart: a column of steps, and one of values for each series (null: none at this step). */
+export interface Curve {
+  readonly title: string;
+  readonly steps: readonly number[];
+  readonly series: readonly { readonly label: string; readonly values: readonly (number | null)[] }[];
+}
+
+/** Points of a series that are drawn at most: a chart is about this many pixels wide. */
+const POINTS = 400;
+/** Series in a chart at most. */
+const SERIES = 8;
+
+const HELD_OUT = /^(validation|val|test|eval)_/;
+
+/**
+ * The charts of a stage's metrics, in the order in which the names first come: a measure on training data together with
+ * the same on held-out data (`loss`, `validation_loss`), and twins together (`q1`, `q2`). Shards are series of their own.
+ */
+export function curves(lines: readonly MetricsLine[]): Curve[] {
+  const shards = [...new Set(lines.map(({ shard }) => shard))];
+  const names = [...new Set(lines.flatMap((line) => Object.keys(line)))].filter((name) => name !== 'shard' && name !== 'step');
+  const numeric = names.filter((name) => lines.some((line) => typeof line[name] === 'number'));
+  const charts = new Map<string, string[]>();
+  for (const name of numeric) {
+    const title = chartOf(name, numeric);
+    charts.set(title, [...(charts.get(title) ?? []), name]);
+  }
+  return [...charts].map(([title, together]) => {
+    const series = together.flatMap((name) =>
+      shards.map((shard) => ({
+        label: shards.length > 1 ? `${name}, ${shard}` : name,
+        points: thinned(pointsOf(lines, shard, name)),
+      })),
+    );
+    return aligned(title, series.filter(({ points }) => points.length > 0).slice(0, SERIES));
+  });
+}
+
+/** `q` for `validation_q`, and for `q1` where there is a `q2` or the other way round. */
+function chartOf(name: string, all: readonly string[]): string {
+  const bare = name.replace(HELD_OUT, '');
+  const twin = /^(.*?)_?([12])$/.exec(bare);
+  if (twin) {
+    const other = bare.slice(0, -1) + (twin[2] === '1' ? '2' : '1');
+    if (all.some((one) => one.replace(HELD_OUT, '') === other)) return twin[1];
+  }
+  return bare;
+}
+
+type Point = readonly [step: number, value: number | null];
+
+function pointsOf(lines: readonly MetricsLine[], shard: string, name: string): Point[] {
+  return lines
+    .filter((line) => line.shard === shard && line[name] !== undefined)
+    .map((line) => [line.step, typeof line[name] === 'number' ? line[name] : null] as const);
+}
+
+/** Every nth point, and the last. */
+function thinned(points: readonly Point[]): readonly Point[] {
+  const every = Math.ceil(points.length / POINTS);
+  return points.filter((_, i) => i % every === 0 || i === points.length - 1);
+}
+
+function aligned(title: string, series: readonly { label: string; points: readonly Point[] }[]): Curve {
+  const steps = [...new Set(series.flatMap(({ points }) => points.map(([step]) => step)))].sort((a, b) => a - b);
+  return {
+    title,
+    steps,
+    series: series.map(({ label, points }) => {
+      const values = new Map(points);
+      return { label, values: steps.map((step) => values.get(step) ?? null) };
+    }),
+  };
+}

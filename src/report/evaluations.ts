@@ -1,0 +1,52 @@
+/** How often something succeeded; `ci95`: Wilson's 95 % interval. */
+export interface Rate {
+  readonly episodes: number;
+  readonly successes: number;
+  readonly rate: number;
+  readonly ci95: readonly [number, number];
+}
+
+/** What an evaluation found, as `eval` stores it. */
+export interface Evaluation extends Rate {
+  readonly policy: string;
+  readonly split: string;
+  readonly protocol: string;
+  readonly mode: string;
+  readonly temperature: number;
+  readonly mean_steps: number;
+  readonly families: Readonly<Record<string, Rate>>;
+}
+
+/** A row of report.json. */
+export interface RateRow extends Rate {
+  readonly policy: string;
+  readonly split: string;
+}
+
+/** Evaluations of all tasks by how actions were chosen, and everything else; each in the order given. */
+export interface RateRows {
+  /** sampled */
+  readonly rows: readonly RateRow[];
+  readonly greedy: readonly RateRow[];
+  /** of the first 96 tasks, by the names of the evaluations */
+  readonly first96: readonly (RateRow & { readonly mode: string })[];
+}
+
+export function rateRows(evaluations: Iterable<Evaluation>): RateRows {
+  const all = [...evaluations];
+  const whole = all.filter(({ protocol }) => protocol === 'all');
+  return {
+    rows: whole.filter(({ mode }) => mode === 'sampled').map(rowOf),
+    greedy: whole.filter(({ mode }) => mode === 'greedy').map(rowOf),
+    first96: all.filter(({ protocol }) => protocol !== 'all').map((one) => ({ ...rowOf(one), mode: one.mode })),
+  };
+}
+
+function rowOf({ policy, split, episodes, successes, rate, ci95 }: Evaluation): RateRow {
+  return { policy, split, episodes, successes, rate, ci95 };
+}
+
+/** Whether two intervals have no rate in common. */
+export function apart(a: Rate, b: Rate): boolean {
+  return a.ci95[1] < b.ci95[0] || b.ci95[1] < a.ci95[0];
+}

@@ -1,0 +1,68 @@
+import { parseAction } from '../agents/grammar.js';
+import { isTap, type Action, type Point } from '../devices/action.js';
+import { html, type Markup } from './html.js';
+
+const WORDS: Readonly<Record<Exclude<Action['type'], 'DUAL_POINT' | 'TYPE'>, string>> = {
+  PRESS_BACK: 'back',
+  PRESS_HOME: 'home',
+  PRESS_ENTER: 'enter',
+  STATUS_TASK_COMPLETE: 'says: done',
+  STATUS_TASK_IMPOSSIBLE: 'says: impossible',
+};
+
+/** Longest typed or unreadable text that is shown. */
+const SHOWN = 60;
+
+/** An action text in a few words; points are x, y in per cent of the screen from the top left. */
+export function inWords(text: string): string {
+  const parsed = parseAction(text);
+  if ('invalid' in parsed) return `invalid: ${cut(text)}`;
+  const { action } = parsed;
+  if (action.type === 'TYPE') return `type “${cut(action.text)}”`;
+  if (action.type !== 'DUAL_POINT') return WORDS[action.type];
+  const tapped: boolean = isTap(action);
+  if (tapped) return `tap ${place(action.touch)}`;
+  return `swipe ${place(action.touch)} → ${place(action.lift)}`;
+}
+
+function place([y, x]: Point): string {
+  return `${Math.round(100 * x)}, ${Math.round(100 * y)}`;
+}
+
+function cut(text: string): string {
+  return text.length > SHOWN ? `${text.slice(0, SHOWN)}…` : text;
+}
+
+/**
+ * A touch drawn over a screenshot of width × height: a cross for a tap, an arrow for a swipe; nothing for other actions.
+ * @param kind class of the drawing: `taken`, or `best` for what the critic would rather have
+ */
+export function drawGesture(text: string, width: number, height: number, kind: 'taken' | 'best'): Markup | undefined {
+  const parsed = parseAction(text);
+  if ('invalid' in parsed || parsed.action.type !== 'DUAL_POINT') return undefined;
+  const { action } = parsed;
+  const at = ([y, x]: Point) => [round(x * width), round(y * height)] as const;
+  const [x, y] = at(action.touch);
+  const tapped: boolean = isTap(action);
+  if (tapped) {
+    const shape = kind === 'best' ? circle(x, y, 10) : `${circle(x, y, 7)}M${x - 11} ${y}h22M${x} ${y - 11}v22`;
+    return strokes(shape, kind);
+  }
+  const [toX, toY] = at(action.lift);
+  const angle = Math.atan2(toY - y, toX - x);
+  const barb = (turn: number) => `${round(toX - 10 * Math.cos(angle + turn))} ${round(toY - 10 * Math.sin(angle + turn))}`;
+  return strokes(`M${x} ${y}L${toX} ${toY}M${barb(0.5)}L${toX} ${toY}L${barb(-0.5)}`, kind);
+}
+
+function round(value: number): number {
+  return Math.round(value * 10) / 10;
+}
+
+function circle(x: number, y: number, r: number): string {
+  return `M${x - r} ${y}a${r} ${r} 0 1 0 ${2 * r} 0a${r} ${r} 0 1 0 ${-2 * r} 0`;
+}
+
+/** The same path twice, the wider one light, so that it is seen on any screen. */
+function strokes(path: string, kind: string): Markup {
+  return html`<path class="halo" d="${path}"/><path class="${kind}" d="${path}"/>`;
+}
