@@ -14,6 +14,7 @@ export const registry: Registry = {
     { name: 'critic', summary: 'train the Q/V critic by temporal differences', load: async () => (await import('./critic.js')).critic },
     { name: 'actor', summary: 'extract a policy: imitate the best of N actions by the critic', load: async () => (await import('./actor.js')).actor },
     { name: 'eval', summary: 'measure success rates of a policy', load: async () => (await import('./eval.js')).evaluate },
+    { name: 'report', summary: 'write report.html and report.json', load: async () => (await import('./report.js')).report },
   ],
   sections: async () => {
     const { DeviceSettings, TaskSettings } = await import('./sections.js');
