@@ -48,12 +48,8 @@ demo: setup
 	$(CRITIQ) vlm --config $(CONFIG) $(ARGS)
 	$(CRITIQ) represent --config $(CONFIG) $(ARGS)
 	$(CRITIQ) critic --config $(CONFIG) $(ARGS)
-	$(CRITIQ) actor --config $(CONFIG) $(ARGS) actor.name=filteredbc
-	$(CRITIQ) actor --config $(CONFIG) $(ARGS) actor.name=digiq
-	$(CRITIQ) eval --config $(CONFIG) $(ARGS) eval.policy=base
-	$(CRITIQ) eval --config $(CONFIG) $(ARGS) eval.policy=filteredbc
-	$(CRITIQ) eval --config $(CONFIG) $(ARGS) eval.policy=digiq
-	$(CRITIQ) eval --config $(CONFIG) $(ARGS) eval.policy=base+bestofq
+	$(CRITIQ) actor --config $(CONFIG) $(ARGS) actor.method=filteredbc
+	$(CRITIQ) actor --config $(CONFIG) $(ARGS) actor.method=digiq
 	$(CRITIQ) report --config $(CONFIG) $(ARGS)
 
 test: setup

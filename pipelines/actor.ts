@@ -67,6 +67,7 @@ export const actor = stage({
     const longest = (rows: readonly number[][]) => bucketOf(Math.max(...rows.map((ids) => ids.length)));
     const bucket = { batch: settings.batch_size, prompt: longest(prompts), action: longest(actions) };
     const params = policy.params.clone();
+    const weighted = settings.method === 'digiq' && settings.loss !== 'sft';
     const trainer = new Trainer<typeof bucket>({
       runtime: await runtimeOf(ctx),
       params,
@@ -83,7 +84,7 @@ export const actor = stage({
         const memory = encode(p, config, input('ids', [batch, prompt], 'int64'), mask, input('image', [batch, config.image]));
         const clamp = settings.log_prob_clamp ?? undefined;
         const logs = sum(logProb(decodeTeacherForced(p, config, memory, mask, labels), labels, labelMask, { clamp }), [1]);
-        return { loss: lossOf(settings, logs, input('advantage', [batch])), metrics: { log_prob: mean(logs) } };
+        return { loss: weighted ? lossOf(settings, logs, input('advantage', [batch])) : sft(logs), metrics: { log_prob: mean(logs) } };
       },
     });
     const { batch_size: batch, grad_accum_steps: accumulate } = settings;
@@ -111,7 +112,7 @@ export const actor = stage({
             labels: label.ids,
             label_mask: label.mask,
             image,
-            advantage: Float32Array.from(rows, (row) => lessons[row].advantage),
+            ...(weighted ? { advantage: Float32Array.from(rows, (row) => lessons[row].advantage) } : {}),
           });
           loss += Number(out.loss[0]) / accumulate;
           logs += Number(out.log_prob[0]) / accumulate;
@@ -139,14 +140,12 @@ interface Lesson {
   readonly prompt: string;
   readonly image: string;
   readonly action: string;
+  /** not read where all lessons weigh the same */
   readonly advantage: number;
 }
 
-/** Infinite advantage: a lesson that every threshold lets through. */
-const ALWAYS = 1e9;
-
+/** The losses that weigh a lesson by its advantage. */
 function lossOf(settings: Actor, logs: Tensor, advantages: Tensor): Tensor {
-  if (settings.method === 'filteredbc' || settings.loss === 'sft') return sft(logs);
   if (settings.loss === 'pg') return pg(logs, advantages, settings.pg_factor);
   if (settings.loss === 'awr') return awr(logs, advantages, settings.beta, settings.awr_max);
   return bestOfN(logs, advantages, settings.threshold);
@@ -156,7 +155,7 @@ function lossOf(settings: Actor, logs: Tensor, advantages: Tensor): Tensor {
 async function filteredLessons(ctx: StageContext<Actor>): Promise<Lesson[]> {
   const rows = await readTransitions(ctx.dataset('trajectories'), 'collect', ['trajectory', 'prompt', 'image', 'action', 'trajectoryReward']);
   const good = imitated(new Map(rows.map((row) => [row.trajectory, row.trajectoryReward])), ctx.settings.filteredbc);
-  return rows.filter(({ trajectory }) => good.has(trajectory)).map((row) => ({ ...row, advantage: ALWAYS }));
+  return rows.filter(({ trajectory }) => good.has(trajectory)).map((row) => ({ ...row, advantage: 0 }));
 }
 
 /**

@@ -112,8 +112,12 @@ export const vlm = stage({
         return { loss: binaryCrossEntropy(logit, label), metrics: { accuracy: mean(cast(right, 'float32')) } };
       },
     });
-    const batchOf = (indices: readonly number[]) =>
-      representer.feeds(states, indices.map((state) => ({ state, row: 0 })), size);
+    const batchOf = (indices: readonly number[]) => {
+      const { bucket, feeds } = representer.feeds(states, indices.map((state) => ({ state, row: 0 })), size);
+      // the mean over the action's tokens is for the representation; the answer does not read it
+      const { action_mask: _, ...read } = feeds;
+      return { bucket, feeds: read };
+    };
     const sampler = new MinibatchSampler(training.length, settings.batch, seed, 'vlm');
     const steps = Math.ceil((settings.epochs * training.length) / settings.batch);
     await train(ctx, {

@@ -77,7 +77,8 @@ export class TextTokenizer {
 
   /** Text of token ids, special tokens left out. */
   decode(ids: ArrayLike<number>): string {
-    return this.tokenizer.decode(Array.from(ids), { skip_special_tokens: true });
+    // the library refuses to decode nothing
+    return ids.length === 0 ? '' : this.tokenizer.decode(Array.from(ids), { skip_special_tokens: true });
   }
 
   /** Encode texts into one padded batch whose length is a bucket (models/buckets.ts), or `length` if given. */
