@@ -13,6 +13,9 @@ test('a second start is refused with 75 while the first runs, and the first is n
   const cwd = emptyFolder(t);
   const first = start(['total'], { cwd, delayMs: 150 });
   await until(() => livingHolder(join(cwd, 'data/pocket/lock'))?.running === 'numbers', 'numbers runs');
+  // frozen it is still alive, and cannot finish while the others look at it
+  first.child.kill('SIGSTOP');
+  t.after(() => first.child.kill('SIGKILL'));
   failedInOneLine(
     await critiq(['squares'], { cwd }),
     75,
@@ -24,6 +27,7 @@ test('a second start is refused with 75 while the first runs, and the first is n
   }[];
   assert.equal(rows.find((row) => row.instance === 'numbers')?.state, 'running');
   assert.equal((await critiq(['numbers', 'run=elsewhere'], { cwd })).code, 0, 'another run folder is free');
+  first.child.kill('SIGCONT');
   assert.equal((await first.ended).code, 0);
   const calm = emptyFolder(t);
   await succeed(['total'], { cwd: calm });
