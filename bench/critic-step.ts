@@ -163,7 +163,13 @@ function json(program: string, args: string[]): Timing {
 /** A python that can import torch: the one named, one on the path, or one in a neighbouring virtual environment. */
 function pythonWithTorch(): string | undefined {
   const neighbour = fileURLToPath(new URL('../../../venv/bin/python', import.meta.url));
-  const candidates = [options.python, process.env.PYTHON, 'python3', 'python', existsSync(neighbour) ? neighbour : undefined];
+  const candidates = [
+    options.python,
+    process.env.PYTHON,
+    'python3',
+    'python',
+    existsSync(neighbour) ? neighbour : undefined,
+  ];
   return candidates.find((python) => python && spawnSync(python, ['-c', 'import torch']).status === 0);
 }
 
@@ -192,22 +198,35 @@ function compare(): void {
   }
   const all = (timings: readonly Timing[], what: 'a' | 'b' | 'step') => timings.flatMap((timing) => timing[what] ?? []);
   const peak = (timings: readonly Timing[]) => `peak ${Math.max(...timings.map(({ gib }) => gib)).toFixed(2)} GiB`;
-  const count = Object.values(nets).reduce((n, s) => n + s.slice(1).reduce((m, size, i) => m + size * (s[i] + 1), 0), 0);
-  console.log(`critic step: ${(count / 1e6).toFixed(1)}M parameters, batch ${BATCH}, ${options.threads} threads, runtime ${options.runtime}`);
+  const count = Object.values(nets).reduce(
+    (n, s) => n + s.slice(1).reduce((m, size, i) => m + size * (s[i] + 1), 0),
+    0,
+  );
+  console.log(
+    `critic step: ${(count / 1e6).toFixed(1)}M parameters, batch ${BATCH}, ${options.threads} threads, runtime ${options.runtime}`,
+  );
   console.log(line('A: forward, backward', all(ours, 'a')));
   console.log(line('B: clip, Adam', all(ours, 'b')));
   console.log(`${line('critiq, whole step', all(ours, 'step'))}   ${peak(ours)}`);
   if (!python) {
-    console.log('no python with torch found; measured elsewhere (DESIGN §3, 417.7M parameters, 2 threads, another machine):');
-    console.log('PyTorch Adam 2608 ms, fused Adam 1184 ms, 7.4 GB; the prototype of this engine 1405 ms (541 + 864), 6.4 GB');
+    console.log(
+      'no python with torch found; measured elsewhere (DESIGN §3, 417.7M parameters, 2 threads, another machine):',
+    );
+    console.log(
+      'PyTorch Adam 2608 ms, fused Adam 1184 ms, 7.4 GB; the prototype of this engine 1405 ms (541 + 864), 6.4 GB',
+    );
     return;
   }
   for (const [name, timings] of Object.entries(theirs)) {
     console.log(`${line(name, all(timings, 'step'))}   ${peak(timings)}`);
     const ratios = timings.map((timing, round) => median(ours[round].step) / median(timing.step));
-    console.log(`  critiq takes ${median(ratios).toFixed(2)} of it (rounds: ${ratios.map((r) => r.toFixed(2)).join(', ')})`);
+    console.log(
+      `  critiq takes ${median(ratios).toFixed(2)} of it (rounds: ${ratios.map((r) => r.toFixed(2)).join(', ')})`,
+    );
   }
-  console.log('DESIGN §3: the prototype took 0.54 of Adam and 1.19 of fused Adam (1405, 2608, 1184 ms; 6.4 and 7.4 GB)');
+  console.log(
+    'DESIGN §3: the prototype took 0.54 of Adam and 1.19 of fused Adam (1405, 2608, 1184 ms; 6.4 and 7.4 GB)',
+  );
 }
 
 if (options.measure) console.log(JSON.stringify(await measure(Number(options.scale), Number(options.steps))));

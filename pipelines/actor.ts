@@ -10,7 +10,18 @@ import { MinibatchSampler } from '../src/data/replay.js';
 import { readTable } from '../src/data/tables.js';
 import { VALUES, type ValueRow } from '../src/data/transitions.js';
 import { UserError } from '../src/errors.js';
-import { addDecayedWeights, chain, clipByGlobalNorm, input, mean, scaleByAdam, scaleByLearningRate, sum, Trainer, type Tensor } from '../src/graph/index.js';
+import {
+  addDecayedWeights,
+  chain,
+  clipByGlobalNorm,
+  input,
+  mean,
+  scaleByAdam,
+  scaleByLearningRate,
+  sum,
+  Trainer,
+  type Tensor,
+} from '../src/graph/index.js';
 import { decodeTeacherForced, encode, logProb } from '../src/models/autoui.js';
 import { bucketOf } from '../src/models/buckets.js';
 import { Random } from '../src/random.js';
@@ -22,7 +33,10 @@ import { learningRate, train } from './training.js';
 const METHODS = ['digiq', 'filteredbc'] as const;
 
 export const Actor = ActorSettings.extend({
-  method: z.enum(METHODS).default('digiq').describe("how the policy is extracted: by Digi-Q's critic, or by imitating successes (the baseline)"),
+  method: z
+    .enum(METHODS)
+    .default('digiq')
+    .describe("how the policy is extracted: by Digi-Q's critic, or by imitating successes (the baseline)"),
   name: z.string().default('').describe('name of the policy that is made, below `policy/`; empty: the method'),
   from: z.string().default('base').describe('the policy it starts from'),
   filteredbc: FilteredBC.prefault({}),
@@ -81,10 +95,22 @@ export const actor = stage({
         const labels = input('labels', [batch, action], 'int64');
         const labelMask = input('label_mask', [batch, action]);
         const mask = input('mask', [batch, prompt]);
-        const memory = encode(p, config, input('ids', [batch, prompt], 'int64'), mask, input('image', [batch, config.image]));
+        const memory = encode(
+          p,
+          config,
+          input('ids', [batch, prompt], 'int64'),
+          mask,
+          input('image', [batch, config.image]),
+        );
         const clamp = settings.log_prob_clamp ?? undefined;
-        const logs = sum(logProb(decodeTeacherForced(p, config, memory, mask, labels), labels, labelMask, { clamp }), [1]);
-        return { loss: weighted ? lossOf(settings, logs, input('advantage', [batch])) : sft(logs), metrics: { log_prob: mean(logs) } };
+        const logs = sum(
+          logProb(decodeTeacherForced(p, config, memory, mask, labels), labels, labelMask, { clamp }),
+          [1],
+        );
+        return {
+          loss: weighted ? lossOf(settings, logs, input('advantage', [batch])) : sft(logs),
+          metrics: { log_prob: mean(logs) },
+        };
       },
     });
     const { batch_size: batch, grad_accum_steps: accumulate } = settings;
@@ -104,8 +130,16 @@ export const actor = stage({
         for (let k = 0; k < accumulate; k++) {
           const rows = [...sampler.indices(step * accumulate + k)];
           rows.forEach((row, i) => vectors.read(lessons[row].image, image, i * config.image));
-          const prompt = padTokens(rows.map((row) => prompts[row]), tokenizer.pad, bucket.prompt);
-          const label = padTokens(rows.map((row) => actions[row]), tokenizer.pad, bucket.action);
+          const prompt = padTokens(
+            rows.map((row) => prompts[row]),
+            tokenizer.pad,
+            bucket.prompt,
+          );
+          const label = padTokens(
+            rows.map((row) => actions[row]),
+            tokenizer.pad,
+            bucket.action,
+          );
           const out = await trainer.accumulate(bucket, {
             ids: prompt.ids,
             mask: prompt.mask,
@@ -153,7 +187,13 @@ function lossOf(settings: Actor, logs: Tensor, advantages: Tensor): Tensor {
 
 /** What was done in the trajectories that succeeded. */
 async function filteredLessons(ctx: StageContext<Actor>): Promise<Lesson[]> {
-  const rows = await readTransitions(ctx.dataset('trajectories'), 'collect', ['trajectory', 'prompt', 'image', 'action', 'trajectoryReward']);
+  const rows = await readTransitions(ctx.dataset('trajectories'), 'collect', [
+    'trajectory',
+    'prompt',
+    'image',
+    'action',
+    'trajectoryReward',
+  ]);
   const good = imitated(new Map(rows.map((row) => [row.trajectory, row.trajectoryReward])), ctx.settings.filteredbc);
   return rows.filter(({ trajectory }) => good.has(trajectory)).map((row) => ({ ...row, advantage: 0 }));
 }
@@ -165,8 +205,12 @@ async function filteredLessons(ctx: StageContext<Actor>): Promise<Lesson[]> {
 async function digiqLessons(ctx: StageContext<Actor>): Promise<Lesson[]> {
   const { settings, seed } = ctx;
   const rows = await readTransitions(ctx.dataset('trajectories'), 'collect', ['tid', 'prompt', 'image', 'action']);
-  const candidates = new Map((await readCandidates(ctx.dataset('candidates'), 'candidates')).map((row) => [row.tid, row]));
-  const values = new Map((await readTable(join(ctx.dataset('values'), 'values.parquet'), VALUES)).map((row) => [row.tid, row]));
+  const candidates = new Map(
+    (await readCandidates(ctx.dataset('candidates'), 'candidates')).map((row) => [row.tid, row]),
+  );
+  const values = new Map(
+    (await readTable(join(ctx.dataset('values'), 'values.parquet'), VALUES)).map((row) => [row.tid, row]),
+  );
   const lessons: Lesson[] = [];
   let changed = 0;
   for (const { tid, prompt, image, action } of rows) {
@@ -178,20 +222,26 @@ async function digiqLessons(ctx: StageContext<Actor>): Promise<Lesson[]> {
     const { actions, valid } = candidates.get(tid)!;
     const random = new Random(seed, 'actor', 'n', tid);
     const scored = scoredCandidates(actions.length, settings.n, (k) => random.int(k));
-    const best = bestCandidate(scored.map((i) => ({ advantage: advantage[i], valid: valid[i] })), settings.threshold);
+    const best = bestCandidate(
+      scored.map((i) => ({ advantage: advantage[i], valid: valid[i] })),
+      settings.threshold,
+    );
     if (best === undefined) continue;
     if (scored[best] !== 0) changed++;
     lessons.push({ prompt, image, action: actions[scored[best]], advantage: advantage[scored[best]] });
   }
   if (settings.loss === 'best_of_n') {
-    ctx.log.info(`${lessons.length} of ${rows.length} states have an action above the threshold; in ${changed} it is not the one taken`);
+    ctx.log.info(
+      `${lessons.length} of ${rows.length} states have an action above the threshold; in ${changed} it is not the one taken`,
+    );
   }
   return lessons;
 }
 
 /** A(s, a) of each candidate (ALGORITHMS §2.5). */
 function advantages({ q1, q2, v1, v2 }: ValueRow, aggregate: Actor['aggregate']): number[] {
-  const of = (a: number, b: number) => (aggregate === 'mean' ? (a + b) / 2 : aggregate === 'max' ? Math.max(a, b) : Math.min(a, b));
+  const of = (a: number, b: number) =>
+    aggregate === 'mean' ? (a + b) / 2 : aggregate === 'max' ? Math.max(a, b) : Math.min(a, b);
   const value = of(v1, v2);
   return q1.map((first, i) => of(first, q2[i]) - value);
 }

@@ -11,7 +11,11 @@ import { FILES, filesOf, shardIds } from './datasets.js';
 import { once, policyOf } from './resources.js';
 
 export const Candidates = z.object({
-  samples: z.int().min(1).default(64).describe('actions a state, the one taken included (64 in General, 16 in Web Shopping; ALGORITHMS §2.1)'),
+  samples: z
+    .int()
+    .min(1)
+    .default(64)
+    .describe('actions a state, the one taken included (64 in General, 16 in Web Shopping; ALGORITHMS §2.1)'),
   temperature: z.number().positive().default(1.2).describe('divides the logits of the policy that samples'),
   retries: z.int().min(0).default(3).describe('further draws for a sample that is no valid action'),
   policy: z.string().default('base').describe('the policy that samples, by its name below `policy/`'),
@@ -44,7 +48,12 @@ export const candidates = stage({
       columns: ['tid', 'prompt', 'action', 'image'],
     });
     const progress = ctx.progress(rows.length, `states ${shard.id}`);
-    const draw = { seed: new Random(seed, 'candidates').int(2 ** 31), count: settings.samples - 1, temperature: settings.temperature, retries: settings.retries };
+    const draw = {
+      seed: new Random(seed, 'candidates').int(2 ** 31),
+      count: settings.samples - 1,
+      temperature: settings.temperature,
+      retries: settings.retries,
+    };
     async function* sampled(): AsyncGenerator<CandidateRow> {
       for (let start = 0; start < rows.length; start += CHUNK) {
         ctx.signal.throwIfAborted();
@@ -69,7 +78,9 @@ export const candidates = stage({
 /** The action taken first, then the sampled ones from the most to the least frequent. */
 function candidateRow(tid: number, taken: string, sampled: readonly Candidate[]): CandidateRow {
   const same = sampled.find(({ text }) => text === taken);
-  const others = sampled.filter(({ text }) => text !== taken).sort((a, b) => b.count - a.count || (a.text < b.text ? -1 : 1));
+  const others = sampled
+    .filter(({ text }) => text !== taken)
+    .sort((a, b) => b.count - a.count || (a.text < b.text ? -1 : 1));
   return {
     tid,
     actions: [taken, ...others.map(({ text }) => text)],

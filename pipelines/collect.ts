@@ -8,10 +8,19 @@ import { policyOf } from './resources.js';
 import type { TaskSettings } from './sections.js';
 
 export const Collect = z.object({
-  episodes: z.int().min(1).default(2000).describe('trajectories to collect (1008 in AitW General, 1296 in Web Shopping)'),
+  episodes: z
+    .int()
+    .min(1)
+    .default(2000)
+    .describe('trajectories to collect (1008 in AitW General, 1296 in Web Shopping)'),
   policy: z.string().default('base').describe('the policy that acts, by its name below `policy/`'),
   temperature: z.number().min(0).default(1).describe('divides the logits of the policy; 0 takes the likeliest token'),
-  gamma: z.number().min(0).max(1).default(0.95).describe('discount of the Monte Carlo returns that are stored (ALGORITHMS §2.4)'),
+  gamma: z
+    .number()
+    .min(0)
+    .max(1)
+    .default(0.95)
+    .describe('discount of the Monte Carlo returns that are stored (ALGORITHMS §2.4)'),
   shard: z.int().min(1).default(250).describe('episodes a shard'),
 });
 
@@ -28,10 +37,18 @@ export const collect = stage({
     const { settings, seed } = ctx;
     const tasks = ctx.config.tasks as TaskSettings;
     const policy = await policyOf(ctx, `policy/${settings.policy}`);
-    const list = phoneTasks({ set: tasks.set, split: 'train', count: settings.episodes, seed: new Random(seed, 'collect').int(2 ** 31) });
+    const list = phoneTasks({
+      set: tasks.set,
+      split: 'train',
+      count: settings.episodes,
+      seed: new Random(seed, 'collect').int(2 ** 31),
+    });
     return {
       trajectories: await collectShard(shard, ctx, 'trajectories', {
-        agent: new PolicyAgent(policy, { seed: new Random(seed, 'collect', 'agent').int(2 ** 31), temperature: settings.temperature }),
+        agent: new PolicyAgent(policy, {
+          seed: new Random(seed, 'collect', 'agent').int(2 ** 31),
+          temperature: settings.temperature,
+        }),
         task: (episode) => list[episode],
         seed: (episode) => new Random(seed, 'collect', episode).int(2 ** 31),
         gamma: settings.gamma,

@@ -9,8 +9,27 @@ import { writeAtomic } from '../src/data/atomic.js';
 import { MinibatchSampler, splitTrajectories } from '../src/data/replay.js';
 import { writeTable } from '../src/data/tables.js';
 import { VALUES, type ValueRow } from '../src/data/transitions.js';
-import { addDecayedWeights, chain, clipByGlobalNorm, Forward, input, Parameters, polyak, scaleByAdam, scaleByLearningRate, Trainer, type Tensor } from '../src/graph/index.js';
-import { actionFeatures, actionInputs, criticNetworkSpecs, stateFeatures, stateInputs, type CriticNetworkConfig } from '../src/models/critic-network.js';
+import {
+  addDecayedWeights,
+  chain,
+  clipByGlobalNorm,
+  Forward,
+  input,
+  Parameters,
+  polyak,
+  scaleByAdam,
+  scaleByLearningRate,
+  Trainer,
+  type Tensor,
+} from '../src/graph/index.js';
+import {
+  actionFeatures,
+  actionInputs,
+  criticNetworkSpecs,
+  stateFeatures,
+  stateInputs,
+  type CriticNetworkConfig,
+} from '../src/models/critic-network.js';
 import { UserError } from '../src/errors.js';
 import { Random } from '../src/random.js';
 import { stage, type ShardContext } from '../src/runner/stage.js';
@@ -20,11 +39,21 @@ import { learningRate, train } from './training.js';
 
 export const CriticStage = CriticSettings.extend({
   tokenizer: z.string().default('policy/base').describe('data set whose tokenizer the text tower reads with'),
-  text_width: z.int().min(4).default(768).describe('width of the text tower, an encoder of RoBERTa\'s class (768 in RoBERTa-base)'),
+  text_width: z
+    .int()
+    .min(4)
+    .default(768)
+    .describe("width of the text tower, an encoder of RoBERTa's class (768 in RoBERTa-base)"),
   text_layers: z.int().min(1).default(12).describe('layers of the text tower (12 in RoBERTa-base)'),
   text_heads: z.int().min(1).default(12).describe('attention heads of the text tower (12 in RoBERTa-base)'),
-  state_rep: z.boolean().default(false).describe('also give the critic the representation of the state alone; needs `represent.state`'),
-  keep: z.enum(['online', 'target']).default('online').describe('which of the two networks is kept as the critic in the end'),
+  state_rep: z
+    .boolean()
+    .default(false)
+    .describe('also give the critic the representation of the state alone; needs `represent.state`'),
+  keep: z
+    .enum(['online', 'target'])
+    .default('online')
+    .describe('which of the two networks is kept as the critic in the end'),
 });
 type CriticStage = z.infer<typeof CriticStage>;
 
@@ -72,7 +101,9 @@ class CriticLearner {
     const { settings } = ctx;
     const { transitions, candidates, representations, vectors } = data;
     if (settings.state_rep && !representations.hasState(transitions[0].tid)) {
-      throw new UserError('critic.state_rep=true: the representations have no rows for states alone; set represent.state=true');
+      throw new UserError(
+        'critic.state_rep=true: the representations have no rows for states alone; set represent.state=true',
+      );
     }
     const tokenizer = TextTokenizer.load(ctx.dataset(settings.tokenizer));
     const lengths = CriticFeeds.lengthsOf(tokenizer, {
@@ -114,7 +145,10 @@ class CriticLearner {
     const { settings, seed } = ctx;
     const specs = criticNetworkSpecs(file);
     const online = Parameters.init(specs, new Random(seed, 'critic', 'online').int(2 ** 31));
-    const target = settings.target_init === 'copy' ? online.clone() : Parameters.init(specs, new Random(seed, 'critic', 'target').int(2 ** 31));
+    const target =
+      settings.target_init === 'copy'
+        ? online.clone()
+        : Parameters.init(specs, new Random(seed, 'critic', 'target').int(2 ** 31));
     const targetForward = new Forward<number>(runtime, target, (p, rows) => this.targetGraph(p, rows));
     const lossForward = new Forward<number>(runtime, online, (p, rows) => ({ ...this.lossGraph(p, rows) }));
     const trainer = new Trainer<number>({
@@ -132,8 +166,13 @@ class CriticLearner {
         return { loss, metrics: { q1, q2, v1, v2 } };
       },
     });
-    const split = splitTrajectories(data.transitions.map(({ trajectory }) => trajectory), seed, 1 - settings.validation);
-    const part = (ids: ReadonlySet<string>) => [...data.transitions.keys()].filter((i) => ids.has(data.transitions[i].trajectory));
+    const split = splitTrajectories(
+      data.transitions.map(({ trajectory }) => trajectory),
+      seed,
+      1 - settings.validation,
+    );
+    const part = (ids: ReadonlySet<string>) =>
+      [...data.transitions.keys()].filter((i) => ids.has(data.transitions[i].trajectory));
     const training = part(split.train);
     const held = new Random(seed, 'critic', 'validation').shuffled(part(split.validation)).slice(0, VALIDATION_ROWS);
     const { batch_size: batch, grad_accum_steps: accumulate } = settings;
@@ -220,15 +259,26 @@ class CriticLearner {
   }
 
   /** Feeds of `lossGraph` for some transitions; the target critic is asked for what they need. */
-  private async batch(rows: readonly number[], target: Forward<number>, random: Random): Promise<Record<string, Float32Array | BigInt64Array>> {
+  private async batch(
+    rows: readonly number[],
+    target: Forward<number>,
+    random: Random,
+  ): Promise<Record<string, Float32Array | BigInt64Array>> {
     const { data } = this;
     const { settings } = this.ctx;
     const transitions = rows.map((row) => data.transitions[row]);
     const state = this.stateFeeds('s_', rows, false);
-    const taken = this.actionFeeds('a_', rows, rows.map(() => 0));
+    const taken = this.actionFeeds(
+      'a_',
+      rows,
+      rows.map(() => 0),
+    );
     const known = { ...state, ...taken };
-    if (settings.target === 'mc') return { ...known, mc_return: Float32Array.from(transitions, ({ mcReturn }) => mcReturn) };
-    const backup = rows.map((row) => (settings.backup_action === 'taken' ? 0 : drawn(data.candidates[row].counts, random)));
+    if (settings.target === 'mc')
+      return { ...known, mc_return: Float32Array.from(transitions, ({ mcReturn }) => mcReturn) };
+    const backup = rows.map((row) =>
+      settings.backup_action === 'taken' ? 0 : drawn(data.candidates[row].counts, random),
+    );
     const targets = await target.run(rows.length, {
       ...state,
       ...this.stateFeeds('n_', rows, true),
@@ -243,7 +293,11 @@ class CriticLearner {
   }
 
   /** Feeds of `stateInputs` for the states before (or `after`) some transitions. */
-  private stateFeeds(prefix: string, rows: readonly number[], after: boolean): Record<string, Float32Array | BigInt64Array> {
+  private stateFeeds(
+    prefix: string,
+    rows: readonly number[],
+    after: boolean,
+  ): Record<string, Float32Array | BigInt64Array> {
     const { data, feeds, file } = this;
     const texts = rows.map((row) => {
       const { goal, prevAction, action } = data.transitions[row];
@@ -261,7 +315,11 @@ class CriticLearner {
   }
 
   /** Feeds of `actionInputs` for one candidate of each transition. */
-  private actionFeeds(prefix: string, rows: readonly number[], candidates: readonly number[]): Record<string, Float32Array | BigInt64Array> {
+  private actionFeeds(
+    prefix: string,
+    rows: readonly number[],
+    candidates: readonly number[],
+  ): Record<string, Float32Array | BigInt64Array> {
     const { data, feeds } = this;
     const reps = new Float32Array(rows.length * data.representations.dim);
     rows.forEach((row, i) => data.readRep(row, candidates[i], reps, i));
@@ -281,7 +339,11 @@ class CriticLearner {
       const states = rows.map(({ goal, prevAction, prevImage, image, tid }, i) => {
         const { actions } = data.candidates[start + i];
         const reps = new Float32Array(actions.length * dim);
-        data.representations.readRows(tid, actions.map((_, k) => k), reps);
+        data.representations.readRows(
+          tid,
+          actions.map((_, k) => k),
+          reps,
+        );
         const stateRep = new Float32Array(file.critic.state ?? 0);
         if (stateRep.length > 0) data.readStateRep(start + i, stateRep, 0);
         const vector = (id: string) => {
@@ -289,7 +351,15 @@ class CriticLearner {
           data.vectors.read(id, out);
           return out;
         };
-        return { goal, previous: prevAction, previousImage: vector(prevImage), image: vector(image), rep: stateRep, actions, reps };
+        return {
+          goal,
+          previous: prevAction,
+          previousImage: vector(prevImage),
+          image: vector(image),
+          rep: stateRep,
+          actions,
+          reps,
+        };
       });
       for (const [i, { q1, q2, v1, v2 }] of (await scorer.value(states)).entries()) {
         yield { tid: rows[i].tid, q1: [...q1], q2: [...q2], v1, v2 };

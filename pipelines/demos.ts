@@ -10,7 +10,14 @@ import type { TaskSettings } from './sections.js';
 
 export const Demos = z.object({
   episodes: z.int().min(1).default(600).describe('demonstrations to record'),
-  noise: z.number().min(0).max(5).default(1).describe('factor on all bad habits of the person: wrong icons, near misses, mistyped words, banners ignored, stopping short'),
+  noise: z
+    .number()
+    .min(0)
+    .max(5)
+    .default(1)
+    .describe(
+      'factor on all bad habits of the person: wrong icons, near misses, mistyped words, banners ignored, stopping short',
+    ),
   shard: z.int().min(1).default(200).describe('episodes a shard'),
 });
 
@@ -25,7 +32,12 @@ export const demos = stage({
   run: async (shard, ctx) => {
     const { settings, seed } = ctx;
     const tasks = ctx.config.tasks as TaskSettings;
-    const list = phoneTasks({ set: tasks.set, split: 'train', count: settings.episodes, seed: new Random(seed, 'demos').int(2 ** 31) });
+    const list = phoneTasks({
+      set: tasks.set,
+      split: 'train',
+      count: settings.episodes,
+      seed: new Random(seed, 'demos').int(2 ** 31),
+    });
     const person = demonstrator({ noise: settings.noise, grid: { rows: tasks.rows, columns: tasks.columns } });
     const people = new Map<Device, Demonstrator>();
     const agent: Agent = {

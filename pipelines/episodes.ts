@@ -63,7 +63,11 @@ export async function collectShard(
     const plan = { episode: episodeId(n), task: options.task(n), seed: options.seed(n) };
     if (!journal.has(plan.episode)) plans.push(plan);
   }
-  const progress = ctx.progress(shard.to - shard.from, `${options.label} ${shard.id}`, shard.to - shard.from - plans.length);
+  const progress = ctx.progress(
+    shard.to - shard.from,
+    `${options.label} ${shard.id}`,
+    shard.to - shard.from - plans.length,
+  );
   const devices = openDevices(device, plans.length);
   const unknown: string[] = [];
   try {
@@ -87,7 +91,8 @@ export async function collectShard(
     await Promise.all(devices.map((d) => d.close()));
     progress.done();
   }
-  if (unknown.length > 0) ctx.log.warn(`${unknown.length} episodes were not judged and do not count: ${unknown.join(', ')}`);
+  if (unknown.length > 0)
+    ctx.log.warn(`${unknown.length} episodes were not judged and do not count: ${unknown.join(', ')}`);
   await images.sync();
   // in the order of the plan, not of finishing
   const episodes = [...journal.episodes].sort((a, b) => (a.episode < b.episode ? -1 : 1));
@@ -139,4 +144,3 @@ async function writeVectors(
     throw error;
   }
 }
-

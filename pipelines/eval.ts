@@ -24,10 +24,21 @@ const RANKED = 16;
 export const Eval = z.object({
   policy: z.string().default('base').describe('the policy to evaluate, by its name below `policy/`'),
   split: z.enum(['test', 'train']).default('test').describe('tasks of the test list, or of the training list'),
-  protocol: z.enum(['all', 'first96']).default('all').describe('all tasks in turn, or the published first 96 of the list, one episode each'),
-  episodes: z.int().min(1).default(480).describe('episodes to run (protocol all); the tasks come round again after the last'),
+  protocol: z
+    .enum(['all', 'first96'])
+    .default('all')
+    .describe('all tasks in turn, or the published first 96 of the list, one episode each'),
+  episodes: z
+    .int()
+    .min(1)
+    .default(480)
+    .describe('episodes to run (protocol all); the tasks come round again after the last'),
   temperature: z.number().min(0).default(1).describe('divides the logits of the policy; 0 is greedy'),
-  best_of_q: z.int().min(0).default(0).describe('act by the best of this many samples by the critic, no training; 0: by the policy alone'),
+  best_of_q: z
+    .int()
+    .min(0)
+    .default(0)
+    .describe('act by the best of this many samples by the critic, no training; 0: by the policy alone'),
   aggregate: z.enum(['max', 'min', 'mean']).default('min').describe('how the two Q make one for best_of_q'),
   shard: z.int().min(1).default(240).describe('episodes a shard'),
 });
@@ -48,7 +59,9 @@ export interface EvalResult {
   /** Wilson's 95 % interval */
   readonly ci95: readonly [number, number];
   readonly mean_steps: number;
-  readonly families: Readonly<Record<string, { episodes: number; successes: number; rate: number; ci95: readonly [number, number] }>>;
+  readonly families: Readonly<
+    Record<string, { episodes: number; successes: number; rate: number; ci95: readonly [number, number] }>
+  >;
 }
 
 /** Name of an evaluation's data set below `eval/`. */
@@ -103,10 +116,15 @@ export const evaluate = stage({
   },
   finish: async (ctx) => {
     const result = await resultOf(ctx);
-    await writeAtomic(join(ctx.dataset(evaluation(ctx.settings)), 'result.json'), `${JSON.stringify(result, null, 2)}\n`);
+    await writeAtomic(
+      join(ctx.dataset(evaluation(ctx.settings)), 'result.json'),
+      `${JSON.stringify(result, null, 2)}\n`,
+    );
     const percent = (rate: number) => `${(100 * rate).toFixed(1)} %`;
     const [low, high] = result.ci95;
-    ctx.log.info(`${result.successes} of ${result.episodes} succeed: ${percent(result.rate)} (95 % interval ${percent(low)} to ${percent(high)})`);
+    ctx.log.info(
+      `${result.successes} of ${result.episodes} succeed: ${percent(result.rate)} (95 % interval ${percent(low)} to ${percent(high)})`,
+    );
   },
 });
 
@@ -120,14 +138,19 @@ function agentOf(ctx: StageContext<Eval>): Promise<Agent> {
     const { settings, seed } = ctx;
     const policy = await policyOf(ctx, `policy/${settings.policy}`);
     const agentSeed = new Random(seed, 'eval', 'agent').int(2 ** 31);
-    if (settings.best_of_q === 0) return new PolicyAgent(policy, { seed: agentSeed, temperature: settings.temperature });
+    if (settings.best_of_q === 0)
+      return new PolicyAgent(policy, { seed: agentSeed, temperature: settings.temperature });
     const critic = Critic.load(await runtimeOf(ctx), ctx.dataset('critic'));
-    return new BestOfQ(policy, { ...(await vlmOf(ctx)), critic }, {
-      seed: agentSeed,
-      samples: settings.best_of_q,
-      temperature: settings.temperature,
-      aggregate: AGGREGATES[settings.aggregate],
-    });
+    return new BestOfQ(
+      policy,
+      { ...(await vlmOf(ctx)), critic },
+      {
+        seed: agentSeed,
+        samples: settings.best_of_q,
+        temperature: settings.temperature,
+        aggregate: AGGREGATES[settings.aggregate],
+      },
+    );
   });
 }
 
@@ -135,11 +158,20 @@ const AGGREGATES = { max: Math.max, min: Math.min, mean: (a: number, b: number) 
 
 async function resultOf(ctx: StageContext<Eval>): Promise<EvalResult> {
   const { settings } = ctx;
-  const steps = await readTransitions(ctx.dataset(evaluation(settings)), 'eval', ['family', 'done', 'trajectoryReward']);
+  const steps = await readTransitions(ctx.dataset(evaluation(settings)), 'eval', [
+    'family',
+    'done',
+    'trajectoryReward',
+  ]);
   const ends = steps.filter(({ done }) => done);
   const rateOf = (rows: typeof ends) => {
     const successes = rows.filter(({ trajectoryReward }) => trajectoryReward > 0).length;
-    return { episodes: rows.length, successes, rate: rows.length === 0 ? 0 : successes / rows.length, ci95: wilson95(successes, rows.length) };
+    return {
+      episodes: rows.length,
+      successes,
+      rate: rows.length === 0 ? 0 : successes / rows.length,
+      ci95: wilson95(successes, rows.length),
+    };
   };
   const names = [...new Set(ends.map(({ family }) => family))].sort();
   return {

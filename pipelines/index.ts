@@ -6,15 +6,51 @@ import type { Registry } from '../src/runner/registry.js';
 export const registry: Registry = {
   stages: [
     { name: 'demos', summary: 'record demonstrations', load: async () => (await import('./demos.js')).demos },
-    { name: 'sft', summary: 'imitate the demonstrations: the base policy', load: async () => (await import('./sft.js')).sft },
-    { name: 'collect', summary: 'collect trajectories with a policy', load: async () => (await import('./collect.js')).collect },
-    { name: 'candidates', summary: 'sample more actions for every state', load: async () => (await import('./candidates.js')).candidates },
-    { name: 'vlm', summary: 'fine-tune the representation: does an action change the screen?', load: async () => (await import('./vlm.js')).vlm },
-    { name: 'represent', summary: 'extract VLM representations of every state and action', load: async () => (await import('./represent.js')).represent },
-    { name: 'critic', summary: 'train the Q/V critic by temporal differences', load: async () => (await import('./critic.js')).critic },
-    { name: 'actor', summary: 'extract a policy: imitate the best of N actions by the critic', load: async () => (await import('./actor.js')).actor },
-    { name: 'eval', summary: 'measure success rates of a policy', load: async () => (await import('./eval.js')).evaluate },
-    { name: 'report', summary: 'write report.html and report.json', load: async () => (await import('./report.js')).report },
+    {
+      name: 'sft',
+      summary: 'imitate the demonstrations: the base policy',
+      load: async () => (await import('./sft.js')).sft,
+    },
+    {
+      name: 'collect',
+      summary: 'collect trajectories with a policy',
+      load: async () => (await import('./collect.js')).collect,
+    },
+    {
+      name: 'candidates',
+      summary: 'sample more actions for every state',
+      load: async () => (await import('./candidates.js')).candidates,
+    },
+    {
+      name: 'vlm',
+      summary: 'fine-tune the representation: does an action change the screen?',
+      load: async () => (await import('./vlm.js')).vlm,
+    },
+    {
+      name: 'represent',
+      summary: 'extract VLM representations of every state and action',
+      load: async () => (await import('./represent.js')).represent,
+    },
+    {
+      name: 'critic',
+      summary: 'train the Q/V critic by temporal differences',
+      load: async () => (await import('./critic.js')).critic,
+    },
+    {
+      name: 'actor',
+      summary: 'extract a policy: imitate the best of N actions by the critic',
+      load: async () => (await import('./actor.js')).actor,
+    },
+    {
+      name: 'eval',
+      summary: 'measure success rates of a policy',
+      load: async () => (await import('./eval.js')).evaluate,
+    },
+    {
+      name: 'report',
+      summary: 'write report.html and report.json',
+      load: async () => (await import('./report.js')).report,
+    },
   ],
   sections: async () => {
     const { DeviceSettings, TaskSettings } = await import('./sections.js');

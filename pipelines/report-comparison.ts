@@ -20,7 +20,9 @@ export async function compareEpisodes(
   const gained = shared.filter((id) => won(b, id) && !won(a, id));
   const lost = shared.filter((id) => won(a, id) && !won(b, id)).length;
   if (gained.length === 0) {
-    return { missing: `Of ${shared.length} episodes that both had, ${after} wins none that ${before} fails, and fails ${lost} that ${before} wins.` };
+    return {
+      missing: `Of ${shared.length} episodes that both had, ${after} wins none that ${before} fails, and fails ${lost} that ${before} wins.`,
+    };
   }
   const episode = new Random(ctx.seed, 'report', 'comparison').pick(gained);
   const screens = new Screens(ctx);
@@ -31,7 +33,10 @@ export async function compareEpisodes(
       shared: shared.length,
       gained: gained.length,
       lost,
-      strips: [await screens.strip(a.get(episode)!, options(before)), await screens.strip(b.get(episode)!, options(after))],
+      strips: [
+        await screens.strip(a.get(episode)!, options(before)),
+        await screens.strip(b.get(episode)!, options(after)),
+      ],
     },
   };
 }

@@ -54,7 +54,9 @@ export class ReportData {
     if (!sources.includes('trajectories')) return undefined;
     const steps = await readTransitions(ctx.dataset('trajectories'), 'collect', REPORTED);
     const byTid = <Row extends { tid: number }>(rows: readonly Row[]) => new Map(rows.map((row) => [row.tid, row]));
-    const candidates = sources.includes('candidates') ? byTid(await readCandidates(ctx.dataset('candidates'), 'candidates')) : undefined;
+    const candidates = sources.includes('candidates')
+      ? byTid(await readCandidates(ctx.dataset('candidates'), 'candidates'))
+      : undefined;
     const values = sources.includes('values') ? byTid(await readValues(ctx.dataset('values'))) : undefined;
     return new ReportData(ctx, steps, candidates, values);
   }
@@ -73,7 +75,8 @@ export class ReportData {
       screens: new Set(steps.flatMap(({ image, nextImage }) => [image, nextImage])).size,
       sampled: sum(({ counts }) => counts.reduce((total, count) => total + count, 0)),
       state_actions: sum(({ actions }) => actions.length),
-      representations: representations.length === 0 ? null : representations.reduce((total, { rows: n = 0 }) => total + n, 0),
+      representations:
+        representations.length === 0 ? null : representations.reduce((total, { rows: n = 0 }) => total + n, 0),
     };
   }
 
@@ -187,10 +190,15 @@ export function byTrajectory(steps: readonly ReportedStep[]): Map<string, Report
 
 /** The trajectories that the critic of these values was not trained on; undefined where its settings are not recorded. */
 function heldOut(ctx: StageContext<unknown>, steps: readonly ReportedStep[]): ReadonlySet<string> | undefined {
-  const recorded = readPlan(ctx.dataset('values'))?.settings as { critic?: { validation?: number }; seed?: number } | undefined;
+  const recorded = readPlan(ctx.dataset('values'))?.settings as
+    { critic?: { validation?: number }; seed?: number } | undefined;
   const { validation } = recorded?.critic ?? {};
   if (typeof validation !== 'number' || typeof recorded?.seed !== 'number') return undefined;
-  return splitTrajectories(steps.map(({ trajectory }) => trajectory), recorded.seed, 1 - validation).validation;
+  return splitTrajectories(
+    steps.map(({ trajectory }) => trajectory),
+    recorded.seed,
+    1 - validation,
+  ).validation;
 }
 
 async function readValues(folder: string): Promise<ValueRow[]> {

@@ -35,7 +35,12 @@ export const ReportSettings = z.object({
     .array(z.enum(['trajectories', 'candidates', 'values']))
     .default(['trajectories', 'candidates', 'values'])
     .describe('data sets to look into; without `values` the page says nothing of the critic, and no critic is needed'),
-  trajectories: z.int().min(0).max(10).default(2).describe('trajectories to picture: so many successes and as many failures'),
+  trajectories: z
+    .int()
+    .min(0)
+    .max(10)
+    .default(2)
+    .describe('trajectories to picture: so many successes and as many failures'),
   steps: z.int().min(1).max(100).default(20).describe('steps of each that are pictured at most'),
 });
 export type ReportSettings = z.infer<typeof ReportSettings>;
@@ -98,8 +103,11 @@ async function comparisonOf(ctx: StageContext<ReportSettings>): Promise<Report['
 function learningCurves(folder: string): Report['curves'] {
   const metrics = join(folder, 'metrics');
   const files = existsSync(metrics) ? readdirSync(metrics, { recursive: true, encoding: 'utf8' }) : [];
-  const instances = files.filter((file) => file.endsWith('.jsonl')).map((file) => file.slice(0, -6).replaceAll('\\', '/'));
-  const rank = (instance: string) => (LEARNERS.indexOf(instance.split('/')[0]) + LEARNERS.length + 1) % (LEARNERS.length + 1);
+  const instances = files
+    .filter((file) => file.endsWith('.jsonl'))
+    .map((file) => file.slice(0, -6).replaceAll('\\', '/'));
+  const rank = (instance: string) =>
+    (LEARNERS.indexOf(instance.split('/')[0]) + LEARNERS.length + 1) % (LEARNERS.length + 1);
   return instances
     .sort((a, b) => rank(a) - rank(b) || (a < b ? -1 : 1))
     .map((instance) => ({ stage: instance, curves: curves(readMetrics(join(metrics, `${instance}.jsonl`))) }))
@@ -110,11 +118,14 @@ function learningCurves(folder: string): Report['curves'] {
 function recordedSettings(folder: string): RecordedSettings[] {
   const known = new Map<string, RecordedSettings>();
   const look = (below: string, depth: number): void => {
-    for (const entry of readdirSync(join(folder, below), { withFileTypes: true }).sort((a, b) => (a.name < b.name ? -1 : 1))) {
+    for (const entry of readdirSync(join(folder, below), { withFileTypes: true }).sort((a, b) =>
+      a.name < b.name ? -1 : 1,
+    )) {
       const name = join(below, entry.name);
       if (!entry.isDirectory() || ['metrics', 'tb', 'scratch', 'images'].includes(name)) continue;
       const plan = readPlan(join(folder, name));
-      if (plan && !known.has(plan.instance)) known.set(plan.instance, { dataset: name, stage: plan.stage, settings: plan.settings });
+      if (plan && !known.has(plan.instance))
+        known.set(plan.instance, { dataset: name, stage: plan.stage, settings: plan.settings });
       if (!plan && depth < 2) look(name, depth + 1);
     }
   };

@@ -7,11 +7,31 @@ import { writeAtomic } from '../src/data/atomic.js';
 import { MinibatchSampler } from '../src/data/replay.js';
 import type { Transition } from '../src/data/transitions.js';
 import { COLOURS, PHONE_WORDS, SHOP_FIRST, SHOP_SECOND } from '../src/devices/phone/index.js';
-import { addDecayedWeights, chain, clipByGlobalNorm, div, input, mul, neg, Parameters, scaleByAdam, scaleByLearningRate, sum, Trainer } from '../src/graph/index.js';
+import {
+  addDecayedWeights,
+  chain,
+  clipByGlobalNorm,
+  div,
+  input,
+  mul,
+  neg,
+  Parameters,
+  scaleByAdam,
+  scaleByLearningRate,
+  sum,
+  Trainer,
+} from '../src/graph/index.js';
 import { autoUISpecs, type AutoUIConfig } from '../src/models/autoui-config.js';
 import { decodeTeacherForced, encode, logProb } from '../src/models/autoui.js';
 import { bucketOf } from '../src/models/buckets.js';
-import { convTower, convTowerDim, convTowerSpecs, POCKET_TOWER, shrink, shrunkLength } from '../src/models/conv-tower.js';
+import {
+  convTower,
+  convTowerDim,
+  convTowerSpecs,
+  POCKET_TOWER,
+  shrink,
+  shrunkLength,
+} from '../src/models/conv-tower.js';
 import { writePocketTokenizer } from '../src/models/pocket-tokenizer.js';
 import { Random } from '../src/random.js';
 import { stage, type ShardContext } from '../src/runner/stage.js';
@@ -71,7 +91,11 @@ export const sft = stage({
       eos: tokenizer.eos,
       start: 0,
     };
-    const rows = (await readTransitions(ctx.dataset('demos'), 'demos', ['prompt', 'action', 'image'])) as Demonstration[];
+    const rows = (await readTransitions(ctx.dataset('demos'), 'demos', [
+      'prompt',
+      'action',
+      'image',
+    ])) as Demonstration[];
     const prompts = rows.map(({ prompt }) => tokenizer.encode(prompt));
     const actions = rows.map(({ action }) => tokenizer.encode(action));
     const bucket = {
@@ -79,12 +103,23 @@ export const sft = stage({
       prompt: bucketOf(Math.max(...prompts.map((ids) => ids.length))),
       action: Math.max(...actions.map((ids) => ids.length)),
     };
-    const pixels = await PixelPack.open(ctx, rows.map(({ image }) => image));
-    const params = Parameters.init({ ...autoUISpecs(config), ...convTowerSpecs(tower) }, new Random(seed, 'sft', 'init').int(2 ** 31));
+    const pixels = await PixelPack.open(
+      ctx,
+      rows.map(({ image }) => image),
+    );
+    const params = Parameters.init(
+      { ...autoUISpecs(config), ...convTowerSpecs(tower) },
+      new Random(seed, 'sft', 'init').int(2 ** 31),
+    );
     const trainer = new Trainer<typeof bucket>({
       runtime: await runtimeOf(ctx),
       params,
-      optimizer: chain(clipByGlobalNorm(settings.clip), scaleByAdam(), addDecayedWeights(settings.weight_decay), scaleByLearningRate()),
+      optimizer: chain(
+        clipByGlobalNorm(settings.clip),
+        scaleByAdam(),
+        addDecayedWeights(settings.weight_decay),
+        scaleByLearningRate(),
+      ),
       loss: (p, { batch, prompt, action }) => {
         const labels = input('labels', [batch, action], 'int64');
         const labelMask = input('label_mask', [batch, action]);
@@ -92,7 +127,7 @@ export const sft = stage({
         const image = convTower(p, tower, input('pixels', [batch, 3, ...tower.image_size]));
         const memory = encode(p, config, input('ids', [batch, prompt], 'int64'), mask, image);
         const logs = logProb(decodeTeacherForced(p, config, memory, mask, labels), labels, labelMask);
-        return { loss: neg(div(sum(logs), sum(labelMask))), metrics: { 'log_prob': mul(sum(logs), 1 / batch) } };
+        return { loss: neg(div(sum(logs), sum(labelMask))), metrics: { log_prob: mul(sum(logs), 1 / batch) } };
       },
     });
     const sampler = new MinibatchSampler(rows.length, settings.batch, seed, 'sft');
@@ -107,8 +142,16 @@ export const sft = stage({
       step: async (step) => {
         const indices = [...sampler.indices(step)];
         indices.forEach((row, i) => pixels.read(row, feed, i));
-        const prompt = padTokens(indices.map((row) => prompts[row]), tokenizer.pad, bucket.prompt);
-        const label = padTokens(indices.map((row) => actions[row]), tokenizer.pad, bucket.action);
+        const prompt = padTokens(
+          indices.map((row) => prompts[row]),
+          tokenizer.pad,
+          bucket.prompt,
+        );
+        const label = padTokens(
+          indices.map((row) => actions[row]),
+          tokenizer.pad,
+          bucket.action,
+        );
         const { loss } = await trainer.accumulate(bucket, {
           ids: prompt.ids,
           mask: prompt.mask,
@@ -159,7 +202,10 @@ class PixelPack {
       });
       progress.done();
     }
-    return new PixelPack(openSync(file, 'r'), images.map((id) => place.get(id)!));
+    return new PixelPack(
+      openSync(file, 'r'),
+      images.map((id) => place.get(id)!),
+    );
   }
 
   /** Put the picture of a row into `into` as its `slot`-th one. */

@@ -4,7 +4,29 @@ import { z } from 'zod';
 import { cursorVectors, PocketRepresenter, vlmInputs, type RepresentedState } from '../src/agents/representer.js';
 import { writeAtomic } from '../src/data/atomic.js';
 import { MinibatchSampler, splitTrajectories } from '../src/data/replay.js';
-import { abs, add, addDecayedWeights, cast, chain, clipByGlobalNorm, equal, exp, Forward, greater, input, log, mean, mul, neg, relu, scaleByAdam, scaleByLearningRate, sub, Trainer, type Tensor } from '../src/graph/index.js';
+import {
+  abs,
+  add,
+  addDecayedWeights,
+  cast,
+  chain,
+  clipByGlobalNorm,
+  equal,
+  exp,
+  Forward,
+  greater,
+  input,
+  log,
+  mean,
+  mul,
+  neg,
+  relu,
+  scaleByAdam,
+  scaleByLearningRate,
+  sub,
+  Trainer,
+  type Tensor,
+} from '../src/graph/index.js';
 import { autoUIConfigJson, parseAutoUIConfig } from '../src/models/autoui-config.js';
 import { readJson } from '../src/models/checkpoint.js';
 import { pocketVlm, type PocketVlmConfig, type VlmBucket } from '../src/models/pocket-vlm.js';
@@ -25,8 +47,17 @@ export const Vlm = z.object({
   warmup: z.int().min(0).default(20).describe('training steps in which the learning rate rises'),
   weight_decay: z.number().min(0).default(0.01).describe("AdamW's decay"),
   clip: z.number().positive().default(1).describe('global norm that gradients are clipped at'),
-  threshold: z.number().min(0).default(30).describe('the screen has changed where the mean squared difference of quarter-size pixels is above this (ALGORITHMS §2.2)'),
-  policy: z.string().default('base').describe('the policy whose weights the pocket VLM starts from, by its name below `policy/`'),
+  threshold: z
+    .number()
+    .min(0)
+    .default(30)
+    .describe(
+      'the screen has changed where the mean squared difference of quarter-size pixels is above this (ALGORITHMS §2.2)',
+    ),
+  policy: z
+    .string()
+    .default('base')
+    .describe('the policy whose weights the pocket VLM starts from, by its name below `policy/`'),
 });
 
 const SHARED_FILES = ['tokenizer.json', 'tokenizer_config.json', 'vision/config.json', 'vision/model.safetensors'];
@@ -63,7 +94,14 @@ export const vlm = stage({
       no: tokenizer.encode('No')[0],
     };
     const images = await imagesOf(ctx);
-    const all = await readTransitions(ctx.dataset('trajectories'), 'collect', ['tid', 'trajectory', 'prompt', 'action', 'image', 'nextImage']);
+    const all = await readTransitions(ctx.dataset('trajectories'), 'collect', [
+      'tid',
+      'trajectory',
+      'prompt',
+      'action',
+      'image',
+      'nextImage',
+    ]);
     const rows = new Random(seed, 'vlm', 'transitions').shuffled(all).slice(0, settings.transitions);
     const plain = ImageVectors.open(await filesOf(ctx.dataset('trajectories'), 'collect', '.vectors.arrow'));
     const progress = ctx.progress(rows.length, 'compare screenshots');
@@ -74,7 +112,8 @@ export const vlm = stage({
       const chunk = rows.slice(start, start + 64);
       const frames = await Promise.all(chunk.map(({ image }) => images.get(image)));
       for (const [i, { image, nextImage }] of chunk.entries()) {
-        const changed = image !== nextImage && screenChange(frames[i], await images.get(nextImage)) > settings.threshold;
+        const changed =
+          image !== nextImage && screenChange(frames[i], await images.get(nextImage)) > settings.threshold;
         labels.push(changed ? 1 : 0);
       }
       const vectors = await cursorVectors(
@@ -91,7 +130,11 @@ export const vlm = stage({
     progress.done();
     plain.close();
 
-    const split = splitTrajectories(rows.map(({ trajectory }) => trajectory), seed, 0.9);
+    const split = splitTrajectories(
+      rows.map(({ trajectory }) => trajectory),
+      seed,
+      0.9,
+    );
     const part = (ids: ReadonlySet<string>) => [...rows.keys()].filter((i) => ids.has(rows[i].trajectory));
     const [training, held] = [part(split.train), part(split.validation)];
     const params = policy.params.clone();
@@ -104,7 +147,12 @@ export const vlm = stage({
     const trainer = new Trainer<VlmBucket>({
       runtime,
       params,
-      optimizer: chain(clipByGlobalNorm(settings.clip), scaleByAdam(), addDecayedWeights(settings.weight_decay), scaleByLearningRate()),
+      optimizer: chain(
+        clipByGlobalNorm(settings.clip),
+        scaleByAdam(),
+        addDecayedWeights(settings.weight_decay),
+        scaleByLearningRate(),
+      ),
       loss: (p, bucket) => {
         const logit = answers(p, bucket);
         const label = input('label', [bucket.rows]);
@@ -113,7 +161,11 @@ export const vlm = stage({
       },
     });
     const batchOf = (indices: readonly number[]) => {
-      const { bucket, feeds } = representer.feeds(states, indices.map((state) => ({ state, row: 0 })), size);
+      const { bucket, feeds } = representer.feeds(
+        states,
+        indices.map((state) => ({ state, row: 0 })),
+        size,
+      );
       // the mean over the action's tokens is for the representation; the answer does not read it
       const { action_mask: _, ...read } = feeds;
       return { bucket, feeds: read };
@@ -131,7 +183,10 @@ export const vlm = stage({
         const { bucket, feeds } = batchOf(indices);
         const label = Float32Array.from(indices, (i) => labels[i]);
         const { loss, accuracy } = await trainer.accumulate(bucket, { ...feeds, label });
-        const { gradNorm } = await trainer.apply(schedule(settings.lr, step, steps, { warmup: settings.warmup, floor: 0.05 }), 1);
+        const { gradNorm } = await trainer.apply(
+          schedule(settings.lr, step, steps, { warmup: settings.warmup, floor: 0.05 }),
+          1,
+        );
         return { loss: Number(loss[0]), accuracy: Number(accuracy[0]), grad_norm: gradNorm };
       },
     });
@@ -144,7 +199,9 @@ export const vlm = stage({
     }
     const changed = labels.reduce((sum, label) => sum + label, 0) / labels.length;
     const accuracy = right / Math.max(1, held.length);
-    ctx.log.info(`${(100 * changed).toFixed(1)} % of actions change the screen; ${(100 * accuracy).toFixed(1)} % of ${held.length} held-out ones are told right`);
+    ctx.log.info(
+      `${(100 * changed).toFixed(1)} % of actions change the screen; ${(100 * accuracy).toFixed(1)} % of ${held.length} held-out ones are told right`,
+    );
     trainer.close();
 
     mkdirSync(join(folder, 'vision'), { recursive: true });
@@ -152,9 +209,17 @@ export const vlm = stage({
       mkdirSync(dirname(join(folder, file)), { recursive: true });
       copyFileSync(join(source, file), join(folder, file));
     }
-    await writeAtomic(join(folder, 'config.json'), JSON.stringify({ ...config, autoui: autoUIConfigJson(config.autoui) }, null, 2));
+    await writeAtomic(
+      join(folder, 'config.json'),
+      JSON.stringify({ ...config, autoui: autoUIConfigJson(config.autoui) }, null, 2),
+    );
     await params.save(join(folder, 'model.safetensors'));
-    return { vlm: { files: ['config.json', 'model.safetensors', ...SHARED_FILES], facts: { accuracy, changed, held_out: held.length } } };
+    return {
+      vlm: {
+        files: ['config.json', 'model.safetensors', ...SHARED_FILES],
+        facts: { accuracy, changed, held_out: held.length },
+      },
+    };
   },
 });
 

@@ -48,7 +48,9 @@ export class BestOfQ extends BatchingAgent {
     const previous = await this.previousVectors(observations, vectors);
     const state = critic.wantsStateRep ? [''] : [];
     const texts = drawn.map((candidates) => [...candidates.map(({ text }) => text), ...state]);
-    const plain = this.sameTower(tower) ? vectors : await tower.vectors(observations.map(({ frame }) => tower.prepare(frame)));
+    const plain = this.sameTower(tower)
+      ? vectors
+      : await tower.vectors(observations.map(({ frame }) => tower.prepare(frame)));
     const cursors = await cursorVectors(
       tower,
       observations.map(({ frame }, i) => ({ actions: texts[i], plain: plain[i], frame: async () => frame })),
@@ -87,11 +89,18 @@ export class BestOfQ extends BatchingAgent {
   }
 
   /** Vectors of the frames before; the first step's own. */
-  private async previousVectors(observations: readonly Observation[], vectors: readonly Float32Array[]): Promise<Float32Array[]> {
+  private async previousVectors(
+    observations: readonly Observation[],
+    vectors: readonly Float32Array[],
+  ): Promise<Float32Array[]> {
     const { tower } = this.policy;
     const different = observations.filter(({ frame, previousFrame }) => frame !== previousFrame);
-    const made = (await tower.vectors(different.map(({ previousFrame }) => tower.prepare(previousFrame))))[Symbol.iterator]();
-    return observations.map(({ frame, previousFrame }, i) => (frame === previousFrame ? vectors[i] : made.next().value!));
+    const made = (await tower.vectors(different.map(({ previousFrame }) => tower.prepare(previousFrame))))[
+      Symbol.iterator
+    ]();
+    return observations.map(({ frame, previousFrame }, i) =>
+      frame === previousFrame ? vectors[i] : made.next().value!,
+    );
   }
 
   /** The VLM of a pocket run has the policy's own tower: then its vectors need not be made again. */

@@ -32,7 +32,10 @@ export class CriticFeeds {
   ) {}
 
   /** Lengths that hold all of some texts. */
-  static lengthsOf(tokenizer: TextTokenizer, texts: { goals: Iterable<string>; actions: Iterable<string> }): TextLengths {
+  static lengthsOf(
+    tokenizer: TextTokenizer,
+    texts: { goals: Iterable<string>; actions: Iterable<string> },
+  ): TextLengths {
     const longest = (list: Iterable<string>) => {
       let most = 0;
       for (const text of list) most = Math.max(most, tokenizer.encode(text).length);
@@ -47,25 +50,63 @@ export class CriticFeeds {
   }
 
   /** Feeds of `stateInputs`' texts for some states, padded to `rows` states. */
-  states(prefix: string, states: readonly StateTexts[], rows = states.length): Record<string, BigInt64Array | Float32Array> {
+  states(
+    prefix: string,
+    states: readonly StateTexts[],
+    rows = states.length,
+  ): Record<string, BigInt64Array | Float32Array> {
     const previous = states.map((state) => actionTexts(state.previous));
     return {
-      ...this.texts(`${prefix}previous_type`, previous.map(({ type }) => type), rows, this.lengths.type),
-      ...this.texts(`${prefix}previous_text`, previous.map(({ decision }) => decision), rows, this.lengths.action),
-      ...this.texts(`${prefix}goal`, states.map(({ goal }) => goal), rows, this.lengths.goal),
+      ...this.texts(
+        `${prefix}previous_type`,
+        previous.map(({ type }) => type),
+        rows,
+        this.lengths.type,
+      ),
+      ...this.texts(
+        `${prefix}previous_text`,
+        previous.map(({ decision }) => decision),
+        rows,
+        this.lengths.action,
+      ),
+      ...this.texts(
+        `${prefix}goal`,
+        states.map(({ goal }) => goal),
+        rows,
+        this.lengths.goal,
+      ),
     };
   }
 
   /** Feeds of `actionInputs`' texts for some actions, padded to `rows` actions. */
-  actions(prefix: string, actions: readonly string[], rows = actions.length): Record<string, BigInt64Array | Float32Array> {
+  actions(
+    prefix: string,
+    actions: readonly string[],
+    rows = actions.length,
+  ): Record<string, BigInt64Array | Float32Array> {
     const texts = actions.map(actionTexts);
     return {
-      ...this.texts(`${prefix}type`, texts.map(({ type }) => type), rows, this.lengths.type),
-      ...this.texts(`${prefix}text`, texts.map(({ decision }) => decision), rows, this.lengths.action),
+      ...this.texts(
+        `${prefix}type`,
+        texts.map(({ type }) => type),
+        rows,
+        this.lengths.type,
+      ),
+      ...this.texts(
+        `${prefix}text`,
+        texts.map(({ decision }) => decision),
+        rows,
+        this.lengths.action,
+      ),
     };
   }
 
-  private texts(name: string, texts: readonly string[], rows: number, length: number): Record<string, BigInt64Array | Float32Array> {
+  private texts(
+    name: string,
+    texts: readonly string[],
+    rows: number,
+    length: number,
+  ): Record<string, BigInt64Array | Float32Array> {
     const ids = new BigInt64Array(rows * length).fill(BigInt(this.tokenizer.pad));
     const mask = new Float32Array(rows * length);
     for (let row = 0; row < rows; row++) {

@@ -4,7 +4,16 @@ import { concat, Forward, input, Parameters, type Runtime, type Tensor } from '.
 import { rowBucket } from '../models/buckets.js';
 import { checkParameters, readJson } from '../models/checkpoint.js';
 import { asValue, q, v, type Head } from '../models/critic.js';
-import { actionFeatures, actionInputs, criticNetworkSpecs, featuresOf, stateFeatures, stateInputs, type CriticNetworkConfig, type TextLengths } from '../models/critic-network.js';
+import {
+  actionFeatures,
+  actionInputs,
+  criticNetworkSpecs,
+  featuresOf,
+  stateFeatures,
+  stateInputs,
+  type CriticNetworkConfig,
+  type TextLengths,
+} from '../models/critic-network.js';
 import { CriticFeeds, type StateTexts } from './critic-feeds.js';
 import { TextTokenizer } from './tokenizer.js';
 
@@ -150,4 +159,3 @@ export class Critic {
     });
   }
 }
-

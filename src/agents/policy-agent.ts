@@ -33,7 +33,10 @@ export abstract class BatchingAgent implements Agent {
   ) {}
 
   /** Decide some observations, given with their image vectors. */
-  protected abstract decide(observations: readonly Observation[], vectors: readonly Float32Array[]): Promise<Decision[]>;
+  protected abstract decide(
+    observations: readonly Observation[],
+    vectors: readonly Float32Array[],
+  ): Promise<Decision[]>;
 
   act(observation: Observation): Promise<Decision> {
     // the frame is only the device's to lend: shrink it now
@@ -76,10 +79,7 @@ export class PolicyAgent extends BatchingAgent {
     super(policy, options.batch ?? 32);
   }
 
-  protected async decide(
-    observations: readonly Observation[],
-    vectors: readonly Float32Array[],
-  ): Promise<Decision[]> {
+  protected async decide(observations: readonly Observation[], vectors: readonly Float32Array[]): Promise<Decision[]> {
     const { seed, temperature = 1 } = this.options;
     const states = observations.map(({ key, task, previous }, i) => ({
       key,

@@ -2,7 +2,14 @@ import { isTap, type Point } from '../devices/action.js';
 import type { Frame } from '../devices/device.js';
 import { Forward, input, type Parameters, type Runtime } from '../graph/index.js';
 import { bucketOf } from '../models/buckets.js';
-import { pocketVlm, pocketVlmDim, SLOTS, type PocketVlmConfig, type VlmBucket, type VlmInputs } from '../models/pocket-vlm.js';
+import {
+  pocketVlm,
+  pocketVlmDim,
+  SLOTS,
+  type PocketVlmConfig,
+  type VlmBucket,
+  type VlmInputs,
+} from '../models/pocket-vlm.js';
 import type { Pixels, VisionTower } from '../models/vision.js';
 import { parseAction } from './grammar.js';
 import { padTokens, type TextTokenizer } from './tokenizer.js';
@@ -94,8 +101,16 @@ export class PocketRepresenter implements Representer {
     const prompt = bucketOf(Math.max(...prompts.map((ids) => ids.length)));
     // one more than the longest: position t of the decoder has read tokens 0..t-1
     const action = bucketOf(1 + Math.max(...actions.map((ids) => ids.length)));
-    const text = padTokens([...prompts, ...Array<number[]>(size.states - prompts.length).fill([this.tokenizer.eos])], this.tokenizer.pad, prompt);
-    const decoded = padTokens([...actions, ...Array<number[]>(size.rows - actions.length).fill([])], this.tokenizer.pad, action);
+    const text = padTokens(
+      [...prompts, ...Array<number[]>(size.states - prompts.length).fill([this.tokenizer.eos])],
+      this.tokenizer.pad,
+      prompt,
+    );
+    const decoded = padTokens(
+      [...actions, ...Array<number[]>(size.rows - actions.length).fill([])],
+      this.tokenizer.pad,
+      action,
+    );
     const place = new Map(members.map((state, i) => [state, i]));
     const width = states[batch[0].state].rows[batch[0].row].vector.length;
     const state = new BigInt64Array(size.rows);

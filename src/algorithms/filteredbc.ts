@@ -10,7 +10,9 @@ export const FilteredBC = z.object({
     .min(0)
     .max(1)
     .default(0)
-    .describe('imitate this share of the trajectories, the best by reward; 0: all trajectories whose reward is above 0'),
+    .describe(
+      'imitate this share of the trajectories, the best by reward; 0: all trajectories whose reward is above 0',
+    ),
 });
 export type FilteredBC = z.infer<typeof FilteredBC>;
 

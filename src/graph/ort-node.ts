@@ -34,7 +34,7 @@ class OrtWorker {
       this.pending.delete(id);
       if (error === undefined) call?.resolve();
       else call?.reject(new RunError(`onnxruntime: ${error.split('\n')[0]}`));
-      if (this.pending.size === 0) this.worker.unref();
+      if (this.pending.size === 0 && !this.failure) this.worker.unref();
     });
     this.worker.on('error', (error) => this.fail(new RunError(`onnxruntime: the worker failed: ${error.message}`)));
     this.worker.on('exit', (code) => this.fail(new RunError(`onnxruntime: the worker ended with code ${code}`)));
@@ -59,6 +59,8 @@ class OrtWorker {
 
   async close(): Promise<void> {
     this.failure = new RunError('onnxruntime: the runtime is closed');
+    // Kept alive until it has ended, though a late reply may come; else the process could end in the middle of this.
+    this.worker.ref();
     await this.worker.terminate();
   }
 }

@@ -14,7 +14,9 @@ export function readJson(file: string): unknown {
   try {
     text = readFileSync(file, 'utf8');
   } catch (error) {
-    throw new UserError(`${file}: cannot be read (${(error as NodeJS.ErrnoException).code}); is this a checkpoint folder?`);
+    throw new UserError(
+      `${file}: cannot be read (${(error as NodeJS.ErrnoException).code}); is this a checkpoint folder?`,
+    );
   }
   try {
     return JSON.parse(text);

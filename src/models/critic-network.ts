@@ -28,7 +28,12 @@ export function criticNetworkSpecs({ critic, tower }: CriticNetworkConfig): Para
 }
 
 /** Graph inputs of `rows` states; their names begin with `prefix`. */
-export function stateInputs(config: CriticNetworkConfig, prefix: string, rows: number, lengths: TextLengths): Record<string, Tensor> {
+export function stateInputs(
+  config: CriticNetworkConfig,
+  prefix: string,
+  rows: number,
+  lengths: TextLengths,
+): Record<string, Tensor> {
   const { image, state = 0 } = config.critic;
   return {
     ...textInputs(`${prefix}previous_type`, rows, lengths.type),
@@ -40,7 +45,12 @@ export function stateInputs(config: CriticNetworkConfig, prefix: string, rows: n
 }
 
 /** Graph inputs of `rows` actions. */
-export function actionInputs(config: CriticNetworkConfig, prefix: string, rows: number, lengths: TextLengths): Record<string, Tensor> {
+export function actionInputs(
+  config: CriticNetworkConfig,
+  prefix: string,
+  rows: number,
+  lengths: TextLengths,
+): Record<string, Tensor> {
   return {
     ...textInputs(`${prefix}type`, rows, lengths.type),
     ...textInputs(`${prefix}text`, rows, lengths.action),
@@ -49,7 +59,12 @@ export function actionInputs(config: CriticNetworkConfig, prefix: string, rows: 
 }
 
 /** The V heads' input [rows, stateWidth] from `stateInputs`. */
-export function stateFeatures(w: Weights, config: CriticNetworkConfig, prefix: string, x: Record<string, Tensor>): Tensor {
+export function stateFeatures(
+  w: Weights,
+  config: CriticNetworkConfig,
+  prefix: string,
+  x: Record<string, Tensor>,
+): Tensor {
   const text = textTower(w, config, x);
   return stateVector({
     previousType: dropped(config, 'previous', text(`${prefix}previous_type`)),
@@ -61,7 +76,12 @@ export function stateFeatures(w: Weights, config: CriticNetworkConfig, prefix: s
 }
 
 /** What follows the state in the Q heads' input, from `actionInputs`. */
-export function actionFeatures(w: Weights, config: CriticNetworkConfig, prefix: string, x: Record<string, Tensor>): Tensor {
+export function actionFeatures(
+  w: Weights,
+  config: CriticNetworkConfig,
+  prefix: string,
+  x: Record<string, Tensor>,
+): Tensor {
   const text = textTower(w, config, x);
   return actionVector({
     type: dropped(config, 'action', text(`${prefix}type`)),
@@ -76,12 +96,17 @@ export function featuresOf(states: Tensor, state: Tensor): Tensor {
 }
 
 function textInputs(name: string, rows: number, length: number): Record<string, Tensor> {
-  return { [`${name}.ids`]: input(`${name}.ids`, [rows, length], 'int64'), [`${name}.mask`]: input(`${name}.mask`, [rows, length]) };
+  return {
+    [`${name}.ids`]: input(`${name}.ids`, [rows, length], 'int64'),
+    [`${name}.mask`]: input(`${name}.mask`, [rows, length]),
+  };
 }
 
 function textTower(w: Weights, { tower }: CriticNetworkConfig, x: Record<string, Tensor>): (name: string) => Tensor {
   const own = Object.fromEntries(
-    Object.entries(w).flatMap(([name, value]) => (name.startsWith('text.') ? [[name.slice('text.'.length), value]] : [])),
+    Object.entries(w).flatMap(([name, value]) =>
+      name.startsWith('text.') ? [[name.slice('text.'.length), value]] : [],
+    ),
   );
   return (name) => robertaPooled(own, tower, x[`${name}.ids`], x[`${name}.mask`]);
 }

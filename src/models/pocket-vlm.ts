@@ -1,4 +1,17 @@
-import { concat, constant, div, gather, linear, mul, reshape, scalar, slice, sub, sum, type Tensor } from '../graph/index.js';
+import {
+  concat,
+  constant,
+  div,
+  gather,
+  linear,
+  mul,
+  reshape,
+  scalar,
+  slice,
+  sub,
+  sum,
+  type Tensor,
+} from '../graph/index.js';
 import type { AutoUIConfig } from './autoui-config.js';
 import { decode, encodeText, fuseImage } from './autoui.js';
 import type { Weights } from './t5.js';
@@ -54,7 +67,11 @@ export interface VlmInputs {
  * Representations and answers.
  * @returns `representation` [R, SLOTS × width]; `logit` [R]: log-odds of Yes
  */
-export function pocketVlm(w: Weights, config: PocketVlmConfig, x: VlmInputs): { representation: Tensor; logit: Tensor } {
+export function pocketVlm(
+  w: Weights,
+  config: PocketVlmConfig,
+  x: VlmInputs,
+): { representation: Tensor; logit: Tensor } {
   const { autoui } = config;
   const [rows, length] = x.action.shape;
   // the prompt is encoded once a state; only the picture differs between its actions (the cursor)
@@ -68,7 +85,10 @@ export function pocketVlm(w: Weights, config: PocketVlmConfig, x: VlmInputs): { 
   const count = sum(weight, [1]);
   const representation = concat([kept, div(average, count)], 1);
   const answer = slice(kept, 1, (SLOTS - 2) * autoui.width, (SLOTS - 1) * autoui.width);
-  const table = gather(w[autoui.tied ? 'shared.weight' : 'lm_head.weight'], constant(BigInt64Array.of(BigInt(config.yes), BigInt(config.no)), [2], 'int64'));
+  const table = gather(
+    w[autoui.tied ? 'shared.weight' : 'lm_head.weight'],
+    constant(BigInt64Array.of(BigInt(config.yes), BigInt(config.no)), [2], 'int64'),
+  );
   const logits = linear(mul(answer, scalar(autoui.tied ? autoui.width ** -0.5 : 1)), table);
   const logit = reshape(sub(slice(logits, 1, 0, 1), slice(logits, 1, 1, 2)), [rows]);
   return { representation, logit };

@@ -25,12 +25,12 @@ export function rateBars(
 ): Markup {
   const left = 8 + 7.2 * Math.max(...rows.map(({ label }) => label.length));
   const [row, top] = [34, 4];
-  const right = width - 56;
+  const right = width - 66;
   const x = (rate: number) => at(left + rate * (right - left));
   const bottom = top + rows.length * row;
   const words = rows.map(({ label, rate }) => `${label} ${percent(rate.rate)}`).join(', ');
   return svg(width, bottom + 22, `${title}: ${words}`, [
-    ...axisX([0, 0.25, 0.5, 0.75, 1], x, top, bottom, (tick) => `${100 * tick} %`),
+    ...axisX([0, 0.25, 0.5, 0.75, 1], x, top, bottom, (tick) => `${100 * tick}\u00a0%`),
     ...rows.map(({ label, colour: n, rate }, i) => {
       const middle = top + (i + 0.5) * row;
       const [low, high] = rate.ci95;
@@ -65,7 +65,7 @@ export function reliabilityChart(
 `,
     ...series.map(({ colour: n, reliability }) => {
       const points = reliability.bins.map(({ predicted, observed }) => `${x(predicted)} ${y(observed)}`);
-      return html`<g class="${colour(n)}"><path class="line" d="M${points.join('L')}"/>
+      return html`<g class="points ${colour(n)}"><path class="line" d="M${points.join('L')}"/>
 ${reliability.bins.map(
   ({ predicted, observed, ci95, count }) => html`${ci95 && html`<path class="whisker" d="M${x(predicted)} ${y(ci95[0])}V${y(ci95[1])}"/>`}
 <circle class="bar" cx="${x(predicted)}" cy="${y(observed)}" r="${at(2.5 + 4 * Math.sqrt(count / largest))}"><title>${count} steps: predicted ${decimal(predicted)}, observed ${decimal(observed)}</title></circle>`,

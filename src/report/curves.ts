@@ -12,6 +12,15 @@ const POINTS = 400;
 /** Series in a chart at most. */
 const SERIES = 8;
 
+/** Titles for the measures that critiq's stages write; others go by their names. */
+const TITLES: Readonly<Record<string, string>> = {
+  grad_norm: 'gradient norm before clipping',
+  lr: 'learning rate',
+  log_prob: 'log-probability of the imitated action',
+  q: 'loss of the Q heads',
+  v: 'loss of the V heads',
+};
+
 const HELD_OUT = /^(validation|val|test|eval)_/;
 
 /**
@@ -34,7 +43,7 @@ export function curves(lines: readonly MetricsLine[]): Curve[] {
         points: thinned(pointsOf(lines, shard, name)),
       })),
     );
-    return aligned(title, series.filter(({ points }) => points.length > 0).slice(0, SERIES));
+    return aligned(TITLES[title] ?? title, series.filter(({ points }) => points.length > 0).slice(0, SERIES));
   });
 }
 

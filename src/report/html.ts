@@ -36,7 +36,12 @@ export function jsonScript(id: string, value: unknown): Markup {
 
 /** A rate in [0, 1] as per cent with one decimal. */
 export function percent(rate: number): string {
-  return `${(100 * rate).toFixed(1)} %`;
+  return `${(100 * rate).toFixed(1)}\u00a0%`;
+}
+
+/** An interval of rates in per cent. */
+export function percentRange([low, high]: readonly [number, number]): string {
+  return `${(100 * low).toFixed(1)}\u2009–\u2009${percent(high)}`;
 }
 
 /** A number with three significant digits, without needless zeros; `–` where there is none. */
@@ -45,6 +50,12 @@ export function decimal(value: number | null | undefined): string {
   const rounded = Number(value.toPrecision(3));
   if (rounded !== 0 && (Math.abs(rounded) < 1e-4 || Math.abs(rounded) >= 1e7)) return minus(rounded.toExponential());
   return minus(String(rounded));
+}
+
+/** A number with as many decimals as asked for, for columns. */
+export function fixed(value: number, digits: number): string {
+  const text = value.toFixed(digits);
+  return minus(Number(text) === 0 ? text.replace('-', '') : text);
 }
 
 /** A count with thin spaces between thousands. */

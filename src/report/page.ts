@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { legend, histogramChart, rateBars, reliabilityChart } from './charts.js';
 import { apart, rateRows, type Evaluation, type RateRow } from './evaluations.js';
-import { count, decimal, html, jsonScript, Markup, percent, signed, table } from './html.js';
+import { count, decimal, html, jsonScript, Markup, percent, percentRange, signed, table } from './html.js';
 import type { Amounts, Comparison, Part, Report, Values } from './report.js';
 import { DRAW_CURVES, uPlot } from './script.js';
 import { settingsSection } from './settings-section.js';
@@ -60,7 +60,7 @@ function success({ evaluations, compare }: Report): Markup {
   if (evaluations.size === 0) return html`<p class="missing">No evaluation is named in report.evals.</p>`;
   const all = [...evaluations.values()];
   const order = policies(all);
-  const { rows, greedy, first96 } = rateRows(all);
+  const { rows, first96 } = rateRows(all);
   const bars = (some: readonly RateRow[]) =>
     some.map((row) => ({ label: labelOf(row, some), colour: order.indexOf(row.policy), rate: row }));
   const temperatures = [...new Set(all.filter(({ mode }) => mode === 'sampled').map(({ temperature }) => temperature))];
@@ -69,8 +69,7 @@ function success({ evaluations, compare }: Report): Markup {
 <div class="side">${rows.length > 0 && html`<figure style="margin:0">${rateBars(bars(rows), `Success rates, ${sampled}`)}<figcaption class="note">${sampled}; the whiskers are Wilson’s 95 % intervals</figcaption></figure>`}
 ${rateTable(all)}</div>
 ${first96.length > 0 && html`<h3>The first 96 tasks</h3>${rateBars(bars(first96), 'Success rates on the first 96 tasks')}`}
-${families(all, order)}
-${greedy.length > 0 && html`<p class="note">Greedy episodes take the likeliest token each time; a sampled policy explores, and its errors are not always the same.</p>`}`;
+${families(all, order)}`;
 }
 
 function labelOf(row: RateRow, among: readonly RateRow[]): string {
@@ -89,10 +88,10 @@ function rateTable(all: readonly Evaluation[]): Markup {
   const rows = all.map(({ policy, split, protocol, mode, temperature, episodes, successes, rate, ci95, mean_steps }) => [
     policy,
     `${split}${protocol === 'all' ? '' : `, ${protocol}`}`,
-    mode === 'greedy' ? 'greedy' : `sampled, ${temperature}`,
+    mode === 'greedy' ? 'greedy' : `T\u2009=\u2009${temperature}`,
     `${successes} / ${episodes}`,
     html`<b>${percent(rate)}</b>`,
-    `${percent(ci95[0])} – ${percent(ci95[1])}`,
+    percentRange(ci95),
     mean_steps.toFixed(1),
   ]);
   return table(['policy', 'tasks', 'actions', 'successes', 'rate', '95 % interval', 'steps'], rows);
@@ -118,10 +117,10 @@ function families(all: readonly Evaluation[], order: readonly string[]): Markup 
       one.mode,
       `${successes} / ${episodes}`,
       percent(rate),
-      `${percent(ci95[0])} – ${percent(ci95[1])}`,
+      percentRange(ci95),
     ]),
   );
-  return html`<h3>By family of tasks</h3><div class="side">${charts}</div>
+  return html`<h3>By family of tasks</h3><div class="families">${charts}</div>
 <details><summary>All rates by family</summary>${table(['policy', 'family', 'actions', 'successes', 'rate', '95 % interval'], rows)}</details>`;
 }
 

@@ -1,5 +1,5 @@
 import { drawGesture, inWords } from './gesture.js';
-import { decimal, html, type Markup } from './html.js';
+import { fixed, html, type Markup } from './html.js';
 import type { Thumbnail } from './thumbnails.js';
 
 /** An action that could have been taken, with what the critic says of it. */
@@ -71,8 +71,8 @@ function stepMarkup({ action, picture: thumb, scores, mcReturn }: StripStep, ind
 ${thumb ? picture(thumb, `screen ${index + 1}; then: ${words}`, drawn(thumb)) : html`<p class="missing">no screenshot stored</p>`}
 ${
   scores &&
-  html`<dl><dt>Q</dt><dd>${decimal(scores.candidates[0].q)}</dd><dt>V</dt><dd>${decimal(scores.v)}</dd><dt>A</dt><dd>${decimal(scores.candidates[0].advantage)}</dd>${
-    mcReturn !== undefined && html`<dt title="discounted return of what followed">return</dt><dd>${decimal(mcReturn)}</dd>`
+  html`<dl><dt>Q</dt><dd>${fixed(scores.candidates[0].q, 3)}</dd><dt>V</dt><dd>${fixed(scores.v, 3)}</dd><dt>A</dt><dd>${fixed(scores.candidates[0].advantage, 3)}</dd>${
+    mcReturn !== undefined && html`<dt title="discounted return of what followed">return</dt><dd>${fixed(mcReturn, 3)}</dd>`
   }</dl>${candidateTable(scores)}`
 }</li>
 `;
@@ -91,7 +91,7 @@ function candidateTable({ candidates, best }: Scores): Markup {
 ${listed.map((index) => {
   const { action, count, q, advantage, valid } = candidates[index];
   const marks = `${index === best ? '★ ' : ''}${index === 0 ? '▸ ' : ''}`;
-  return html`<tr class="${index === best ? 'chosen' : ''} ${valid ? '' : 'invalid'}"><th scope="row">${marks}${inWords(action)}</th><td>${count}</td><td>${q.toFixed(2)}</td><td>${advantage.toFixed(3)}</td></tr>
+  return html`<tr class="${index === best ? 'chosen' : ''} ${valid ? '' : 'invalid'}"><th scope="row">${marks}${inWords(action)}</th><td>${count}</td><td>${fixed(q, 2)}</td><td>${fixed(advantage, 2)}</td></tr>
 `;
 })}</tbody></table>${rest > 0 && html`<p class="note">and ${rest} more</p>`}`;
 }

@@ -15,12 +15,12 @@ nav a{margin-right:14px}a{color:var(--s2)}
 .scroll{overflow-x:auto}table{border-collapse:collapse;font-variant-numeric:tabular-nums}
 caption{text-align:left;color:var(--dim);padding:2px 0}th,td{padding:3px 12px 3px 0;text-align:right;border-bottom:1px solid var(--rule);vertical-align:top}
 th[scope=row],thead th:first-child{text-align:left;font-weight:500}thead th{font-weight:600}
-td.text,.settings td{text-align:left;overflow-wrap:anywhere}
+td,thead th{white-space:nowrap}.settings td{text-align:left;white-space:normal;overflow-wrap:anywhere}
 svg.chart{width:100%;height:auto;font:12px system-ui,sans-serif;fill:var(--fg);display:block}
 .s0{--c:var(--s0)}.s1{--c:var(--s1)}.s2{--c:var(--s2)}.s3{--c:var(--s3)}.s4{--c:var(--s4)}.s5{--c:var(--s5)}
-.chart .bar{fill:var(--c)}.chart .whisker{stroke:var(--fg);stroke-width:1.5;fill:none}.chart circle+*,.chart .line{fill:none}
+.families{display:grid;grid-template-columns:repeat(auto-fill,minmax(300px,1fr));gap:12px 24px}
+.chart .bar{fill:var(--c)}.chart rect.bar{fill-opacity:.72}.chart .whisker{stroke:var(--fg);stroke-width:1.5;fill:none}.chart .points .whisker{stroke:var(--c)}.chart .line{fill:none}
 .chart .line{stroke:var(--c);stroke-width:1.8}.chart .area{fill:var(--c);fill-opacity:.45;stroke:none}
-.chart g .whisker{stroke:color-mix(in srgb,var(--c) 55%,var(--fg))}
 .chart .grid{stroke:var(--rule);fill:none}.chart .tick{fill:var(--dim);font-size:11px}.chart .value{font-weight:600}
 .chart .diagonal,.chart .mark{stroke:var(--dim);stroke-dasharray:5 4;fill:none}
 .legend span{margin-right:18px;white-space:nowrap}.legend i{display:inline-block;width:12px;height:12px;border-radius:2px;background:var(--c);margin-right:6px}
@@ -29,11 +29,11 @@ svg.chart{width:100%;height:auto;font:12px system-ui,sans-serif;fill:var(--fg);d
 .curves figcaption{font-size:13px}.curves .u-legend{font-size:12px;text-align:left}.curves .u-legend th,.curves .u-legend td{border:0;padding:0 4px 0 0}
 .curves .u-legend .u-series:first-child{color:var(--dim)}.plot{min-height:170px}
 .strip{break-inside:auto}.strip ol{list-style:none;margin:0;padding:8px;display:flex;gap:14px;overflow-x:auto;background:var(--panel);border-radius:6px}
-.strip li{flex:0 0 auto;width:196px;font-size:12.5px;break-inside:avoid}.strip .step{min-height:3em;overflow-wrap:anywhere}
+.strip li{flex:0 0 auto;width:206px;font-size:12.5px;break-inside:avoid}.strip .step{min-height:3em;overflow-wrap:anywhere}
 .screen{display:block;border:1px solid var(--rule);height:auto}.screen path{fill:none;stroke-linecap:round;stroke-linejoin:round}
 .screen .halo{stroke:#fff;stroke-width:5;stroke-opacity:.85}.screen .taken{stroke:#d4145a;stroke-width:2.5}.screen .best{stroke:#0b5ed7;stroke-width:2.5}
 .strip dl{display:grid;grid-template-columns:auto 1fr auto 1fr;gap:0 8px;margin:6px 0;font-variant-numeric:tabular-nums}.strip dt{color:var(--dim)}.strip dd{margin:0}
-.candidates{font-size:11.5px;width:100%;table-layout:fixed}.candidates th,.candidates td{padding:1px 4px 1px 0}.candidates th:first-child{width:50%;overflow-wrap:anywhere}
+.candidates{font-size:11.5px;width:100%;table-layout:fixed}.candidates th,.candidates td,.candidates thead th{white-space:normal;padding:1px 4px 1px 0}.candidates th:first-child{width:52%;overflow-wrap:anywhere}
 .candidates .chosen{font-weight:700}.candidates .chosen th{font-weight:700}.candidates .invalid{color:var(--dim);text-decoration:line-through}
 .outcome{font-size:13px;font-weight:600;margin-left:8px}.good{color:var(--good)}.bad{color:var(--bad)}
 details{margin:6px 0}summary{cursor:pointer}footer{color:var(--dim);padding:32px 24px}
