@@ -12,7 +12,9 @@ export class Random {
 
   /** @param labels what the stream is for, for example `(seed, 'collect', episode)` */
   constructor(seed: number, ...labels: (string | number)[]) {
-    const digest = createHash('sha256').update(JSON.stringify([seed, ...labels])).digest();
+    const digest = createHash('sha256')
+      .update(JSON.stringify([seed, ...labels]))
+      .digest();
     this.generator = xoroshiro128plusFromState([0, 4, 8, 12].map((at) => digest.readInt32LE(at)));
   }
 

@@ -42,7 +42,11 @@ export async function makeRun(folder: string, episodes = 6): Promise<FakeRun> {
   await dataset(folder, 'trajectories', '00000.transitions.parquet', TRANSITIONS, transitions);
   const random = new Random(0, 'fake values');
   const candidates = transitions.map(({ tid, action }, i) => {
-    const others = [transitions[(i + 1) % transitions.length].action, formatAction({ type: 'TYPE', text: '<b>' }), 'no action'];
+    const others = [
+      transitions[(i + 1) % transitions.length].action,
+      formatAction({ type: 'TYPE', text: '<b>' }),
+      'no action',
+    ];
     const actions = [...new Set([action, ...others])];
     return {
       tid,
@@ -55,7 +59,13 @@ export async function makeRun(folder: string, episodes = 6): Promise<FakeRun> {
   await dataset(folder, 'candidates', '00000.candidates.parquet', CANDIDATES, candidates);
   const values = candidates.map(({ tid, actions }, i) => {
     const v = 0.8 * transitions[i].mcReturn + 0.1 + 0.1 * random.normal();
-    return { tid, q1: actions.map(() => v + 0.1 * random.normal()), q2: actions.map(() => v + 0.1 * random.normal()), v1: v, v2: v + 0.01 };
+    return {
+      tid,
+      q1: actions.map(() => v + 0.1 * random.normal()),
+      q2: actions.map(() => v + 0.1 * random.normal()),
+      v1: v,
+      v2: v + 0.01,
+    };
   });
   await dataset(folder, 'values', 'values.parquet', VALUES, values);
   // as if imported, so that no stage has to be there to make it, with the settings that its critic had
@@ -79,7 +89,8 @@ export async function makeEvaluation(run: FakeRun, name: string, wins: (n: numbe
     return { episodes: some.length, successes, rate: successes / some.length, ci95: wilson95(successes, some.length) };
   };
   const families = [...new Set(rows.map(({ family }) => family))].sort();
-  const of = (family: string) => ids.filter((id) => rows.find(({ trajectory }) => trajectory === id)!.family === family);
+  const of = (family: string) =>
+    ids.filter((id) => rows.find(({ trajectory }) => trajectory === id)!.family === family);
   const result: EvalResult = {
     policy,
     split,
@@ -117,7 +128,13 @@ async function play(images: ImageStore, count: number): Promise<Episode[]> {
   return results.map(({ episode }, n) => ({ ...episode, reward: n % 2, ...(n === 0 ? { goal: HOSTILE } : {}) }));
 }
 
-async function dataset<Row extends object>(folder: string, name: string, file: string, kind: TableKind<Row>, rows: Row[]): Promise<void> {
+async function dataset<Row extends object>(
+  folder: string,
+  name: string,
+  file: string,
+  kind: TableKind<Row>,
+  rows: Row[],
+): Promise<void> {
   const below = join(folder, name);
   mkdirSync(below, { recursive: true });
   await writeTable(join(below, file), kind, rows);

@@ -29,7 +29,9 @@ const HELD_OUT = /^(validation|val|test|eval)_/;
  */
 export function curves(lines: readonly MetricsLine[]): Curve[] {
   const shards = [...new Set(lines.map(({ shard }) => shard))];
-  const names = [...new Set(lines.flatMap((line) => Object.keys(line)))].filter((name) => name !== 'shard' && name !== 'step');
+  const names = [...new Set(lines.flatMap((line) => Object.keys(line)))].filter(
+    (name) => name !== 'shard' && name !== 'step',
+  );
   const numeric = names.filter((name) => lines.some((line) => typeof line[name] === 'number'));
   const charts = new Map<string, string[]>();
   for (const name of numeric) {

@@ -50,7 +50,8 @@ export function drawGesture(text: string, width: number, height: number, kind: '
   }
   const [toX, toY] = at(action.lift);
   const angle = Math.atan2(toY - y, toX - x);
-  const barb = (turn: number) => `${round(toX - 10 * Math.cos(angle + turn))} ${round(toY - 10 * Math.sin(angle + turn))}`;
+  const barb = (turn: number) =>
+    `${round(toX - 10 * Math.cos(angle + turn))} ${round(toY - 10 * Math.sin(angle + turn))}`;
   return strokes(`M${x} ${y}L${toX} ${toY}M${barb(0.5)}L${toX} ${toY}L${barb(-0.5)}`, kind);
 }
 
@@ -64,5 +65,5 @@ function circle(x: number, y: number, r: number): string {
 
 /** The same path twice, the wider one light, so that it is seen on any screen. */
 function strokes(path: string, kind: string): Markup {
-  return html`<path class="halo" d="${path}"/><path class="${kind}" d="${path}"/>`;
+  return html`<path class="halo" d="${path}" /><path class="${kind}" d="${path}" />`;
 }

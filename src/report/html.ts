@@ -20,7 +20,13 @@ function textOf(piece: Piece): string {
   return escape(String(piece));
 }
 
-const ENTITIES: Readonly<Record<string, string>> = { '&': '&amp;', '<': '&lt;', '>': '&gt;', '"': '&quot;', "'": '&#39;' };
+const ENTITIES: Readonly<Record<string, string>> = {
+  '&': '&amp;',
+  '<': '&lt;',
+  '>': '&gt;',
+  '"': '&quot;',
+  "'": '&#39;',
+};
 
 /** The text with the characters that mean something in HTML, in elements and in attributes, as entities. */
 export function escape(text: string): string {
@@ -30,7 +36,10 @@ export function escape(text: string): string {
 
 /** A value as JSON that can stand in a script element: nothing in it ends the element. */
 export function jsonScript(id: string, value: unknown): Markup {
-  const json = JSON.stringify(value).replaceAll('<', '\\u003c').replaceAll('\u2028', '\\u2028').replaceAll('\u2029', '\\u2029');
+  const json = JSON.stringify(value)
+    .replaceAll('<', '\\u003c')
+    .replaceAll('\u2028', '\\u2028')
+    .replaceAll('\u2029', '\\u2029');
   return new Markup(`<script type="application/json" id="${escape(id)}">${json}</script>`);
 }
 
@@ -75,8 +84,28 @@ function minus(text: string): string {
 
 /** A table whose first column heads the rows. */
 export function table(head: readonly Piece[], rows: readonly (readonly Piece[])[], caption?: string): Markup {
-  return html`<div class="scroll"><table>${caption !== undefined && html`<caption>${caption}</caption>`}
-<thead><tr>${head.map((cell) => html`<th scope="col">${cell}</th>`)}</tr></thead>
-<tbody>${rows.map(([first, ...rest]) => html`<tr><th scope="row">${first}</th>${rest.map((cell) => html`<td>${cell}</td>`)}</tr>
-`)}</tbody></table></div>`;
+  return html`<div class="scroll">
+    <table>
+      ${
+        caption !== undefined &&
+        html`<caption>
+          ${caption}
+        </caption>`
+      }
+      <thead>
+        <tr>
+          ${head.map((cell) => html`<th scope="col">${cell}</th>`)}
+        </tr>
+      </thead>
+      <tbody>
+        ${rows.map(
+          ([first, ...rest]) =>
+            html`<tr>
+              <th scope="row">${first}</th>
+              ${rest.map((cell) => html`<td>${cell}</td>`)}
+            </tr> `,
+        )}
+      </tbody>
+    </table>
+  </div>`;
 }
