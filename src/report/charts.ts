@@ -13,15 +13,8 @@ const at = (value: number) => Number(value.toFixed(2));
 
 /** An SVG that says in words what it shows. Texts in it are styled by the page, so that they follow light and dark. */
 function svg(width: number, height: number, title: string, body: readonly Markup[]): Markup {
-  return html`<svg
-    class="chart"
-    viewBox="0 0 ${width} ${height}"
-    role="img"
-    aria-label="${title}"
-    style="max-width:${width}px"
-  >
-    ${body}
-  </svg>`;
+  return html`<svg class="chart" viewBox="0 0 ${width} ${height}" role="img" aria-label="${title}" style="max-width:${width}px">
+${body}</svg>`;
 }
 
 /** Success rates as lying bars with their 95 % intervals, the axis from 0 to 100 %. */
@@ -41,22 +34,11 @@ export function rateBars(
     ...rows.map(({ label, colour: n, rate }, i) => {
       const middle = top + (i + 0.5) * row;
       const [low, high] = rate.ci95;
-      return html`<g class="${colour(n)}"
-        ><text x="${at(left - 8)}" y="${middle + 4}" text-anchor="end">${label}</text>
-        <rect
-          class="bar"
-          x="${x(0)}"
-          y="${middle - 10}"
-          width="${at(Math.max(1, x(rate.rate) - x(0)))}"
-          height="20"
-          rx="2"
-        />
-        <path
-          class="whisker"
-          d="M${x(low)} ${middle}H${x(high)}M${x(low)} ${middle - 5}v10M${x(high)} ${middle - 5}v10"
-        />
-        <text class="value" x="${at(x(high) + 6)}" y="${middle + 4}">${percent(rate.rate)}</text></g
-      > `;
+      return html`<g class="${colour(n)}"><text x="${at(left - 8)}" y="${middle + 4}" text-anchor="end">${label}</text>
+<rect class="bar" x="${x(0)}" y="${middle - 10}" width="${at(Math.max(1, x(rate.rate) - x(0)))}" height="20" rx="2"/>
+<path class="whisker" d="M${x(low)} ${middle}H${x(high)}M${x(low)} ${middle - 5}v10M${x(high)} ${middle - 5}v10"/>
+<text class="value" x="${at(x(high) + 6)}" y="${middle + 4}">${percent(rate.rate)}</text></g>
+`;
     }),
   ]);
 }
@@ -79,24 +61,23 @@ export function reliabilityChart(
   return svg(width, height, `${axes.y} against ${axes.x}. ${words}`, [
     ...axisX(ticks(low, high), x, top, bottom, decimal),
     ...axisY(ticks(low, high), y, left, right),
-    html`<path class="diagonal" d="M${x(low)} ${y(low)}L${x(high)} ${y(high)}" />
-      <text x="${(left + right) / 2}" y="${height - 8}" text-anchor="middle">${axes.x}</text>
-      <text transform="translate(13 ${(top + bottom) / 2}) rotate(-90)" text-anchor="middle">${axes.y}</text> `,
+    html`<path class="diagonal" d="M${x(low)} ${y(low)}L${x(high)} ${y(high)}"/>
+<text x="${(left + right) / 2}" y="${height - 8}" text-anchor="middle">${axes.x}</text>
+<text transform="translate(13 ${(top + bottom) / 2}) rotate(-90)" text-anchor="middle">${axes.y}</text>
+`,
     ...series.map(({ colour: n, reliability }) => {
       const points = reliability.bins.map(({ predicted, observed }) => `${x(predicted)} ${y(observed)}`);
-      return html`<g class="points ${colour(n)}"
-        ><path class="line" d="M${points.join('L')}" /> ${reliability.bins.map(
-          ({ predicted, observed, ci95, count }) =>
-            html`${ci95 && html`<path class="whisker" d="M${x(predicted)} ${y(ci95[0])}V${y(ci95[1])}" />`}
-              <circle
-                class="bar"
-                cx="${x(predicted)}"
-                cy="${y(observed)}"
-                r="${at(2.5 + 4 * Math.sqrt(count / largest))}"
-                ><title>${count} steps: predicted ${decimal(predicted)}, observed ${decimal(observed)}</title></circle
-              >`,
-        )}</g
-      > `;
+      return html`<g class="points ${colour(n)}"><path class="line" d="M${points.join('L')}"/>
+${reliability.bins.map(
+  ({
+    predicted,
+    observed,
+    ci95,
+    count,
+  }) => html`${ci95 && html`<path class="whisker" d="M${x(predicted)} ${y(ci95[0])}V${y(ci95[1])}"/>`}
+<circle class="bar" cx="${x(predicted)}" cy="${y(observed)}" r="${at(2.5 + 4 * Math.sqrt(count / largest))}"><title>${count} steps: predicted ${decimal(predicted)}, observed ${decimal(observed)}</title></circle>`,
+)}</g>
+`;
     }),
   ]);
 }
@@ -119,27 +100,26 @@ export function histogramChart(
   return svg(width, height, `Shares by ${axis}`, [
     ...axisX(ticks(low, high), x, top, bottom, decimal),
     ...axisY(ticks(0, most, 4), y, left, right, percent),
-    html`<text x="${(left + right) / 2}" y="${height - 8}" text-anchor="middle">${axis}</text> `,
+    html`<text x="${(left + right) / 2}" y="${height - 8}" text-anchor="middle">${axis}</text>
+`,
     ...shares.map(({ shares: bins }, n) => {
       const steps = bins.map((share, i) => `V${y(share)}H${edge(i + 1, bins.length)}`).join('');
-      return html`<path class="${colour(n)} ${n === 0 ? 'area' : 'line'}" d="M${x(low)} ${y(0)}${steps}V${y(0)}" /> `;
+      return html`<path class="${colour(n)} ${n === 0 ? 'area' : 'line'}" d="M${x(low)} ${y(0)}${steps}V${y(0)}"/>
+`;
     }),
     html`${
       mark &&
       mark.at >= low &&
       mark.at <= high &&
-      html`<path class="mark" d="M${x(mark.at)} ${top - 4}V${bottom}" /><text x="${at(x(mark.at) + 4)}" y="${top + 4}"
-          >${mark.label}</text
-        > `
+      html`<path class="mark" d="M${x(mark.at)} ${top - 4}V${bottom}"/><text x="${at(x(mark.at) + 4)}" y="${top + 4}">${mark.label}</text>
+`
     }`,
   ]);
 }
 
 /** Which colour is which. */
 export function legend(entries: readonly { readonly label: string; readonly colour: number }[]): Markup {
-  return html`<p class="legend">
-    ${entries.map(({ label, colour: n }) => html`<span class="${colour(n)}"><i></i>${label}</span> `)}
-  </p>`;
+  return html`<p class="legend">${entries.map(({ label, colour: n }) => html`<span class="${colour(n)}"><i></i>${label}</span> `)}</p>`;
 }
 
 function axisX(
@@ -150,14 +130,10 @@ function axisX(
   name: (v: number) => string,
 ): Markup[] {
   return at.map(
-    (tick) =>
-      html`<path class="grid" d="M${x(tick)} ${top}V${bottom}" /><text
-          class="tick"
-          x="${x(tick)}"
-          y="${bottom + 16}"
-          text-anchor="middle"
-          >${name(tick)}</text
-        > `,
+    (
+      tick,
+    ) => html`<path class="grid" d="M${x(tick)} ${top}V${bottom}"/><text class="tick" x="${x(tick)}" y="${bottom + 16}" text-anchor="middle">${name(tick)}</text>
+`,
   );
 }
 
@@ -169,14 +145,10 @@ function axisY(
   name: (v: number) => string = decimal,
 ): Markup[] {
   return at.map(
-    (tick) =>
-      html`<path class="grid" d="M${left} ${y(tick)}H${right}" /><text
-          class="tick"
-          x="${left - 6}"
-          y="${y(tick) + 4}"
-          text-anchor="end"
-          >${name(tick)}</text
-        > `,
+    (
+      tick,
+    ) => html`<path class="grid" d="M${left} ${y(tick)}H${right}"/><text class="tick" x="${left - 6}" y="${y(tick) + 4}" text-anchor="end">${name(tick)}</text>
+`,
   );
 }
 

@@ -65,5 +65,5 @@ function circle(x: number, y: number, r: number): string {
 
 /** The same path twice, the wider one light, so that it is seen on any screen. */
 function strokes(path: string, kind: string): Markup {
-  return html`<path class="halo" d="${path}" /><path class="${kind}" d="${path}" />`;
+  return html`<path class="halo" d="${path}"/><path class="${kind}" d="${path}"/>`;
 }

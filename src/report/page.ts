@@ -15,63 +15,46 @@ export function page(report: Report): string {
   const allowed = scripts.map((text) => `'sha256-${createHash('sha256').update(text).digest('base64')}'`).join(' ');
   const policy = `default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src ${allowed || "'none'"}`;
   const whole = html`<!DOCTYPE html>
-    <html lang="en">
-      <head>
-        <meta charset="utf-8" />
-        <meta http-equiv="Content-Security-Policy" content="${policy}" />
-        <meta name="viewport" content="width=device-width, initial-scale=1" />
-        <title>critiq: ${report.run}</title>
-        <link rel="icon" href="data:," />
-        <style>
-          ${new Markup(library.style + STYLE)}
-        </style>
-      </head>
-      <body>
-        <header>
-          <h1>${report.run}</h1>
-          <p class="note">critiq report · seed ${report.seed}</p>
-          <nav aria-label="sections">
-            <a href="#success">Success</a> <a href="#learning">Learning</a> <a href="#values">Values</a>
-            <a href="#trajectories">Trajectories</a> <a href="#comparison">Before and after</a>
-            <a href="#settings">Data and settings</a>
-          </nav>
-        </header>
-        <main>
-          ${section('success', 'Success rates', success(report))}
-          ${section('learning', 'Learning curves', learning(report))}
-          ${section('values', 'What the critic’s values are worth', part(report.values, values))}
-          ${section('trajectories', 'Trajectories under the critic', part(report.trajectories, trajectories))}
-          ${section(
-            'comparison',
-            'Before and after',
-            part(report.comparison, (found) => comparison(found, report.compare)),
-          )}
-          ${section('settings', 'Data and settings', html`${part(report.amounts, amounts)}${settingsSection(report)}`)}
-        </main>
-        <footer>Made by critiq ${report.versions.critiq}. The numbers are in report.json beside this file.</footer>
-        ${
-          scripts.length > 0 &&
-          jsonScript(
-            'curves',
-            report.curves.flatMap((stage) => stage.curves),
-          )
-        }
-        ${scripts.map(
-          (text) =>
-            html`<script>
-              ${new Markup(text)};
-            </script>`,
-        )}
-      </body>
-    </html> `;
+<html lang="en"><head><meta charset="utf-8">
+<meta http-equiv="Content-Security-Policy" content="${policy}">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>critiq: ${report.run}</title>
+<link rel="icon" href="data:,">
+<style>${new Markup(library.style + STYLE)}</style></head>
+<body>
+<header><h1>${report.run}</h1>
+<p class="note">critiq report · seed ${report.seed}</p>
+<nav aria-label="sections"><a href="#success">Success</a> <a href="#learning">Learning</a> <a href="#values">Values</a> <a href="#trajectories">Trajectories</a> <a href="#comparison">Before and after</a> <a href="#settings">Data and settings</a></nav></header>
+<main>
+${section('success', 'Success rates', success(report))}
+${section('learning', 'Learning curves', learning(report))}
+${section('values', 'What the critic’s values are worth', part(report.values, values))}
+${section('trajectories', 'Trajectories under the critic', part(report.trajectories, trajectories))}
+${section(
+  'comparison',
+  'Before and after',
+  part(report.comparison, (found) => comparison(found, report.compare)),
+)}
+${section('settings', 'Data and settings', html`${part(report.amounts, amounts)}${settingsSection(report)}`)}
+</main>
+<footer>Made by critiq ${report.versions.critiq}. The numbers are in report.json beside this file.</footer>
+${
+  scripts.length > 0 &&
+  jsonScript(
+    'curves',
+    report.curves.flatMap((stage) => stage.curves),
+  )
+}
+${scripts.map((text) => html`<script>${new Markup(text)}</script>`)}
+</body></html>
+`;
   return whole.text;
 }
 
 function section(id: string, title: string, body: Markup): Markup {
-  return html`<section aria-labelledby="${id}">
-    <h2 id="${id}">${title}</h2>
-    ${body}
-  </section> `;
+  return html`<section aria-labelledby="${id}"><h2 id="${id}">${title}</h2>
+${body}</section>
+`;
 }
 
 function part<T>(found: Part<T>, show: (value: T) => Markup): Markup {
@@ -93,22 +76,10 @@ function success({ evaluations, compare }: Report): Markup {
   const temperatures = [...new Set(all.filter(({ mode }) => mode === 'sampled').map(({ temperature }) => temperature))];
   const sampled = `sampled at temperature ${temperatures.join(' and ')}`;
   return html`${headline(evaluations, compare)}
-    <div class="side">
-      ${
-        rows.length > 0 &&
-        html`<figure style="margin:0">
-          ${rateBars(bars(rows), `Success rates, ${sampled}`)}
-          <figcaption class="note">${sampled}; the whiskers are Wilson’s 95 % intervals</figcaption>
-        </figure>`
-      }
-      ${rateTable(all)}
-    </div>
-    ${
-      first96.length > 0 &&
-      html`<h3>The first 96 tasks</h3>
-        ${rateBars(bars(first96), 'Success rates on the first 96 tasks')}`
-    }
-    ${families(all, order)}`;
+<div class="side">${rows.length > 0 && html`<figure style="margin:0">${rateBars(bars(rows), `Success rates, ${sampled}`)}<figcaption class="note">${sampled}; the whiskers are Wilson’s 95 % intervals</figcaption></figure>`}
+${rateTable(all)}</div>
+${first96.length > 0 && html`<h3>The first 96 tasks</h3>${rateBars(bars(first96), 'Success rates on the first 96 tasks')}`}
+${families(all, order)}`;
 }
 
 function labelOf(row: RateRow, among: readonly RateRow[]): string {
@@ -119,14 +90,9 @@ function labelOf(row: RateRow, among: readonly RateRow[]): string {
 function headline(evaluations: ReadonlyMap<string, Evaluation>, [before, after]: Report['compare']): Markup {
   const [a, b] = [evaluations.get(before), evaluations.get(after)];
   if (!a || !b)
-    return html`<p class="missing">
-      report.compare names ${before} and ${after}, which are not both in report.evals: there is no headline.
-    </p>`;
+    return html`<p class="missing">report.compare names ${before} and ${after}, which are not both in report.evals: there is no headline.</p>`;
   const intervals = apart(a, b) ? 'the 95 % intervals are apart' : 'the 95 % intervals overlap';
-  return html`<p class="lead">
-    <b>${b.policy}</b> succeeds in <b>${percent(b.rate)}</b> of ${b.episodes} ${b.split} episodes, ${a.policy} in
-    ${percent(a.rate)} of ${a.episodes}: <b>${signed(100 * (b.rate - a.rate), 1)} points</b>; ${intervals}.
-  </p>`;
+  return html`<p class="lead"><b>${b.policy}</b> succeeds in <b>${percent(b.rate)}</b> of ${b.episodes} ${b.split} episodes, ${a.policy} in ${percent(a.rate)} of ${a.episodes}: <b>${signed(100 * (b.rate - a.rate), 1)} points</b>; ${intervals}.</p>`;
 }
 
 function rateTable(all: readonly Evaluation[]): Markup {
@@ -157,10 +123,7 @@ function families(all: readonly Evaluation[], order: readonly string[]): Markup 
     });
     return (
       rows.length > 0 &&
-      html`<figure style="margin:0">
-        <figcaption>${name}</figcaption>
-        ${rateBars(rows, name, 400)}
-      </figure>`
+      html`<figure style="margin:0"><figcaption>${name}</figcaption>${rateBars(rows, name, 400)}</figure>`
     );
   });
   const rows = whole.flatMap((one) =>
@@ -173,43 +136,29 @@ function families(all: readonly Evaluation[], order: readonly string[]): Markup 
       percentRange(ci95),
     ]),
   );
-  return html`<h3>By family of tasks</h3>
-    <div class="families">${charts}</div>
-    <details>
-      <summary>All rates by family</summary>
-      ${table(['policy', 'family', 'actions', 'successes', 'rate', '95 % interval'], rows)}
-    </details>`;
+  return html`<h3>By family of tasks</h3><div class="families">${charts}</div>
+<details><summary>All rates by family</summary>${table(['policy', 'family', 'actions', 'successes', 'rate', '95 % interval'], rows)}</details>`;
 }
 
 function learning({ curves }: Report): Markup {
   if (curves.length === 0)
     return html`<p class="missing">The run folder holds no metrics: no stage that learns has run.</p>`;
   let index = 0;
-  return html`<p class="note">
-      Against optimizer steps. Drag over a stretch to enlarge it, double-click to go back. The same numbers are in
-      metrics/ and, for TensorBoard, in tb/.
-    </p>
-    <noscript><p class="missing">The charts need JavaScript; first and last values are below each.</p></noscript>
-    ${curves.map(
-      ({ stage, curves: charts }) =>
-        html`<h3>${stage}</h3>
-          <div class="curves">
-            ${charts.map(
-              ({ title, series }) =>
-                html`<figure>
-                  <figcaption><b>${title}</b></figcaption>
-                  <div class="plot" data-curve="${index++}"></div>
-                  <figcaption class="note">
-                    ${series.map(({ label, values: all }, i) => {
-                      const known = all.filter((value) => value !== null);
-                      return html`${i > 0 && ' · '}${series.length > 1 && `${label} `}${decimal(known[0])} →
-                      ${decimal(known.at(-1))}`;
-                    })}
-                  </figcaption>
-                </figure>`,
-            )}
-          </div>`,
-    )}`;
+  return html`<p class="note">Against optimizer steps. Drag over a stretch to enlarge it, double-click to go back. The same numbers are in metrics/ and, for TensorBoard, in tb/.</p>
+<noscript><p class="missing">The charts need JavaScript; first and last values are below each.</p></noscript>
+${curves.map(
+  ({ stage, curves: charts }) =>
+    html`<h3>${stage}</h3><div class="curves">${charts.map(
+      ({
+        title,
+        series,
+      }) => html`<figure><figcaption><b>${title}</b></figcaption><div class="plot" data-curve="${index++}"></div>
+<figcaption class="note">${series.map(({ label, values: all }, i) => {
+        const known = all.filter((value) => value !== null);
+        return html`${i > 0 && ' · '}${series.length > 1 && `${label} `}${decimal(known[0])} → ${decimal(known.at(-1))}`;
+      })}</figcaption></figure>`,
+    )}</div>`,
+)}`;
 }
 
 function values({ reliability, advantages, threshold, aggregate }: Values): Markup {
@@ -218,59 +167,41 @@ function values({ reliability, advantages, threshold, aggregate }: Values): Mark
     colour: n + 1,
     reliability: found,
   }));
-  return html`<div class="side">
-      <figure style="margin:0">
-        <h3>Is Q what comes of it?</h3>
-        ${legend(series)}${reliabilityChart(series, { x: 'Q of the action taken (the smaller of the twins)', y: 'return of the rest of the trajectory' })}
-        <figcaption class="note">
-          Steps in ten groups by Q; the size of a dot says how many. On the dashed line Q is the mean discounted return.
-          Intervals are 95 %, over trajectories. Held-out trajectories say what Q is worth on screens the critic was not
-          trained on.
-        </figcaption>
-      </figure>
-      <figure style="margin:0">
-        <h3>Advantages</h3>
-        ${
-          advantages
-            ? html`${legend([
-                { label: 'action taken', colour: 0 },
-                { label: 'other candidates', colour: 1 },
-              ])}${histogramChart(advantages, `advantage (${aggregate} of the twins)`, { at: threshold, label: `threshold ${threshold}` })}`
-            : html`<p class="missing">There are no values to count.</p>`
-        }
-        <figcaption class="note">
-          Share of the different actions by Q − V, each state’s counted once. The actor imitates the best action of a
-          state where it is above the threshold.
-        </figcaption>
-      </figure>
-    </div>
-    ${table(
-      ['trajectories', 'count', 'steps', 'mean of Q − return', 'root mean square', 'correlation', 'calibration error'],
-      series.map(({ label, reliability: r }) => [
+  return html`<div class="side"><figure style="margin:0"><h3>Is Q what comes of it?</h3>
+${legend(series)}${reliabilityChart(series, { x: 'Q of the action taken (the smaller of the twins)', y: 'return of the rest of the trajectory' })}
+<figcaption class="note">Steps in ten groups by Q; the size of a dot says how many. On the dashed line Q is the mean discounted return. Intervals are 95 %, over trajectories. Held-out trajectories say what Q is worth on screens the critic was not trained on.</figcaption></figure>
+<figure style="margin:0"><h3>Advantages</h3>${
+    advantages
+      ? html`${legend([
+          { label: 'action taken', colour: 0 },
+          { label: 'other candidates', colour: 1 },
+        ])}${histogramChart(advantages, `advantage (${aggregate} of the twins)`, { at: threshold, label: `threshold ${threshold}` })}`
+      : html`<p class="missing">There are no values to count.</p>`
+  }<figcaption class="note">Share of the different actions by Q − V, each state’s counted once. The actor imitates the best action of a state where it is above the threshold.</figcaption></figure></div>
+${table(
+  ['trajectories', 'count', 'steps', 'mean of Q − return', 'root mean square', 'correlation', 'calibration error'],
+  series.map(({ label, reliability: r }) => [
+    label,
+    count(r.trajectories),
+    count(r.steps),
+    signed(r.bias, 3),
+    r.rmse.toFixed(3),
+    decimal(r.correlation),
+    r.calibration_error.toFixed(3),
+  ]),
+)}
+<details><summary>The groups in numbers</summary>${table(
+    ['trajectories', 'steps', 'Q', 'return', '95 % interval'],
+    series.flatMap(({ label, reliability: { bins } }) =>
+      bins.map(({ count: n, predicted, observed, ci95 }) => [
         label,
-        count(r.trajectories),
-        count(r.steps),
-        signed(r.bias, 3),
-        r.rmse.toFixed(3),
-        decimal(r.correlation),
-        r.calibration_error.toFixed(3),
+        count(n),
+        decimal(predicted),
+        decimal(observed),
+        ci95 ? `${decimal(ci95[0])} – ${decimal(ci95[1])}` : '–',
       ]),
-    )}
-    <details>
-      <summary>The groups in numbers</summary>
-      ${table(
-        ['trajectories', 'steps', 'Q', 'return', '95 % interval'],
-        series.flatMap(({ label, reliability: { bins } }) =>
-          bins.map(({ count: n, predicted, observed, ci95 }) => [
-            label,
-            count(n),
-            decimal(predicted),
-            decimal(observed),
-            ci95 ? `${decimal(ci95[0])} – ${decimal(ci95[1])}` : '–',
-          ]),
-        ),
-      )}
-    </details>`;
+    ),
+  )}</details>`;
 }
 
 function partName(name: string): string {
@@ -278,20 +209,13 @@ function partName(name: string): string {
 }
 
 function trajectories(strips: readonly Strip[]): Markup {
-  return html`<p class="note">
-      A red cross is where the finger went, an arrow a swipe; a blue ring (★ in the lists) is the best candidate above
-      the actor’s threshold, where that is another. ▸ is the action taken, n how often the policy sampled it. Points are
-      x, y in per cent of the screen.
-    </p>
-    ${strips.map(stripMarkup)}`;
+  return html`<p class="note">A red cross is where the finger went, an arrow a swipe; a blue ring (★ in the lists) is the best candidate above the actor’s threshold, where that is another. ▸ is the action taken, n how often the policy sampled it. Points are x, y in per cent of the screen.</p>
+${strips.map(stripMarkup)}`;
 }
 
 function comparison({ strips, shared, gained, lost }: Comparison, [before, after]: Report['compare']): Markup {
-  return html`<p>
-      Of ${shared} episodes that both had with the same task on the same phone, ${after} wins ${gained} that ${before}
-      fails, and fails ${lost} that ${before} wins. One of the former, drawn by lot:
-    </p>
-    ${strips.map(stripMarkup)}`;
+  return html`<p>Of ${shared} episodes that both had with the same task on the same phone, ${after} wins ${gained} that ${before} fails, and fails ${lost} that ${before} wins. One of the former, drawn by lot:</p>
+${strips.map(stripMarkup)}`;
 }
 
 function amounts(found: Amounts): Markup {

@@ -49,24 +49,15 @@ const LISTED = 4;
 export function stripMarkup(strip: Strip): Markup {
   const { title, goal, note, success, truncated, steps, more, last } = strip;
   const outcome = success ? 'success' : truncated ? 'failure, out of steps' : 'failure';
-  return html`<article class="strip">
-    <h3>${title} <span class="outcome ${success ? 'good' : 'bad'}">${success ? '✓' : '✗'} ${outcome}</span></h3>
-    <p><q>${goal}</q> <span class="note">${note}</span></p>
-    <ol tabindex="0" aria-label="${`${title}, step by step`}">
-      ${steps.map((step, i) => stepMarkup(step, i))}
-      ${
-        last || more > 0
-          ? html`<li>
-              ${
-                last &&
-                html`<div class="step">end</div>
-                  ${picture(last, 'the last screen', [])}`
-              }${more > 0 && html`<p>and ${more} more steps</p>`}
-            </li>`
-          : ''
-      }
-    </ol>
-  </article> `;
+  return html`<article class="strip"><h3>${title} <span class="outcome ${success ? 'good' : 'bad'}">${success ? '✓' : '✗'} ${outcome}</span></h3>
+<p><q>${goal}</q> <span class="note">${note}</span></p>
+<ol tabindex="0" aria-label="${`${title}, step by step`}">${steps.map((step, i) => stepMarkup(step, i))}
+${
+  last || more > 0
+    ? html`<li>${last && html`<div class="step">end</div>${picture(last, 'the last screen', [])}`}${more > 0 && html`<p>and ${more} more steps</p>`}</li>`
+    : ''
+}</ol></article>
+`;
 }
 
 function stepMarkup({ action, picture: thumb, scores, mcReturn }: StripStep, index: number): Markup {
@@ -78,41 +69,20 @@ function stepMarkup({ action, picture: thumb, scores, mcReturn }: StripStep, ind
       : undefined,
     drawGesture(action, size.width, size.height, 'taken'),
   ];
-  return html`<li>
-    <div class="step">${index + 1}. <b>${words}</b></div>
-    ${thumb ? picture(thumb, `screen ${index + 1}; then: ${words}`, drawn(thumb)) : html`<p class="missing">no screenshot stored</p>`}
-    ${
-      scores &&
-      html`<dl>
-          <dt>Q</dt>
-          <dd>${fixed(scores.candidates[0].q, 3)}</dd>
-          <dt>V</dt>
-          <dd>${fixed(scores.v, 3)}</dd>
-          <dt>A</dt>
-          <dd>${fixed(scores.candidates[0].advantage, 3)}</dd>
-          ${
-            mcReturn !== undefined &&
-            html`<dt title="discounted return of what followed">return</dt>
-              <dd>${fixed(mcReturn, 3)}</dd>`
-          }
-        </dl>
-        ${candidateTable(scores)}`
-    }
-  </li> `;
+  return html`<li><div class="step">${index + 1}. <b>${words}</b></div>
+${thumb ? picture(thumb, `screen ${index + 1}; then: ${words}`, drawn(thumb)) : html`<p class="missing">no screenshot stored</p>`}
+${
+  scores &&
+  html`<dl><dt>Q</dt><dd>${fixed(scores.candidates[0].q, 3)}</dd><dt>V</dt><dd>${fixed(scores.v, 3)}</dd><dt>A</dt><dd>${fixed(scores.candidates[0].advantage, 3)}</dd>${
+    mcReturn !== undefined &&
+    html`<dt title="discounted return of what followed">return</dt><dd>${fixed(mcReturn, 3)}</dd>`
+  }</dl>${candidateTable(scores)}`
+}</li>
+`;
 }
 
 function picture({ uri, width, height }: Thumbnail, words: string, drawing: readonly (Markup | undefined)[]): Markup {
-  return html`<svg
-    class="screen"
-    viewBox="0 0 ${width} ${height}"
-    width="${width}"
-    height="${height}"
-    role="img"
-    aria-label="${words}"
-  >
-    <image href="${uri}" width="${width}" height="${height}" />
-    ${drawing}
-  </svg>`;
+  return html`<svg class="screen" viewBox="0 0 ${width} ${height}" width="${width}" height="${height}" role="img" aria-label="${words}"><image href="${uri}" width="${width}" height="${height}"/>${drawing}</svg>`;
 }
 
 /** The candidates of largest advantage, and the action taken. */
@@ -120,27 +90,11 @@ function candidateTable({ candidates, best }: Scores): Markup {
   const ranked = [...candidates.keys()].sort((a, b) => candidates[b].advantage - candidates[a].advantage || a - b);
   const listed = ranked.filter((index, rank) => rank < LISTED || index === 0 || index === best);
   const rest = candidates.length - listed.length;
-  return html`<table class="candidates">
-      <thead>
-        <tr>
-          <th scope="col">candidate</th>
-          <th scope="col" title="times sampled">n</th>
-          <th scope="col">Q</th>
-          <th scope="col">A</th>
-        </tr>
-      </thead>
-      <tbody>
-        ${listed.map((index) => {
-          const { action, count, q, advantage, valid } = candidates[index];
-          const marks = `${index === best ? '★ ' : ''}${index === 0 ? '▸ ' : ''}`;
-          return html`<tr class="${index === best ? 'chosen' : ''} ${valid ? '' : 'invalid'}">
-            <th scope="row">${marks}${inWords(action)}</th>
-            <td>${count}</td>
-            <td>${fixed(q, 2)}</td>
-            <td>${fixed(advantage, 2)}</td>
-          </tr> `;
-        })}
-      </tbody>
-    </table>
-    ${rest > 0 && html`<p class="note">and ${rest} more</p>`}`;
+  return html`<table class="candidates"><thead><tr><th scope="col">candidate</th><th scope="col" title="times sampled">n</th><th scope="col">Q</th><th scope="col">A</th></tr></thead><tbody>
+${listed.map((index) => {
+  const { action, count, q, advantage, valid } = candidates[index];
+  const marks = `${index === best ? '★ ' : ''}${index === 0 ? '▸ ' : ''}`;
+  return html`<tr class="${index === best ? 'chosen' : ''} ${valid ? '' : 'invalid'}"><th scope="row">${marks}${inWords(action)}</th><td>${count}</td><td>${fixed(q, 2)}</td><td>${fixed(advantage, 2)}</td></tr>
+`;
+})}</tbody></table>${rest > 0 && html`<p class="note">and ${rest} more</p>`}`;
 }
