@@ -4,6 +4,7 @@ import type { Registry } from '../src/runner/registry.js';
 
 /** The stages of critiq, in the order of the pipeline. */
 export const registry: Registry = {
+  module: import.meta.url,
   stages: [
     { name: 'demos', summary: 'record demonstrations', load: async () => (await import('./demos.js')).demos },
     {

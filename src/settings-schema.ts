@@ -13,13 +13,22 @@ export const Core = z.object({
     .default('data')
     .describe('folder that holds the run folders, relative to where critiq is started'),
   seed: z.int().min(0).default(0).describe('decides every random number of the run'),
-  workers: z.int().min(1).max(256).default(1).describe('shards of a stage that run at the same time'),
+  workers: z
+    .int()
+    .min(0)
+    .max(256)
+    .default(0)
+    .describe(
+      'shards of a stage that run at the same time, each in a thread of its own; 0: one for each core, 8 at most',
+    ),
   threads: z
     .int()
     .min(0)
     .max(1024)
     .default(0)
-    .describe('threads of the numeric runtime, divided among the workers; 0: one for each core'),
+    .describe(
+      'threads of the numeric runtime, divided among the shards that run at the same time; 0: one for each core',
+    ),
 });
 
 /** Resolved settings: the core ones, and a section for each stage and shared part. Frozen. */

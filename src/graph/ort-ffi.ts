@@ -4,7 +4,7 @@ import { dirname, join } from 'node:path';
 import koffi from 'koffi';
 import { RunError } from '../errors.js';
 import type { OnnxModel, Spec } from './onnx.js';
-import { Binding, Runtime, Session, checkBuffers, runOnce } from './runtime.js';
+import { Binding, Runtime, Session, SESSION_CONFIG, checkBuffers, runOnce } from './runtime.js';
 import { STORAGE, TypedArray } from './tensor.js';
 
 /**
@@ -30,6 +30,7 @@ const FUNCTIONS = {
   ReleaseSession: [95, 'void f(void* session)'],
   ReleaseValue: [96, 'void f(void* value)'],
   ReleaseSessionOptions: [100, 'void f(void* options)'],
+  AddSessionConfigEntry: [130, 'void* f(void* options, const char* key, const char* value)'],
   RunWithBinding: [133, 'void* f(void* session, void* options, void* binding)'],
   CreateIoBinding: [134, 'void* f(void* session, _Out_ void** binding)'],
   ReleaseIoBinding: [135, 'void f(void* binding)'],
@@ -261,6 +262,9 @@ class FfiRuntime implements Runtime {
     const options = made(api, (out) => api.CreateSessionOptions(out));
     try {
       check(api, api.SetIntraOpNumThreads(options, this.threads));
+      for (const [key, value] of Object.entries(SESSION_CONFIG)) {
+        check(api, api.AddSessionConfigEntry(options, key, value));
+      }
       check(api, api.SetSessionGraphOptimizationLevel(options, ALL_OPTIMIZATIONS));
       const out: [Pointer] = [null];
       await later(api, api.CreateSessionFromArray, env, model.bytes, model.bytes.length, options, out);

@@ -1,6 +1,7 @@
 import { parentPort } from 'node:worker_threads';
 import ort from 'onnxruntime-node';
 import type { Reply, Request, SharedArray } from './ort-node.js';
+import { SESSION_CONFIG } from './runtime.js';
 import { STORAGE, TypedArray, sizeOf } from './tensor.js';
 
 /**
@@ -48,6 +49,7 @@ async function serve(request: Request): Promise<void> {
           intraOpNumThreads: request.threads,
           graphOptimizationLevel: 'all',
           logSeverityLevel: 4,
+          extra: SESSION_CONFIG,
         }),
       );
       break;

@@ -26,6 +26,13 @@ export interface Session {
   close(): void;
 }
 
+/**
+ * Session options of ONNX Runtime (onnxruntime_session_options_config_keys.h) that both runtimes set. A thread that has
+ * nothing to do waits instead of spinning: pocket graphs are small, and spinning costs more than twice their CPU time
+ * where other threads (phones, workers) want the cores.
+ */
+export const SESSION_CONFIG = { 'session.intra_op.allow_spinning': '0' } as const;
+
 /** What executes models. */
 export interface Runtime {
   readonly name: 'ffi' | 'node';

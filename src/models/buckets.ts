@@ -9,7 +9,11 @@ export function bucketOf(length: number): number {
   return LENGTH_BUCKETS.find((bucket) => bucket >= length) ?? Math.ceil(length / 128) * 128;
 }
 
-/** Row counts are padded to powers of two. */
+/**
+ * Row counts are padded to powers of two, and never to one: a product of a single row takes another path through the
+ * runtime, whose last bits differ. From two rows on a row's result is the same bit for bit in every batch (on one thread),
+ * so what an agent does depends on nothing that happens to be decided beside it.
+ */
 export function rowBucket(rows: number): number {
-  return 2 ** Math.ceil(Math.log2(Math.max(1, rows)));
+  return 2 ** Math.ceil(Math.log2(Math.max(2, rows)));
 }

@@ -8,6 +8,7 @@ import { describeFailure } from './failure.js';
 import type { Instance } from './instance.js';
 import { Metrics } from './metrics.js';
 import { type Output, type PlanRecord, readPlan } from './outputs.js';
+import { ShardPool } from './shard-pool.js';
 import type { DatasetOutput, OutputFile, Shard, ShardContext, ShardOutput, StageContext } from './stage.js';
 
 /** Ctrl-C or SIGTERM ended the work early; what was committed stays. */
@@ -34,6 +35,8 @@ export interface Surroundings {
   readonly onStart: (instance: string) => void;
   /** do all shards again, whatever the manifests say */
   readonly force: boolean;
+  /** where a thread finds the stage (Registry.module); undefined: all shards run in this one */
+  readonly module: string | undefined;
 }
 
 /**
@@ -41,7 +44,8 @@ export interface Surroundings {
  * missing, commits each shard when it is whole. The caller holds the lock of the run folder and has its inputs ready.
  * @throws the first failure of a shard, after the shards beside it have ended; Interrupted
  */
-export async function execute(instance: Instance, { display, signal, onStart, force }: Surroundings): Promise<Summary> {
+export async function execute(instance: Instance, surroundings: Surroundings): Promise<Summary> {
+  const { display, signal, onStart, force } = surroundings;
   const { name, stage, outputs } = instance;
   const context = instance.context(display, signal);
   const shards = await instance.plan(context);
@@ -75,7 +79,7 @@ export async function execute(instance: Instance, { display, signal, onStart, fo
   const scratch = new Scratch(instance, force ? [] : missing);
   const metrics = new Metrics(instance.folder, name, (id) => done.has(id) || scratch.holds(id));
   try {
-    await runShards(instance, missing, done.size, { ...context, metrics, scratch }, display);
+    await runShards(instance, shards, missing, { ...context, metrics, scratch }, surroundings);
     for (const output of outputs) await output.sort(finished.shards);
     metrics.finish(finished.shards);
     await stage.finish(context);
@@ -104,16 +108,23 @@ export function refuseForeign({ stage, outputs }: Instance): void {
 
 async function runShards(
   instance: Instance,
+  shards: readonly Shard[],
   missing: readonly Shard[],
-  done: number,
   resources: Resources,
-  display: Display,
+  { display, module }: Surroundings,
 ): Promise<void> {
   const { metrics, scratch, ...context } = resources;
+  const total = shards.length;
+  const { stage, name, config, folder } = instance;
+  // by the number of all shards, not of those that a kill left over: the same arithmetic in both runs
+  const threads = instance.threads(total);
+  const parallel = module !== undefined && Math.min(instance.workers, missing.length) > 1;
+  const pool = parallel
+    ? new ShardPool({ module, stage: stage.name, instance: name, config, folder, threads })
+    : undefined;
   const stop = new AbortController();
   const signal = AbortSignal.any([context.signal, stop.signal]);
-  const total = missing.length + done;
-  const progress = total > 1 ? display.progress(total, `${instance.name}: shards`, done) : undefined;
+  const progress = total > 1 ? display.progress(total, `${instance.name}: shards`, total - missing.length) : undefined;
   const queue = new PQueue({ concurrency: instance.workers });
   let failure: { error: unknown; shard: string } | undefined;
   let committing: Promise<void> = Promise.resolve();
@@ -123,11 +134,13 @@ async function runShards(
     try {
       const shardContext: ShardContext<unknown> = {
         ...context,
+        threads,
         signal,
         metrics: metrics.shard(shard.id),
         scratch: () => scratch.folder(shard),
       };
-      const files = byDataset(instance, await instance.stage.run(shard, shardContext));
+      const made = pool ? pool.run(shard, shardContext) : stage.run(shard, shardContext);
+      const files = byDataset(instance, await made);
       // one manifest line at a time, and a line for each output only when all of the shard's files are in place
       const mine = committing.then(() => commit(instance, shard, files));
       committing = mine.catch(() => {});
@@ -141,6 +154,7 @@ async function runShards(
     }
   };
   await queue.addAll(missing.map((shard) => () => runOne(shard)));
+  await pool?.close();
   progress?.done();
   if (failure) {
     display.debug(`${instance.name}: shard ${failure.shard} failed`);

@@ -17,6 +17,9 @@ export function datasetFolder(config: Config, name: string): string {
 }
 
 const SHARD_ID = /^[\w+-][\w.+-]{0,119}$/;
+/** Each worker holds a runtime and the models: more are started only where the settings say so. */
+const MOST_WORKERS = 8;
+
 const INSTANCE = /^[\w+-][\w.+-]*(\/[\w+-][\w.+-]*)*$/;
 
 /** A stage with the settings it runs with: what it reads, what it writes, and which of its shards are done. */
@@ -27,9 +30,8 @@ export class Instance {
   readonly outputs: readonly Output[];
   /** the settings that decide what a shard holds, for plan.json and for people */
   readonly settings: Readonly<Record<string, unknown>>;
-  /** shards at the same time, and threads for each */
+  /** shards at the same time, where there are so many */
   readonly workers: number;
-  readonly threads: number;
   private readonly settingsFingerprint: string;
   private readonly manifests = new Map<string, ReturnType<typeof readManifest>>();
 
@@ -48,8 +50,8 @@ export class Instance {
     const used = stage.uses.map((path) => [path, settingAt(config, path)] as const);
     this.settings = { [stage.name]: Object.fromEntries(telling), ...Object.fromEntries(used) };
     this.settingsFingerprint = fingerprint([stage.name, stage.version, this.settings]);
-    this.workers = typeof own.workers === 'number' ? own.workers : config.workers;
-    this.threads = Math.max(1, Math.floor((config.threads || availableParallelism()) / this.workers));
+    const workers = typeof own.workers === 'number' ? own.workers : config.workers;
+    this.workers = workers || Math.min(MOST_WORKERS, availableParallelism());
   }
 
   /** What a shard's line in the manifests must say for it to be done. */
@@ -88,7 +90,14 @@ export class Instance {
     };
   }
 
-  context(display: Display, signal: AbortSignal): StageContext<unknown> {
+  /** Threads of the numeric runtime for each shard, where the stage has `shards` of them (done or not). */
+  threads(shards: number): number {
+    const total = this.config.threads || availableParallelism();
+    return Math.max(1, Math.floor(total / Math.max(1, Math.min(this.workers, shards))));
+  }
+
+  /** @param shards how many the stage has, if that is known already */
+  context(display: Display, signal: AbortSignal, shards = 1): StageContext<unknown> {
     return {
       settings: this.stage.settings(this.config),
       config: this.config,
@@ -96,7 +105,7 @@ export class Instance {
       instance: this.name,
       folder: this.folder,
       dataset: (name) => datasetFolder(this.config, name),
-      threads: this.threads,
+      threads: this.threads(shards),
       log: {
         debug: (line) => display.debug(`${this.name}: ${line}`),
         info: (line) => display.info(`${this.name}: ${line}`),

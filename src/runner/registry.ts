@@ -5,6 +5,8 @@ import type { Stage } from './stage.js';
 
 /** The stages a program has. Listing their names is cheap; their modules are loaded when a command needs them. */
 export interface Registry {
+  /** URL of the module that exports this as `registry`; without it no shard runs in a thread of its own */
+  readonly module?: string;
   readonly stages: readonly { readonly name: string; readonly summary: string; readonly load: () => Promise<Stage> }[];
   /** sections of the settings that are not one stage's: `models`, `phone`, ... */
   readonly sections?: () => Promise<Readonly<Record<string, z.ZodType>>>;
@@ -14,6 +16,7 @@ export interface Registry {
 }
 
 export interface LoadedRegistry {
+  readonly module?: string;
   readonly stages: ReadonlyMap<string, Stage>;
   readonly schema: z.ZodObject;
   readonly aliases: Aliases;
@@ -25,6 +28,7 @@ export async function loadRegistry(registry: Registry): Promise<LoadedRegistry> 
   const sections: Record<string, z.ZodType> = { ...(await registry.sections?.()) };
   for (const stage of stages) sections[stage.name] = stage.schema;
   return {
+    module: registry.module,
     stages: new Map(stages.map((stage) => [stage.name, stage])),
     schema: composeSettings(sections),
     aliases: registry.aliases ?? {},

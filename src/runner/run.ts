@@ -63,7 +63,7 @@ export async function runStage(
         }
       }
       ready.add(instanceName);
-      summaries.push(await execute(instance, { display, signal, onStart, force: again }));
+      summaries.push(await execute(instance, { display, signal, onStart, force: again, module: registry.module }));
     };
     await bring(target, config, []);
     return summaries;

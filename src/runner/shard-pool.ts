@@ -1,0 +1,103 @@
+import { Worker } from 'node:worker_threads';
+import { RunError, UserError } from '../errors.js';
+import type { Progress } from './display.js';
+import type { Fault, FromWorker, ToWorker, WorkerTask } from './shard-worker.js';
+import type { Shard, ShardContext, ShardOutput } from './stage.js';
+
+/**
+ * Threads that run shards of one stage, each one at a time. A stage's code is the same here and in the main thread: what
+ * it logs, counts and measures comes back as messages; it reads and writes the run folder itself.
+ */
+export class ShardPool {
+  private readonly idle: ShardThread[] = [];
+  private readonly all: ShardThread[] = [];
+
+  constructor(private readonly task: WorkerTask) {}
+
+  /** Run a shard in an idle thread, or in a new one where none is. @throws what the stage throws */
+  async run(shard: Shard, ctx: ShardContext<unknown>): Promise<ShardOutput> {
+    let thread = this.idle.pop();
+    if (!thread) {
+      thread = new ShardThread(this.task);
+      this.all.push(thread);
+    }
+    const output = await thread.run(shard, ctx);
+    this.idle.push(thread);
+    return output;
+  }
+
+  /** End the threads, whatever they do. */
+  async close(): Promise<void> {
+    await Promise.all(this.all.map((thread) => thread.close()));
+  }
+}
+
+interface Call {
+  readonly ctx: ShardContext<unknown>;
+  readonly counts: Map<number, Progress>;
+  readonly resolve: (output: ShardOutput) => void;
+  readonly reject: (error: unknown) => void;
+}
+
+class ShardThread {
+  private readonly worker: Worker;
+  private call?: Call;
+
+  constructor(task: WorkerTask) {
+    this.worker = new Worker(new URL('./shard-worker.js', import.meta.url), { workerData: task });
+    this.worker.on('message', (message: FromWorker) => this.hear(message));
+    this.worker.on('error', (error) => this.end(error));
+    this.worker.on('exit', (code) => this.end(new RunError(`a worker thread ended with code ${code}`)));
+  }
+
+  run(shard: Shard, ctx: ShardContext<unknown>): Promise<ShardOutput> {
+    const stop = (): void => this.tell({ kind: 'stop' });
+    ctx.signal.addEventListener('abort', stop, { once: true });
+    return new Promise<ShardOutput>((resolve, reject) => {
+      this.call = { ctx, counts: new Map(), resolve, reject };
+      this.tell({ kind: 'run', shard, scratch: ctx.scratch() });
+    }).finally(() => ctx.signal.removeEventListener('abort', stop));
+  }
+
+  async close(): Promise<void> {
+    await this.worker.terminate();
+  }
+
+  private tell(message: ToWorker): void {
+    this.worker.postMessage(message);
+  }
+
+  private hear(message: FromWorker): void {
+    const { ctx, counts } = this.call!;
+    switch (message.kind) {
+      case 'log':
+        return ctx.log[message.level](message.line);
+      case 'progress':
+        return void counts.set(message.id, ctx.progress(message.total, message.label, message.at));
+      case 'advance':
+        return counts.get(message.id)!.advance(message.n);
+      case 'done':
+        return counts.get(message.id)!.done();
+      case 'metrics':
+        return ctx.metrics.write(message.step, message.values);
+      case 'resume':
+        return ctx.metrics.resume(message.step);
+      case 'result':
+        return this.call!.resolve(message.output);
+      case 'failure':
+        return this.end(restored(message.fault));
+    }
+  }
+
+  private end(error: unknown): void {
+    for (const count of this.call?.counts.values() ?? []) count.done();
+    this.call?.reject(error);
+  }
+}
+
+function restored({ type, name, message, stack }: Fault): Error {
+  const error = type === 'user' ? new UserError(message) : type === 'run' ? new RunError(message) : new Error(message);
+  error.name = name;
+  if (stack !== undefined) error.stack = stack;
+  return error;
+}
