@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
-import { mkdir, open, readFile, rename, stat, writeFile } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
+import { mkdir, open, readdir, readFile, rename, stat, writeFile } from 'node:fs/promises';
+import { basename, dirname, join } from 'node:path';
 import { threadId } from 'node:worker_threads';
 import type { Frame } from '../devices/device.js';
 import { UserError } from '../errors.js';
@@ -17,8 +17,13 @@ export function imageId({ width, height, rgba }: Frame): string {
  * whole or absent also after kill -9; to survive a power cut, `sync` before committing what names them.
  */
 export class ImageStore {
+  /** ids of the pictures that are stored for certain */
   private readonly known = new Set<string>();
   private readonly writing = new Map<string, Promise<string>>();
+  /** ids of pictures put before: a device gives the same frame again while nothing has changed */
+  private readonly ids = new WeakMap<Frame, string>();
+  /** files that were in each sub-folder before this store wrote to it; some may be empty */
+  private readonly found = new Map<string, Promise<ReadonlySet<string>>>();
   private unsynced: string[] = [];
 
   constructor(readonly folder: string) {}
@@ -31,24 +36,32 @@ export class ImageStore {
     return join(this.folder, id.slice(0, 2), `${id}.png`);
   }
 
-  /** Stores a picture unless it is there already, and gives its id. */
+  /**
+   * Stores a picture unless it is there already, and gives its id. The pixels of a frame must not change once it was put:
+   * they are read later, and the frame's id is remembered.
+   */
   put(frame: Frame): Promise<string> {
-    const id = imageId(frame);
+    let id = this.ids.get(frame);
+    if (id === undefined) {
+      id = imageId(frame);
+      this.ids.set(frame, id);
+    }
+    if (this.known.has(id)) return Promise.resolve(id);
     // many devices may show the same screen at the same time
     let writing = this.writing.get(id);
     if (!writing) {
-      writing = this.write(id, frame).finally(() => this.writing.delete(id));
+      writing = this.write(id, frame).finally(() => this.writing.delete(id!));
       this.writing.set(id, writing);
     }
     return writing;
   }
 
   private async write(id: string, frame: Frame): Promise<string> {
-    if (await this.has(id)) return id;
     const file = this.path(id);
     const unfinished = `${file}.${process.pid}-${threadId}.tmp`;
     try {
-      await mkdir(dirname(file), { recursive: true });
+      // a file that another process has put there since is replaced by its like
+      if ((await this.filesBeside(file)).has(basename(file)) && (await this.has(id))) return id;
       await writeFile(unfinished, await encodePng(frame));
       await rename(unfinished, file);
     } catch (error) {
@@ -57,6 +70,18 @@ export class ImageStore {
     this.known.add(id);
     this.unsynced.push(file);
     return id;
+  }
+
+  /** The files in a picture's sub-folder when it was first asked for; makes the folder. One listing spares many `stat`s. */
+  private filesBeside(file: string): Promise<ReadonlySet<string>> {
+    const folder = dirname(file);
+    let files = this.found.get(folder);
+    if (!files) {
+      files = mkdir(folder, { recursive: true }).then(async () => new Set(await readdir(folder)));
+      this.found.set(folder, files);
+      files.catch(() => this.found.delete(folder)); // reported by whoever awaits it; the next one tries again
+    }
+    return files;
   }
 
   /** Whether the picture is stored. */

@@ -67,10 +67,13 @@ export function convTower(p: Record<string, Tensor>, config: ConvTowerConfig, pi
   return reshape(x, [pixels.shape[0], convTowerDim(config)]);
 }
 
+/** Most pixels in a line of a block: their bytes add up to less than 2¹⁶. */
+const MAX_BLOCK = 257;
+
 /**
  * Shrink a screenshot to the tower's input by averaging whole blocks of pixels: [3, height, width] bytes into `out`
  * (or a new array). With `only`, just the blocks that this region of the screenshot touches.
- * @throws UserError where the screenshot's size is not a multiple of the tower's
+ * @throws UserError where the screenshot's size is not a multiple of the tower's, or more than 257 times as wide
  */
 export function shrink(
   frame: Frame,
@@ -81,7 +84,7 @@ export function shrink(
   const [height, width] = config.image_size;
   const fy = frame.height / height;
   const fx = frame.width / width;
-  if (!Number.isInteger(fx) || !Number.isInteger(fy)) {
+  if (!Number.isInteger(fx) || !Number.isInteger(fy) || fx > MAX_BLOCK) {
     throw new UserError(
       `conv tower: expected a screenshot whose size is a multiple of ${width}x${height}, got ${frame.width}x${frame.height}; ` +
         'configure a vision tower for this device',
@@ -90,7 +93,8 @@ export function shrink(
   const scale = 1 / (fx * fy);
   const plane = height * width;
   const stride = frame.width * 4;
-  const { rgba } = frame;
+  // a pixel at a time as a little-endian word; red and blue are added up together, in the two halves of one
+  const pixels = new DataView(frame.rgba.buffer, frame.rgba.byteOffset, frame.rgba.byteLength);
   for (let y = Math.floor(only.top / fy); y < Math.ceil(only.bottom / fy); y++) {
     for (let x = Math.floor(only.left / fx); x < Math.ceil(only.right / fx); x++) {
       let r = 0;
@@ -98,11 +102,14 @@ export function shrink(
       let b = 0;
       let row = y * fy * stride + x * fx * 4;
       for (let dy = 0; dy < fy; dy++, row += stride) {
-        for (let at = row; at < row + fx * 4; at += 4) {
-          r += rgba[at];
-          g += rgba[at + 1];
-          b += rgba[at + 2];
+        let both = 0;
+        for (let at = row, end = row + fx * 4; at < end; at += 4) {
+          const pixel = pixels.getInt32(at, true);
+          both += pixel & 0xff00ff;
+          g += (pixel >>> 8) & 0xff;
         }
+        r += both & 0xffff;
+        b += both >>> 16;
       }
       const to = y * width + x;
       out[to] = r * scale + 0.5;

@@ -101,6 +101,11 @@ export function shown(state: PhoneState): Page {
   return state.stack[state.stack.length - 1];
 }
 
+/** A state as text: on one phone, states of the same text show the same screen. */
+export function stateText(state: PhoneState): string {
+  return JSON.stringify({ ...state, accepted: [...state.accepted] });
+}
+
 /** How often a switch starts on, where that is not even. */
 const ON: Partial<Record<SwitchName, number>> = { wifi: 0.85, 'mobile data': 0.8, 'airplane mode': 0.1 };
 
