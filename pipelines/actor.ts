@@ -28,7 +28,7 @@ import { Random } from '../src/random.js';
 import { stage, type StageContext } from '../src/runner/stage.js';
 import { filesOf, readCandidates, readTransitions } from './datasets.js';
 import { policyOf, runtimeOf } from './resources.js';
-import { learningRate, train } from './training.js';
+import { lanesOf, learningRate, microBatches, train } from './training.js';
 
 const METHODS = ['digiq', 'filteredbc'] as const;
 
@@ -85,6 +85,7 @@ export const actor = stage({
     const trainer = new Trainer<typeof bucket>({
       runtime: await runtimeOf(ctx),
       params,
+      lanes: lanesOf(ctx, settings.grad_accum_steps),
       optimizer: chain(
         clipByGlobalNorm(settings.max_grad_norm),
         scaleByAdam(),
@@ -117,7 +118,6 @@ export const actor = stage({
     const stepsPerEpoch = Math.max(1, Math.ceil(lessons.length / (batch * accumulate)));
     const steps = settings.iterations * settings.epochs * stepsPerEpoch;
     const sampler = new MinibatchSampler(lessons.length, batch, seed, `actor ${nameOf(settings)}`);
-    const image = new Float32Array(batch * config.image);
     await train(ctx, {
       steps,
       every: settings.epochs * stepsPerEpoch,
@@ -126,21 +126,23 @@ export const actor = stage({
       parameters: { model: params },
       label: `imitate ${lessons.length} actions`,
       step: async (step) => {
-        let [loss, logs] = [0, 0];
-        for (let k = 0; k < accumulate; k++) {
-          const rows = [...sampler.indices(step * accumulate + k)];
+        const means = await microBatches(step, accumulate, async (micro) => {
+          const rows = [...sampler.indices(micro)];
+          const image = new Float32Array(batch * config.image);
           rows.forEach((row, i) => vectors.read(lessons[row].image, image, i * config.image));
-          const prompt = padTokens(
-            rows.map((row) => prompts[row]),
-            tokenizer.pad,
-            bucket.prompt,
-          );
-          const label = padTokens(
-            rows.map((row) => actions[row]),
-            tokenizer.pad,
-            bucket.action,
-          );
-          const out = await trainer.accumulate(bucket, {
+          const [prompt, label] = [
+            padTokens(
+              rows.map((row) => prompts[row]),
+              tokenizer.pad,
+              bucket.prompt,
+            ),
+            padTokens(
+              rows.map((row) => actions[row]),
+              tokenizer.pad,
+              bucket.action,
+            ),
+          ];
+          const { loss, log_prob } = await trainer.accumulate(bucket, {
             ids: prompt.ids,
             mask: prompt.mask,
             labels: label.ids,
@@ -148,11 +150,10 @@ export const actor = stage({
             image,
             ...(weighted ? { advantage: Float32Array.from(rows, (row) => lessons[row].advantage) } : {}),
           });
-          loss += Number(out.loss[0]) / accumulate;
-          logs += Number(out.log_prob[0]) / accumulate;
-        }
+          return { loss: Number(loss[0]), log_prob: Number(log_prob[0]) };
+        });
         const { gradNorm } = await trainer.apply(learningRate(settings, step, steps), accumulate);
-        return { loss, log_prob: logs, grad_norm: gradNorm };
+        return { ...means, grad_norm: gradNorm };
       },
     });
     trainer.close();

@@ -35,7 +35,7 @@ import { Random } from '../src/random.js';
 import { stage, type ShardContext } from '../src/runner/stage.js';
 import { CriticData } from './critic-data.js';
 import { runtimeOf } from './resources.js';
-import { learningRate, train } from './training.js';
+import { lanesOf, learningRate, microBatches, train } from './training.js';
 
 export const CriticStage = CriticSettings.extend({
   tokenizer: z.string().default('policy/base').describe('data set whose tokenizer the text tower reads with'),
@@ -46,6 +46,14 @@ export const CriticStage = CriticSettings.extend({
     .describe("width of the text tower, an encoder of RoBERTa's class (768 in RoBERTa-base)"),
   text_layers: z.int().min(1).default(12).describe('layers of the text tower (12 in RoBERTa-base)'),
   text_heads: z.int().min(1).default(12).describe('attention heads of the text tower (12 in RoBERTa-base)'),
+  text_tokens: z
+    .int()
+    .min(4)
+    .max(512)
+    .default(512)
+    .describe(
+      'texts are cut to so many tokens (512 in RoBERTa): an invalid action may ramble, and all are padded to it',
+    ),
   state_rep: z
     .boolean()
     .default(false)
@@ -106,10 +114,14 @@ class CriticLearner {
       );
     }
     const tokenizer = TextTokenizer.load(ctx.dataset(settings.tokenizer));
-    const lengths = CriticFeeds.lengthsOf(tokenizer, {
-      goals: new Set(transitions.map(({ goal }) => goal)),
-      actions: new Set(candidates.flatMap(({ actions }) => actions)),
-    });
+    const lengths = CriticFeeds.lengthsOf(
+      tokenizer,
+      {
+        goals: new Set(transitions.map(({ goal }) => goal)),
+        actions: new Set(candidates.flatMap(({ actions }) => actions)),
+      },
+      settings.text_tokens,
+    );
     const config: CriticNetworkConfig = {
       model_type: 'critiq-critic',
       critic: {
@@ -154,6 +166,7 @@ class CriticLearner {
     const trainer = new Trainer<number>({
       runtime,
       params: online,
+      lanes: lanesOf(ctx, settings.grad_accum_steps),
       trainable: (name) => settings.train_text_tower || !name.startsWith('text.'),
       optimizer: chain(
         clipByGlobalNorm(settings.max_grad_norm),
@@ -188,18 +201,17 @@ class CriticLearner {
       parameters: { online, target },
       label: settings.target === 'td' ? 'temporal differences' : 'Monte-Carlo returns',
       step: async (step) => {
-        const sums = { loss: 0, q1: 0, q2: 0, v1: 0, v2: 0 };
-        for (let k = 0; k < accumulate; k++) {
-          const micro = step * accumulate + k;
+        const means = await microBatches(step, accumulate, async (micro) => {
           const rows = [...sampler.indices(micro)].map((i) => training[i]);
           const feeds = await this.batch(rows, targetForward, new Random(seed, 'critic', 'backup', micro));
           const out = await trainer.accumulate(batch, feeds);
-          for (const key of Object.keys(sums) as (keyof typeof sums)[]) sums[key] += Number(out[key][0]) / accumulate;
-        }
+          const [loss, q1, q2, v1, v2] = [out.loss, out.q1, out.q2, out.v1, out.v2].map((value) => Number(value[0]));
+          return { loss, q1, q2, v1, v2 };
+        });
         const lr = learningRate(settings, step, steps);
         const { gradNorm } = await trainer.apply(lr, accumulate);
         if ((step + 1) % updateEvery === 0) polyak(target, online, settings.tau);
-        return { ...sums, grad_norm: gradNorm };
+        return { ...means, grad_norm: gradNorm };
       },
       evaluate: async () => this.validate(held, batch, lossForward, targetForward),
     });

@@ -38,11 +38,12 @@ import { stage, type ShardContext } from '../src/runner/stage.js';
 import { readTransitions } from './datasets.js';
 import { imagesOf, runtimeOf } from './resources.js';
 import type { TaskSettings } from './sections.js';
-import { schedule, train } from './training.js';
+import { lanesOf, microBatches, schedule, train } from './training.js';
 
 export const Sft = z.object({
   epochs: z.number().positive().default(20).describe('passes over the demonstrations'),
-  batch: z.int().min(1).default(64).describe('steps of demonstrations a training step'),
+  batch: z.int().min(1).default(32).describe('steps of demonstrations in a micro-batch'),
+  grad_accum_steps: z.int().min(1).default(2).describe('micro-batches whose gradients are averaged for one step'),
   lr: z.number().positive().default(1e-3).describe('learning rate, after the warm-up and before its linear fall'),
   warmup: z.int().min(0).default(50).describe('training steps in which the learning rate rises'),
   weight_decay: z.number().min(0).default(0.01).describe("AdamW's decay"),
@@ -111,9 +112,11 @@ export const sft = stage({
       { ...autoUISpecs(config), ...convTowerSpecs(tower) },
       new Random(seed, 'sft', 'init').int(2 ** 31),
     );
+    const { batch, grad_accum_steps: accumulate } = settings;
     const trainer = new Trainer<typeof bucket>({
       runtime: await runtimeOf(ctx),
       params,
+      lanes: lanesOf(ctx, accumulate),
       optimizer: chain(
         clipByGlobalNorm(settings.clip),
         scaleByAdam(),
@@ -130,9 +133,8 @@ export const sft = stage({
         return { loss: neg(div(sum(logs), sum(labelMask))), metrics: { log_prob: mul(sum(logs), 1 / batch) } };
       },
     });
-    const sampler = new MinibatchSampler(rows.length, settings.batch, seed, 'sft');
-    const steps = Math.ceil((settings.epochs * rows.length) / settings.batch);
-    const feed = new Float32Array(settings.batch * shrunkLength(tower));
+    const sampler = new MinibatchSampler(rows.length, batch, seed, 'sft');
+    const steps = Math.ceil((settings.epochs * rows.length) / (batch * accumulate));
     await train(ctx, {
       steps,
       every: 20,
@@ -140,30 +142,37 @@ export const sft = stage({
       parameters: { model: params },
       label: 'imitate demonstrations',
       step: async (step) => {
-        const indices = [...sampler.indices(step)];
-        indices.forEach((row, i) => pixels.read(row, feed, i));
-        const prompt = padTokens(
-          indices.map((row) => prompts[row]),
-          tokenizer.pad,
-          bucket.prompt,
-        );
-        const label = padTokens(
-          indices.map((row) => actions[row]),
-          tokenizer.pad,
-          bucket.action,
-        );
-        const { loss } = await trainer.accumulate(bucket, {
-          ids: prompt.ids,
-          mask: prompt.mask,
-          labels: label.ids,
-          label_mask: label.mask,
-          pixels: feed,
+        const { loss } = await microBatches(step, accumulate, async (micro) => {
+          const indices = [...sampler.indices(micro)];
+          const seen = new Float32Array(batch * shrunkLength(tower));
+          indices.forEach((row, i) => pixels.read(row, seen, i));
+          const [prompt, label] = [
+            padTokens(
+              indices.map((row) => prompts[row]),
+              tokenizer.pad,
+              bucket.prompt,
+            ),
+            padTokens(
+              indices.map((row) => actions[row]),
+              tokenizer.pad,
+              bucket.action,
+            ),
+          ];
+          const result = await trainer.accumulate(bucket, {
+            ids: prompt.ids,
+            mask: prompt.mask,
+            labels: label.ids,
+            label_mask: label.mask,
+            pixels: seen,
+          });
+          return { loss: Number(result.loss[0]) };
         });
         const lr = schedule(settings.lr, step, steps, { warmup: settings.warmup, floor: 0.05 });
-        const { gradNorm } = await trainer.apply(lr, 1);
-        return { loss: Number(loss[0]), grad_norm: gradNorm, lr };
+        const { gradNorm } = await trainer.apply(lr, accumulate);
+        return { loss, grad_norm: gradNorm, lr };
       },
     });
+    trainer.close();
     pixels.close();
     const vision = (name: string) => name.startsWith('vision.');
     await savePolicy(folder, {

@@ -22,6 +22,28 @@ export interface TrainingPlan {
 }
 
 /**
+ * One optimizer step's micro-batches, `grad_accum_steps` of them. They may run at the same time: give the trainer
+ * `lanes: lanesOf(ctx, grad_accum_steps)`.
+ * @param run the k-th micro-batch of this step; numbers that it returns are averaged
+ * @param micro its number since the beginning of the training
+ */
+export async function microBatches<K extends string>(
+  step: number,
+  count: number,
+  run: (micro: number) => Promise<Record<K, number>>,
+): Promise<Record<K, number>> {
+  const results = await Promise.all(Array.from({ length: count }, (_, k) => run(step * count + k)));
+  const keys = Object.keys(results[0]) as K[];
+  const mean = (key: K) => results.reduce((sum, result) => sum + result[key], 0) / count;
+  return Object.fromEntries(keys.map((key) => [key, mean(key)])) as Record<K, number>;
+}
+
+/** Micro-batches of a step that run at the same time: as many as there are, and threads for. */
+export function lanesOf(ctx: ShardContext<unknown>, count: number): number {
+  return Math.max(1, Math.min(ctx.threads, count));
+}
+
+/**
  * Run a training plan with progress, metrics and checkpoints in the shard's scratch folder. A run that was killed goes
  * on from its last checkpoint and ends with the same parameters and metrics, bit for bit, as an undisturbed one.
  */

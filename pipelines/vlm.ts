@@ -37,12 +37,13 @@ import { UserError } from '../src/errors.js';
 import { filesOf, readTransitions } from './datasets.js';
 import { ImageVectors } from '../src/data/image-vectors.js';
 import { imagesOf, policyOf, runtimeOf } from './resources.js';
-import { schedule, train } from './training.js';
+import { lanesOf, microBatches, schedule, train } from './training.js';
 
 export const Vlm = z.object({
   transitions: z.int().min(8).default(4000).describe('transitions to learn from, drawn from all that were collected'),
   epochs: z.number().positive().default(3).describe('passes over them'),
-  batch: z.int().min(1).default(64).describe('transitions a training step'),
+  batch: z.int().min(1).default(32).describe('transitions in a micro-batch'),
+  grad_accum_steps: z.int().min(1).default(2).describe('micro-batches whose gradients are averaged for one step'),
   lr: z.number().positive().default(3e-4).describe('learning rate, after the warm-up and before its linear fall'),
   warmup: z.int().min(0).default(20).describe('training steps in which the learning rate rises'),
   weight_decay: z.number().min(0).default(0.01).describe("AdamW's decay"),
@@ -144,9 +145,11 @@ export const vlm = stage({
     const answers = (p: Record<string, Tensor>, bucket: VlmBucket) =>
       pocketVlm(p, config, vlmInputs(bucket, config.autoui.image)).logit;
     const forward = new Forward<VlmBucket>(runtime, params, (p, bucket) => ({ logit: answers(p, bucket) }));
+    const accumulate = settings.grad_accum_steps;
     const trainer = new Trainer<VlmBucket>({
       runtime,
       params,
+      lanes: lanesOf(ctx, accumulate),
       optimizer: chain(
         clipByGlobalNorm(settings.clip),
         scaleByAdam(),
@@ -171,7 +174,7 @@ export const vlm = stage({
       return { bucket, feeds: read };
     };
     const sampler = new MinibatchSampler(training.length, settings.batch, seed, 'vlm');
-    const steps = Math.ceil((settings.epochs * training.length) / settings.batch);
+    const steps = Math.ceil((settings.epochs * training.length) / (settings.batch * accumulate));
     await train(ctx, {
       steps,
       every: 20,
@@ -179,15 +182,16 @@ export const vlm = stage({
       parameters: { model: params },
       label: 'does it change the screen?',
       step: async (step) => {
-        const indices = [...sampler.indices(step)].map((i) => training[i]);
-        const { bucket, feeds } = batchOf(indices);
-        const label = Float32Array.from(indices, (i) => labels[i]);
-        const { loss, accuracy } = await trainer.accumulate(bucket, { ...feeds, label });
-        const { gradNorm } = await trainer.apply(
-          schedule(settings.lr, step, steps, { warmup: settings.warmup, floor: 0.05 }),
-          1,
-        );
-        return { loss: Number(loss[0]), accuracy: Number(accuracy[0]), grad_norm: gradNorm };
+        const means = await microBatches(step, accumulate, async (micro) => {
+          const indices = [...sampler.indices(micro)].map((i) => training[i]);
+          const { bucket, feeds } = batchOf(indices);
+          const label = Float32Array.from(indices, (i) => labels[i]);
+          const { loss, accuracy } = await trainer.accumulate(bucket, { ...feeds, label });
+          return { loss: Number(loss[0]), accuracy: Number(accuracy[0]) };
+        });
+        const lr = schedule(settings.lr, step, steps, { warmup: settings.warmup, floor: 0.05 });
+        const { gradNorm } = await trainer.apply(lr, accumulate);
+        return { ...means, grad_norm: gradNorm };
       },
     });
     let right = 0;

@@ -31,15 +31,16 @@ export class CriticFeeds {
     readonly lengths: TextLengths,
   ) {}
 
-  /** Lengths that hold all of some texts. */
+  /** Lengths that hold all of some texts, but for the ends of those of more than `most` tokens. */
   static lengthsOf(
     tokenizer: TextTokenizer,
     texts: { goals: Iterable<string>; actions: Iterable<string> },
+    most: number,
   ): TextLengths {
     const longest = (list: Iterable<string>) => {
-      let most = 0;
-      for (const text of list) most = Math.max(most, tokenizer.encode(text).length);
-      return 1 + most;
+      let length = 0;
+      for (const text of list) length = Math.max(length, tokenizer.encode(text).length);
+      return Math.min(most, 1 + length);
     };
     const actions = [...texts.actions].map(actionTexts);
     return {

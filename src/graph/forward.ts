@@ -21,8 +21,9 @@ export class Bound {
     runtime: Runtime,
     outputs: Readonly<Record<string, Tensor>>,
     shared: Readonly<Record<string, TypedArray>>,
+    threads?: number,
   ): Promise<Bound> {
-    const session = await runtime.session(toOnnx(outputs));
+    const session = await runtime.session(toOnnx(outputs), threads);
     const own = (specs: Session['inputs']) =>
       Object.fromEntries(
         specs.filter(({ name }) => !(name in shared)).map(({ name, dtype, shape }) => [name, allocate(dtype, shape)]),

@@ -257,11 +257,11 @@ class FfiRuntime implements Runtime {
     readonly threads: number,
   ) {}
 
-  async session(model: OnnxModel): Promise<Session> {
+  async session(model: OnnxModel, threads = this.threads): Promise<Session> {
     const { api, env } = this.lib;
     const options = made(api, (out) => api.CreateSessionOptions(out));
     try {
-      check(api, api.SetIntraOpNumThreads(options, this.threads));
+      check(api, api.SetIntraOpNumThreads(options, threads));
       for (const [key, value] of Object.entries(SESSION_CONFIG)) {
         check(api, api.AddSessionConfigEntry(options, key, value));
       }

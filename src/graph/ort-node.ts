@@ -166,9 +166,9 @@ class NodeRuntime implements Runtime {
 
   constructor(readonly threads: number) {}
 
-  async session(model: OnnxModel): Promise<Session> {
+  async session(model: OnnxModel, threads = this.threads): Promise<Session> {
     const session = this.sessions++;
-    await this.worker.send({ kind: 'session', session, bytes: model.bytes, threads: this.threads });
+    await this.worker.send({ kind: 'session', session, bytes: model.bytes, threads });
     return new NodeSession(this.worker, session, () => this.bindings++, model);
   }
 

@@ -38,8 +38,11 @@ export interface Runtime {
   readonly name: 'ffi' | 'node';
   /** threads an operation may use */
   readonly threads: number;
-  /** @throws RunError where the model can't be loaded */
-  session(model: OnnxModel): Promise<Session>;
+  /**
+   * @param threads threads an operation of this session may use; by default the runtime's
+   * @throws RunError where the model can't be loaded
+   */
+  session(model: OnnxModel, threads?: number): Promise<Session>;
   close(): Promise<void>;
 }
 

@@ -48,7 +48,8 @@ function squaredNorm(g: Tensor): Tensor {
 export class OptimizerState {
   step = 0;
   private readonly runs: Run[] = [];
-  private readonly gradients: Float32Array[];
+  /** by lane: the vectors of all runs; the first lane's are what graph B reads */
+  private readonly gradients: Float32Array[][];
   private readonly slots: Readonly<Record<string, Float32Array[]>>;
   private readonly places = new Map<string, { run: number; offset: number }>();
   private bound?: Promise<Bound>;
@@ -58,6 +59,7 @@ export class OptimizerState {
     private readonly params: Parameters,
     readonly names: readonly string[],
     private readonly optimizer: Optimizer,
+    lanes = 1,
     private readonly block = BLOCK,
   ) {
     for (const name of names) {
@@ -71,7 +73,7 @@ export class OptimizerState {
       this.places.set(name, { run: this.runs.length - 1, offset: start - this.runs.at(-1)!.start });
     }
     const vectors = () => this.runs.map(({ start, end }) => allocate('float32', [end - start]) as Float32Array);
-    this.gradients = vectors();
+    this.gradients = Array.from({ length: lanes }, vectors);
     this.slots = Object.fromEntries(optimizer.flatMap(({ slots }) => slots).map((slot) => [slot, vectors()]));
   }
 
@@ -80,15 +82,23 @@ export class OptimizerState {
     return vectors[run].subarray(offset, offset + sizeOf(this.params.get(name).shape));
   }
 
-  /** The accumulated gradient of a parameter, in place. */
-  gradient(name: string): Float32Array {
-    return this.part(this.gradients, name);
+  /** The gradient of a parameter that a lane has accumulated, in place. */
+  gradient(name: string, lane = 0): Float32Array {
+    return this.part(this.gradients[lane], name);
+  }
+
+  /** Add what another lane has accumulated to the first one's gradients. */
+  fold(lane: number): void {
+    this.gradients[lane].forEach((from, run) => {
+      const into = this.gradients[0][run];
+      for (let i = 0; i < into.length; i++) into[i] += from[i];
+    });
   }
 
   /** All arrays that must be kept to go on later, by the names they are stored under, in place. */
   arrays(withGradients: boolean): Map<string, { shape: readonly number[]; data: Float32Array }> {
     const kept = Object.entries(this.slots);
-    if (withGradients) kept.push(['gradient', this.gradients]);
+    if (withGradients) kept.push(['gradient', this.gradients[0]]);
     return new Map(
       kept.flatMap(([slot, vectors]) =>
         this.names.map((name) => [
@@ -133,7 +143,7 @@ export class OptimizerState {
       shared[what] = shared[`new ${what}`] = view;
       return input(what, rows === 1 ? [width] : [rows, width]);
     };
-    const gradients = pieces.map((piece, i) => bind(`gradient ${i}`, this.gradients[piece.run], piece));
+    const gradients = pieces.map((piece, i) => bind(`gradient ${i}`, this.gradients[0][piece.run], piece));
     const average = input('average', []);
     const gradNorm = mul(sqrt(gradients.map(squaredNorm).reduce(add)), average);
     const outputs: Record<string, Tensor> = { gradNorm };

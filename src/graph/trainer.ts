@@ -20,6 +20,18 @@ export interface TrainerOptions<Bucket> {
   readonly loss: (p: Record<string, Tensor>, bucket: Bucket) => { loss: Tensor; metrics?: Record<string, Tensor> };
   /** how many buckets' sessions are kept; default 16 */
   readonly sessions?: number;
+  /**
+   * micro-batches of a step that run at the same time, each with gradients of its own and its share of the runtime's
+   * threads; default 1. Graphs of many small operations gain more from this than from threads within each operation.
+   */
+  readonly lanes?: number;
+}
+
+/** Micro-batches one after another. */
+class Lane {
+  readonly queue = new Queue();
+  /** micro-batches whose gradients it holds */
+  pending = 0;
 }
 
 const gradientName = (name: string) => `gradient of ${name}`;
@@ -27,20 +39,24 @@ const totalName = (name: string) => `gradients so far of ${name}`;
 
 /**
  * Trains parameters in place. A step is one or more `accumulate` (graph A: forward, backward, gradients added up) and
- * one `apply` (graph B: averaging, clipping, the optimizer). Calls are carried out one after another.
+ * one `apply` (graph B: averaging, clipping, the optimizer). Calls are carried out one after another, but for
+ * micro-batches in different lanes; which lane one is in depends on its number in the step alone.
  */
 export class Trainer<Bucket> {
   private readonly sessions: LruCache<Bound>;
-  private readonly queue = new Queue();
+  private readonly lanes: readonly Lane[];
   private readonly state: OptimizerState;
-  private pending = 0;
+  /** number of the next micro-batch of this step */
+  private next = 0;
 
   constructor(private readonly options: TrainerOptions<Bucket>) {
-    const { params, trainable = () => true, sessions = DEFAULT_SESSIONS } = options;
+    const { params, trainable = () => true, sessions = DEFAULT_SESSIONS, lanes = 1 } = options;
+    if (!Number.isInteger(lanes) || lanes < 1) fail('trainer', `lanes: expected at least 1, got ${lanes}`);
     const names = params.names().filter(trainable);
     if (names.length === 0) fail('trainer', `none of the ${params.names().length} parameters is trainable`);
-    this.sessions = new LruCache(sessions);
-    this.state = new OptimizerState(options.runtime, params, names, options.optimizer);
+    this.sessions = new LruCache(sessions * lanes);
+    this.lanes = Array.from({ length: lanes }, () => new Lane());
+    this.state = new OptimizerState(options.runtime, params, names, options.optimizer, lanes);
   }
 
   /** steps done so far */
@@ -53,18 +69,20 @@ export class Trainer<Bucket> {
    * @returns the loss [1] and the metrics
    */
   accumulate(bucket: Bucket, feeds: Readonly<Record<string, TypedArray>>): Promise<Record<string, TypedArray>> {
-    return this.queue.add(async () => {
-      const adding = this.pending > 0;
-      const key = `${adding ? 'add' : 'set'} ${JSON.stringify(bucket)}`;
-      const bound = await this.sessions.get(key, () => this.open(bucket, adding));
+    const number = this.next++ % this.lanes.length;
+    const lane = this.lanes[number];
+    return lane.queue.add(async () => {
+      const adding = lane.pending > 0;
+      const key = `${number} ${adding ? 'add' : 'set'} ${JSON.stringify(bucket)}`;
+      const bound = await this.sessions.get(key, () => this.open(bucket, number, adding));
       const results = await bound.run('accumulate', feeds);
-      this.pending++;
+      lane.pending++;
       return results;
     });
   }
 
   /** Graph A. The first micro-batch of a step overwrites the gradients, which saves clearing and reading them. */
-  private open(bucket: Bucket, adding: boolean): Promise<Bound> {
+  private open(bucket: Bucket, lane: number, adding: boolean): Promise<Bound> {
     const { runtime, params } = this.options;
     const inputs = params.inputs();
     const { loss, metrics = {} } = this.options.loss(inputs, bucket);
@@ -78,9 +96,9 @@ export class Trainer<Bucket> {
     names.forEach((name, i) => {
       const total = input(totalName(name), inputs[name].shape);
       outputs[gradientName(name)] = adding ? accumulated(total, gradients[i]) : gradients[i];
-      shared[gradientName(name)] = shared[totalName(name)] = this.state.gradient(name);
+      shared[gradientName(name)] = shared[totalName(name)] = this.state.gradient(name, lane);
     });
-    return Bound.open(runtime, outputs, shared);
+    return Bound.open(runtime, outputs, shared, Math.max(1, Math.floor(runtime.threads / this.lanes.length)));
   }
 
   /**
@@ -89,17 +107,43 @@ export class Trainer<Bucket> {
    * @returns the norm of the averaged gradient over all trained parameters, before clipping
    */
   apply(lr: number, accumulated: number): Promise<{ gradNorm: number }> {
-    return this.queue.add(async () => {
-      if (this.pending === 0) throw new RunError('apply: no gradients; call accumulate first');
+    this.next = 0;
+    return this.alone(async () => {
+      if (this.gathered() === 0) throw new RunError('apply: no gradients; call accumulate first');
       if (!(accumulated > 0)) throw new RunError(`apply: expected at least 1 micro-batch, got ${accumulated}`);
       const gradNorm = await this.state.apply(lr, accumulated);
-      this.pending = 0;
+      this.lanes[0].pending = 0;
       return { gradNorm };
     });
   }
 
+  /** Do something after all that was asked for before, and before all that is asked for later. */
+  private alone<T>(job: () => Promise<T>): Promise<T> {
+    const ready = Promise.all(this.lanes.map(({ queue }) => queue.add(() => Promise.resolve())));
+    const result = ready.then(job);
+    const done = result.then(
+      () => undefined,
+      () => undefined,
+    );
+    for (const { queue } of this.lanes) void queue.add(() => done);
+    return result;
+  }
+
+  /** Bring the gradients of all lanes together, in order. @returns of how many micro-batches they are */
+  private gathered(): number {
+    const [first, ...others] = this.lanes;
+    others.forEach((lane, i) => {
+      if (lane.pending === 0) return;
+      this.state.fold(i + 1);
+      first.pending += lane.pending;
+      lane.pending = 0;
+    });
+    return first.pending;
+  }
+
   /** A copy of the gradient accumulated for a parameter, not yet averaged. */
   gradient(name: string): Float32Array {
+    this.gathered();
     return this.state.gradient(name).slice();
   }
 
@@ -108,9 +152,10 @@ export class Trainer<Bucket> {
    * the parameters' own file, training goes on from here bit by bit as if it had not stopped.
    */
   save(file: string): Promise<void> {
-    return this.queue.add(async () => {
-      const tensors = this.state.arrays(this.pending > 0);
-      const metadata = { step: String(this.state.step), pending: String(this.pending) };
+    return this.alone(async () => {
+      const pending = this.gathered();
+      const tensors = this.state.arrays(pending > 0);
+      const metadata = { step: String(this.state.step), pending: String(pending) };
       await writeSafetensors(
         file,
         new Map([...tensors].map(([name, { shape, data }]) => [name, { dtype: 'F32' as const, shape, data }])),
@@ -124,7 +169,7 @@ export class Trainer<Bucket> {
    * @throws UserError naming the file and the array that is missing, of another shape or too many
    */
   load(file: string): Promise<void> {
-    return this.queue.add(async () => {
+    return this.alone(async () => {
       const { tensors, metadata } = readSafetensors(file);
       const [step, pending] = [Number(metadata.step), Number(metadata.pending)];
       if (!Number.isSafeInteger(step) || step < 0 || !Number.isSafeInteger(pending) || pending < 0)
@@ -142,7 +187,8 @@ export class Trainer<Bucket> {
         tensors.delete(name);
       }
       this.state.step = step;
-      this.pending = pending;
+      for (const lane of this.lanes) lane.pending = 0;
+      this.lanes[0].pending = this.next = pending;
     });
   }
 
