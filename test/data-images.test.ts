@@ -29,6 +29,21 @@ test('pictures come back pixel for pixel, opaque or not', async (t) => {
   await store.sync();
 });
 
+test('pictures that are encoded at the same time, or one after the other in the same memory, do not mix', async () => {
+  const frames = Array.from({ length: 24 }, (_, i) =>
+    noise(20 + i, 1 + ((i * 37) % 150), 1 + ((i * 53) % 200), i % 3 === 0 ? undefined : 255),
+  );
+  for (let round = 0; round < 2; round++) {
+    const files = await Promise.all(frames.map(encodePng));
+    files.forEach((file, i) => assert.deepEqual(decodePng(file), frames[i]));
+  }
+  // pixels that begin anywhere in their buffer, as a view of a larger one may
+  const { rgba, ...size } = frames[1];
+  const shifted = new Uint8ClampedArray(rgba.length + 1).subarray(1);
+  shifted.set(rgba);
+  assert.deepEqual(decodePng(await encodePng({ ...size, rgba: shifted })), frames[1]);
+});
+
 test('the same pixels are stored once; the same bytes in another size are another picture', async (t) => {
   const store = new ImageStore(tempFolder(t));
   const frame = noise(1, 6, 4, 255);

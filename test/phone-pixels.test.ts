@@ -1,6 +1,10 @@
+import { createCanvas } from '@napi-rs/canvas';
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import { test } from 'node:test';
+import type { Action } from '../src/devices/action.js';
+import { paintView } from '../src/devices/phone/element.js';
+import { gridPoint } from '../src/devices/phone/geometry.js';
 import { DEFAULT_GRID, expert, Phone, phoneTasks, SCREEN } from '../src/devices/phone/index.js';
 import { Random } from '../src/random.js';
 import { phoneWith } from './phone-hand.js';
@@ -71,4 +75,32 @@ test('what differs in state differs in pixels: switches, typed text, cart, spinn
   differs(hand, () => hand.press('ENTER'));
   hand.touch('promo:0');
   differs(hand, () => hand.touch('add-to-cart'));
+});
+
+test('an action that changes nothing leaves the same frame; every frame shows the screen as it is', () => {
+  const paint = createCanvas(SCREEN.width, SCREEN.height).getContext('2d');
+  const random = new Random(5, 'aimless');
+  const phone = new Phone();
+  const aimless = (): Action => {
+    const place = () => gridPoint(random.int(DEFAULT_GRID.rows), random.int(DEFAULT_GRID.columns), DEFAULT_GRID);
+    const touch = place();
+    if (random.chance(0.6)) return { type: 'DUAL_POINT', touch, lift: touch };
+    if (random.chance(0.4)) return { type: 'DUAL_POINT', touch, lift: place() };
+    if (random.chance(0.4)) return { type: 'TYPE', text: random.pick(['bestmart.com', 'red lamp']) };
+    return { type: random.pick(['PRESS_BACK', 'PRESS_HOME', 'PRESS_ENTER', 'STATUS_TASK_COMPLETE'] as const) };
+  };
+  let kept = 0;
+  for (const task of tasks) {
+    phone.begin(task, 11);
+    for (let step = 0; step < 15; step++) {
+      const before = phone.frame();
+      // the expert walks on where aimless actions would stay in the launcher
+      phone.apply(random.chance(0.5) ? expert(phone, { grid: DEFAULT_GRID, random }) : aimless());
+      if (phone.frame() === before) kept++;
+      paintView(paint, phone.view());
+      const shown = paint.getImageData(0, 0, SCREEN.width, SCREEN.height).data;
+      assert.ok(Buffer.from(shown.buffer).equals(Buffer.from(phone.frame().rgba.buffer)), `step ${step} of ${task.id}`);
+    }
+  }
+  assert.ok(kept > 20, `${kept} frames were kept`);
 });

@@ -28,20 +28,32 @@ const SMALL: ConvTowerConfig = {
 };
 
 test('shrink averages whole blocks, channel by channel', () => {
-  const frame = noise(12, 12, 1);
-  const out = shrink(frame, SMALL);
-  assert.equal(out.length, shrunkLength(SMALL));
-  for (const [channel, y, x] of [
-    [0, 0, 0],
-    [1, 2, 3],
-    [2, 3, 5],
+  for (const [fy, fx] of [
+    [3, 2],
+    [2, 3],
+    [1, 1],
+    [4, 5],
   ]) {
-    let total = 0;
-    for (let dy = 0; dy < 3; dy++)
-      for (let dx = 0; dx < 2; dx++) total += frame.rgba[((y * 3 + dy) * 12 + x * 2 + dx) * 4 + channel];
-    assert.equal(out[channel * 24 + y * 6 + x], Math.floor(total / 6 + 0.5));
+    const frame = noise(6 * fx, 4 * fy, 1);
+    const out = shrink(frame, SMALL);
+    assert.equal(out.length, shrunkLength(SMALL));
+    for (let channel = 0; channel < 3; channel++) {
+      for (let block = 0; block < 24; block++) {
+        const [y, x] = [Math.floor(block / 6), block % 6];
+        let total = 0;
+        for (let dy = 0; dy < fy; dy++)
+          for (let dx = 0; dx < fx; dx++)
+            total += frame.rgba[((y * fy + dy) * frame.width + x * fx + dx) * 4 + channel];
+        assert.equal(out[channel * 24 + block], Math.floor(total / (fx * fy) + 0.5));
+      }
+    }
   }
-  assert.throws(() => shrink(noise(13, 12, 1), SMALL), /multiple of 6x4, got 13x12/);
+  // the widest blocks: sums that just fit
+  const white = { width: 257, height: 2, rgba: new Uint8ClampedArray(257 * 2 * 4).fill(255) };
+  assert.deepEqual([...shrink(white, { ...SMALL, image_size: [1, 1] })], [255, 255, 255]);
+  const wide = { width: 258, height: 1, rgba: new Uint8ClampedArray(258 * 4) };
+  assert.throws(() => shrink(wide, { ...SMALL, image_size: [1, 1] }), /at most 257 times/);
+  assert.throws(() => shrink(noise(13, 12, 1), SMALL), /multiple of 6x4.*got 13x12/);
 });
 
 test('a cursor changes its own square, and the screenshot is put back', () => {

@@ -86,7 +86,7 @@ export function shrink(
   const fx = frame.width / width;
   if (!Number.isInteger(fx) || !Number.isInteger(fy) || fx > MAX_BLOCK) {
     throw new UserError(
-      `conv tower: expected a screenshot whose size is a multiple of ${width}x${height}, got ${frame.width}x${frame.height}; ` +
+      `conv tower: expected a screenshot whose size is a multiple of ${width}x${height} (at most ${MAX_BLOCK} times as wide), got ${frame.width}x${frame.height}; ` +
         'configure a vision tower for this device',
     );
   }
@@ -103,10 +103,19 @@ export function shrink(
       let row = y * fy * stride + x * fx * 4;
       for (let dy = 0; dy < fy; dy++, row += stride) {
         let both = 0;
-        for (let at = row, end = row + fx * 4; at < end; at += 4) {
-          const pixel = pixels.getInt32(at, true);
-          both += pixel & 0xff00ff;
-          g += (pixel >>> 8) & 0xff;
+        if (fx === 3) {
+          // what the loop below does; without its turns the pocket tower's blocks take three quarters of the time
+          const first = pixels.getInt32(row, true);
+          const second = pixels.getInt32(row + 4, true);
+          const third = pixels.getInt32(row + 8, true);
+          both = (first & 0xff00ff) + (second & 0xff00ff) + (third & 0xff00ff);
+          g += ((first >>> 8) & 0xff) + ((second >>> 8) & 0xff) + ((third >>> 8) & 0xff);
+        } else {
+          for (let at = row, end = row + fx * 4; at < end; at += 4) {
+            const pixel = pixels.getInt32(at, true);
+            both += pixel & 0xff00ff;
+            g += (pixel >>> 8) & 0xff;
+          }
         }
         r += both & 0xffff;
         b += both >>> 16;
