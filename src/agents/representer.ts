@@ -115,12 +115,12 @@ export class PocketRepresenter implements Representer {
     const width = states[batch[0].state].rows[batch[0].row].vector.length;
     const state = new BigInt64Array(size.rows);
     const image = new Float32Array(size.rows * width);
-    const slots = new BigInt64Array(size.rows * (SLOTS - 1));
+    const slots = new BigInt64Array(size.rows * SLOTS);
     const actionMask = new Float32Array(size.rows * action);
     for (let r = 0; r < size.rows; r++) {
       const ids = actions[r] ?? [];
       actionMask.fill(1, r * action, r * action + ids.length + 1);
-      this.slots(ids).forEach((at, i) => (slots[r * (SLOTS - 1) + i] = BigInt(r * action + at)));
+      this.slots(ids).forEach((at, i) => (slots[r * SLOTS + i] = BigInt(r * action + at)));
       if (r >= batch.length) continue;
       state[r] = BigInt(place.get(batch[r].state)!);
       image.set(states[batch[r].state].rows[batch[r].row].vector, r * width);
@@ -164,7 +164,7 @@ export function vlmInputs({ states, rows, prompt, action }: VlmBucket, image: nu
     state: input('state', [rows], 'int64'),
     image: input('image', [rows, image]),
     action: input('action', [rows, action], 'int64'),
-    slots: input('slots', [rows, SLOTS - 1], 'int64'),
+    slots: input('slots', [rows, SLOTS], 'int64'),
     actionMask: input('action_mask', [rows, action]),
   };
 }

@@ -4,16 +4,18 @@ import {
   div,
   gather,
   linear,
+  matmul,
   mul,
   reshape,
   scalar,
   slice,
+  softmax,
   sub,
   sum,
   type Tensor,
 } from '../graph/index.js';
 import type { AutoUIConfig } from './autoui-config.js';
-import { decode, encodeText, fuseImage } from './autoui.js';
+import { decode, encodeText, fuseImage, head } from './autoui.js';
 import type { Weights } from './t5.js';
 
 /**
@@ -30,12 +32,15 @@ export interface PocketVlmConfig {
   readonly no: number;
 }
 
-/** Hidden states kept of one action: after its type, after its touch point, at its end, and the mean over its tokens. */
-export const SLOTS = 4;
+/** Hidden states kept of one action: after its type, after its touch point, and at its end. */
+export const SLOTS = 3;
+
+/** Vectors in a representation: the kept hidden states, the mean over the action's tokens, and `agreement`. */
+const VECTORS = SLOTS + 2;
 
 /** Length of a representation. */
 export function pocketVlmDim(config: PocketVlmConfig): number {
-  return SLOTS * config.autoui.width;
+  return VECTORS * config.autoui.width;
 }
 
 /** S states, R rows (actions) that belong to them, L prompt tokens, T decoder tokens: the padded shapes of one batch. */
@@ -57,7 +62,7 @@ export interface VlmInputs {
   readonly image: Tensor;
   /** int64 [R, T]: the action's tokens with its end token, then padding; an empty action leaves only padding */
   readonly action: Tensor;
-  /** int64 [R, SLOTS - 1]: rows of the flattened [R × T] hidden states that are kept; the last is where the answer is read */
+  /** int64 [R, SLOTS]: rows of the flattened [R × T] hidden states that are kept; the last is where the answer is read */
   readonly slots: Tensor;
   /** float32 [R, T]: 1 at the decoder positions of the action (start token included) */
   readonly actionMask: Tensor;
@@ -65,7 +70,7 @@ export interface VlmInputs {
 
 /**
  * Representations and answers.
- * @returns `representation` [R, SLOTS × width]; `logit` [R]: log-odds of Yes
+ * @returns `representation` [R, VECTORS × width]; `logit` [R]: log-odds of Yes
  */
 export function pocketVlm(
   w: Weights,
@@ -79,12 +84,12 @@ export function pocketVlm(
   const mask = gather(x.mask, x.state);
   const hidden = decode(w, autoui, fuseImage(w, autoui, text, x.image), mask, x.action);
   const flat = reshape(hidden, [rows * length, autoui.width]);
-  const kept = reshape(gather(flat, x.slots), [rows, (SLOTS - 1) * autoui.width]);
+  const kept = reshape(gather(flat, x.slots), [rows, SLOTS * autoui.width]);
   const weight = reshape(x.actionMask, [rows, length, 1]);
   const average = sum(mul(hidden, weight), [1]);
   const count = sum(weight, [1]);
-  const representation = concat([kept, div(average, count)], 1);
-  const answer = slice(kept, 1, (SLOTS - 2) * autoui.width, (SLOTS - 1) * autoui.width);
+  const representation = concat([kept, div(average, count), agreement(w, autoui, hidden, x)], 1);
+  const answer = slice(kept, 1, (SLOTS - 1) * autoui.width, SLOTS * autoui.width);
   const table = gather(
     w[autoui.tied ? 'shared.weight' : 'lm_head.weight'],
     constant(BigInt64Array.of(BigInt(config.yes), BigInt(config.no)), [2], 'int64'),
@@ -92,4 +97,21 @@ export function pocketVlm(
   const logits = linear(mul(answer, scalar(autoui.tied ? autoui.width ** -0.5 : 1)), table);
   const logit = reshape(sub(slice(logits, 1, 0, 1), slice(logits, 1, 1, 2)), [rows]);
   return { representation, logit };
+}
+
+/**
+ * How the action's tokens agree with what the model expected after the tokens before them, given prompt and screen:
+ * Σ_t h_t ⊙ (e(token_t) - Σ_v p_t(v) e(v)), [R, width]. Its sum is that of each token's logit above the expected one, and
+ * tokens that had to come add nothing. A large VLM's last hidden state tells by itself that the typed shop is not the one
+ * of the goal; two layers of width 96 don't get there, though their predictions know it.
+ */
+function agreement(w: Weights, config: AutoUIConfig, hidden: Tensor, { action, actionMask }: VlmInputs): Tensor {
+  const [rows, length, width] = hidden.shape;
+  const table = w[config.tied ? 'shared.weight' : 'lm_head.weight'];
+  const expected = matmul(reshape(softmax(head(w, config, hidden)), [rows * length, -1]), table);
+  const surplus = sub(gather(table, action), reshape(expected, [rows, length, width]));
+  // position t predicts token t, and there is one position more than tokens
+  const predicts = concat([slice(actionMask, 1, 1, length), constant(new Float32Array(rows), [rows, 1])], 1);
+  const scaled = mul(hidden, scalar(config.tied ? width ** -0.5 : 1));
+  return sum(mul(mul(scaled, surplus), reshape(predicts, [rows, length, 1])), [1]);
 }

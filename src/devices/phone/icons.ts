@@ -152,6 +152,16 @@ const FIRST_COLORS: Record<Shop['first'], string> = {
   river: '#0097a7',
   fox: '#b71c1c',
   moon: '#4e342e',
+  bear: '#8d6e63',
+  cloud: '#90a4ae',
+  eagle: '#5c6bc0',
+  forest: '#1b5e20',
+  garden: '#7cb342',
+  lucky: '#00bfa5',
+  ocean: '#039be5',
+  rapid: '#ff7043',
+  smart: '#ab47bc',
+  tiger: '#c0a000',
 };
 
 /** Header colour of a shop: that of the first piece of its name. */
@@ -172,6 +182,10 @@ const LOGOS: Record<Shop['second'], (p: Paint, color: string) => void> = {
   },
   box: (p, c) => box(p, { x: 5, y: 5, w: 22, h: 22 }, c, 2),
   hub: (p, c) => (arc(p, 16, 16, 10, 0, 1, c, 5), disc(p, 16, 16, 3.5, c)),
+  depot: (p, c) => polygon(p, [[3, 28], [3, 12], [16, 4], [29, 12], [29, 28]], c), // prettier-ignore
+  place: (p, c) => (disc(p, 16, 12, 9, c), polygon(p, [[8, 16], [24, 16], [16, 30]], c)), // prettier-ignore
+  world: (p, c) => (arc(p, 16, 16, 12, 0, 1, c, 3), box(p, { x: 4, y: 14, w: 24, h: 4 }, c, 0), box(p, { x: 14, y: 4, w: 4, h: 24 }, c, 0)), // prettier-ignore
+  zone: (p, c) => polygon(p, [[4, 4], [28, 4], [28, 9], [13, 23], [28, 23], [28, 28], [4, 28], [4, 23], [19, 9], [4, 9]], c), // prettier-ignore
 };
 
 /** A shop's logo, 32 × 32 at scale 1: the shape of the second piece of its name. */

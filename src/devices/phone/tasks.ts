@@ -156,7 +156,7 @@ export const TEST_TASKS = 480;
 /**
  * Tasks for the embedded phone, families taking turns. The test list of a set is fixed: `seed` does not change it, `count`
  * takes its first tasks, at most TEST_TASKS. A train list follows from its seed. Ids are unique in a list; as in
- * Android in the Wild one text can come more than once (there are only 32 first-family webshop test texts).
+ * Android in the Wild one text can come more than once (there are only 96 first-family webshop test texts).
  *
  * @param options.count defaults to 480 test or 1000 train tasks
  */

@@ -4,8 +4,42 @@
  */
 
 /** First and second syllables of shop names: best|mart. */
-export const SHOP_FIRST = ['best', 'mega', 'top', 'city', 'sun', 'star', 'happy', 'river', 'fox', 'moon'] as const;
-export const SHOP_SECOND = ['mart', 'shop', 'goods', 'deals', 'store', 'market', 'box', 'hub'] as const;
+export const SHOP_FIRST = [
+  'best',
+  'mega',
+  'top',
+  'city',
+  'sun',
+  'star',
+  'happy',
+  'river',
+  'fox',
+  'moon',
+  'bear',
+  'cloud',
+  'eagle',
+  'forest',
+  'garden',
+  'lucky',
+  'ocean',
+  'rapid',
+  'smart',
+  'tiger',
+] as const;
+export const SHOP_SECOND = [
+  'mart',
+  'shop',
+  'goods',
+  'deals',
+  'store',
+  'market',
+  'box',
+  'hub',
+  'depot',
+  'place',
+  'world',
+  'zone',
+] as const;
 
 /** Goods are a colour and a noun: red lamp. */
 export const COLOURS = [
@@ -63,7 +97,7 @@ COLOURS.forEach((colour, i) =>
   NOUNS.forEach((noun, j) => goodsLists[(i * 2 + j) % 5 === 0 ? 'test' : 'train'].push(`${colour} ${noun}`)),
 );
 
-/** Addresses of the shops of a split (64 train, 16 test), all of which exist on every phone. */
+/** Addresses of the shops of a split (192 train, 48 test), all of which exist on every phone. */
 export function shopAddresses(split: Split): readonly string[] {
   return shopLists[split];
 }
