@@ -27,20 +27,30 @@ export interface TextStyle {
 
 /** One line of text; y is the middle of its height. */
 export function text(paint: Paint, line: string, x: number, y: number, style: TextStyle): void {
-  paint.font = `${style.weight ?? 400} ${style.size}px "${FAMILY}"`;
+  const font = `${style.weight ?? 400} ${style.size}px "${FAMILY}"`;
+  paint.font = font;
   paint.fillStyle = style.color ?? INK;
   paint.textAlign = style.align ?? 'left';
   paint.textBaseline = 'alphabetic';
-  paint.fillText(style.maxWidth ? fitted(paint, line, style.maxWidth) : line, x, y + style.size * 0.36);
+  paint.fillText(style.maxWidth ? fitted(paint, font, line, style.maxWidth) : line, x, y + style.size * 0.36);
 }
 
-/** Width in pixels of a line in a style. */
-export function textWidth(paint: Paint, line: string, style: TextStyle): number {
-  paint.font = `${style.weight ?? 400} ${style.size}px "${FAMILY}"`;
-  return paint.measureText(line).width;
+const MAX_FITTED = 4096;
+const fittedLines = new Map<string, string>();
+
+/** The line as it fits the width in the font, which is set. Kept (as `piece` keeps pictures): to measure costs more than to draw. */
+function fitted(paint: Paint, font: string, line: string, width: number): string {
+  const key = `${font} ${width} ${line}`;
+  let shown = fittedLines.get(key);
+  if (shown === undefined) {
+    if (fittedLines.size >= MAX_FITTED) fittedLines.delete(fittedLines.keys().next().value!);
+    shown = cut(paint, line, width);
+    fittedLines.set(key, shown);
+  }
+  return shown;
 }
 
-function fitted(paint: Paint, line: string, width: number): string {
+function cut(paint: Paint, line: string, width: number): string {
   if (paint.measureText(line).width <= width) return line;
   let length = Math.min(line.length, 80);
   while (length > 0 && paint.measureText(line.slice(0, length) + '…').width > width) length--;
