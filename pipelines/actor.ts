@@ -1,4 +1,4 @@
-import { copyFileSync, mkdirSync } from 'node:fs';
+import { copyFileSync, existsSync, mkdirSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { z } from 'zod';
 import { POLICY_FILES, savePolicy } from '../src/agents/policy.js';
@@ -78,11 +78,10 @@ export const actor = stage({
     const vectors = ImageVectors.open(await filesOf(ctx.dataset('trajectories'), 'collect', '.vectors.arrow'));
     const prompts = lessons.map(({ prompt }) => tokenizer.encode(prompt));
     const actions = lessons.map(({ action }) => tokenizer.encode(action));
-    const longest = (rows: readonly number[][]) => bucketOf(Math.max(...rows.map((ids) => ids.length)));
-    const bucket = { batch: settings.batch_size, prompt: longest(prompts), action: longest(actions) };
+    const longest = (texts: readonly number[][]) => bucketOf(Math.max(...texts.map((ids) => ids.length)));
     const params = policy.params.clone();
     const weighted = settings.method === 'digiq' && settings.loss !== 'sft';
-    const trainer = new Trainer<typeof bucket>({
+    const trainer = new Trainer<Bucket>({
       runtime: await runtimeOf(ctx),
       params,
       lanes: lanesOf(ctx, settings.grad_accum_steps),
@@ -130,18 +129,10 @@ export const actor = stage({
           const rows = [...sampler.indices(micro)];
           const image = new Float32Array(batch * config.image);
           rows.forEach((row, i) => vectors.read(lessons[row].image, image, i * config.image));
-          const [prompt, label] = [
-            padTokens(
-              rows.map((row) => prompts[row]),
-              tokenizer.pad,
-              bucket.prompt,
-            ),
-            padTokens(
-              rows.map((row) => actions[row]),
-              tokenizer.pad,
-              bucket.action,
-            ),
-          ];
+          const [read, written] = [rows.map((row) => prompts[row]), rows.map((row) => actions[row])];
+          const bucket = { batch, prompt: longest(read), action: longest(written) };
+          const prompt = padTokens(read, tokenizer.pad, bucket.prompt);
+          const label = padTokens(written, tokenizer.pad, bucket.action);
           const { loss, log_prob } = await trainer.accumulate(bucket, {
             ids: prompt.ids,
             mask: prompt.mask,
@@ -162,6 +153,7 @@ export const actor = stage({
     const folder = ctx.dataset(output);
     const source = ctx.dataset(`policy/${settings.from}`);
     for (const file of POLICY_FILES) {
+      if (!existsSync(join(source, file))) continue;
       mkdirSync(dirname(join(folder, file)), { recursive: true });
       copyFileSync(join(source, file), join(folder, file));
     }
@@ -169,6 +161,13 @@ export const actor = stage({
     return { [output]: { files: [...POLICY_FILES], facts: { lessons: lessons.length } } };
   },
 });
+
+/** Rows of a micro-batch, and the lengths that its prompts and actions are padded to. */
+interface Bucket {
+  readonly batch: number;
+  readonly prompt: number;
+  readonly action: number;
+}
 
 /** A state and the action that is imitated in it, with the weight's advantage. */
 interface Lesson {

@@ -257,6 +257,7 @@ class CriticLearner {
       { state, action, reward: fed('reward'), done: fed('done') },
       { nextV: [fed('next_v1'), fed('next_v2')], q: [fed('target_q1'), fed('target_q2')] },
       settings.gamma,
+      settings.mc_weight > 0 ? { mcReturn: fed('mc_return'), weight: settings.mc_weight } : undefined,
     );
   }
 
@@ -286,8 +287,8 @@ class CriticLearner {
       rows.map(() => 0),
     );
     const known = { ...state, ...taken };
-    if (settings.target === 'mc')
-      return { ...known, mc_return: Float32Array.from(transitions, ({ mcReturn }) => mcReturn) };
+    const returns = { mc_return: Float32Array.from(transitions, ({ mcReturn }) => mcReturn) };
+    if (settings.target === 'mc') return { ...known, ...returns };
     const backup = rows.map((row) =>
       settings.backup_action === 'taken' ? 0 : drawn(data.candidates[row].counts, random),
     );
@@ -298,6 +299,7 @@ class CriticLearner {
     });
     return {
       ...known,
+      ...(settings.mc_weight > 0 ? returns : {}),
       ...(targets as Record<string, Float32Array>),
       reward: Float32Array.from(transitions, ({ reward }) => reward),
       done: Float32Array.from(transitions, ({ done }) => (done ? 1 : 0)),

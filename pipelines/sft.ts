@@ -180,6 +180,8 @@ export const sft = stage({
       params: params.select((name) => !vision(name)),
       towerConfig: tower,
       towerParams: params.select(vision),
+      // twice the longest demonstration: one that rambles holds up all that are decoded with it
+      maxTokens: 2 * bucket.action,
     });
     return [...POLICY_FILES];
   },

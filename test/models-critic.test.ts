@@ -11,6 +11,7 @@ import {
   mcLoss,
   pg,
   predictions,
+  mixedTarget,
   qTarget,
   scoredCandidates,
   sft,
@@ -25,6 +26,7 @@ import {
   grad,
   input,
   openRuntime,
+  sub,
   sum,
   toOnnx,
   type Runtime,
@@ -107,6 +109,29 @@ function batch(size: number): { state: Tensor; nextState: Tensor; action: Tensor
   const state = stateWidth(config);
   return { state: matrix(state), nextState: matrix(state), action: matrix(actionStateWidth(config) - state) };
 }
+
+test('a mixed target is the weighted mean of the TD target and the return, for Q alone', async () => {
+  const { target } = await values({ target: mixedTarget(vector(1, 0, -2), vector(0, 1, 2), 0.25) });
+  assertNear(target, [0.75, 0.25, -1]);
+  const w = fixedCritic(config, 1);
+  const { state, action } = batch(3);
+  const data = { state, action, reward: vector(0, 1, 0), done: vector(0, 1, 0) };
+  const fed = { nextV: [vector(1, 5, 2), vector(2, 5, 1)], q: [vector(0, 1, 2), vector(2, 1, 0)] } as const;
+  const loss = (mixed?: { mcReturn: Tensor; weight: number }) => tdLoss(w, config, data, fed, 0.5, mixed);
+  const predicted = predictions(w, config, state, action);
+  const mixed = loss({ mcReturn: vector(1, 1, 0), weight: 0.4 });
+  const { q1, q2, v1, p1, p2, plain } = await values({
+    q1: mixed.q1,
+    q2: mixed.q2,
+    v1: sub(mixed.v1, loss().v1),
+    p1: predicted.q[0],
+    p2: predicted.q[1],
+    plain: sub(loss({ mcReturn: vector(9, 9, 9), weight: 0 }).loss, loss().loss),
+  });
+  const mse = (p: number[], t: number[]) => p.reduce((total, x, i) => total + (x - t[i]) ** 2, 0) / p.length;
+  assertNear([...q1, ...q2], [mse(p1, [0.7, 1, 0.6]), mse(p2, [1, 1, 0.3])]);
+  assertNear([...v1, ...plain], [0, 0]);
+});
 
 test('eq. 2 and eq. 1 together: each head learns its own target, and the targets get no gradient', async () => {
   const w = fixedCritic(config, 1);

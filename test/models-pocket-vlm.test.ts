@@ -121,7 +121,7 @@ test('hidden states, their mean, and the surplus of each token over the expected
     }
     close(
       part(SLOTS + 1).reduce((a, b) => a + b),
-      surplus,
+      surplus * width ** 0.5,
       `row ${r}, agreement`,
     );
     const answer = (token: number) =>

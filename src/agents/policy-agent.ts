@@ -1,5 +1,4 @@
 import type { Pixels } from '../models/vision.js';
-import { formatAction } from './grammar.js';
 import type { Policy } from './policy.js';
 import { policyPrompt } from './prompt.js';
 import type { Agent, Decision, Observation } from './rollout.js';
@@ -90,9 +89,4 @@ export class PolicyAgent extends BatchingAgent {
     const drawn = await this.policy.draw(states, { seed, count: 1, temperature, retries: 0 });
     return drawn.map(([{ text, action }], i) => ({ text, action, vector: vectors[i] }));
   }
-}
-
-/** A demonstrator's action as the text that the policy learns to write. */
-export function demonstration(action: Parameters<typeof formatAction>[0]): Decision {
-  return { text: formatAction(action), action };
 }

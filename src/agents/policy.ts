@@ -4,7 +4,8 @@ import { writeAtomic } from '../data/atomic.js';
 import type { Action } from '../devices/action.js';
 import { Parameters, type Runtime } from '../graph/index.js';
 import { autoUIConfigJson, autoUISpecs, readAutoUIConfig, type AutoUIConfig } from '../models/autoui-config.js';
-import { checkParameters } from '../models/checkpoint.js';
+import { UserError } from '../errors.js';
+import { checkParameters, readJson } from '../models/checkpoint.js';
 import { convTowerSpecs, type ConvTowerConfig } from '../models/conv-tower.js';
 import { ConvTower, readTowerConfig, writeTowerConfig, type VisionTower } from '../models/vision.js';
 import { parseAction } from './grammar.js';
@@ -39,12 +40,13 @@ export interface DrawOptions {
   readonly retries?: number;
 }
 
-/** Longest action in tokens; longer ones are cut off and invalid. */
-export const MAX_ACTION_TOKENS = 128;
+/** Longest action in tokens where generation_config.json names no other (Auto-UI's own limit); longer ones are invalid. */
+const MAX_ACTION_TOKENS = 128;
+const MOST_TOKENS = 4096;
 
 /**
- * A policy as it lies in a folder: Auto-UI (config.json, model.safetensors, tokenizer.json), and its vision tower in
- * `vision/` (config.json, model.safetensors).
+ * A policy as it lies in a folder: Auto-UI (config.json, model.safetensors, tokenizer.json, and generation_config.json if it
+ * is there), and its vision tower in `vision/` (config.json, model.safetensors).
  */
 export class Policy {
   private readonly sampler: Sampler;
@@ -56,9 +58,11 @@ export class Policy {
     readonly towerConfig: ConvTowerConfig,
     readonly towerParams: Parameters,
     readonly tower: VisionTower,
+    /** tokens of an action at most, its end token included */
+    readonly maxTokens: number,
     runtime: Runtime,
   ) {
-    this.sampler = new Sampler(runtime, params, config, { maxTokens: Math.min(MAX_ACTION_TOKENS, config.vocabulary) });
+    this.sampler = new Sampler(runtime, params, config, { maxTokens });
   }
 
   /** Load a policy's folder. @throws UserError where a file is missing, broken or does not fit its config.json */
@@ -72,7 +76,7 @@ export class Policy {
     checkParameters(params, autoUISpecs(config), folder);
     checkParameters(towerParams, convTowerSpecs(towerConfig), vision);
     const tower = new ConvTower(runtime, towerParams, towerConfig);
-    return new Policy(config, params, tokenizer, towerConfig, towerParams, tower, runtime);
+    return new Policy(config, params, tokenizer, towerConfig, towerParams, tower, readMaxTokens(folder), runtime);
   }
 
   /** Distinct actions sampled for each state, in the states' order; their counts add up to `count`. */
@@ -104,6 +108,7 @@ export class Policy {
 /** Names of the files of a policy's folder, for manifests. */
 export const POLICY_FILES = [
   'config.json',
+  'generation_config.json',
   'model.safetensors',
   'tokenizer.json',
   'tokenizer_config.json',
@@ -117,6 +122,16 @@ export interface PolicyParts {
   readonly params: Parameters;
   readonly towerConfig: ConvTowerConfig;
   readonly towerParams: Parameters;
+  readonly maxTokens: number;
+}
+
+/** `max_new_tokens` of a folder's generation_config.json (as transformers writes it). @throws UserError if it is no count */
+function readMaxTokens(folder: string): number {
+  const file = join(folder, 'generation_config.json');
+  if (!existsSync(file)) return MAX_ACTION_TOKENS;
+  const { max_new_tokens: most = MAX_ACTION_TOKENS } = readJson(file) as { max_new_tokens?: unknown };
+  if (typeof most === 'number' && Number.isInteger(most) && most >= 1 && most <= MOST_TOKENS) return most;
+  throw new UserError(`${file}: max_new_tokens: expected 1 to ${MOST_TOKENS}, got ${JSON.stringify(most)}`);
 }
 
 /** Write a policy's folder (all but its tokenizer, which must be there already). */
@@ -124,6 +139,10 @@ export async function savePolicy(folder: string, parts: PolicyParts): Promise<vo
   mkdirSync(join(folder, 'vision'), { recursive: true });
   if (!existsSync(join(folder, 'tokenizer.json'))) throw new Error(`${folder}: write the tokenizer first`);
   await writeAtomic(join(folder, 'config.json'), JSON.stringify(autoUIConfigJson(parts.config), null, 2));
+  await writeAtomic(
+    join(folder, 'generation_config.json'),
+    JSON.stringify({ max_new_tokens: parts.maxTokens }, null, 2),
+  );
   await parts.params.save(join(folder, 'model.safetensors'));
   await writeTowerConfig(join(folder, 'vision'), parts.towerConfig);
   await parts.towerParams.save(join(folder, 'vision', 'model.safetensors'));

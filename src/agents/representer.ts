@@ -38,6 +38,9 @@ export interface Representer {
 const ROWS = 256;
 const STATES = 64;
 
+/** Longer actions are cut: twice what a valid one takes. */
+const MOST_TOKENS = 39;
+
 /** The text that opens every action: what the decoder has read where only the state is represented. */
 const OPENING = 'Action Plan: [';
 /** Action texts have their hidden states kept just before these parts begin: after the type, after the touch point. */
@@ -144,9 +147,12 @@ export class PocketRepresenter implements Representer {
     });
   }
 
-  /** Tokens of an action with its end token; of the state alone: just how every action begins. */
+  /**
+   * Tokens of an action with its end token; of the state alone: just how every action begins. What rambles on is no valid
+   * action, and its end is cut off: all rows of a batch are padded to the longest.
+   */
   private tokens(action: string): number[] {
-    return action === '' ? [this.opening] : this.tokenizer.encode(action);
+    return action === '' ? [this.opening] : this.tokenizer.encode(action).slice(0, MOST_TOKENS);
   }
 
   /** Decoder positions that are kept: before each border, and at the end. Where a border is missing, the end again. */

@@ -59,6 +59,14 @@ export const CriticSettings = z
       .enum(['classification', 'regression'])
       .default('classification')
       .describe('mc only: two-class cross-entropy against mc_return > 0 (C), or mean squared error to the return'),
+    mc_weight: z
+      .number()
+      .min(0)
+      .max(1)
+      .default(0)
+      .describe(
+        'td only: share of the Monte-Carlo return (with the discount of `collect.gamma`) in the target of Q; 0 is eq. 1. A small critic that cannot see in the next state what the action has spoilt learns it from the return',
+      ),
     backup_action: z
       .enum(['taken', 'sampled'])
       .default('taken')
@@ -155,6 +163,11 @@ export function qTarget(reward: Tensor, done: Tensor, nextValue: Tensor, gamma: 
   return add(reward, mul(mul(sub(1, done), nextValue), gamma));
 }
 
+/** A target of Q that is partly the Monte-Carlo return (not in the paper): (1 - w) TD target + w G. All [B]. */
+export function mixedTarget(tdTarget: Tensor, mcReturn: Tensor, weight: number): Tensor {
+  return add(mul(tdTarget, 1 - weight), mul(mcReturn, weight));
+}
+
 /** Eq. 2: targets of a V head, the target critic's Q̄(s, a') [B] as it stands. */
 export function vTarget(targetQ: Tensor): Tensor {
   return stopGradient(targetQ);
@@ -193,19 +206,24 @@ export function criticLoss(
   return { loss: add(add(q1, q2), add(v1, v2)), q1, q2, v1, v2 };
 }
 
-/** The TD loss of a batch (eqs. 1 and 2), given what the target critic said of it (`targetValues`). */
+/**
+ * The TD loss of a batch (eqs. 1 and 2), given what the target critic said of it (`targetValues`). With `mixed`, the
+ * targets of Q are partly returns [B].
+ */
 export function tdLoss(
   w: Weights,
   config: CriticConfig,
   batch: { state: Tensor; action: Tensor; reward: Tensor; done: Tensor },
   target: { nextV: Twins; q: Twins },
   gamma: number,
+  mixed?: { mcReturn: Tensor; weight: number },
 ): CriticLoss {
   const predicted = predictions(w, config, batch.state, batch.action);
-  const qTargets: Twins = [
-    qTarget(batch.reward, batch.done, target.nextV[0], gamma),
-    qTarget(batch.reward, batch.done, target.nextV[1], gamma),
-  ];
+  const targetOf = (nextValue: Tensor) => {
+    const td = qTarget(batch.reward, batch.done, nextValue, gamma);
+    return mixed ? mixedTarget(td, mixed.mcReturn, mixed.weight) : td;
+  };
+  const qTargets: Twins = [targetOf(target.nextV[0]), targetOf(target.nextV[1])];
   return criticLoss(predicted, { q: qTargets, v: [vTarget(target.q[0]), vTarget(target.q[1])] });
 }
 

@@ -7,6 +7,9 @@ import { Tensor, TypedArray, allocate } from './tensor.js';
 /** Sessions kept by default; a session of a pocket model takes a few MB, of a large one what its activations take. */
 export const DEFAULT_SESSIONS = 16;
 
+/** What a run reads: arrays that are copied in, or a function that writes into the arrays that are bound. */
+export type Feeds = Readonly<Record<string, TypedArray>> | ((arrays: Readonly<Record<string, TypedArray>>) => void);
+
 /** A session with everything bound: parameters in place, feeds and results in arrays of its own. */
 export class Bound {
   private constructor(
@@ -40,13 +43,16 @@ export class Bound {
   }
 
   /** Copies the feeds in, runs, and returns copies of the results. */
-  async run(where: string, feeds: Readonly<Record<string, TypedArray>>): Promise<Record<string, TypedArray>> {
-    checkBuffers(
-      where,
-      this.session.inputs.filter(({ name }) => name in this.feeds),
-      feeds,
-    );
-    for (const [name, data] of Object.entries(feeds)) (this.feeds[name] as Float32Array).set(data as Float32Array);
+  async run(where: string, feeds: Feeds): Promise<Record<string, TypedArray>> {
+    if (typeof feeds === 'function') feeds(this.feeds);
+    else {
+      checkBuffers(
+        where,
+        this.session.inputs.filter(({ name }) => name in this.feeds),
+        feeds,
+      );
+      for (const [name, data] of Object.entries(feeds)) (this.feeds[name] as Float32Array).set(data as Float32Array);
+    }
     await this.binding.run();
     return Object.fromEntries(Object.entries(this.results).map(([name, data]) => [name, data.slice()]));
   }
@@ -86,8 +92,8 @@ export class Forward<Bucket> {
     this.sessions = new LruCache(sessions);
   }
 
-  /** The outputs for these feeds, in new arrays. */
-  run(bucket: Bucket, feeds: Readonly<Record<string, TypedArray>>): Promise<Record<string, TypedArray>> {
+  /** The outputs for these feeds, in new arrays. A function may find the values of an earlier run in what it writes. */
+  run(bucket: Bucket, feeds: Feeds): Promise<Record<string, TypedArray>> {
     return this.queue.add(async () => {
       const bound = await this.sessions.get(JSON.stringify(bucket), () =>
         Bound.open(this.runtime, this.build(this.params.inputs(), bucket), parameterArrays(this.params)),

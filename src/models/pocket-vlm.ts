@@ -101,8 +101,8 @@ export function pocketVlm(
 
 /**
  * How the action's tokens agree with what the model expected after the tokens before them, given prompt and screen:
- * Σ_t h_t ⊙ (e(token_t) - Σ_v p_t(v) e(v)), [R, width]. Its sum is that of each token's logit above the expected one, and
- * tokens that had to come add nothing. A large VLM's last hidden state tells by itself that the typed shop is not the one
+ * Σ_t h_t ⊙ (e(token_t) - Σ_v p_t(v) e(v)), [R, width]. Its sum is √width times that of each token's logit above the expected
+ * one (the factor brings it to the size of the hidden states), and tokens that had to come add nothing. A large VLM's last hidden state tells by itself that the typed shop is not the one
  * of the goal; two layers of width 96 don't get there, though their predictions know it.
  */
 function agreement(w: Weights, config: AutoUIConfig, hidden: Tensor, { action, actionMask }: VlmInputs): Tensor {
@@ -112,6 +112,6 @@ function agreement(w: Weights, config: AutoUIConfig, hidden: Tensor, { action, a
   const surplus = sub(gather(table, action), reshape(expected, [rows, length, width]));
   // position t predicts token t, and there is one position more than tokens
   const predicts = concat([slice(actionMask, 1, 1, length), constant(new Float32Array(rows), [rows, 1])], 1);
-  const scaled = mul(hidden, scalar(config.tied ? width ** -0.5 : 1));
+  const scaled = config.tied ? hidden : mul(hidden, scalar(width ** 0.5));
   return sum(mul(mul(scaled, surplus), reshape(predicts, [rows, length, 1])), [1]);
 }

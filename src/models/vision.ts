@@ -62,9 +62,10 @@ export class ConvTower implements VisionTower {
     for (let start = 0; start < pixels.length; start += BATCH) {
       const batch = pixels.slice(start, start + BATCH);
       const rows = rowBucket(batch.length);
-      const feed = new Float32Array(rows * size);
-      batch.forEach((image, i) => feed.set(image, i * size));
-      const { vectors } = await this.forward.run(rows, { pixels: feed });
+      // written in place: these are megabytes
+      const { vectors } = await this.forward.run(rows, ({ pixels: feed }) =>
+        batch.forEach((image, i) => (feed as Float32Array).set(image, i * size)),
+      );
       const flat = vectors as Float32Array;
       batch.forEach((_, i) => out.push(flat.slice(i * this.dim, (i + 1) * this.dim)));
     }
