@@ -10,7 +10,7 @@ SHELL := /bin/bash
 # one stage at a time in a run folder, also under make -j
 .NOTPARALLEL:
 
-STAGES := sft collect candidates vlm represent critic actor eval report
+STAGES := demos sft collect candidates vlm represent critic actor eval report
 .PHONY: help setup demo $(STAGES) status config test lint bench golden docs clean
 
 ifneq ($(filter-out help clean,$(or $(MAKECMDGOALS),help)),)
@@ -42,6 +42,7 @@ $(STAGES) status config: setup
 	$(CRITIQ) $@ --config $(CONFIG) $(ARGS)
 
 demo: setup
+	$(CRITIQ) demos --config $(CONFIG) $(ARGS)
 	$(CRITIQ) sft --config $(CONFIG) $(ARGS)
 	$(CRITIQ) collect --config $(CONFIG) $(ARGS)
 	$(CRITIQ) candidates --config $(CONFIG) $(ARGS)

@@ -55,6 +55,7 @@ export const actor = stage({
   inputs: (settings) => [
     `policy/${settings.from}`,
     'trajectories',
+    'image-vectors',
     ...(settings.method === 'digiq' ? ['candidates', 'values'] : []),
   ],
   outputs: (settings) => [`policy/${nameOf(settings)}`],
@@ -75,7 +76,7 @@ export const actor = stage({
     }
     const policy = await policyOf(ctx, `policy/${settings.from}`);
     const { tokenizer, config } = policy;
-    const vectors = ImageVectors.open(await filesOf(ctx.dataset('trajectories'), 'collect', '.vectors.arrow'));
+    const vectors = ImageVectors.open(await filesOf(ctx.dataset('image-vectors'), 'collect'));
     const prompts = lessons.map(({ prompt }) => tokenizer.encode(prompt));
     const actions = lessons.map(({ action }) => tokenizer.encode(action));
     const longest = (texts: readonly number[][]) => bucketOf(Math.max(...texts.map((ids) => ids.length)));

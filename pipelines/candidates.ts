@@ -7,8 +7,8 @@ import { readTable, writeTable } from '../src/data/tables.js';
 import { CANDIDATES, TRANSITIONS, type CandidateRow } from '../src/data/transitions.js';
 import { Random } from '../src/random.js';
 import { stage } from '../src/runner/stage.js';
-import { FILES, filesOf, shardIds } from './datasets.js';
-import { once, policyOf } from './resources.js';
+import { FILES, shardIds } from './datasets.js';
+import { policyOf } from './resources.js';
 
 export const Candidates = z.object({
   samples: z
@@ -33,17 +33,18 @@ export const candidates = stage({
   summary: 'sample more actions for every state',
   settings: Candidates,
   uses: ['seed'],
-  inputs: ({ policy }) => ['trajectories', `policy/${policy}`],
+  inputs: ({ policy }) => ['trajectories', 'image-vectors', `policy/${policy}`],
   outputs: () => ['candidates'],
   plan: async (ctx) =>
-    (await shardIds(ctx.dataset('trajectories'), 'collect')).map((id) => ({ id, inputs: { trajectories: [id] } })),
+    (await shardIds(ctx.dataset('trajectories'), 'collect')).map((id) => ({
+      id,
+      inputs: { trajectories: [id], 'image-vectors': [id] },
+    })),
   run: async (shard, ctx) => {
     const { settings, seed } = ctx;
     const folder = ctx.dataset('trajectories');
     const policy = await policyOf(ctx, `policy/${settings.policy}`);
-    const vectors = await once(ctx, 'vectors', async () =>
-      ImageVectors.open(await filesOf(folder, 'collect', '.vectors.arrow')),
-    );
+    const vectors = ImageVectors.open([join(ctx.dataset('image-vectors'), FILES.vectors(shard.id))]);
     const rows = await readTable(join(folder, FILES.transitions(shard.id)), TRANSITIONS, {
       columns: ['tid', 'prompt', 'action', 'image'],
     });
@@ -71,6 +72,7 @@ export const candidates = stage({
     const file = FILES.candidates(shard.id);
     await writeTable(join(ctx.dataset('candidates'), file), CANDIDATES, sampled());
     progress.done();
+    vectors.close();
     return [file];
   },
 });

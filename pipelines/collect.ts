@@ -31,7 +31,7 @@ export const collect = stage({
   settings: Collect,
   uses: ['seed', 'tasks'],
   inputs: ({ policy }) => [`policy/${policy}`],
-  outputs: () => ['trajectories'],
+  outputs: () => ['trajectories', 'image-vectors'],
   plan: ({ settings }) => episodeShards(settings.episodes, settings.shard),
   run: async (shard, ctx) => {
     const { settings, seed } = ctx;
@@ -43,18 +43,16 @@ export const collect = stage({
       count: settings.episodes,
       seed: new Random(seed, 'collect').int(2 ** 31),
     });
-    return {
-      trajectories: await collectShard(shard, ctx, 'trajectories', {
-        agent: new PolicyAgent(policy, {
-          seed: new Random(seed, 'collect', 'agent').int(2 ** 31),
-          temperature: settings.temperature,
-        }),
-        task: (episode) => list[episode],
-        seed: (episode) => new Random(seed, 'collect', episode).int(2 ** 31),
-        gamma: settings.gamma,
-        tower: policy.tower,
-        label: 'episodes',
+    return collectShard(shard, ctx, 'trajectories', {
+      agent: new PolicyAgent(policy, {
+        seed: new Random(seed, 'collect', 'agent').int(2 ** 31),
+        temperature: settings.temperature,
       }),
-    };
+      task: (episode) => list[episode],
+      seed: (episode) => new Random(seed, 'collect', episode).int(2 ** 31),
+      gamma: settings.gamma,
+      vectors: { tower: policy.tower, output: 'image-vectors' },
+      label: 'episodes',
+    });
   },
 });

@@ -1,3 +1,4 @@
+import type { CriticFeeds } from '../src/agents/critic-feeds.js';
 import type { CandidateRow, Transition } from '../src/data/transitions.js';
 import { ImageVectors } from '../src/data/image-vectors.js';
 import { Representations, STATE } from '../src/data/representations.js';
@@ -33,13 +34,13 @@ export class CriticData {
     readonly representations: Representations,
   ) {}
 
-  /** The data sets `trajectories`, `candidates` and `representations` of the run. */
+  /** The data sets `trajectories`, `image-vectors`, `candidates` and `representations` of the run. */
   static async open(ctx: StageContext<unknown>): Promise<CriticData> {
     const transitions = await readTransitions(ctx.dataset('trajectories'), 'collect', COLUMNS);
     const byTid = new Map((await readCandidates(ctx.dataset('candidates'), 'candidates')).map((row) => [row.tid, row]));
     const candidates = transitions.map(({ tid }) => byTid.get(tid)!);
-    const vectors = ImageVectors.open(await filesOf(ctx.dataset('trajectories'), 'collect', '.vectors.arrow'));
-    const files = await filesOf(ctx.dataset('representations'), 'represent', '.representations.arrow');
+    const vectors = ImageVectors.open(await filesOf(ctx.dataset('image-vectors'), 'collect'));
+    const files = await filesOf(ctx.dataset('representations'), 'represent');
     return new CriticData(transitions, candidates, vectors, Representations.open(files));
   }
 
@@ -70,5 +71,46 @@ export class CriticData {
   close(): void {
     this.vectors.close();
     this.representations.close();
+  }
+}
+
+/** Feeds of the critic's graphs (models/critic-network.ts) for transitions, given by their indices. */
+export class CriticInputs {
+  /** @param stateRep length of the representation of a state alone that the critic takes; 0: none */
+  constructor(
+    private readonly data: CriticData,
+    private readonly feeds: CriticFeeds,
+    private readonly stateRep: number,
+  ) {}
+
+  /** Feeds of `stateInputs` for the states before (or `after`) some transitions. */
+  state(prefix: string, rows: readonly number[], after: boolean): Record<string, Float32Array | BigInt64Array> {
+    const { data, feeds } = this;
+    const texts = rows.map((row) => {
+      const { goal, prevAction, action } = data.transitions[row];
+      return { goal, previous: after ? action : prevAction };
+    });
+    const images = new Float32Array(rows.length * 2 * data.vectors.dim);
+    rows.forEach((row, i) => data.readImages(row, after, images, i));
+    const reps = new Float32Array(rows.length * this.stateRep);
+    if (reps.length > 0) rows.forEach((row, i) => data.readStateRep(after ? data.next(row) : row, reps, i));
+    return {
+      ...feeds.states(prefix, texts),
+      [`${prefix}images`]: images,
+      ...(reps.length > 0 ? { [`${prefix}rep`]: reps } : {}),
+    };
+  }
+
+  /** Feeds of `actionInputs` for one candidate of each transition. */
+  action(
+    prefix: string,
+    rows: readonly number[],
+    candidates: readonly number[],
+  ): Record<string, Float32Array | BigInt64Array> {
+    const { data, feeds } = this;
+    const reps = new Float32Array(rows.length * data.representations.dim);
+    rows.forEach((row, i) => data.readRep(row, candidates[i], reps, i));
+    const texts = rows.map((row, i) => data.candidates[row].actions[candidates[i]]);
+    return { ...feeds.actions(prefix, texts), [`${prefix}rep`]: reps };
   }
 }

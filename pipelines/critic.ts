@@ -33,12 +33,17 @@ import {
 import { UserError } from '../src/errors.js';
 import { Random } from '../src/random.js';
 import { stage, type ShardContext } from '../src/runner/stage.js';
-import { CriticData } from './critic-data.js';
+import { CriticData, CriticInputs } from './critic-data.js';
 import { runtimeOf } from './resources.js';
 import { lanesOf, learningRate, microBatches, train } from './training.js';
 
 export const CriticStage = CriticSettings.extend({
-  tokenizer: z.string().default('policy/base').describe('data set whose tokenizer the text tower reads with'),
+  tokenizer: z
+    .string()
+    .default('policy/base')
+    .describe(
+      'tokenizer that the text tower reads with: a data set of the run that holds one, or a folder (a path that begins with `/` or `.`)',
+    ),
   text_width: z
     .int()
     .min(4)
@@ -74,18 +79,23 @@ export const critic = stage({
   summary: 'train the Q/V critic by temporal differences',
   settings: CriticStage,
   uses: ['seed'],
-  inputs: ({ tokenizer }) => ['trajectories', 'candidates', 'representations', tokenizer],
+  inputs: ({ tokenizer }) => [
+    'trajectories',
+    'image-vectors',
+    'candidates',
+    'representations',
+    ...(isFolder(tokenizer) ? [] : [tokenizer]),
+  ],
   outputs: () => ['critic', 'values'],
   plan: () => [{ id: 'critic' }],
   run: async (_shard, ctx) => {
-    const { settings } = ctx;
     const data = await CriticData.open(ctx);
     const learner = await CriticLearner.create(ctx, data);
     const kept = await learner.learn();
     const folder = ctx.dataset('critic');
     mkdirSync(folder, { recursive: true });
     const tokenizerFiles = ['tokenizer.json', 'tokenizer_config.json'];
-    for (const file of tokenizerFiles) copyFileSync(join(ctx.dataset(settings.tokenizer), file), join(folder, file));
+    for (const file of tokenizerFiles) copyFileSync(join(tokenizerFolder(ctx), file), join(folder, file));
     await writeAtomic(join(folder, 'config.json'), JSON.stringify(learner.file, null, 2));
     await kept.save(join(folder, 'model.safetensors'));
     const values = join(ctx.dataset('values'), 'values.parquet');
@@ -95,15 +105,28 @@ export const critic = stage({
   },
 });
 
+function isFolder(tokenizer: string): boolean {
+  return tokenizer.startsWith('/') || tokenizer.startsWith('.');
+}
+
+function tokenizerFolder(ctx: ShardContext<CriticStage>): string {
+  const { tokenizer } = ctx.settings;
+  return isFolder(tokenizer) ? tokenizer : ctx.dataset(tokenizer);
+}
+
 /** One training run of the critic. */
 class CriticLearner {
+  private readonly inputs: CriticInputs;
+
   private constructor(
     private readonly ctx: ShardContext<CriticStage>,
     private readonly data: CriticData,
     readonly file: CriticFile,
     private readonly feeds: CriticFeeds,
     private readonly runtime: Awaited<ReturnType<typeof runtimeOf>>,
-  ) {}
+  ) {
+    this.inputs = new CriticInputs(data, feeds, file.critic.state ?? 0);
+  }
 
   static async create(ctx: ShardContext<CriticStage>, data: CriticData): Promise<CriticLearner> {
     const { settings } = ctx;
@@ -113,7 +136,7 @@ class CriticLearner {
         'critic.state_rep=true: the representations have no rows for states alone; set represent.state=true',
       );
     }
-    const tokenizer = TextTokenizer.load(ctx.dataset(settings.tokenizer));
+    const tokenizer = TextTokenizer.load(tokenizerFolder(ctx));
     const lengths = CriticFeeds.lengthsOf(
       tokenizer,
       {
@@ -280,8 +303,8 @@ class CriticLearner {
     const { data } = this;
     const { settings } = this.ctx;
     const transitions = rows.map((row) => data.transitions[row]);
-    const state = this.stateFeeds('s_', rows, false);
-    const taken = this.actionFeeds(
+    const state = this.inputs.state('s_', rows, false);
+    const taken = this.inputs.action(
       'a_',
       rows,
       rows.map(() => 0),
@@ -294,8 +317,8 @@ class CriticLearner {
     );
     const targets = await target.run(rows.length, {
       ...state,
-      ...this.stateFeeds('n_', rows, true),
-      ...this.actionFeeds('b_', rows, backup),
+      ...this.inputs.state('n_', rows, true),
+      ...this.inputs.action('b_', rows, backup),
     });
     return {
       ...known,
@@ -304,41 +327,6 @@ class CriticLearner {
       reward: Float32Array.from(transitions, ({ reward }) => reward),
       done: Float32Array.from(transitions, ({ done }) => (done ? 1 : 0)),
     };
-  }
-
-  /** Feeds of `stateInputs` for the states before (or `after`) some transitions. */
-  private stateFeeds(
-    prefix: string,
-    rows: readonly number[],
-    after: boolean,
-  ): Record<string, Float32Array | BigInt64Array> {
-    const { data, feeds, file } = this;
-    const texts = rows.map((row) => {
-      const { goal, prevAction, action } = data.transitions[row];
-      return { goal, previous: after ? action : prevAction };
-    });
-    const images = new Float32Array(rows.length * 2 * data.vectors.dim);
-    rows.forEach((row, i) => data.readImages(row, after, images, i));
-    const reps = new Float32Array(rows.length * (file.critic.state ?? 0));
-    if (reps.length > 0) rows.forEach((row, i) => data.readStateRep(after ? data.next(row) : row, reps, i));
-    return {
-      ...feeds.states(prefix, texts),
-      [`${prefix}images`]: images,
-      ...(reps.length > 0 ? { [`${prefix}rep`]: reps } : {}),
-    };
-  }
-
-  /** Feeds of `actionInputs` for one candidate of each transition. */
-  private actionFeeds(
-    prefix: string,
-    rows: readonly number[],
-    candidates: readonly number[],
-  ): Record<string, Float32Array | BigInt64Array> {
-    const { data, feeds } = this;
-    const reps = new Float32Array(rows.length * data.representations.dim);
-    rows.forEach((row, i) => data.readRep(row, candidates[i], reps, i));
-    const texts = rows.map((row, i) => data.candidates[row].actions[candidates[i]]);
-    return { ...feeds.actions(prefix, texts), [`${prefix}rep`]: reps };
   }
 
   /** Values of all candidates of all transitions by a trained network. */

@@ -2,12 +2,12 @@ import { openDataset } from '../src/data/manifest.js';
 import { readTable, type TableKind } from '../src/data/tables.js';
 import { CANDIDATES, TRANSITIONS, type CandidateRow, type Transition } from '../src/data/transitions.js';
 
-/** Names of the files of shard `id` in the data sets of the pipeline. */
+/** Names of the files of shard `id` in the data sets of the pipeline; those of `critiq import` too. */
 export const FILES = {
-  transitions: (id: string) => `${id}.transitions.parquet`,
-  candidates: (id: string) => `${id}.candidates.parquet`,
-  vectors: (id: string) => `${id}.vectors.arrow`,
-  representations: (id: string) => `${id}.representations.arrow`,
+  transitions: (id: string) => `transitions-${id}.parquet`,
+  candidates: (id: string) => `candidates-${id}.parquet`,
+  vectors: (id: string) => `images-${id}.arrow`,
+  representations: (id: string) => `representations-${id}.arrow`,
 } as const;
 
 /** Ids of the committed shards of a data set, in order. */
@@ -15,9 +15,9 @@ export async function shardIds(folder: string, stage: string): Promise<string[]>
   return (await openDataset(folder, { stage })).shards.map(({ shard }) => shard);
 }
 
-/** Paths of the committed files of a data set whose names end with `suffix`. */
-export async function filesOf(folder: string, stage: string, suffix: string): Promise<string[]> {
-  return (await openDataset(folder, { stage })).files(suffix);
+/** Paths of the committed files of a data set. */
+export async function filesOf(folder: string, stage: string): Promise<string[]> {
+  return (await openDataset(folder, { stage })).files();
 }
 
 /** All transitions of a data set, in the order of their tids; only some columns if given. */
@@ -26,23 +26,22 @@ export function readTransitions<K extends keyof Transition & string = keyof Tran
   stage: string,
   columns?: readonly K[],
 ): Promise<Pick<Transition, K>[]> {
-  return readAll(folder, stage, '.transitions.parquet', TRANSITIONS, columns);
+  return readAll(folder, stage, TRANSITIONS, columns);
 }
 
 /** All candidate rows of a data set, in the order of their tids. */
 export function readCandidates(folder: string, stage: string): Promise<CandidateRow[]> {
-  return readAll(folder, stage, '.candidates.parquet', CANDIDATES);
+  return readAll(folder, stage, CANDIDATES);
 }
 
 async function readAll<Row extends object, K extends keyof Row & string>(
   folder: string,
   stage: string,
-  suffix: string,
   kind: TableKind<Row>,
   columns?: readonly K[],
 ): Promise<Pick<Row, K>[]> {
   const rows: Row[] = [];
-  for (const file of await filesOf(folder, stage, suffix)) {
+  for (const file of await filesOf(folder, stage)) {
     for (const row of await readTable(file, kind, columns ? { columns } : {})) rows.push(row);
   }
   return rows;

@@ -47,14 +47,12 @@ export const demos = stage({
         return { text: formatAction(action), action };
       },
     };
-    return {
-      demos: await collectShard(shard, ctx, 'demos', {
-        agent,
-        task: (episode) => list[episode],
-        seed: (episode) => new Random(seed, 'demos', episode).int(2 ** 31),
-        gamma: 1,
-        label: 'demonstrations',
-      }),
-    };
+    return collectShard(shard, ctx, 'demos', {
+      agent,
+      task: (episode) => list[episode],
+      seed: (episode) => new Random(seed, 'demos', episode).int(2 ** 31),
+      gamma: 1,
+      label: 'demonstrations',
+    });
   },
 });

@@ -38,8 +38,8 @@ interface CollectOptions {
   readonly seed: (episode: number) => number;
   /** discount of the Monte Carlo return */
   readonly gamma: number;
-  /** makes the image vectors of screens that no agent has looked at; none are stored without it */
-  readonly tower?: VisionTower;
+  /** store the screens' image vectors in a data set; the tower makes those of screens that no agent has looked at */
+  readonly vectors?: { readonly tower: VisionTower; readonly output: string };
   readonly label: string;
 }
 
@@ -52,7 +52,7 @@ export async function collectShard(
   ctx: ShardContext<unknown>,
   output: string,
   options: CollectOptions,
-): Promise<DatasetOutput> {
+): Promise<Readonly<Record<string, DatasetOutput>>> {
   const tasks = ctx.config.tasks as TaskSettings;
   const device = ctx.config.device as DeviceSettings;
   const images = await imagesOf(ctx);
@@ -83,7 +83,7 @@ export async function collectShard(
       onEpisode: async ({ episode, verdict, vectors: made }: Rollout) => {
         if (verdict === 'unknown') unknown.push(episode.episode);
         else await journal.append(episode);
-        if (options.tower) for (const [id, vector] of made) vectors.set(id, vector);
+        if (options.vectors) for (const [id, vector] of made) vectors.set(id, vector);
         progress.advance();
       },
     });
@@ -103,14 +103,12 @@ export async function collectShard(
     TRANSITIONS,
     episodes.flatMap((episode) => toTransitions(episode, Number(episode.episode) * STEPS, options.gamma)),
   );
-  const files: string[] = [transitions];
-  if (options.tower) {
-    const name = FILES.vectors(shard.id);
-    await writeVectors(join(folder, name), episodes, vectors, options.tower, ctx);
-    files.push(name);
-  }
   const successes = episodes.filter(({ reward }) => reward > 0).length;
-  return { files, facts: { episodes: episodes.length, successes, unknown } };
+  const made = { files: [transitions], facts: { episodes: episodes.length, successes, unknown } };
+  if (!options.vectors) return { [output]: made };
+  const file = FILES.vectors(shard.id);
+  await writeVectors(join(ctx.dataset(options.vectors.output), file), episodes, vectors, options.vectors.tower, ctx);
+  return { [output]: made, [options.vectors.output]: { files: [file] } };
 }
 
 /** Name of episode `n`, sortable. */

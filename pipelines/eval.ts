@@ -97,22 +97,22 @@ export const evaluate = stage({
       'eval.best_of_q': ranked ? own.best_of_q || RANKED : 0,
     };
   },
-  plan: ({ settings }) => episodeShards(settings.protocol === 'first96' ? PROTOCOL : settings.episodes, settings.shard),
+  plan: ({ settings }) =>
+    settings.protocol === 'first96'
+      ? episodeShards(PROTOCOL, Math.min(PROTOCOL / 2, settings.shard))
+      : episodeShards(settings.episodes, settings.shard),
   run: async (shard, ctx) => {
     const { settings, seed } = ctx;
     const tasks = ctx.config.tasks as TaskSettings;
-    const name = evaluation(settings);
     const list = phoneTasks({ set: tasks.set, split: settings.split, seed: new Random(seed, 'eval').int(2 ** 31) });
-    return {
-      [name]: await collectShard(shard, ctx, name, {
-        agent: await agentOf(ctx),
-        task: (episode) => list[episode % list.length],
-        // the same phones for every policy, so that differences between policies are the policies'
-        seed: (episode) => new Random(seed, 'eval', settings.split, episode).int(2 ** 31),
-        gamma: 1,
-        label: 'episodes',
-      }),
-    };
+    return collectShard(shard, ctx, evaluation(settings), {
+      agent: await agentOf(ctx),
+      task: (episode) => list[episode % list.length],
+      // the same phones for every policy, so that differences between policies are the policies'
+      seed: (episode) => new Random(seed, 'eval', settings.split, episode).int(2 ** 31),
+      gamma: 1,
+      label: 'episodes',
+    });
   },
   finish: async (ctx) => {
     const result = await resultOf(ctx);

@@ -203,7 +203,7 @@ function heldOut(ctx: StageContext<unknown>, steps: readonly ReportedStep[]): Re
 
 async function readValues(folder: string): Promise<ValueRow[]> {
   const rows: ValueRow[] = [];
-  for (const file of await filesOf(folder, 'critic', '.parquet')) {
+  for (const file of await filesOf(folder, 'critic')) {
     for (const row of await readTable(file, VALUES)) rows.push(row);
   }
   return rows;

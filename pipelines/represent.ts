@@ -11,7 +11,7 @@ import { autoUISpecs } from '../src/models/autoui-config.js';
 import { checkParameters } from '../src/models/checkpoint.js';
 import { ConvTower, readTowerConfig, type VisionTower } from '../src/models/vision.js';
 import { stage, type StageContext } from '../src/runner/stage.js';
-import { FILES, filesOf, shardIds } from './datasets.js';
+import { FILES, shardIds } from './datasets.js';
 import { imagesOf, once, runtimeOf } from './resources.js';
 import { readVlmConfig } from './vlm.js';
 
@@ -47,20 +47,18 @@ export const represent = stage({
   name: 'represent',
   summary: 'extract VLM representations of every state and action',
   settings: Represent,
-  inputs: () => ['trajectories', 'candidates', 'vlm'],
+  inputs: () => ['trajectories', 'image-vectors', 'candidates', 'vlm'],
   outputs: () => ['representations'],
   plan: async (ctx) =>
     (await shardIds(ctx.dataset('candidates'), 'candidates')).map((id) => ({
       id,
-      inputs: { trajectories: [id], candidates: [id] },
+      inputs: { trajectories: [id], 'image-vectors': [id], candidates: [id] },
     })),
   run: async (shard, ctx) => {
     const { representer, tower } = await vlmOf(ctx);
     const images = await imagesOf(ctx);
     const trajectories = ctx.dataset('trajectories');
-    const plain = await once(ctx, 'vectors', async () =>
-      ImageVectors.open(await filesOf(trajectories, 'collect', '.vectors.arrow')),
-    );
+    const plain = ImageVectors.open([join(ctx.dataset('image-vectors'), FILES.vectors(shard.id))]);
     const transitions = await readTable(join(trajectories, FILES.transitions(shard.id)), TRANSITIONS, {
       columns: ['tid', 'prompt', 'image'],
     });
@@ -99,6 +97,7 @@ export const represent = stage({
       throw error;
     }
     progress.done();
+    plain.close();
     return [file];
   },
 });

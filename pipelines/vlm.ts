@@ -79,7 +79,7 @@ export const vlm = stage({
   summary: 'fine-tune the representation: does an action change the screen?',
   settings: Vlm,
   uses: ['seed'],
-  inputs: ({ policy }) => ['trajectories', `policy/${policy}`],
+  inputs: ({ policy }) => ['trajectories', 'image-vectors', `policy/${policy}`],
   outputs: () => ['vlm'],
   plan: () => [{ id: 'vlm' }],
   run: async (_shard, ctx) => {
@@ -104,7 +104,7 @@ export const vlm = stage({
       'nextImage',
     ]);
     const rows = new Random(seed, 'vlm', 'transitions').shuffled(all).slice(0, settings.transitions);
-    const plain = ImageVectors.open(await filesOf(ctx.dataset('trajectories'), 'collect', '.vectors.arrow'));
+    const plain = ImageVectors.open(await filesOf(ctx.dataset('image-vectors'), 'collect'));
     const progress = ctx.progress(rows.length, 'compare screenshots');
     const states: RepresentedState[] = [];
     const labels: number[] = [];

@@ -39,7 +39,7 @@ export async function makeRun(folder: string, episodes = 6): Promise<FakeRun> {
   const images = new ImageStore(join(folder, 'images'));
   const played = await play(images, episodes);
   const transitions = played.flatMap((episode, n) => toTransitions(episode, 1000 * n, 0.95));
-  await dataset(folder, 'trajectories', '00000.transitions.parquet', TRANSITIONS, transitions);
+  await dataset(folder, 'trajectories', 'transitions-00000.parquet', TRANSITIONS, transitions);
   const random = new Random(0, 'fake values');
   const candidates = transitions.map(({ tid, action }, i) => {
     const others = [
@@ -101,7 +101,7 @@ export async function makeEvaluation(run: FakeRun, name: string, wins: (n: numbe
     mean_steps: rows.length / ids.length,
     families: Object.fromEntries(families.map((family) => [family, rateOf(of(family))])),
   };
-  await dataset(run.folder, `eval/${name}`, '00000.transitions.parquet', TRANSITIONS, rows);
+  await dataset(run.folder, `eval/${name}`, 'transitions-00000.parquet', TRANSITIONS, rows);
   writeFileSync(join(run.folder, 'eval', name, 'result.json'), JSON.stringify(result));
 }
 

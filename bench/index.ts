@@ -1,0 +1,28 @@
+/**
+ * `make bench`: every benchmark, one after another, each in a process of its own.
+ *
+ *   npm run bench -- [NAME...] [-- OPTIONS OF EACH]
+ */
+import { spawnSync } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
+
+const BENCHMARKS: Readonly<Record<string, string>> = {
+  'critic-step': "a training step of Digi-Q's critic at its real sizes, beside PyTorch",
+  replay: 'training on an imported data set of 5 GB: memory, and reading a minibatch beside a step',
+  lanes: 'a training step of the pocket policy: threads within operations against micro-batches side by side',
+};
+
+const cut = process.argv.indexOf('--', 2);
+const names = process.argv.slice(2, cut < 0 ? undefined : cut);
+const options = cut < 0 ? [] : process.argv.slice(cut + 1);
+const unknown = names.find((name) => !(name in BENCHMARKS));
+if (unknown !== undefined) {
+  console.error(`bench: ${unknown} is none of ${Object.keys(BENCHMARKS).join(', ')}`);
+  process.exit(2);
+}
+for (const name of names.length > 0 ? names : Object.keys(BENCHMARKS)) {
+  console.log(`--- ${name}: ${BENCHMARKS[name]}`);
+  const script = fileURLToPath(new URL(`./${name}.js`, import.meta.url));
+  const { status } = spawnSync(process.execPath, [script, ...options], { stdio: 'inherit' });
+  if (status !== 0) process.exit(status ?? 1);
+}
