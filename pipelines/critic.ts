@@ -28,6 +28,7 @@ import {
   criticNetworkSpecs,
   stateFeatures,
   stateInputs,
+  textVectors,
   type CriticNetworkConfig,
 } from '../src/models/critic-network.js';
 import { UserError } from '../src/errors.js';
@@ -268,8 +269,9 @@ class CriticLearner {
   private lossGraph(p: Record<string, Tensor>, rows: number): CriticLoss {
     const { file, ctx } = this;
     const { settings } = ctx;
-    const state = stateFeatures(p, file, 's_', stateInputs(file, 's_', rows, file.lengths));
-    const action = actionFeatures(p, file, 'a_', actionInputs(file, 'a_', rows, file.lengths));
+    const x = { ...stateInputs(file, 's_', rows, file.lengths), ...actionInputs(file, 'a_', rows, file.lengths) };
+    const text = textVectors(p, file, x);
+    const [state, action] = [stateFeatures(file, 's_', x, text), actionFeatures(file, 'a_', x, text)];
     if (settings.target === 'mc') {
       return mcLoss(p, file.critic, { state, action, mcReturn: input('mc_return', [rows]) }, settings.mc_loss);
     }
@@ -287,9 +289,14 @@ class CriticLearner {
   /** What the target critic says of the next states and of the backup actions. */
   private targetGraph(p: Record<string, Tensor>, rows: number): Record<string, Tensor> {
     const { file } = this;
-    const state = stateFeatures(p, file, 's_', stateInputs(file, 's_', rows, file.lengths));
-    const nextState = stateFeatures(p, file, 'n_', stateInputs(file, 'n_', rows, file.lengths));
-    const backupAction = actionFeatures(p, file, 'b_', actionInputs(file, 'b_', rows, file.lengths));
+    const x = {
+      ...stateInputs(file, 's_', rows, file.lengths),
+      ...stateInputs(file, 'n_', rows, file.lengths),
+      ...actionInputs(file, 'b_', rows, file.lengths),
+    };
+    const text = textVectors(p, file, x);
+    const [state, nextState] = [stateFeatures(file, 's_', x, text), stateFeatures(file, 'n_', x, text)];
+    const backupAction = actionFeatures(file, 'b_', x, text);
     const { nextV, q } = targetValues(p, file.critic, { nextState, state, backupAction });
     return { next_v1: nextV[0], next_v2: nextV[1], target_q1: q[0], target_q2: q[1] };
   }

@@ -19,7 +19,7 @@ import type { TaskSettings } from './sections.js';
 /** Tasks of the published protocol: the first 96 of the test file, in order, one episode each (ALGORITHMS §7). */
 const PROTOCOL = 96;
 /** Samples that the critic ranks where an evaluation is asked for by its name alone. */
-const RANKED = 8;
+const RANKED = 6;
 
 export const Eval = z.object({
   policy: z.string().default('base').describe('the policy to evaluate, by its name below `policy/`'),

@@ -40,7 +40,7 @@ export function vlmOf(ctx: StageContext<unknown>): Promise<LoadedVlm> {
 }
 
 /** States whose cursors and actions go through the models together. */
-const CHUNK = 64;
+const CHUNK = 256;
 
 /** Representations of every (state, action) of every transition (ALGORITHMS §2.3). */
 export const represent = stage({

@@ -11,6 +11,7 @@ import {
   featuresOf,
   stateFeatures,
   stateInputs,
+  textVectors,
   type CriticNetworkConfig,
   type TextLengths,
 } from '../models/critic-network.js';
@@ -52,8 +53,9 @@ function valueGraph(
   { states, rows }: { states: number; rows: number },
   lengths: TextLengths,
 ): Record<string, Tensor> {
-  const state = stateFeatures(p, config, '', stateInputs(config, '', states, lengths));
-  const action = actionFeatures(p, config, 'action_', actionInputs(config, 'action_', rows, lengths));
+  const x = { ...stateInputs(config, '', states, lengths), ...actionInputs(config, 'action_', rows, lengths) };
+  const text = textVectors(p, config, x);
+  const [state, action] = [stateFeatures(config, '', x, text), actionFeatures(config, 'action_', x, text)];
   const both = concat([featuresOf(state, input('state', [rows], 'int64')), action], 1);
   return {
     q1: asValue(q(p, config.critic, 1, both)),

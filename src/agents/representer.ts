@@ -77,7 +77,10 @@ export class PocketRepresenter implements Representer {
       batch = [];
       members = 0;
     };
-    for (const [state, { rows }] of states.entries()) {
+    // prompts of about the same length together: a batch is padded to its longest
+    const order = [...states.keys()].sort((a, b) => states[a].prompt.length - states[b].prompt.length || a - b);
+    for (const state of order) {
+      const { rows } = states[state];
       if (members === STATES || batch.length + Math.min(rows.length, ROWS) > ROWS) await flush();
       members++;
       for (let row = 0; row < rows.length; row++) {

@@ -1,4 +1,4 @@
-import { gather, input, mul, type Tensor } from '../graph/index.js';
+import { concat, gather, input, mul, slice, type Tensor } from '../graph/index.js';
 import type { Weights } from './attention.js';
 import type { ParameterSpecs } from './checkpoint.js';
 import { actionVector, criticSpecs, stateVector, type CriticConfig } from './critic.js';
@@ -58,14 +58,46 @@ export function actionInputs(
   };
 }
 
-/** The V heads' input [rows, stateWidth] from `stateInputs`. */
+/** The text tower's vector [rows, hidden_size] of the text of some name. */
+export type TextVectors = (name: string) => Tensor;
+
+/**
+ * The text vectors of all texts among some inputs. Texts padded to the same length go through the tower together: it is
+ * small, and a handful of separate passes costs several times one.
+ */
+export function textVectors(w: Weights, { tower }: CriticNetworkConfig, x: Record<string, Tensor>): TextVectors {
+  const own = Object.fromEntries(
+    Object.entries(w).flatMap(([name, value]) =>
+      name.startsWith('text.') ? [[name.slice('text.'.length), value]] : [],
+    ),
+  );
+  const names = Object.keys(x).flatMap((name) => (name.endsWith('.ids') ? [name.slice(0, -'.ids'.length)] : []));
+  const vectors = new Map<string, Tensor>();
+  for (const length of new Set(names.map((name) => x[`${name}.ids`].shape[1]))) {
+    const together = names.filter((name) => x[`${name}.ids`].shape[1] === length);
+    const joined = (part: string) =>
+      concat(
+        together.map((name) => x[`${name}.${part}`]),
+        0,
+      );
+    const pooled = robertaPooled(own, tower, joined('ids'), joined('mask'));
+    let start = 0;
+    for (const name of together) {
+      const end = start + x[`${name}.ids`].shape[0];
+      vectors.set(name, slice(pooled, 0, start, end));
+      start = end;
+    }
+  }
+  return (name) => vectors.get(name)!;
+}
+
+/** The V heads' input [rows, stateWidth] from `stateInputs` and their `textVectors`. */
 export function stateFeatures(
-  w: Weights,
   config: CriticNetworkConfig,
   prefix: string,
   x: Record<string, Tensor>,
+  text: TextVectors,
 ): Tensor {
-  const text = textTower(w, config, x);
   return stateVector({
     previousType: dropped(config, 'previous', text(`${prefix}previous_type`)),
     previousText: dropped(config, 'previous', text(`${prefix}previous_text`)),
@@ -75,14 +107,13 @@ export function stateFeatures(
   });
 }
 
-/** What follows the state in the Q heads' input, from `actionInputs`. */
+/** What follows the state in the Q heads' input, from `actionInputs` and their `textVectors`. */
 export function actionFeatures(
-  w: Weights,
   config: CriticNetworkConfig,
   prefix: string,
   x: Record<string, Tensor>,
+  text: TextVectors,
 ): Tensor {
-  const text = textTower(w, config, x);
   return actionVector({
     type: dropped(config, 'action', text(`${prefix}type`)),
     text: dropped(config, 'action', text(`${prefix}text`)),
@@ -100,15 +131,6 @@ function textInputs(name: string, rows: number, length: number): Record<string, 
     [`${name}.ids`]: input(`${name}.ids`, [rows, length], 'int64'),
     [`${name}.mask`]: input(`${name}.mask`, [rows, length]),
   };
-}
-
-function textTower(w: Weights, { tower }: CriticNetworkConfig, x: Record<string, Tensor>): (name: string) => Tensor {
-  const own = Object.fromEntries(
-    Object.entries(w).flatMap(([name, value]) =>
-      name.startsWith('text.') ? [[name.slice('text.'.length), value]] : [],
-    ),
-  );
-  return (name) => robertaPooled(own, tower, x[`${name}.ids`], x[`${name}.mask`]);
 }
 
 /** Zeros in the place of an input that is left out; the width stays. */
