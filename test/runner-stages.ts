@@ -7,6 +7,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
+import { isMainThread } from 'node:worker_threads';
 import { z } from 'zod';
 import { main } from '../src/cli.js';
 import { writeAtomic } from '../src/data/atomic.js';
@@ -143,6 +144,7 @@ function files(folder: string): string[] {
 }
 
 export const registry: Registry = {
+  module: import.meta.url,
   stages: [numbers, squares, total, compare].map((s) => ({ name: s.name, summary: s.summary, load: async () => s })),
   sections: async () => ({
     shared: z.object({
@@ -153,4 +155,6 @@ export const registry: Registry = {
   aliases: { total_lr: 'total.lr' },
 };
 
-if (process.argv[1] === fileURLToPath(import.meta.url)) process.exit(await main(process.argv.slice(2), registry));
+// threads that run shards load this module as well
+if (isMainThread && process.argv[1] === fileURLToPath(import.meta.url))
+  process.exit(await main(process.argv.slice(2), registry));

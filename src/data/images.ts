@@ -12,6 +12,9 @@ export function imageId({ width, height, rgba }: Frame): string {
   return createHash('sha256').update(`${width}x${height}:`).update(rgba).digest('hex').slice(0, 32);
 }
 
+/** Pictures made durable at the same time: they share the journal's commits, which takes a third of the time of one by one. */
+const SYNCING = 8;
+
 /**
  * Screenshots by content: `<folder>/ab/abcdef….png`, so that a screen seen a hundred times is stored once. Pictures are
  * whole or absent also after kill -9; to survive a power cut, `sync` before committing what names them.
@@ -116,14 +119,18 @@ export class ImageStore {
   async sync(): Promise<void> {
     const files = this.unsynced;
     this.unsynced = [];
-    for (const file of files) {
-      const handle = await open(file, 'r');
-      try {
-        await handle.sync();
-      } finally {
-        await handle.close();
+    const queue = files[Symbol.iterator]();
+    const syncNext = async (): Promise<void> => {
+      for (const file of queue) {
+        const handle = await open(file, 'r');
+        try {
+          await handle.sync();
+        } finally {
+          await handle.close();
+        }
       }
-    }
+    };
+    await Promise.all(Array.from({ length: SYNCING }, syncNext));
     for (const folder of new Set(files.map((file) => dirname(file)))) await syncFolder(folder);
   }
 }
