@@ -74,11 +74,12 @@ function success({ evaluations, compare }: Report): Markup {
   const bars = (some: readonly RateRow[]) =>
     some.map((row) => ({ label: labelOf(row, some), colour: order.indexOf(row.policy), rate: row }));
   const temperatures = [...new Set(all.filter(({ mode }) => mode === 'sampled').map(({ temperature }) => temperature))];
+  const modes = [...new Set(all.filter(({ protocol }) => protocol === 'first96').map(({ mode }) => mode))];
   const sampled = `sampled at temperature ${temperatures.join(' and ')}`;
   return html`${headline(evaluations, compare)}
 <div class="side">${rows.length > 0 && html`<figure style="margin:0">${rateBars(bars(rows), `Success rates, ${sampled}`)}<figcaption class="note">${sampled}; the whiskers are Wilson’s 95 % intervals</figcaption></figure>`}
 ${rateTable(all)}</div>
-${first96.length > 0 && html`<h3>The first 96 tasks</h3>${rateBars(bars(first96), 'Success rates on the first 96 tasks')}`}
+${first96.length > 0 && html`<h3>The first 96 tasks, ${modes.join(' and ')}</h3>${rateBars(bars(first96), 'Success rates on the first 96 tasks')}`}
 ${families(all, order)}`;
 }
 

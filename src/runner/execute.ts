@@ -24,6 +24,7 @@ export interface Summary {
   readonly made: number;
   /** shards taken out because inputs, settings or the plan changed */
   readonly outdated: number;
+  /** rows of the first of its data sets */
   readonly rows: number;
   readonly outputs: readonly string[];
 }
@@ -60,7 +61,7 @@ export async function execute(instance: Instance, surroundings: Surroundings): P
     shards: shards.length,
     made: missing.length,
     outdated,
-    rows: outputs.reduce((sum, output) => sum + output.rows(), 0),
+    rows: outputs[0].rows(),
     outputs: outputs.map((output) => output.folder),
   });
   const plans = outputs.map((output) => readPlan(output.folder));

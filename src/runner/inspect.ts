@@ -92,7 +92,7 @@ class Inspector {
       state,
       done: doneIds?.length ?? (foreign ? committed.length : 0),
       planned: foreign ? committed.length : (shards?.length ?? null),
-      rows: outputs.reduce((sum, output) => sum + output.rows(), 0),
+      rows: outputs[0].rows(),
       outputs: outputs.map(({ name }) => name),
       lastMetric: lastMetrics(metricsFile(instance.folder, instance.name)) ?? null,
     };
