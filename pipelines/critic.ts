@@ -68,6 +68,9 @@ export const CriticStage = CriticSettings.extend({
     .enum(['online', 'target'])
     .default('online')
     .describe('which of the two networks is kept as the critic in the end'),
+}).refine(({ text_width: width, text_heads: heads }) => width % heads === 0, {
+  path: ['text_width'],
+  message: 'expected a multiple of critic.text_heads',
 });
 type CriticStage = z.infer<typeof CriticStage>;
 

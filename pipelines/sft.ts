@@ -40,19 +40,25 @@ import { imagesOf, runtimeOf } from './resources.js';
 import type { TaskSettings } from './sections.js';
 import { lanesOf, microBatches, schedule, train } from './training.js';
 
-export const Sft = z.object({
-  epochs: z.number().positive().default(20).describe('passes over the demonstrations'),
-  batch: z.int().min(1).default(32).describe('steps of demonstrations in a micro-batch'),
-  grad_accum_steps: z.int().min(1).default(2).describe('micro-batches whose gradients are averaged for one step'),
-  lr: z.number().positive().default(1e-3).describe('learning rate, after the warm-up and before its linear fall'),
-  warmup: z.int().min(0).default(50).describe('training steps in which the learning rate rises'),
-  weight_decay: z.number().min(0).default(0.01).describe("AdamW's decay"),
-  clip: z.number().positive().default(1).describe('global norm that gradients are clipped at'),
-  width: z.int().min(8).default(96).describe('width of a fresh policy (768 in Auto-UI-Base)'),
-  layers: z.int().min(1).default(2).describe('layers of encoder and decoder each (12 in Auto-UI-Base)'),
-  heads: z.int().min(1).default(4).describe('attention heads (12 in Auto-UI-Base)'),
-  feed_forward: z.int().min(8).default(256).describe('hidden width of the feed-forward layers (3072 in Auto-UI-Base)'),
-});
+export const Sft = z
+  .object({
+    epochs: z.number().positive().default(20).describe('passes over the demonstrations'),
+    batch: z.int().min(1).default(32).describe('steps of demonstrations in a micro-batch'),
+    grad_accum_steps: z.int().min(1).default(2).describe('micro-batches whose gradients are averaged for one step'),
+    lr: z.number().positive().default(1e-3).describe('learning rate, after the warm-up and before its linear fall'),
+    warmup: z.int().min(0).default(50).describe('training steps in which the learning rate rises'),
+    weight_decay: z.number().min(0).default(0.01).describe("AdamW's decay"),
+    clip: z.number().positive().default(1).describe('global norm that gradients are clipped at'),
+    width: z.int().min(8).default(96).describe('width of a fresh policy (768 in Auto-UI-Base)'),
+    layers: z.int().min(1).default(2).describe('layers of encoder and decoder each (12 in Auto-UI-Base)'),
+    heads: z.int().min(1).default(4).describe('attention heads (12 in Auto-UI-Base)'),
+    feed_forward: z
+      .int()
+      .min(8)
+      .default(256)
+      .describe('hidden width of the feed-forward layers (3072 in Auto-UI-Base)'),
+  })
+  .refine(({ width, heads }) => width % heads === 0, { path: ['width'], message: 'expected a multiple of sft.heads' });
 
 type Demonstration = Pick<Transition, 'prompt' | 'action' | 'image'>;
 
@@ -146,18 +152,9 @@ export const sft = stage({
           const indices = [...sampler.indices(micro)];
           const seen = new Float32Array(batch * shrunkLength(tower));
           indices.forEach((row, i) => pixels.read(row, seen, i));
-          const [prompt, label] = [
-            padTokens(
-              indices.map((row) => prompts[row]),
-              tokenizer.pad,
-              bucket.prompt,
-            ),
-            padTokens(
-              indices.map((row) => actions[row]),
-              tokenizer.pad,
-              bucket.action,
-            ),
-          ];
+          const [read, written] = [indices.map((row) => prompts[row]), indices.map((row) => actions[row])];
+          const prompt = padTokens(read, tokenizer.pad, bucket.prompt);
+          const label = padTokens(written, tokenizer.pad, bucket.action);
           const result = await trainer.accumulate(bucket, {
             ids: prompt.ids,
             mask: prompt.mask,
