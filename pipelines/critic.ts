@@ -3,7 +3,6 @@ import { join } from 'node:path';
 import { z } from 'zod';
 import { Critic, type CriticFile } from '../src/agents/critic.js';
 import { CriticFeeds } from '../src/agents/critic-feeds.js';
-import { TextTokenizer } from '../src/agents/tokenizer.js';
 import { CriticSettings, mcLoss, tdLoss, targetValues, type CriticLoss } from '../src/algorithms/digiq.js';
 import { writeAtomic } from '../src/data/atomic.js';
 import { MinibatchSampler, splitTrajectories } from '../src/data/replay.js';
@@ -35,6 +34,7 @@ import { UserError } from '../src/errors.js';
 import { Random } from '../src/random.js';
 import { stage, type ShardContext } from '../src/runner/stage.js';
 import { CriticData, CriticInputs } from './critic-data.js';
+import { criticText, tokenizerDataset, type CriticText } from './critic-text.js';
 import { runtimeOf } from './resources.js';
 import { lanesOf, learningRate, microBatches, train } from './training.js';
 
@@ -44,6 +44,12 @@ export const CriticStage = CriticSettings.extend({
     .default('policy/base')
     .describe(
       'tokenizer that the text tower reads with: a data set of the run that holds one, or a folder (a path that begins with `/` or `.`)',
+    ),
+  text_tower: z
+    .string()
+    .default('')
+    .describe(
+      'folder of a pre-trained RoBERTa with its tokenizer, which replaces `tokenizer` and the sizes below; empty: a fresh one, to be trained',
     ),
   text_width: z
     .int()
@@ -83,13 +89,11 @@ export const critic = stage({
   summary: 'train the Q/V critic by temporal differences',
   settings: CriticStage,
   uses: ['seed'],
-  inputs: ({ tokenizer }) => [
-    'trajectories',
-    'image-vectors',
-    'candidates',
-    'representations',
-    ...(isFolder(tokenizer) ? [] : [tokenizer]),
-  ],
+  inputs: (settings) => {
+    const tokenizer = tokenizerDataset(settings);
+    const read = ['trajectories', 'image-vectors', 'candidates', 'representations'];
+    return tokenizer === undefined ? read : [...read, tokenizer];
+  },
   outputs: () => ['critic', 'values'],
   plan: () => [{ id: 'critic' }],
   run: async (_shard, ctx) => {
@@ -99,7 +103,7 @@ export const critic = stage({
     const folder = ctx.dataset('critic');
     mkdirSync(folder, { recursive: true });
     const tokenizerFiles = ['tokenizer.json', 'tokenizer_config.json'];
-    for (const file of tokenizerFiles) copyFileSync(join(tokenizerFolder(ctx), file), join(folder, file));
+    for (const file of tokenizerFiles) copyFileSync(join(learner.text.folder, file), join(folder, file));
     await writeAtomic(join(folder, 'config.json'), JSON.stringify(learner.file, null, 2));
     await kept.save(join(folder, 'model.safetensors'));
     const values = join(ctx.dataset('values'), 'values.parquet');
@@ -109,15 +113,6 @@ export const critic = stage({
   },
 });
 
-function isFolder(tokenizer: string): boolean {
-  return tokenizer.startsWith('/') || tokenizer.startsWith('.');
-}
-
-function tokenizerFolder(ctx: ShardContext<CriticStage>): string {
-  const { tokenizer } = ctx.settings;
-  return isFolder(tokenizer) ? tokenizer : ctx.dataset(tokenizer);
-}
-
 /** One training run of the critic. */
 class CriticLearner {
   private readonly inputs: CriticInputs;
@@ -126,6 +121,7 @@ class CriticLearner {
     private readonly ctx: ShardContext<CriticStage>,
     private readonly data: CriticData,
     readonly file: CriticFile,
+    readonly text: CriticText,
     private readonly feeds: CriticFeeds,
     private readonly runtime: Awaited<ReturnType<typeof runtimeOf>>,
   ) {
@@ -140,19 +136,20 @@ class CriticLearner {
         'critic.state_rep=true: the representations have no rows for states alone; set represent.state=true',
       );
     }
-    const tokenizer = TextTokenizer.load(tokenizerFolder(ctx));
+    const text = await criticText(ctx);
     const lengths = CriticFeeds.lengthsOf(
-      tokenizer,
+      text.tokenizer,
       {
         goals: new Set(transitions.map(({ goal }) => goal)),
         actions: new Set(candidates.flatMap(({ actions }) => actions)),
       },
       settings.text_tokens,
     );
+    const tower = text.config(lengths);
     const config: CriticNetworkConfig = {
       model_type: 'critiq-critic',
       critic: {
-        text: settings.text_width,
+        text: tower.hidden_size,
         image: vectors.dim,
         rep: representations.dim,
         state: settings.state_rep ? representations.dim : 0,
@@ -160,34 +157,31 @@ class CriticLearner {
         vHidden: settings.v_hidden ?? undefined,
         outputs: settings.target === 'mc' && settings.mc_loss === 'classification' ? 2 : 1,
       },
-      tower: {
-        vocab_size: tokenizer.vocabulary,
-        hidden_size: settings.text_width,
-        num_hidden_layers: settings.text_layers,
-        num_attention_heads: settings.text_heads,
-        intermediate_size: 4 * settings.text_width,
-        max_position_embeddings: Math.max(lengths.action, lengths.goal, lengths.type) + 2,
-        type_vocab_size: 1,
-        pad_token_id: 1,
-        layer_norm_eps: 1e-5,
-        hidden_act: 'gelu',
-      },
+      tower,
       drop: settings.drop,
     };
-    const file = { ...config, lengths };
-    return new CriticLearner(ctx, data, file, new CriticFeeds(tokenizer, lengths), await runtimeOf(ctx));
+    const file = { ...config, lengths, marked: text.marked };
+    const feeds = new CriticFeeds(text.tokenizer, lengths, text.marked);
+    return new CriticLearner(ctx, data, file, text, feeds, await runtimeOf(ctx));
+  }
+
+  /** A network with random heads, and the pre-trained text tower if there is one. */
+  private fresh(label: string): Parameters {
+    const params = Parameters.init(
+      criticNetworkSpecs(this.file),
+      new Random(this.ctx.seed, 'critic', label).int(2 ** 31),
+    );
+    const { weights } = this.text;
+    for (const name of weights?.names() ?? []) params.get(`text.${name}`).data.set(weights!.get(name).data);
+    return params;
   }
 
   /** Train. Returns the network that is kept. */
   async learn(): Promise<Parameters> {
-    const { ctx, data, runtime, file } = this;
+    const { ctx, data, runtime } = this;
     const { settings, seed } = ctx;
-    const specs = criticNetworkSpecs(file);
-    const online = Parameters.init(specs, new Random(seed, 'critic', 'online').int(2 ** 31));
-    const target =
-      settings.target_init === 'copy'
-        ? online.clone()
-        : Parameters.init(specs, new Random(seed, 'critic', 'target').int(2 ** 31));
+    const online = this.fresh('online');
+    const target = settings.target_init === 'copy' ? online.clone() : this.fresh('target');
     const targetForward = new Forward<number>(runtime, target, (p, rows) => this.targetGraph(p, rows));
     const lossForward = new Forward<number>(runtime, online, (p, rows) => ({ ...this.lossGraph(p, rows) }));
     const trainer = new Trainer<number>({

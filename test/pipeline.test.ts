@@ -1,9 +1,12 @@
 /** The whole loop on the embedded phone, tiny: every stage from nothing, repeated, changed, and killed. */
 import assert from 'node:assert/strict';
-import { readFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
+import { Parameters } from '../src/graph/index.js';
+import { writePocketTokenizer } from '../src/models/pocket-tokenizer.js';
+import { robertaSpecs, type RobertaConfig } from '../src/models/roberta.js';
 import { Random } from '../src/random.js';
 import { contents, critiq, emptyFolder, start, succeed } from './runner-process.js';
 
@@ -61,7 +64,50 @@ test('one command makes everything it needs; repeated, it changes nothing; a set
   }
   await succeed(DIGIQ, { cwd, program });
   assert.deepEqual(contents(join(cwd, 'data/pocket')), made, 'the old settings make the old bytes again');
+
+  const pretrained = await makeTower(join(cwd, 'tower'));
+  const tower = ['critic', ...TINY, 'critic.text_tower=./tower'];
+  for (const trained of [false, true]) {
+    await succeed([...tower, `critic.train_text_tower=${trained}`], { cwd, program });
+    const kept = Parameters.load(join(cwd, 'data/pocket/critic/model.safetensors'));
+    const same = pretrained
+      .names()
+      .every((name) => Buffer.compare(bytes(kept.get(`text.${name}`).data), bytes(pretrained.get(name).data)) === 0);
+    assert.equal(same, !trained, 'a pre-trained text tower is changed just where it is to be trained');
+  }
+  const random = await critiq(['critic', ...TINY, 'critic.train_text_tower=false'], { cwd, program });
+  assert.equal(random.code, 2);
+  assert.match(random.stderr, /^critiq: critic\.train_text_tower=false: a fresh text tower would stay random; .*\n$/m);
 });
+
+const bytes = ({ buffer, byteOffset, byteLength }: Float32Array) => Buffer.from(buffer, byteOffset, byteLength);
+
+/** A RoBERTa checkpoint as transformers saves one with a language model's head, with a tokenizer of its own. */
+async function makeTower(folder: string): Promise<Parameters> {
+  mkdirSync(folder);
+  const grid = { rows: 4, columns: 3 };
+  const vocab_size = await writePocketTokenizer(folder, { pieces: ['.com'], words: ['open', 'shop'], grid });
+  const config: RobertaConfig = {
+    vocab_size: vocab_size + 2,
+    hidden_size: 8,
+    num_hidden_layers: 1,
+    num_attention_heads: 2,
+    intermediate_size: 12,
+    max_position_embeddings: 40,
+    type_vocab_size: 1,
+    pad_token_id: 1,
+    layer_norm_eps: 1e-5,
+    hidden_act: 'gelu',
+  };
+  writeFileSync(join(folder, 'config.json'), JSON.stringify({ model_type: 'roberta', ...config }));
+  const params = Parameters.init(robertaSpecs(config), 4);
+  const stored = params.names().map((name) => [`roberta.${name}`, params.get(name)] as const);
+  const head = { shape: [vocab_size + 2], data: new Float32Array(vocab_size + 2) };
+  await Parameters.from(Object.fromEntries([...stored, ['lm_head.bias', head]])).save(
+    join(folder, 'model.safetensors'),
+  );
+  return params;
+}
 
 test('kill -9 at random moments of all stages leaves the same bytes as an undisturbed run', async (t) => {
   const calm = emptyFolder(t);

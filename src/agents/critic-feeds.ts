@@ -22,13 +22,18 @@ export function actionTexts(text: string): { type: string; decision: string } {
 /** Texts kept as tokens; goals and actions come again and again. */
 const REMEMBERED = 200_000;
 
-/** Turns texts into the critic's token inputs: an end token first (its state is the text's vector), padded on the right. */
+/** Turns texts into the critic's token inputs: a mark first (its state is the text's vector), padded on the right. */
 export class CriticFeeds {
   private readonly known = new Map<string, readonly number[]>();
 
+  /**
+   * @param marked the tokenizer puts its own token at the beginning of a text (RoBERTa's <s>); otherwise an end token is
+   * put there
+   */
   constructor(
     private readonly tokenizer: TextTokenizer,
     readonly lengths: TextLengths,
+    private readonly marked = false,
   ) {}
 
   /** Lengths that hold all of some texts, but for the ends of those of more than `most` tokens. */
@@ -123,7 +128,8 @@ export class CriticFeeds {
     let tokens = this.known.get(text);
     if (!tokens) {
       if (this.known.size >= REMEMBERED) this.known.clear();
-      tokens = [this.tokenizer.eos, ...this.tokenizer.encode(text)];
+      const ids = this.tokenizer.encode(text);
+      tokens = this.marked ? ids : [this.tokenizer.eos, ...ids];
       this.known.set(text, tokens);
     }
     return tokens;

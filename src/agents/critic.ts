@@ -41,6 +41,8 @@ export interface Values {
 /** The file beside the weights: the network, and how long its texts may be. */
 export interface CriticFile extends CriticNetworkConfig {
   readonly lengths: TextLengths;
+  /** whether the tokenizer puts its own mark at the beginning of a text (see CriticFeeds). @default false */
+  readonly marked?: boolean;
 }
 
 const ROWS = 256;
@@ -87,7 +89,12 @@ export class Critic {
     }
     const params = Parameters.load(join(folder, 'model.safetensors'));
     checkParameters(params, criticNetworkSpecs(config), folder);
-    return new Critic(runtime, params, config, new CriticFeeds(TextTokenizer.load(folder), config.lengths));
+    return new Critic(
+      runtime,
+      params,
+      config,
+      new CriticFeeds(TextTokenizer.load(folder), config.lengths, config.marked),
+    );
   }
 
   /** whether `ValuedState.rep` is read */

@@ -94,7 +94,7 @@ export const CriticSettings = z
     train_text_tower: z
       .boolean()
       .default(false)
-      .describe('train the text encoder with the critic (C); otherwise it is frozen and its vectors are cached'),
+      .describe('train the text encoder with the critic (C); otherwise it stays as it was pre-trained'),
     q_hidden: z
       .array(z.int().min(1))
       .nullable()

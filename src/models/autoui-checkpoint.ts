@@ -1,11 +1,8 @@
-import { existsSync } from 'node:fs';
-import { join } from 'node:path';
-import { readSafetensors, toFloat32, type StoredTensor } from '../data/safetensors.js';
-import { readTorchStateDict } from '../data/torch.js';
-import { UserError } from '../errors.js';
+import { toFloat32, type StoredTensor } from '../data/safetensors.js';
 import { Parameters } from '../graph/index.js';
 import { autoUISpecs, readAutoUIConfig, type AutoUIConfig } from './autoui-config.js';
 import { checkParameters } from './checkpoint.js';
+import { readCheckpoint } from './checkpoint-tensors.js';
 
 /** Names under which a state dict repeats the embedding table. */
 const ALIASES = new Set(['encoder.embed_tokens.weight', 'decoder.embed_tokens.weight']);
@@ -21,7 +18,7 @@ const HEAD = 'lm_head.weight';
  * @throws UserError where a file is missing, broken, or does not fit its config.json
  */
 export async function loadAutoUI(folder: string): Promise<{ config: AutoUIConfig; params: Parameters }> {
-  const tensors = await readTensors(folder);
+  const tensors = await readCheckpoint(folder);
   const written = readAutoUIConfig(folder);
   const head = tensors.get(HEAD);
   const tied = !head || (written.tied && sameBytes(head, tensors.get('shared.weight')));
@@ -34,15 +31,6 @@ export async function loadAutoUI(folder: string): Promise<{ config: AutoUIConfig
   const params = Parameters.from(values);
   checkParameters(params, autoUISpecs(config), folder);
   return { config, params };
-}
-
-async function readTensors(folder: string): Promise<ReadonlyMap<string, StoredTensor>> {
-  const has = (name: string) => existsSync(join(folder, name));
-  if (has('model.safetensors') || has('model.safetensors.index.json')) return readSafetensors(folder).tensors;
-  if (has('pytorch_model.bin')) return (await readTorchStateDict(join(folder, 'pytorch_model.bin'))).tensors;
-  throw new UserError(
-    `${folder}: expected model.safetensors or pytorch_model.bin in it, got neither; is this a checkpoint folder?`,
-  );
 }
 
 function sameBytes(a: StoredTensor, b: StoredTensor | undefined): boolean {
