@@ -3,20 +3,28 @@ import { dirname, join } from 'node:path';
 import { z } from 'zod';
 import { POLICY_FILES, savePolicy } from '../src/agents/policy.js';
 import { padTokens } from '../src/agents/tokenizer.js';
-import { ActorSettings, awr, bestCandidate, bestOfN, pg, scoredCandidates, sft } from '../src/algorithms/digiq.js';
+import {
+  ActorSettings,
+  advantages,
+  awr,
+  bestCandidate,
+  bestOfN,
+  pg,
+  scoredCandidates,
+  sft,
+} from '../src/algorithms/digiq.js';
 import { FilteredBC, imitated } from '../src/algorithms/filteredbc.js';
 import { ImageVectors } from '../src/data/image-vectors.js';
 import { MinibatchSampler } from '../src/data/replay.js';
 import { readTable } from '../src/data/tables.js';
-import { VALUES, type ValueRow } from '../src/data/transitions.js';
+import { VALUES } from '../src/data/transitions.js';
 import { UserError } from '../src/errors.js';
 import {
-  addDecayedWeights,
+  adamW,
   chain,
   clipByGlobalNorm,
   input,
   mean,
-  scaleByAdam,
   scaleByLearningRate,
   sum,
   Trainer,
@@ -88,8 +96,7 @@ export const actor = stage({
       lanes: lanesOf(ctx, settings.grad_accum_steps),
       optimizer: chain(
         clipByGlobalNorm(settings.max_grad_norm),
-        scaleByAdam(),
-        ...(settings.weight_decay > 0 ? [addDecayedWeights(settings.weight_decay)] : []),
+        ...adamW({ weightDecay: settings.weight_decay }),
         scaleByLearningRate(),
       ),
       loss: (p, { batch, prompt, action }) => {
@@ -122,7 +129,7 @@ export const actor = stage({
       steps,
       every: settings.epochs * stepsPerEpoch,
       checkpoints: settings.iterations,
-      trainer: trainer as unknown as Trainer<never>,
+      trainer,
       parameters: { model: params },
       label: `imitate ${lessons.length} actions`,
       step: async (step) => {
@@ -237,12 +244,4 @@ async function digiqLessons(ctx: StageContext<Actor>): Promise<Lesson[]> {
     );
   }
   return lessons;
-}
-
-/** A(s, a) of each candidate (ALGORITHMS §2.5). */
-function advantages({ q1, q2, v1, v2 }: ValueRow, aggregate: Actor['aggregate']): number[] {
-  const of = (a: number, b: number) =>
-    aggregate === 'mean' ? (a + b) / 2 : aggregate === 'max' ? Math.max(a, b) : Math.min(a, b);
-  const value = of(v1, v2);
-  return q1.map((first, i) => of(first, q2[i]) - value);
 }

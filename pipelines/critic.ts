@@ -9,14 +9,13 @@ import { MinibatchSampler, splitTrajectories } from '../src/data/replay.js';
 import { writeTable } from '../src/data/tables.js';
 import { VALUES, type ValueRow } from '../src/data/transitions.js';
 import {
-  addDecayedWeights,
+  adamW,
   chain,
   clipByGlobalNorm,
   Forward,
   input,
   Parameters,
   polyak,
-  scaleByAdam,
   scaleByLearningRate,
   Trainer,
   type Tensor,
@@ -191,8 +190,7 @@ class CriticLearner {
       trainable: (name) => settings.train_text_tower || !name.startsWith('text.'),
       optimizer: chain(
         clipByGlobalNorm(settings.max_grad_norm),
-        scaleByAdam(),
-        ...(settings.weight_decay > 0 ? [addDecayedWeights(settings.weight_decay)] : []),
+        ...adamW({ weightDecay: settings.weight_decay }),
         scaleByLearningRate(),
       ),
       loss: (p, rows) => {
@@ -218,7 +216,7 @@ class CriticLearner {
       steps,
       every: settings.epochs * stepsPerEpoch,
       checkpoints: settings.iterations,
-      trainer: trainer as unknown as Trainer<never>,
+      trainer,
       parameters: { online, target },
       label: settings.target === 'td' ? 'temporal differences' : 'Monte-Carlo returns',
       step: async (step) => {

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { z } from 'zod';
 import { BestOfQ } from '../src/agents/best-of-q.js';
 import { Critic } from '../src/agents/critic.js';
+import { AGGREGATES } from '../src/algorithms/digiq.js';
 import { PolicyAgent } from '../src/agents/policy-agent.js';
 import type { Agent } from '../src/agents/rollout.js';
 import { writeAtomic } from '../src/data/atomic.js';
@@ -153,8 +154,6 @@ function agentOf(ctx: StageContext<Eval>): Promise<Agent> {
     );
   });
 }
-
-const AGGREGATES = { max: Math.max, min: Math.min, mean: (a: number, b: number) => (a + b) / 2 };
 
 async function resultOf(ctx: StageContext<Eval>): Promise<EvalResult> {
   const { settings } = ctx;

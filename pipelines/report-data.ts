@@ -1,7 +1,7 @@
 import { splitTrajectories } from '../src/data/replay.js';
 import { readTable } from '../src/data/tables.js';
 import { VALUES, type CandidateRow, type Transition, type ValueRow } from '../src/data/transitions.js';
-import { bestCandidate } from '../src/algorithms/digiq.js';
+import { advantages, AGGREGATES, bestCandidate } from '../src/algorithms/digiq.js';
 import { UserError } from '../src/errors.js';
 import { Random } from '../src/random.js';
 import { histogram } from '../src/report/histogram.js';
@@ -93,7 +93,7 @@ export class ReportData {
       into.predicted.push(Math.min(row.q1[0], row.q2[0]));
       into.observed.push(mcReturn);
       into.group.push(trajectory);
-      this.advantages(row).forEach((advantage, i) => (i === 0 ? taken : others).push(advantage));
+      advantages(row, this.actor.aggregate).forEach((advantage, i) => (i === 0 ? taken : others).push(advantage));
     }
     const found = ['train', 'validation', 'all'].flatMap((name): [string, Reliability][] => {
       const made = parts[name] && reliability(parts[name] satisfies Predictions);
@@ -149,26 +149,15 @@ export class ReportData {
         `${this.ctx.dataset('values')}: transition ${tid} has ${row.q1.length} values, but ${candidate.actions.length} candidates; run \`critiq critic\` again`,
       );
     }
-    const advantages = this.advantages(row);
-    const candidates = advantages.map((advantage, i) => ({
+    const aggregate = AGGREGATES[this.actor.aggregate];
+    const candidates = advantages(row, this.actor.aggregate).map((advantage, i) => ({
       action: candidate.actions[i],
       count: candidate.counts[i],
       valid: candidate.valid[i],
-      q: this.aggregated(row.q1[i], row.q2[i]),
+      q: aggregate(row.q1[i], row.q2[i]),
       advantage,
     }));
-    return { v: this.aggregated(row.v1, row.v2), candidates, best: bestCandidate(candidates, this.actor.threshold) };
-  }
-
-  /** A(s, a) of every candidate, as the actor ranks them (ALGORITHMS §2.5). */
-  private advantages({ q1, q2, v1, v2 }: ValueRow): number[] {
-    const value = this.aggregated(v1, v2);
-    return q1.map((first, i) => this.aggregated(first, q2[i]) - value);
-  }
-
-  private aggregated(a: number, b: number): number {
-    const { aggregate } = this.actor;
-    return aggregate === 'mean' ? (a + b) / 2 : aggregate === 'max' ? Math.max(a, b) : Math.min(a, b);
+    return { v: aggregate(row.v1, row.v2), candidates, best: bestCandidate(candidates, this.actor.threshold) };
   }
 
   private partOf(trajectory: string): 'train' | 'validation' | 'all' {

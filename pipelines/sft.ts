@@ -8,15 +8,13 @@ import { MinibatchSampler } from '../src/data/replay.js';
 import type { Transition } from '../src/data/transitions.js';
 import { COLOURS, PHONE_WORDS, SHOP_FIRST, SHOP_SECOND } from '../src/devices/phone/index.js';
 import {
-  addDecayedWeights,
+  adamW,
   chain,
   clipByGlobalNorm,
   div,
   input,
-  mul,
   neg,
   Parameters,
-  scaleByAdam,
   scaleByLearningRate,
   sum,
   Trainer,
@@ -125,8 +123,7 @@ export const sft = stage({
       lanes: lanesOf(ctx, accumulate),
       optimizer: chain(
         clipByGlobalNorm(settings.clip),
-        scaleByAdam(),
-        addDecayedWeights(settings.weight_decay),
+        ...adamW({ weightDecay: settings.weight_decay }),
         scaleByLearningRate(),
       ),
       loss: (p, { batch, prompt, action }) => {
@@ -136,7 +133,7 @@ export const sft = stage({
         const image = convTower(p, tower, input('pixels', [batch, 3, ...tower.image_size]));
         const memory = encode(p, config, input('ids', [batch, prompt], 'int64'), mask, image);
         const logs = logProb(decodeTeacherForced(p, config, memory, mask, labels), labels, labelMask);
-        return { loss: neg(div(sum(logs), sum(labelMask))), metrics: { log_prob: mul(sum(logs), 1 / batch) } };
+        return { loss: neg(div(sum(logs), sum(labelMask))) };
       },
     });
     const sampler = new MinibatchSampler(rows.length, batch, seed, 'sft');
@@ -144,7 +141,7 @@ export const sft = stage({
     await train(ctx, {
       steps,
       every: 20,
-      trainer: trainer as unknown as Trainer<never>,
+      trainer,
       parameters: { model: params },
       label: 'imitate demonstrations',
       step: async (step) => {

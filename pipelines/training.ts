@@ -11,7 +11,8 @@ export interface TrainingPlan {
   readonly every: number;
   /** checkpoints are written at multiples of `every`, about this many in all @default 10 */
   readonly checkpoints?: number;
-  readonly trainer: Trainer<never>;
+  /** whose state is kept beside the parameters; `step` is what trains with it */
+  readonly trainer: Pick<Trainer<never>, 'save' | 'load'>;
   /** everything that changes: the trained parameters, and the targets that follow them */
   readonly parameters: Readonly<Record<string, Parameters>>;
   /** One step (from 0), a function of its number alone beside the parameters. Returns what to log. */

@@ -7,7 +7,7 @@ import { MinibatchSampler, splitTrajectories } from '../src/data/replay.js';
 import {
   abs,
   add,
-  addDecayedWeights,
+  adamW,
   cast,
   chain,
   clipByGlobalNorm,
@@ -21,7 +21,6 @@ import {
   mul,
   neg,
   relu,
-  scaleByAdam,
   scaleByLearningRate,
   sub,
   Trainer,
@@ -152,8 +151,7 @@ export const vlm = stage({
       lanes: lanesOf(ctx, accumulate),
       optimizer: chain(
         clipByGlobalNorm(settings.clip),
-        scaleByAdam(),
-        addDecayedWeights(settings.weight_decay),
+        ...adamW({ weightDecay: settings.weight_decay }),
         scaleByLearningRate(),
       ),
       loss: (p, bucket) => {
@@ -178,7 +176,7 @@ export const vlm = stage({
     await train(ctx, {
       steps,
       every: 20,
-      trainer: trainer as unknown as Trainer<never>,
+      trainer,
       parameters: { model: params },
       label: 'does it change the screen?',
       step: async (step) => {

@@ -271,6 +271,23 @@ function aggregated(a: Tensor, b: Tensor, how: ActorSettings['aggregate']): Tens
   return how === 'max' ? maximum(a, b) : minimum(a, b);
 }
 
+/** The same of two numbers: one value of the twins'. */
+export const AGGREGATES: Readonly<Record<ActorSettings['aggregate'], (a: number, b: number) => number>> = {
+  max: Math.max,
+  min: Math.min,
+  mean: (a, b) => (a + b) / 2,
+};
+
+/** A(s, a) of each candidate of a state (ALGORITHMS §2.5), from what the critic said of them. */
+export function advantages(
+  { q1, q2, v1, v2 }: { q1: ArrayLike<number>; q2: ArrayLike<number>; v1: number; v2: number },
+  aggregate: ActorSettings['aggregate'],
+): number[] {
+  const of = AGGREGATES[aggregate];
+  const value = of(v1, v2);
+  return Array.from(q1, (first, i) => of(first, q2[i]) - value);
+}
+
 /** A candidate of a state as best-of-N sees it. */
 export interface Candidate {
   readonly advantage: number;
