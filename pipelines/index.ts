@@ -54,9 +54,9 @@ export const registry: Registry = {
     },
   ],
   sections: async () => {
-    const { DeviceSettings, TaskSettings } = await import('./sections.js');
+    const { DeviceSettings, ModelSettings, TaskSettings } = await import('./sections.js');
     const { ImportSettings } = await import('./import.js');
-    return { import: ImportSettings, device: DeviceSettings, tasks: TaskSettings };
+    return { import: ImportSettings, models: ModelSettings, device: DeviceSettings, tasks: TaskSettings };
   },
   // the names that the reference's configuration files (DigiRL, Digi-Q, CoSo) use
   aliases: {

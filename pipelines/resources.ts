@@ -1,5 +1,7 @@
+import { join } from 'node:path';
 import { Policy } from '../src/agents/policy.js';
 import { ImageStore } from '../src/data/images.js';
+import { VectorCache } from '../src/data/vector-cache.js';
 import type { Device } from '../src/devices/device.js';
 import { openRuntime, type Runtime } from '../src/graph/index.js';
 import type { StageContext } from '../src/runner/stage.js';
@@ -37,6 +39,14 @@ export function policyOf(ctx: StageContext<unknown>, name: string): Promise<Poli
 /** The screenshots of this run, by content. */
 export function imagesOf(ctx: StageContext<unknown>): Promise<ImageStore> {
   return once(ctx, 'images', () => new ImageStore(ctx.dataset('images')));
+}
+
+/**
+ * A cache of vectors that all runs below `data` share. `name` says all that decides a vector beside its key: the kind of
+ * model and the fingerprint of its weights, above all.
+ */
+export function cacheOf(ctx: StageContext<unknown>, name: string, dim: number): Promise<VectorCache> {
+  return once(ctx, `cache ${name}`, () => VectorCache.open(join(ctx.config.data, 'cache', name), dim));
 }
 
 /** New devices of the configured kind, at most `wanted`; close them after use. */

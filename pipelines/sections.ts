@@ -22,5 +22,33 @@ export const TaskSettings = z.object({
   columns: z.int().min(4).max(99).default(12).describe('columns of that grid'),
 });
 
+export const ModelSettings = z.object({
+  policy: z
+    .string()
+    .default('')
+    .describe(
+      'folder of an Auto-UI checkpoint (config.json, model.safetensors or pytorch_model.bin, tokenizer.json) that becomes `policy/base`; empty: `sft` trains one',
+    ),
+  image: z
+    .string()
+    .default('')
+    .describe(
+      "folder of a BLIP-2 checkpoint whose vision tower makes the image vectors; empty: the policy's own pocket tower. Needed with `models.policy`",
+    ),
+  text: z
+    .string()
+    .default('')
+    .describe(
+      "folder of a RoBERTa checkpoint with its tokenizer: the critic's text tower; empty: a fresh one (`critic.text_width`, ...)",
+    ),
+  vlm: z
+    .string()
+    .default('')
+    .describe(
+      'the VLM that makes representations: a folder of it, or the name under which a server has it; empty: `vlm` trains the pocket VLM',
+    ),
+});
+
+export type ModelSettings = z.infer<typeof ModelSettings>;
 export type DeviceSettings = z.infer<typeof DeviceSettings>;
 export type TaskSettings = z.infer<typeof TaskSettings>;
