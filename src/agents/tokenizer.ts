@@ -15,8 +15,13 @@ export interface TokenBatch {
 }
 
 export interface TokenizerOptions {
-  /** longer texts lose their beginning, so that the task at the end of the prompt stays. @default 512 (ALGORITHMS §1) */
+  /** tokens of a text at most, its special tokens included. @default 512 (ALGORITHMS §1) */
   readonly maxLength?: number;
+  /**
+   * what longer texts lose: their beginning, so that the task at the end of Auto-UI's prompt stays, or their end. The
+   * special tokens before and after a text always stay. @default 'left'
+   */
+  readonly truncate?: 'left' | 'right';
   /** what fills short rows: the end-of-sequence token as in the released code, or the tokenizer's own. @default 'eos' */
   readonly pad?: 'eos' | 'pad';
 }
@@ -28,6 +33,9 @@ export class TextTokenizer {
   /** number of token ids, added tokens included */
   readonly vocabulary: number;
   readonly maxLength: number;
+  private readonly truncate: 'left' | 'right';
+  /** special tokens that the tokenizer puts before and after a text */
+  private readonly around: { readonly before: readonly number[]; readonly after: readonly number[] };
 
   private constructor(
     private readonly tokenizer: Tokenizer,
@@ -45,6 +53,14 @@ export class TextTokenizer {
     this.pad = options.pad === 'pad' ? id(names.pad) : this.eos;
     this.vocabulary = 1 + Math.max(...tokenizer.get_vocab(true).values());
     this.maxLength = options.maxLength ?? 512;
+    this.truncate = options.truncate ?? 'left';
+    this.around = specialTokens(tokenizer);
+    const { before, after } = this.around;
+    if (this.maxLength <= before.length + after.length) {
+      throw new UserError(
+        `${source}: maxLength: expected more than its ${before.length + after.length} special tokens, got ${this.maxLength}`,
+      );
+    }
   }
 
   /** Read a checkpoint folder's tokenizer. Throws UserError where a file is missing or not a tokenizer's. */
@@ -69,10 +85,15 @@ export class TextTokenizer {
     return new TextTokenizer(tokenizer, { eos, pad: tokenText(config.pad_token) ?? eos }, source, options);
   }
 
-  /** Token ids with the tokenizer's own special tokens (a final eos for T5), the beginning cut off beyond maxLength. */
+  /** Token ids with the tokenizer's own special tokens (a final eos for T5), cut to maxLength. */
   encode(text: string): number[] {
     const { ids } = this.tokenizer.encode(text);
-    return ids.length > this.maxLength ? ids.slice(-this.maxLength) : ids;
+    if (ids.length <= this.maxLength) return ids;
+    const { before, after } = this.around;
+    const content = ids.slice(before.length, ids.length - after.length);
+    const room = this.maxLength - before.length - after.length;
+    const kept = this.truncate === 'left' ? content.slice(-room) : content.slice(0, room);
+    return [...before, ...kept, ...after];
   }
 
   /** Text of token ids, special tokens left out. */
@@ -100,6 +121,14 @@ export function padTokens(rows: readonly ArrayLike<number>[], pad: number, lengt
     }
   });
   return { ids, mask, rows: rows.length, length };
+}
+
+/** What the tokenizer puts around a text. */
+function specialTokens(tokenizer: Tokenizer): { before: number[]; after: number[] } {
+  const content: number[] = tokenizer.encode('a', { add_special_tokens: false }).ids;
+  const ids: number[] = tokenizer.encode('a').ids;
+  const start = ids.findIndex((_, i) => content.every((id, j) => ids[i + j] === id));
+  return { before: ids.slice(0, start), after: ids.slice(start + content.length) };
 }
 
 /** A special token in tokenizer_config.json is a string or an object with `content`. */

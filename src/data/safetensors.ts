@@ -40,6 +40,36 @@ export interface Safetensors {
   readonly metadata: Record<string, string>;
 }
 
+/** What is known of a tensor before its numbers are read. */
+export type TensorInfo = Pick<StoredTensor, 'dtype' | 'shape'>;
+
+/**
+ * An open weight file of any format: what tensors it has, and their bytes when asked for, so that a checkpoint can be
+ * larger than memory and some of its tensors can be had without reading the others.
+ */
+export interface TensorSource {
+  readonly file: string;
+  /** bytes of the file */
+  readonly size: number;
+  readonly tensors: ReadonlyMap<string, TensorInfo>;
+  /** A tensor's bytes, row-major, in pieces of whole elements; a piece is valid until the next one is asked for. */
+  blocks(name: string): Iterable<Uint8Array>;
+  close(): void;
+}
+
+/** Bytes of a piece: a multiple of every element size. */
+const BLOCK = 1 << 22;
+
+/** Bytes [start, start + length) of a file in pieces; one buffer is used for all. */
+export function* fileBlocks(source: PositionalFile, start: number, length: number): Generator<Uint8Array> {
+  const buffer = new Uint8Array(Math.min(BLOCK, length));
+  for (let at = 0; at < length; at += buffer.length) {
+    const piece = buffer.subarray(0, Math.min(buffer.length, length - at));
+    source.read(piece, start + at);
+    yield piece;
+  }
+}
+
 /** The reference implementation's own bound on the header. */
 const MAX_HEADER = 100_000_000;
 const INDEX = '.safetensors.index.json';
@@ -48,6 +78,67 @@ const WHAT_TO_DO = 'download or export it again';
 /** Bytes an element of the type takes. */
 export function elementBytes(dtype: SafetensorsType): number {
   return ELEMENT_BYTES[dtype];
+}
+
+/** One open `.safetensors` file; only its header is in memory. */
+export class SafetensorsFile implements TensorSource {
+  private constructor(
+    private readonly source: PositionalFile,
+    readonly tensors: ReadonlyMap<string, Entry>,
+    /** the header's `__metadata__` */
+    readonly metadata: Record<string, string>,
+    /** where the tensors begin: after the header */
+    private readonly start: number,
+  ) {}
+
+  /** @throws UserError naming the file where it is truncated, foreign or inconsistent */
+  static open(file: string): SafetensorsFile {
+    const source = new PositionalFile(file, WHAT_TO_DO);
+    try {
+      const { entries, metadata, start } = readHeader(source);
+      return new SafetensorsFile(source, new Map(entries.map((entry) => [entry.name, entry])), metadata, start);
+    } catch (error) {
+      source.close();
+      throw error;
+    }
+  }
+
+  get file(): string {
+    return this.source.file;
+  }
+
+  get size(): number {
+    return this.source.size;
+  }
+
+  blocks(name: string): Iterable<Uint8Array> {
+    const { begin, end } = this.tensors.get(name)!;
+    return fileBlocks(this.source, this.start + begin, end - begin);
+  }
+
+  /** A whole tensor, in a buffer of its own. */
+  read(name: string): StoredTensor {
+    const { dtype, shape, begin, end } = this.tensors.get(name)!;
+    return { dtype, shape, data: this.source.bytes(this.start + begin, end - begin) };
+  }
+
+  /**
+   * Bytes that tell this file from another of the same layout, without reading all of it: the header, and a little from
+   * the start, the middle and the end of every tensor, since training moves all of a tensor.
+   */
+  *samples(bytes = 512): Generator<Uint8Array> {
+    yield this.source.bytes(0, this.start);
+    for (const { begin, end } of this.tensors.values()) {
+      const length = Math.min(bytes, end - begin);
+      for (const at of [begin, begin + Math.floor((end - begin - length) / 2), end - length]) {
+        yield this.source.bytes(this.start + at, length);
+      }
+    }
+  }
+
+  close(): void {
+    this.source.close();
+  }
 }
 
 /**
@@ -59,14 +150,11 @@ export function elementBytes(dtype: SafetensorsType): number {
 export function readSafetensors(file: string, only: (name: string) => boolean = () => true): Safetensors {
   const path = isFolder(file) ? inFolder(file) : file;
   if (path.endsWith(INDEX)) return readSharded(path, only);
-  const source = new PositionalFile(path, WHAT_TO_DO);
+  const source = SafetensorsFile.open(path);
   try {
-    const { entries, metadata, start } = readHeader(source);
     const tensors = new Map<string, StoredTensor>();
-    for (const { name, dtype, shape, begin, end } of entries) {
-      if (only(name)) tensors.set(name, { dtype, shape, data: source.bytes(start + begin, end - begin) });
-    }
-    return { tensors, metadata };
+    for (const name of source.tensors.keys()) if (only(name)) tensors.set(name, source.read(name));
+    return { tensors, metadata: source.metadata };
   } finally {
     source.close();
   }
@@ -153,26 +241,44 @@ function inFolder(folder: string): string {
   throw new UserError(`${folder}: expected model.safetensors or model${INDEX} in it, got neither; ${WHAT_TO_DO}`);
 }
 
-/** Reads every shard once and gives back exactly the index's tensors. */
-function readSharded(index: string, only: (name: string) => boolean): Safetensors {
-  let map: Record<string, string>;
+/**
+ * The shard file of every tensor, by its name, as `*.safetensors.index.json` and `*.bin.index.json` state it. Shards lie
+ * beside the index.
+ * @throws UserError where the index is none, or points elsewhere
+ */
+export function readWeightMap(index: string): ReadonlyMap<string, string> {
+  let map: Record<string, unknown>;
   try {
-    map = (JSON.parse(readFileSync(index, 'utf8')) as { weight_map: Record<string, string> }).weight_map;
+    map = (JSON.parse(readFileSync(index, 'utf8')) as { weight_map: Record<string, unknown> }).weight_map;
     if (typeof map !== 'object' || map === null) throw new Error('no weight_map');
   } catch (error) {
-    throw new UserError(`${index}: not a safetensors index (${(error as Error).message}); ${WHAT_TO_DO}`);
+    throw new UserError(`${index}: not an index of shards (${(error as Error).message}); ${WHAT_TO_DO}`);
   }
-  const tensors = new Map<string, StoredTensor>();
-  for (const shard of new Set(Object.values(map))) {
+  for (const shard of Object.values(map)) {
     if (typeof shard !== 'string' || basename(shard) !== shard || shard === '..') {
       throw new UserError(`${index}: names the shard ${JSON.stringify(shard)}: expected a file beside it; ${WHAT_TO_DO}`);
     }
-    const read = readSafetensors(join(dirname(index), shard), (name) => map[name] === shard && only(name));
-    for (const [name, tensor] of read.tensors) tensors.set(name, tensor);
   }
-  for (const name of Object.keys(map)) {
-    if (only(name) && !tensors.has(name)) {
-      throw new UserError(`${join(dirname(index), map[name])}: lacks the tensor ${name} that ${index} says is in it; ${WHAT_TO_DO}`);
+  return new Map(Object.entries(map as Record<string, string>));
+}
+
+/** What a shard says where the index names a tensor that it does not have. */
+export function lacksTensor(shard: string, name: string, index: string): UserError {
+  return new UserError(`${shard}: lacks the tensor ${name} that ${index} says is in it; ${WHAT_TO_DO}`);
+}
+
+/** Reads every shard that has wanted tensors once and gives back exactly the index's tensors. */
+function readSharded(index: string, only: (name: string) => boolean): Safetensors {
+  const map = [...readWeightMap(index)].filter(([name]) => only(name));
+  const tensors = new Map<string, StoredTensor>();
+  for (const shard of new Set(map.map(([, file]) => file))) {
+    const path = join(dirname(index), shard);
+    const wanted = new Set(map.filter(([, file]) => file === shard).map(([name]) => name));
+    const read = readSafetensors(path, (name) => wanted.has(name)).tensors;
+    for (const name of wanted) {
+      const tensor = read.get(name);
+      if (!tensor) throw lacksTensor(path, name, index);
+      tensors.set(name, tensor);
     }
   }
   return { tensors, metadata: {} };

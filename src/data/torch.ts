@@ -4,7 +4,14 @@ import { UserError } from '../errors.js';
 import { PositionalFile } from './file.js';
 import { PickleCursor, Payload } from './pickle-cursor.js';
 import { fetchedMemos, pickleItems, readPickle } from './pickle.js';
-import { elementBytes, type Safetensors, type StoredTensor } from './safetensors.js';
+import {
+  elementBytes,
+  fileBlocks,
+  type Safetensors,
+  type StoredTensor,
+  type TensorInfo,
+  type TensorSource,
+} from './safetensors.js';
 import { NumpyArray, TorchTensor, decodeNumpy, decodeTorch, pickledBytes, product, torchWorld } from './torch-globals.js';
 
 /** A stored, uncompressed entry of the zip. */
@@ -123,15 +130,43 @@ export class TorchFile {
     return out;
   }
 
+  /**
+   * A tensor's bytes, row-major, in pieces that are valid until the next; checked against the zip's CRC where the tensor
+   * is all of its storage. A transposed tensor is copied whole.
+   */
+  *blocks(tensor: TorchTensor): Generator<Uint8Array> {
+    const { storage, offset, shape, stride } = tensor;
+    if (!isContiguous(shape, stride)) {
+      yield this.tensorBytes(tensor);
+      return;
+    }
+    const size = elementBytes(storage.type);
+    const count = product(shape);
+    const entry = this.entryOf(storage);
+    let crc = 0;
+    for (const piece of fileBlocks(this.source, this.start(entry) + offset * size, count * size)) {
+      crc = crc32(piece, crc);
+      yield piece;
+    }
+    if (count === storage.count) this.check(storage, entry, crc);
+  }
+
+  /** The CRC-32 of the pickle and of each storage, as the zip's directory states them. */
+  checksums(): readonly number[] {
+    return [this.pickle.crc32, ...this.storages.map((entry) => entry?.crc32 ?? 0)];
+  }
+
   /** All bytes of a storage, checked against the zip's CRC. */
   storageBytes(storage: TorchTensor['storage']): Uint8Array {
     const entry = this.entryOf(storage);
     const bytes = this.bytesOf(entry);
-    const crc = crc32(bytes);
-    if (crc !== entry.crc32) {
-      throw this.source.fault(`damaged: storage data/${storage.key}: expected crc32 ${entry.crc32}, got ${crc}`);
-    }
+    this.check(storage, entry, crc32(bytes));
     return bytes;
+  }
+
+  private check(storage: TorchTensor['storage'], entry: ZipEntry, crc: number): void {
+    if (crc === entry.crc32) return;
+    throw this.source.fault(`damaged: storage data/${storage.key}: expected crc32 ${entry.crc32}, got ${crc}`);
   }
 
   /**
@@ -282,32 +317,101 @@ function isContiguous(shape: readonly number[], stride: readonly number[]): bool
   return true;
 }
 
-/**
- * The tensors of a `pytorch_model.bin` or other state dict, as `readSafetensors` gives them. Tensors that share a storage
- * (tied embeddings) share its bytes here as well. A dict with the key `state_dict` or `model` is looked into.
- * @throws UserError where the file is foreign, hostile or damaged
- */
-export async function readTorchStateDict(file: string): Promise<Safetensors> {
-  const source = await TorchFile.open(file);
-  try {
-    source.verify();
-    const top = source.value();
-    const inner = top instanceof Map ? (top.get('state_dict') ?? top.get('model')) : undefined;
-    const dict: unknown = inner instanceof Map ? inner : top;
+/** Where torch.save'd training states keep the model's state dict; DigiRL's trainer.pt has `model_state_dict`. */
+const WRAPPERS = ['model_state_dict', 'state_dict', 'model'];
+
+/** The state dict of a `pytorch_model.bin` or of a dict that holds one under a usual key; nothing is executed. */
+export class TorchStateDict implements TensorSource {
+  private constructor(
+    private readonly source: TorchFile,
+    private readonly dict: ReadonlyMap<string, TorchTensor>,
+    readonly tensors: ReadonlyMap<string, TensorInfo>,
+  ) {}
+
+  /** @throws UserError where the file is foreign, hostile or damaged, or has no tensors */
+  static async open(file: string): Promise<TorchStateDict> {
+    const source = await TorchFile.open(file);
+    try {
+      source.verify();
+      const dict = stateDictOf(source.value());
+      if (dict.size === 0) throw source.fault('expected a state dict (names and tensors), got no tensors');
+      const bytes = [...dict.values()].reduce(
+        (sum, { storage, shape }) => sum + product(shape) * elementBytes(storage.type),
+        0,
+      );
+      // the embedding table of a tied model is there four times
+      if (bytes > 4 * source.size) throw source.fault('refused: its tensors share more bytes than the file has');
+      const infos = [...dict].map(([name, { storage, shape }]) => [name, { dtype: storage.type, shape }] as const);
+      return new TorchStateDict(source, dict, new Map(infos));
+    } catch (error) {
+      source.close();
+      throw error;
+    }
+  }
+
+  get file(): string {
+    return this.source.file;
+  }
+
+  get size(): number {
+    return this.source.size;
+  }
+
+  blocks(name: string): Iterable<Uint8Array> {
+    return this.source.blocks(this.dict.get(name)!);
+  }
+
+  /** CRC-32 of everything in the file, as its zip directory states it: tells it from any other. */
+  checksums(): readonly number[] {
+    return this.source.checksums();
+  }
+
+  /**
+   * Tensors whose names pass, as `readSafetensors` gives them. Tensors that share a storage (tied embeddings) share its
+   * bytes here as well.
+   */
+  read(only: (name: string) => boolean = () => true): Map<string, StoredTensor> {
     const tensors = new Map<string, StoredTensor>();
     const storages = new Map<number, Uint8Array>();
     let copied = 0;
-    for (const [name, tensor] of dict instanceof Map ? dict : []) {
-      if (typeof name !== 'string' || !(tensor instanceof TorchTensor)) continue;
+    for (const [name, tensor] of this.dict) {
+      if (!only(name)) continue;
       const { storage, shape, stride } = tensor;
-      const whole = storages.get(storage.key) ?? source.storageBytes(storage);
+      const whole = storages.get(storage.key) ?? this.source.storageBytes(storage);
       storages.set(storage.key, whole);
       if (!isContiguous(shape, stride)) copied += product(shape) * elementBytes(storage.type);
-      if (copied > source.size) throw source.fault('refused: its transposed tensors share more bytes than the file has');
-      tensors.set(name, { dtype: storage.type, shape, data: source.tensorBytes(tensor, whole) });
+      if (copied > this.source.size) {
+        throw this.source.fault('refused: its transposed tensors share more bytes than the file has');
+      }
+      tensors.set(name, { dtype: storage.type, shape, data: this.source.tensorBytes(tensor, whole) });
     }
-    if (tensors.size === 0) throw source.fault('expected a state dict (names and tensors), got no tensors');
-    return { tensors, metadata: {} };
+    return tensors;
+  }
+
+  close(): void {
+    this.source.close();
+  }
+}
+
+function stateDictOf(top: unknown): Map<string, TorchTensor> {
+  const wrapped = top instanceof Map ? WRAPPERS.map((key) => top.get(key) as unknown).find((v) => v instanceof Map) : undefined;
+  const dict = wrapped ?? top;
+  const tensors = new Map<string, TorchTensor>();
+  for (const [name, tensor] of dict instanceof Map ? dict : []) {
+    if (typeof name === 'string' && tensor instanceof TorchTensor) tensors.set(name, tensor);
+  }
+  return tensors;
+}
+
+/**
+ * The tensors of a `pytorch_model.bin` or other state dict, as `readSafetensors` gives them (see TorchStateDict).
+ * @param only reads just the tensors whose names pass
+ * @throws UserError where the file is foreign, hostile or damaged
+ */
+export async function readTorchStateDict(file: string, only?: (name: string) => boolean): Promise<Safetensors> {
+  const source = await TorchStateDict.open(file);
+  try {
+    return { tensors: source.read(only), metadata: {} };
   } finally {
     source.close();
   }

@@ -15,27 +15,45 @@ import {
 } from '../graph/index.js';
 import { UserError } from '../errors.js';
 import { dense, scaledAttention, type Weights } from './attention.js';
-import { readJson } from './checkpoint.js';
+import { readJson, type Init, type ParameterSpecs } from './checkpoint.js';
 
-/** The fields of a Blip2VisionModel config.json that shape the tower; Hugging Face's names. */
+/** Pixels of a side; transformers 5 may write a pair. */
+const side = z
+  .union([
+    z.int().positive(),
+    z.tuple([z.int().positive(), z.int().positive()]).refine(([a, b]) => a === b, 'expected a square'),
+  ])
+  .transform((value) => (typeof value === 'number' ? value : value[0]));
+
+/**
+ * The fields of a Blip2VisionModel config.json that shape the tower; Hugging Face's names. The defaults are those of
+ * Blip2VisionConfig (ViT-g), since transformers 4 leaves out of a whole BLIP-2's file what is as by default.
+ */
 export const Blip2VisionConfig = z.object({
-  hidden_size: z.int().positive(),
-  intermediate_size: z.int().positive(),
-  num_hidden_layers: z.int().positive(),
-  num_attention_heads: z.int().positive(),
-  image_size: z.int().positive(),
-  patch_size: z.int().positive(),
+  hidden_size: z.int().positive().default(1408),
+  intermediate_size: z.int().positive().default(6144),
+  num_hidden_layers: z.int().positive().default(39),
+  num_attention_heads: z.int().positive().default(16),
+  image_size: side.default(224),
+  patch_size: side.default(14),
   layer_norm_eps: z.number().positive().default(1e-6),
   qkv_bias: z.boolean().default(true),
   hidden_act: z.literal('gelu').default('gelu'),
 });
 export type Blip2VisionConfig = z.infer<typeof Blip2VisionConfig>;
 
+const MODEL_TYPES = ['blip-2', 'blip_2_vision_model'];
+
 /** Read config.json of a checkpoint folder; a whole BLIP-2's has it under `vision_config`. Throws UserError. */
 export function readBlip2VisionConfig(folder: string): Blip2VisionConfig {
   const file = join(folder, 'config.json');
-  const json = readJson(file) as { vision_config?: unknown };
-  const parsed = Blip2VisionConfig.safeParse(json?.vision_config ?? json);
+  const json = (readJson(file) ?? {}) as { model_type?: unknown; vision_config?: unknown };
+  if (json.model_type !== undefined && !MODEL_TYPES.includes(json.model_type as string)) {
+    throw new UserError(
+      `${file}: model_type: expected ${MODEL_TYPES.join(' or ')}, got ${JSON.stringify(json.model_type)}; models.image names the folder of a BLIP-2`,
+    );
+  }
+  const parsed = Blip2VisionConfig.safeParse(json.vision_config ?? json);
   if (parsed.success) return parsed.data;
   const [issue] = parsed.error.issues;
   throw new UserError(
@@ -72,4 +90,36 @@ export function blip2Pooled(w: Weights, config: Blip2VisionConfig, pixels: Tenso
   }
   const pooled = reshape(slice(x, 1, 0, 1), [batch, width]);
   return norm('post_layernorm', norm('post_layernorm', pooled));
+}
+
+/** Every parameter under its checkpoint name. */
+export function blip2VisionSpecs(config: Blip2VisionConfig): ParameterSpecs {
+  const { hidden_size: width, intermediate_size: inner, patch_size: patch } = config;
+  const specs: ParameterSpecs = {};
+  const set = (name: string, shape: number[], init: Init = { normal: 0.02 }) => {
+    specs[name] = { shape, init };
+  };
+  const matrix = (name: string, rows: number, columns: number, bias = true) => {
+    set(`${name}.weight`, [rows, columns]);
+    if (bias) set(`${name}.bias`, [rows], 'zeros');
+  };
+  const norm = (name: string) => {
+    set(`${name}.weight`, [width], 'ones');
+    set(`${name}.bias`, [width], 'zeros');
+  };
+  set('embeddings.class_embedding', [1, 1, width]);
+  set('embeddings.position_embedding', [1, Math.floor(config.image_size / patch) ** 2 + 1, width]);
+  set('embeddings.patch_embedding.weight', [width, 3, patch, patch]);
+  set('embeddings.patch_embedding.bias', [width], 'zeros');
+  for (let i = 0; i < config.num_hidden_layers; i++) {
+    const layer = `encoder.layers.${i}`;
+    norm(`${layer}.layer_norm1`);
+    matrix(`${layer}.self_attn.qkv`, 3 * width, width, config.qkv_bias);
+    matrix(`${layer}.self_attn.projection`, width, width);
+    norm(`${layer}.layer_norm2`);
+    matrix(`${layer}.mlp.fc1`, inner, width);
+    matrix(`${layer}.mlp.fc2`, width, inner);
+  }
+  norm('post_layernorm');
+  return specs;
 }

@@ -30,14 +30,22 @@ export function readJson(file: string): unknown {
  * @throws UserError naming what is missing, of another shape or unexpected
  */
 export function checkParameters(params: Parameters, specs: ParameterSpecs, source: string): void {
+  checkShapes(new Map(params.names().map((name) => [name, params.get(name)])), specs, source);
+}
+
+/** The same for tensors by name, before any is read. */
+export function checkShapes(
+  tensors: ReadonlyMap<string, { readonly shape: readonly number[] }>,
+  specs: ParameterSpecs,
+  source: string,
+): void {
   const faults: string[] = [];
   for (const [name, { shape }] of Object.entries(specs)) {
-    if (!params.has(name)) faults.push(`${name} is missing`);
-    else if (String(params.get(name).shape) !== String(shape)) {
-      faults.push(`${name}: expected [${shape}], got [${params.get(name).shape}]`);
-    }
+    const got = tensors.get(name)?.shape;
+    if (!got) faults.push(`${name} is missing`);
+    else if (String(got) !== String(shape)) faults.push(`${name}: expected [${shape}], got [${got}]`);
   }
-  for (const name of params.names()) if (!(name in specs)) faults.push(`${name} is unexpected`);
+  for (const name of tensors.keys()) if (!(name in specs)) faults.push(`${name} is unexpected`);
   if (faults.length === 0) return;
   const more = faults.length > 6 ? ` and ${faults.length - 6} more` : '';
   throw new UserError(`${source}: does not fit its config.json: ${faults.slice(0, 6).join('; ')}${more}`);

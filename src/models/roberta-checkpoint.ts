@@ -1,26 +1,42 @@
-import { toFloat32 } from '../data/safetensors.js';
 import { Parameters } from '../graph/index.js';
-import { checkParameters } from './checkpoint.js';
-import { readCheckpoint } from './checkpoint-tensors.js';
+import { withCheckpoint, withoutPrefix, type CheckpointTensor } from './checkpoint-tensors.js';
 import { readRobertaConfig, robertaSpecs, type RobertaConfig } from './roberta.js';
 
 /** What a checkpoint of a model with a head (roberta-base was saved with its language model's) puts before the names. */
 const PREFIX = 'roberta.';
 /** What is beside the encoder in such a checkpoint, and a buffer that older ones hold. */
-const OTHERS = /^(lm_head\.|classifier\.|embeddings\.position_ids$)/;
+const OTHERS = /^(lm_head\.|classifier\.|qa_outputs\.|embeddings\.position_ids$)/;
+const POOLER = ['pooler.dense.weight', 'pooler.dense.bias'];
+/** Draws the pooler of a checkpoint that has none. */
+const POOLER_SEED = 0;
+
+/** A RoBERTa encoder with its pooler. */
+export interface LoadedRoberta {
+  readonly config: RobertaConfig;
+  readonly params: Parameters;
+  /** the checkpoint has no pooler (it was saved with a language model's head), so it was drawn as transformers does */
+  readonly freshPooler: boolean;
+}
 
 /**
- * Load a RoBERTa checkpoint's encoder and pooler.
+ * Load a RoBERTa checkpoint's encoder and pooler. Where it has no pooler, transformers draws one anew at every load; here
+ * it is drawn from a fixed seed, so that a text's vector is the same in every run.
  * @throws UserError where a file is missing, broken, or does not fit its config.json
  */
-export async function loadRoberta(folder: string): Promise<{ config: RobertaConfig; params: Parameters }> {
+export async function loadRoberta(folder: string): Promise<LoadedRoberta> {
   const config = readRobertaConfig(folder);
-  const values: Record<string, { shape: readonly number[]; data: Float32Array }> = {};
-  for (const [stored, tensor] of await readCheckpoint(folder)) {
-    const name = stored.startsWith(PREFIX) ? stored.slice(PREFIX.length) : stored;
-    if (!OTHERS.test(name)) values[name] = { shape: tensor.shape, data: toFloat32(tensor) };
-  }
-  const params = Parameters.from(values);
-  checkParameters(params, robertaSpecs(config), folder);
-  return { config, params };
+  return withCheckpoint(folder, (checkpoint) => {
+    const tensors = new Map<string, CheckpointTensor>();
+    for (const [stored, tensor] of checkpoint.tensors) {
+      const name = withoutPrefix(stored, PREFIX);
+      if (!OTHERS.test(name)) tensors.set(name, tensor);
+    }
+    const specs = robertaSpecs(config);
+    if (POOLER.some((name) => tensors.has(name))) {
+      return { config, params: checkpoint.parameters(tensors, specs, folder), freshPooler: false };
+    }
+    const pooler = Parameters.init(Object.fromEntries(POOLER.map((name) => [name, specs[name]])), POOLER_SEED);
+    const encoder = Object.fromEntries(Object.entries(specs).filter(([name]) => !POOLER.includes(name)));
+    return { config, params: checkpoint.parameters(tensors, encoder, folder, pooler), freshPooler: true };
+  });
 }
