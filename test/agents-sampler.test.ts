@@ -170,7 +170,7 @@ async function prefixCache(state: SampledState, sequences: number[][]): Promise<
 
 test('log-probabilities are those of teacher forcing, through branches, moves and growing caches', async () => {
   const endless = { ...config, eos: -1 };
-  const sampler = new Sampler(runtime, params, endless, { maxTokens: 40, maxRows: 24, group: 4 });
+  const sampler = new Sampler(runtime, params, endless, { maxTokens: 40, maxRows: 24 });
   const states = makeStates(7, (i) => 1 + i * 2);
   const results = await sampler.sample(states, { seed: 1 });
   for (const [i, samples] of results.entries()) {
@@ -196,8 +196,8 @@ test('log-probabilities are those of teacher forcing, through branches, moves an
   await sampler.close();
 });
 
-test('blocks are given up as sequences end, and what remains keeps its own prefix', async () => {
-  const sampler = new Sampler(runtime, params, config, { maxTokens: 12, group: 2 });
+test('rows are given up as sequences end, and what remains keeps its own prefix', async () => {
+  const sampler = new Sampler(runtime, params, config, { maxTokens: 12 });
   const states = makeStates(9, () => 20);
   const results = await sampler.sample(states, { seed: 9 });
   await sampler.close();

@@ -14,6 +14,7 @@ export interface Sample {
 
 interface Prefix {
   readonly parent?: Prefix;
+  readonly state: number;
   readonly token: number;
   readonly logProb: number;
   readonly count: number;
@@ -25,9 +26,8 @@ export interface Rows {
   readonly tokens: BigInt64Array;
   probabilities(row: number): Float32Array;
   logProbs(row: number): Float32Array;
-  assign(block: number, state: number): void;
+  assign(row: number, state: number): void;
   copyRow(from: number, to: number): void;
-  moveBlock(from: number, to: number): void;
 }
 
 /** Says how many of `count` draws fall on each token: pairs in the order of the tokens. */
@@ -41,36 +41,27 @@ export type Draw = (state: number, row: number, count: number) => [token: number
 export class PrefixTree {
   /** finished samples of each state */
   readonly samples: Sample[][];
-  /** blocks in use: rows [0, blocks × group) */
-  blocks = 0;
+  /** number of live prefixes: rows [0, size) hold one each */
+  size = 0;
   private readonly live: Prefix[][];
-  /** the blocks of each state, and for each block its state */
-  private readonly blocksOf: number[][];
-  private readonly stateOf: number[] = [];
-  private readonly rowUsed: Uint8Array;
+  /** who is in each row, to be moved when rows are given up */
+  private readonly inRow: Prefix[] = [];
+  private readonly free: number[] = [];
 
   /** @param counts samples to draw for each state @param start token every sequence starts from */
   constructor(
     private readonly rows: Rows,
-    private readonly group: number,
     counts: readonly number[],
     start: number,
     private readonly end: number,
-    capacity: number,
   ) {
-    this.rowUsed = new Uint8Array(capacity);
     this.samples = counts.map(() => []);
-    this.blocksOf = counts.map(() => []);
     this.live = counts.map((count, state) => {
-      const root: Prefix = { token: start, logProb: 0, count, row: this.takeRow(state) };
+      const root: Prefix = { state, token: start, logProb: 0, count, row: 0 };
+      this.take(root);
       this.rows.tokens[root.row] = BigInt(start);
       return [root];
     });
-  }
-
-  /** number of live prefixes */
-  get size(): number {
-    return this.live.reduce((sum, prefixes) => sum + prefixes.length, 0);
   }
 
   /** Split every live prefix by `draw`; `last` says that whatever has not ended is cut off. */
@@ -89,81 +80,45 @@ export class PrefixTree {
       const logProbs = this.rows.logProbs(row);
       let kept = false;
       for (const [token, count] of draw(state, row, parent.count)) {
-        const child: Prefix = { parent, token, logProb: logProbs[token], count, row };
+        const child: Prefix = { parent, state, token, logProb: logProbs[token], count, row };
         if (token === this.end || last) {
           this.samples[state].push(sampleOf(child, token === this.end));
           continue;
         }
         if (kept) homeless.push({ child, from: row });
+        else this.inRow[row] = child;
         kept = true;
         next.push(child);
       }
-      if (!kept) this.rowUsed[row] = 0;
+      if (!kept) this.free.push(row);
     }
     // siblings copy their parent's row, which still holds the parent whatever its first child reads next
     for (const { child, from } of homeless) {
-      child.row = this.takeRow(state);
+      this.take(child);
       this.rows.copyRow(from, child.row);
     }
     for (const { row, token } of next) this.rows.tokens[row] = BigInt(token);
     return next;
   }
 
-  /** A free row in one of the state's blocks, or in a new one. */
-  private takeRow(state: number): number {
-    const { group } = this;
-    for (const block of this.blocksOf[state]) {
-      for (let row = block * group; row < (block + 1) * group; row++) if (!this.rowUsed[row]) return this.use(row);
-    }
-    const block = this.blocks++;
-    this.rows.assign(block, state);
-    this.stateOf[block] = state;
-    this.blocksOf[state].push(block);
-    return this.use(block * group);
+  /** Give a prefix a row that nobody has. */
+  private take(prefix: Prefix): void {
+    prefix.row = this.free.pop() ?? this.size++;
+    this.inRow[prefix.row] = prefix;
+    this.rows.assign(prefix.row, prefix.state);
   }
 
-  private use(row: number): number {
-    this.rowUsed[row] = 1;
-    return row;
-  }
-
-  /** Give up the blocks that are not needed, and close the holes with the last ones. */
+  /** Close the holes with the last rows. */
   private compact(): void {
-    const free: number[] = [];
-    this.live.forEach((prefixes, state) => {
-      const blocks = this.blocksOf[state];
-      while (blocks.length > Math.ceil(prefixes.length / this.group)) {
-        const block = blocks.pop()!;
-        for (const prefix of prefixes) {
-          if (Math.floor(prefix.row / this.group) !== block) continue;
-          this.rowUsed[prefix.row] = 0;
-          const row = this.takeRow(state);
-          this.rows.copyRow(prefix.row, row);
-          prefix.row = row;
-        }
-        free.push(block);
-      }
-    });
-    free.sort((a, b) => b - a);
-    for (const hole of free) {
-      const last = --this.blocks;
-      if (hole !== last) this.relocate(last, hole);
-    }
-  }
-
-  private relocate(from: number, to: number): void {
-    const { group } = this;
-    const state = this.stateOf[from];
-    this.rows.moveBlock(from, to);
-    this.stateOf[to] = state;
-    const blocks = this.blocksOf[state];
-    blocks[blocks.indexOf(from)] = to;
-    for (let i = 0; i < group; i++) {
-      this.rowUsed[to * group + i] = this.rowUsed[from * group + i];
-      this.rowUsed[from * group + i] = 0;
-    }
-    for (const prefix of this.live[state]) {
-      if (Math.floor(prefix.row / group) === from) prefix.row += (to - from) * group;
+    const holes = this.free.splice(0).sort((a, b) => b - a);
+    for (const hole of holes) {
+      const last = --this.size;
+      if (hole === last) continue;
+      const moved = this.inRow[last];
+      this.rows.copyRow(last, hole);
+      this.rows.assign(hole, moved.state);
+      moved.row = hole;
+      this.inRow[hole] = moved;
     }
   }
 }

@@ -32,8 +32,6 @@ export interface SamplerOptions {
   readonly maxTokens?: number;
   /** rows decoded together. By default as many as fit MEMORY_BUDGET, at most 512 */
   readonly maxRows?: number;
-  /** rows of one state that share a read of its memory (states with several samples only). @default 4 */
-  readonly group?: number;
 }
 
 /** What sampling has cost so far. */
@@ -48,8 +46,11 @@ export interface SamplingCost {
   tokens: number;
 }
 
-/** Bytes that caches and memories of one batch may take by default. */
-const MEMORY_BUDGET = 384 * 1024 * 1024;
+/**
+ * Bytes that caches and memories of one batch may take by default, where every sample is as long as may be. At T5-base's
+ * size that is 256 rows: each step reads all weights, which wants many rows to be worth it.
+ */
+const MEMORY_BUDGET = 2.5 * 1024 ** 3;
 
 /**
  * Samples from Auto-UI with the work of equal prefixes shared: every state is encoded once, and at every distinct prefix
@@ -64,7 +65,6 @@ export class Sampler {
   private readonly decoder: Decoder;
   private readonly maxTokens: number;
   private readonly maxRows: number;
-  private readonly group: number;
   private last: Promise<unknown> = Promise.resolve();
 
   /** The parameters are read in place: what a trainer writes into them takes effect at the next call. */
@@ -75,9 +75,8 @@ export class Sampler {
     options: SamplerOptions = {},
   ) {
     this.maxTokens = options.maxTokens ?? 128;
-    this.group = options.group ?? 4;
     this.maxRows = options.maxRows ?? defaultRows(config, this.maxTokens);
-    this.decoder = new Decoder(runtime, params, config);
+    this.decoder = new Decoder(runtime, params, config, this.maxTokens);
   }
 
   /** The distinct sequences sampled for each state, in the states' order. Concurrent calls run one after the other. */
@@ -135,10 +134,10 @@ export class Sampler {
     return results;
   }
 
-  /** States of one prompt bucket and block size, as many together as maxRows allows. */
+  /** States of one prompt bucket, as many together as maxRows allows. */
   private batches(states: readonly SampledState[], { temperature = 1 }: SamplingOptions): Batch[] {
     const done: Batch[] = [];
-    const open = new Map<string, Batch>();
+    const open = new Map<number, Batch>();
     states.forEach((state, index) => {
       if (state.image.length !== this.config.image) {
         throw new RangeError(
@@ -148,13 +147,11 @@ export class Sampler {
       if (state.count < 1 || state.ids.length < 1)
         throw new RangeError(`state ${state.key}: expected at least one token and one sample`);
       const length = bucketOf(state.ids.length);
-      const group = state.count === 1 || temperature === 0 ? 1 : this.group;
-      const rows = group === 1 ? 1 : Math.ceil(state.count / group) * group;
-      const key = `${length}/${group}`;
-      let batch = open.get(key);
+      const rows = temperature === 0 ? 1 : state.count;
+      let batch = open.get(length);
       if (!batch || batch.rows + rows > Math.max(this.maxRows, rows)) {
-        batch = { length, group, rows: 0, members: [] };
-        open.set(key, batch);
+        batch = { length, rows: 0, members: [] };
+        open.set(length, batch);
         done.push(batch);
       }
       batch.rows += rows;
@@ -171,19 +168,19 @@ export class Sampler {
     const { decoder, config, cost } = this;
     const { seed, temperature = 1, round = 0 } = options;
     const greedy = temperature === 0;
-    await decoder.begin(states, batch.length, batch.group, batch.rows);
+    await decoder.begin(states, batch.length, batch.rows);
     const streams = states.map((state) => new Random(seed, 'sample', state.key, round));
     const counts = states.map((state) => state.count);
-    const tree = new PrefixTree(decoder, batch.group, counts, config.start, config.eos, batch.rows);
+    const tree = new PrefixTree(decoder, counts, config.start, config.eos);
     const draw: Draw = (state, row, count) =>
       greedy
         ? [[likeliest(decoder.logProbs(row)), count]]
         : multinomial(decoder.probabilities(row), count, streams[state]);
     cost.states += states.length;
-    for (let position = 0; tree.blocks > 0; position++) {
+    for (let position = 0; tree.size > 0; position++) {
       cost.steps++;
       cost.prefixes += tree.size;
-      await decoder.step(position, tree.blocks, greedy ? 1 : temperature);
+      await decoder.step(position, tree.size, greedy ? 1 : temperature);
       tree.advance(draw, position + 1 === this.maxTokens);
     }
     for (const sample of tree.samples.flat()) cost.tokens += sample.count * sample.tokenLogProbs.length;
@@ -193,31 +190,39 @@ export class Sampler {
 
 interface Batch {
   readonly length: number;
-  readonly group: number;
   rows: number;
   /** indices of its states */
   readonly members: number[];
 }
 
-/** How many of `count` independent draws fall on each index, by inversion of sorted uniforms; in index order. */
+/**
+ * How many of `count` independent draws fall on each index, by inversion of sorted uniforms; in index order.
+ * @param probabilities add up to 1
+ */
 export function multinomial(
   probabilities: ArrayLike<number>,
   count: number,
   random: Random,
 ): [index: number, count: number][] {
-  let total = 0;
-  for (let i = 0; i < probabilities.length; i++) total += probabilities[i];
-  if (!(total > 0))
-    throw new RangeError(`multinomial: the probabilities add up to ${total}; is the model's output NaN?`);
-  const draws = Float64Array.from({ length: count }, () => random.next() * total).sort();
+  const draws = Float64Array.from({ length: count }, () => random.next()).sort();
   const found: [number, number][] = [];
   let sum = 0;
-  for (let i = 0, at = 0; at < count; i++) {
+  let last = -1;
+  let at = 0;
+  for (let i = 0; i < probabilities.length && at < count; i++) {
+    if (probabilities[i] === 0) continue;
     sum += probabilities[i];
+    last = i;
     const before = at;
-    // at the total everything that is left falls here, also a draw that rounding has put on the total itself
-    while (at < count && (draws[at] < sum || sum === total)) at++;
+    while (at < count && draws[at] < sum) at++;
     if (at > before) found.push([i, at - before]);
+  }
+  // what rounding leaves above the sum falls on the last of them
+  if (at < count && Math.abs(sum - 1) < 1e-3) {
+    if (found.at(-1)?.[0] === last) found.at(-1)![1] += count - at;
+    else found.push([last, count - at]);
+  } else if (at < count) {
+    throw new RangeError(`multinomial: the probabilities add up to ${sum}, expected 1; is the model's output NaN?`);
   }
   return found;
 }

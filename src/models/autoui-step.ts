@@ -23,20 +23,21 @@ import { feedForward, joinHeads, norm, relativeBucket, splitHeads } from './t5.j
 /**
  * One token at a time through Auto-UI's decoder, for sampling.
  *
- * A *row* is one prefix that is being continued. Rows come in *blocks* of `group` rows of the same state, and a block
- * names its state, so the keys and values of the encoder's memory are stored once a state and read once a block. With
- * group 1 block b belongs to state b and nothing is gathered.
+ * A *row* is one prefix that is being continued; rows of all states lie side by side in any order. The keys and values of
+ * the encoder's memory are kept once a state. For the attention to them, and only there, a state's rows are brought
+ * together in its *seats*, `width` of them, so that a state's memory is read once a step and never copied.
  *
  * The caller keeps the self-attention caches: the step reads the keys and values of earlier positions from them and puts
  * out those of the new position; it never copies a cache.
  */
 export interface StepShape {
-  /** states whose memory is kept; equal to `blocks` where group is 1 */
+  /** states whose memory is kept */
   readonly states: number;
   /** padded prompt length */
   readonly length: number;
-  readonly blocks: number;
-  readonly group: number;
+  readonly rows: number;
+  /** seats of each state: at least as many as it has rows */
+  readonly width: number;
   /** positions a cache holds */
   readonly positions: number;
 }
@@ -44,12 +45,11 @@ export interface StepShape {
 /** Shapes of the buffers of one decoder layer, by name: memory keys and values, caches, and the new position's. */
 export function layerShapes(config: AutoUIConfig, shape: StepShape, layer: number): Record<string, number[]> {
   const { heads, headWidth } = config;
-  const { states, length, blocks, group, positions } = shape;
-  const rows = blocks * group;
+  const { states, length, rows, positions } = shape;
   return {
     [`memory.${layer}.k`]: [states, heads, headWidth, length],
     [`memory.${layer}.v`]: [states, heads, length, headWidth],
-    [`cache.${layer}.k`]: [rows, heads, headWidth, positions],
+    [`cache.${layer}.k`]: [rows, heads, positions, headWidth],
     [`cache.${layer}.v`]: [rows, heads, positions, headWidth],
     [`new.${layer}.k`]: [rows, heads * headWidth],
     [`new.${layer}.v`]: [rows, heads * headWidth],
@@ -81,18 +81,18 @@ export function encodeStates(w: Weights, config: AutoUIConfig, states: number, l
 
 /**
  * The graph of one step at position t. Inputs: `token` int64 [rows] read at this position; `bucket` int64 [positions] and
- * `past` float32 [positions] from `pastPositions`; `inverseTemperature` []; `mask` [states, L]; `state` int64 [blocks]
- * (group > 1 only); the buffers of `layerShapes`. Outputs: `logProbs` and `probabilities` float32 [rows, vocabulary] (the
- * latter tempered), `new.i.k` and `new.i.v`.
+ * `past` float32 [positions] from `pastPositions`; `inverseTemperature` []; `mask` [states, L]; `seated` int64
+ * [states × width], the row in each seat (any row in an empty one), and `seat` int64 [rows], the seat of each row; the
+ * buffers of `layerShapes`. Outputs: `logProbs` and `probabilities` float32 [rows, vocabulary] (the latter tempered),
+ * `new.i.k` and `new.i.v`.
  */
 export function decodeStep(w: Weights, config: AutoUIConfig, shape: StepShape): Record<string, Tensor> {
   const { heads, headWidth, width } = config;
-  const { blocks, group, positions } = shape;
-  const rows = blocks * group;
+  const { states, rows, positions } = shape;
   const inner = heads * headWidth;
-  const state = group > 1 ? input('state', [blocks], 'int64') : undefined;
-  const ofBlock = (x: Tensor) => (state ? gather(x, state) : x);
-  const crossBias = paddingBias(ofBlock(input('mask', [shape.states, shape.length])));
+  const seated = input('seated', [states * shape.width], 'int64');
+  const seat = input('seat', [rows], 'int64');
+  const crossBias = paddingBias(input('mask', [states, shape.length]));
   const table = w['decoder.block.0.layer.0.SelfAttention.relative_attention_bias.weight'];
   const asBias = (x: Tensor, n: number) => reshape(transpose(x, [1, 0]), [1, heads, 1, n]);
   const pastBias = add(
@@ -108,28 +108,29 @@ export function decodeStep(w: Weights, config: AutoUIConfig, shape: StepShape): 
     const buffer = (name: string) => input(name, shapes[name]);
     const h = norm(w, `${block}.0.layer_norm`, config, y);
     const project = (part: string) => linear(h, w[`${block}.0.SelfAttention.${part}.weight`]);
-    const q = reshape(project('q'), [rows, heads, 1, headWidth]);
+    const ofHead = (x: Tensor) => reshape(x, [rows, heads, 1, headWidth]);
+    const q = project('q');
     const k = project('k');
     const v = project('v');
     outputs[`new.${i}.k`] = k;
     outputs[`new.${i}.v`] = v;
-    const past = add(matmul(q, buffer(`cache.${i}.k`)), pastBias);
-    const own = add(sum(mul(q, reshape(k, [rows, heads, 1, headWidth])), [3], true), ownBias);
+    // keys lie as they come, one position behind another: then the query is the column
+    const scores = matmul(buffer(`cache.${i}.k`), reshape(q, [rows, heads, headWidth, 1]));
+    const past = add(reshape(scores, [rows, heads, 1, positions]), pastBias);
+    const own = add(sum(mul(ofHead(q), ofHead(k)), [3], true), ownBias);
     const weights = softmax(concat([past, own], 3));
     const attended = add(
       matmul(slice(weights, 3, 0, positions), buffer(`cache.${i}.v`)),
-      mul(slice(weights, 3, positions, positions + 1), reshape(v, [rows, heads, 1, headWidth])),
+      mul(slice(weights, 3, positions, positions + 1), ofHead(v)),
     );
     y = add(y, linear(reshape(attended, [rows, inner]), w[`${block}.0.SelfAttention.o.weight`]));
 
     const crossQuery = linear(norm(w, `${block}.1.layer_norm`, config, y), w[`${block}.1.EncDecAttention.q.weight`]);
-    const crossScores = matmul(
-      splitHeads(reshape(crossQuery, [blocks, group, inner]), config),
-      ofBlock(buffer(`memory.${i}.k`)),
-    );
-    const seen = matmul(softmax(add(crossScores, crossBias)), ofBlock(buffer(`memory.${i}.v`)));
-    const joined = reshape(joinHeads(seen, config), [rows, inner]);
-    y = add(y, linear(joined, w[`${block}.1.EncDecAttention.o.weight`]));
+    const together = reshape(gather(crossQuery, seated), [states, shape.width, inner]);
+    const crossScores = matmul(splitHeads(together, config), buffer(`memory.${i}.k`));
+    const seen = joinHeads(matmul(softmax(add(crossScores, crossBias)), buffer(`memory.${i}.v`)), config);
+    const ofRows = gather(reshape(seen, [states * shape.width, inner]), seat);
+    y = add(y, linear(ofRows, w[`${block}.1.EncDecAttention.o.weight`]));
     y = add(y, feedForward(w, `${block}.2.DenseReluDense`, config, norm(w, `${block}.2.layer_norm`, config, y)));
   }
   const hidden = reshape(norm(w, 'decoder.final_layer_norm', config, y), [rows, width]);
@@ -139,9 +140,18 @@ export function decodeStep(w: Weights, config: AutoUIConfig, shape: StepShape): 
   return outputs;
 }
 
-/** The values of `bucket` and `past` for a step at `position`: earlier positions are seen at their distance, others not. */
-export function pastPositions(config: AutoUIConfig, position: number, bucket: BigInt64Array, past: Float32Array): void {
-  for (let p = 0; p < past.length; p++) {
+/**
+ * The values of `bucket` and `past` for a step at `position`, for a cache of `positions`: earlier positions are seen at
+ * their distance, others not.
+ */
+export function pastPositions(
+  config: AutoUIConfig,
+  position: number,
+  positions: number,
+  bucket: BigInt64Array,
+  past: Float32Array,
+): void {
+  for (let p = 0; p < positions; p++) {
     const seen = p < position;
     bucket[p] = BigInt(seen ? relativeBucket(p - position, false, config.buckets, config.maxDistance) : 0);
     past[p] = seen ? 0 : MASKED;
