@@ -13,9 +13,9 @@ import { Random } from '../src/random.js';
 import { stage, type StageContext } from '../src/runner/stage.js';
 import { readTransitions } from './datasets.js';
 import { collectShard, episodeShards } from './episodes.js';
-import { vlmOf } from './represent.js';
 import { once, policyOf, runtimeOf } from './resources.js';
 import type { TaskSettings } from './sections.js';
+import { vlmOf } from './vlm-backend.js';
 
 /** Tasks of the published protocol: the first 96 of the test file, in order, one episode each (ALGORITHMS §7). */
 const PROTOCOL = 96;
@@ -144,7 +144,7 @@ function agentOf(ctx: StageContext<Eval>): Promise<Agent> {
     const critic = Critic.load(await runtimeOf(ctx), ctx.dataset('critic'));
     return new BestOfQ(
       policy,
-      { ...(await vlmOf(ctx)), critic },
+      { representer: (await vlmOf(ctx)).representer, critic },
       {
         seed: agentSeed,
         samples: settings.best_of_q,

@@ -1,103 +1,165 @@
 import { join } from 'node:path';
 import { z } from 'zod';
-import { cursorVectors, PocketRepresenter, type Representer } from '../src/agents/representer.js';
-import { TextTokenizer } from '../src/agents/tokenizer.js';
+import type { RepresentedState } from '../src/agents/representer.js';
 import { ImageVectors } from '../src/data/image-vectors.js';
 import { RepresentationWriter } from '../src/data/representations.js';
 import { readTable } from '../src/data/tables.js';
 import { CANDIDATES, TRANSITIONS } from '../src/data/transitions.js';
-import { Parameters } from '../src/graph/index.js';
-import { autoUISpecs } from '../src/models/autoui-config.js';
-import { checkParameters } from '../src/models/checkpoint.js';
-import { ConvTower, readTowerConfig, type VisionTower } from '../src/models/vision.js';
-import { stage, type StageContext } from '../src/runner/stage.js';
+import { stage, type Shard, type ShardContext } from '../src/runner/stage.js';
 import { FILES, shardIds } from './datasets.js';
-import { imagesOf, once, runtimeOf } from './resources.js';
-import { readVlmConfig } from './vlm.js';
+import { imagesOf } from './resources.js';
+import { vlmOf } from './vlm-backend.js';
+
+const Url = z
+  .string()
+  .regex(
+    /^https?:\/\/[^\s@?#]+$/,
+    'http:// or https://, a host, and no password: a key goes into `represent.api_key_env`',
+  );
 
 export const Represent = z.object({
+  backend: z
+    .enum(['pocket', 'vllm', 'onnx'])
+    .default('pocket')
+    .describe(
+      'what runs the VLM: critiq itself (the pocket VLM), a vLLM pooling server (`represent.url`), or ONNX Runtime on a local export; see docs/vlm.md',
+    ),
+  position: z
+    .enum(['answer', 'prompt'])
+    .default('answer')
+    .describe(
+      'the token whose last hidden state is the representation: that of the Yes/No answer, as in Digi-Q, or the last one of the prompt, from which an answer is said. Not for the pocket VLM',
+    ),
+  answer: z
+    .enum(['yes', 'no', 'generated'])
+    .default('yes')
+    .describe(
+      "the answer at position `answer`. `yes` puts the same word into the model's mouth every time, so that representations differ by what is seen only, in one call each; `generated` asks `represent.chat_url` first, as Digi-Q does. Not for the pocket VLM",
+    ),
   state: z.boolean().default(false).describe('represent each state alone as well, for `critic.state_rep`'),
+  url: Url.default('http://127.0.0.1:8000').describe('the vLLM pooling server'),
+  chat_url: z
+    .union([Url, z.literal('')])
+    .default('')
+    .describe('a vLLM server that generates with the same model, for `represent.answer=generated`'),
+  concurrency: z.int().min(1).max(1024).default(32).describe('requests to the server at the same time'),
+  timeout_ms: z.int().min(1).max(300_000).default(120_000).describe('milliseconds that a request may take'),
+  retries: z
+    .int()
+    .min(0)
+    .max(100)
+    .default(10)
+    .describe('times that a request is sent again where the server fails or answers wrongly, before the stage fails'),
+  backoff_ms: z
+    .int()
+    .min(1)
+    .max(30_000)
+    .default(500)
+    .describe(
+      'milliseconds before the first of these at most; doubled for each further one, up to 30 s (or what the server asks for, up to 120 s)',
+    ),
+  api_key_env: z
+    .string()
+    .regex(/^[A-Za-z_][A-Za-z0-9_]*$/, 'the name of an environment variable')
+    .default('VLLM_API_KEY')
+    .describe(
+      "name of the environment variable that holds the server's key, if it wants one; the key itself is no setting",
+    ),
 });
-
-/** A VLM of this run with its vision tower. */
-export interface LoadedVlm {
-  readonly representer: Representer;
-  readonly tower: VisionTower;
-}
-
-/** The VLM of this run. */
-export function vlmOf(ctx: StageContext<unknown>): Promise<LoadedVlm> {
-  return once(ctx, 'vlm', async () => {
-    const folder = ctx.dataset('vlm');
-    const runtime = await runtimeOf(ctx);
-    const config = readVlmConfig(folder);
-    const params = Parameters.load(join(folder, 'model.safetensors'));
-    checkParameters(params, autoUISpecs(config.autoui), folder);
-    const vision = join(folder, 'vision');
-    const tower = new ConvTower(runtime, Parameters.load(join(vision, 'model.safetensors')), readTowerConfig(vision));
-    return { representer: new PocketRepresenter(runtime, params, config, TextTokenizer.load(folder)), tower };
-  });
-}
-
-/** States whose cursors and actions go through the models together. */
-const CHUNK = 256;
+export type Represent = z.infer<typeof Represent>;
 
 /** Representations of every (state, action) of every transition (ALGORITHMS §2.3). */
 export const represent = stage({
   name: 'represent',
   summary: 'extract VLM representations of every state and action',
   settings: Represent,
-  inputs: () => ['trajectories', 'image-vectors', 'candidates', 'vlm'],
+  neutral: ['url', 'chat_url', 'concurrency', 'timeout_ms', 'retries', 'backoff_ms', 'api_key_env'],
+  // a server and a large model are at work for all shards: threads of ours would ask the same things twice
+  workers: ({ backend }) => (backend === 'pocket' ? undefined : 1),
+  inputs: ({ backend }) => ['trajectories', ...(backend === 'pocket' ? ['image-vectors'] : []), 'candidates', 'vlm'],
   outputs: () => ['representations'],
   plan: async (ctx) =>
     (await shardIds(ctx.dataset('candidates'), 'candidates')).map((id) => ({
       id,
-      inputs: { trajectories: [id], 'image-vectors': [id], candidates: [id] },
+      inputs: {
+        trajectories: [id],
+        ...(ctx.settings.backend === 'pocket' ? { 'image-vectors': [id] } : {}),
+        candidates: [id],
+      },
     })),
   run: async (shard, ctx) => {
-    const { representer, tower } = await vlmOf(ctx);
-    const images = await imagesOf(ctx);
-    const trajectories = ctx.dataset('trajectories');
-    const plain = ImageVectors.open([join(ctx.dataset('image-vectors'), FILES.vectors(shard.id))]);
-    const transitions = await readTable(join(trajectories, FILES.transitions(shard.id)), TRANSITIONS, {
-      columns: ['tid', 'prompt', 'image'],
-    });
-    const candidates = await readTable(join(ctx.dataset('candidates'), FILES.candidates(shard.id)), CANDIDATES, {
-      columns: ['tid', 'actions'],
-    });
-    const progress = ctx.progress(transitions.length, `states ${shard.id}`);
+    const { representer } = await vlmOf(ctx);
+    const { tids, states, close } = await statesOf(shard, ctx);
+    const calls = representer.calls?.(states);
+    const progress =
+      calls === undefined
+        ? ctx.progress(states.length, `states ${shard.id}`)
+        : ctx.progress(calls, `calls ${shard.id}`);
     const file = FILES.representations(shard.id);
-    const writer = await RepresentationWriter.open(join(ctx.dataset('representations'), file), representer.dim);
+    let writer: RepresentationWriter | undefined;
     try {
-      for (let start = 0; start < transitions.length; start += CHUNK) {
+      for (let start = 0; start < states.length; start += representer.chunk) {
         ctx.signal.throwIfAborted();
-        const chunk = transitions.slice(start, start + CHUNK);
-        const actions = chunk.map((_, i) => [...candidates[start + i].actions, ...(ctx.settings.state ? [''] : [])]);
-        const vectors = await cursorVectors(
-          tower,
-          chunk.map(({ image }, i) => {
-            const vector = new Float32Array(tower.dim);
-            plain.read(image, vector);
-            return { actions: actions[i], plain: vector, frame: () => images.get(image) };
-          }),
-        );
-        const made = await representer.represent(
-          chunk.map(({ prompt }, i) => ({
-            prompt,
-            rows: actions[i].map((action, j) => ({ action, vector: vectors[i][j] })),
-          })),
-        );
-        for (const [i, { tid }] of chunk.entries()) await writer.append(tid, made[i], { state: ctx.settings.state });
-        progress.advance(chunk.length);
+        const chunk = states.slice(start, start + representer.chunk);
+        const made = await representer.represent(chunk, { signal: ctx.signal, onCall: () => progress.advance() });
+        const dim = made[0].length / chunk[0].actions.length;
+        writer ??= await RepresentationWriter.open(join(ctx.dataset('representations'), file), dim);
+        for (const [i, rows] of made.entries()) {
+          await writer.append(tids[start + i], rows, { state: ctx.settings.state });
+        }
+        if (calls === undefined) progress.advance(chunk.length);
       }
+      if (!writer) throw new Error(`represent: shard ${shard.id} has no transitions`);
       const { rows } = await writer.commit();
-      ctx.log.debug(`${rows} representations of ${representer.dim}`);
+      ctx.log.debug(`${rows} representations of ${writer.dim}`);
     } catch (error) {
-      await writer.abort();
+      await writer?.abort();
       throw error;
+    } finally {
+      progress.done();
+      close();
     }
-    progress.done();
-    plain.close();
     return [file];
   },
+  finish: async (ctx) => {
+    if (ctx.settings.backend === 'pocket') return;
+    const { counts } = await vlmOf(ctx);
+    if (counts) ctx.log.info(`${counts.calls} calls of the VLM; ${counts.hits} answers were known from before`);
+  },
 });
+
+/** The states of a shard with their actions, in order. `close` after use. */
+async function statesOf(
+  shard: Shard,
+  ctx: ShardContext<Represent>,
+): Promise<{ tids: number[]; states: RepresentedState[]; close: () => void }> {
+  const images = await imagesOf(ctx);
+  const transitions = await readTable(join(ctx.dataset('trajectories'), FILES.transitions(shard.id)), TRANSITIONS, {
+    columns: ['tid', 'prompt', 'goal', 'image'],
+  });
+  const candidates = await readTable(join(ctx.dataset('candidates'), FILES.candidates(shard.id)), CANDIDATES, {
+    columns: ['tid', 'actions'],
+  });
+  const plain =
+    ctx.settings.backend === 'pocket'
+      ? ImageVectors.open([join(ctx.dataset('image-vectors'), FILES.vectors(shard.id))])
+      : undefined;
+  const vectorOf = (image: string): Float32Array | undefined => {
+    if (!plain) return undefined;
+    const vector = new Float32Array(plain.dim);
+    plain.read(image, vector);
+    return vector;
+  };
+  const states = transitions.map(({ prompt, goal, image }, i) => ({
+    prompt,
+    goal,
+    image,
+    frame: () => images.get(image),
+    // read when it is asked for: there are as many as transitions
+    get plain() {
+      return vectorOf(image);
+    },
+    actions: [...candidates[i].actions, ...(ctx.settings.state ? [''] : [])],
+  }));
+  return { tids: transitions.map(({ tid }) => tid), states, close: () => plain?.close() };
+}

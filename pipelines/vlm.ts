@@ -1,7 +1,7 @@
 import { copyFileSync, mkdirSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { z } from 'zod';
-import { cursorVectors, PocketRepresenter, vlmInputs, type RepresentedState } from '../src/agents/representer.js';
+import { cursorVectors, PocketRepresenter, vlmInputs, type FedState } from '../src/agents/pocket-representer.js';
 import { writeAtomic } from '../src/data/atomic.js';
 import { MinibatchSampler, splitTrajectories } from '../src/data/replay.js';
 import {
@@ -31,12 +31,15 @@ import { readJson } from '../src/models/checkpoint.js';
 import { pocketVlm, type PocketVlmConfig, type VlmBucket } from '../src/models/pocket-vlm.js';
 import { screenChange } from '../src/models/screen-change.js';
 import { Random } from '../src/random.js';
-import { stage } from '../src/runner/stage.js';
+import { stage, type StageContext } from '../src/runner/stage.js';
+import type { Config } from '../src/settings.js';
 import { UserError } from '../src/errors.js';
 import { filesOf, readTransitions } from './datasets.js';
 import { ImageVectors } from '../src/data/image-vectors.js';
 import { imagesOf, policyOf, runtimeOf } from './resources.js';
+import type { ModelSettings } from './sections.js';
 import { lanesOf, microBatches, schedule, train } from './training.js';
+import { registerVlm } from './vlm-reference.js';
 
 export const Vlm = z.object({
   transitions: z.int().min(8).default(4000).describe('transitions to learn from, drawn from all that were collected'),
@@ -77,12 +80,16 @@ export const vlm = stage({
   name: 'vlm',
   summary: 'fine-tune the representation: does an action change the screen?',
   settings: Vlm,
-  uses: ['seed'],
-  inputs: ({ policy }) => ['trajectories', 'image-vectors', `policy/${policy}`],
+  uses: ['seed', 'models.vlm'],
+  // a VLM from elsewhere is referred to, and nothing is trained
+  inputs: ({ policy }, config) =>
+    modelsOf(config).vlm === '' ? ['trajectories', 'image-vectors', `policy/${policy}`] : [],
   outputs: () => ['vlm'],
   plan: () => [{ id: 'vlm' }],
   run: async (_shard, ctx) => {
     const { settings, seed } = ctx;
+    const { vlm: model } = modelsOf(ctx.config);
+    if (model !== '') return register(ctx, model);
     const source = ctx.dataset(`policy/${settings.policy}`);
     const folder = ctx.dataset('vlm');
     const policy = await policyOf(ctx, `policy/${settings.policy}`);
@@ -105,7 +112,7 @@ export const vlm = stage({
     const rows = new Random(seed, 'vlm', 'transitions').shuffled(all).slice(0, settings.transitions);
     const plain = ImageVectors.open(await filesOf(ctx.dataset('image-vectors'), 'collect'));
     const progress = ctx.progress(rows.length, 'compare screenshots');
-    const states: RepresentedState[] = [];
+    const states: FedState[] = [];
     const labels: number[] = [];
     for (let start = 0; start < rows.length; start += 64) {
       ctx.signal.throwIfAborted();
@@ -140,7 +147,7 @@ export const vlm = stage({
     const params = policy.params.clone();
     const runtime = await runtimeOf(ctx);
     const size = { rows: settings.batch, states: settings.batch };
-    const representer = new PocketRepresenter(runtime, params, config, tokenizer);
+    const representer = new PocketRepresenter(runtime, params, config, tokenizer, tower);
     const answers = (p: Record<string, Tensor>, bucket: VlmBucket) =>
       pocketVlm(p, config, vlmInputs(bucket, config.autoui.image)).logit;
     const forward = new Forward<VlmBucket>(runtime, params, (p, bucket) => ({ logit: answers(p, bucket) }));
@@ -224,6 +231,15 @@ export const vlm = stage({
     };
   },
 });
+
+const modelsOf = (config: Config) => config.models as ModelSettings;
+
+/** The data set `vlm` as a reference to a model that was made elsewhere. */
+async function register(ctx: StageContext<unknown>, model: string) {
+  const { name, folder, files } = await registerVlm(ctx.dataset('vlm'), model, { signal: ctx.signal });
+  ctx.log.info(folder === '' ? `the VLM that a server calls ${name}` : `the VLM in ${folder} (${files.length} files)`);
+  return { vlm: { files: ['config.json'] } };
+}
 
 /** Mean binary cross-entropy of log-odds [B] against labels [B] of 0 and 1, without overflow: max(x,0) - x y + log(1 + e^-|x|). */
 function binaryCrossEntropy(logit: Tensor, label: Tensor): Tensor {

@@ -1,9 +1,9 @@
-import type { VisionTower } from '../models/vision.js';
+import { imageId } from '../data/images.js';
 import type { Critic, Values } from './critic.js';
 import { BatchingAgent } from './policy-agent.js';
 import type { Candidate, Policy } from './policy.js';
 import { policyPrompt } from './prompt.js';
-import { cursorVectors, type Representer } from './representer.js';
+import type { Representer } from './representer.js';
 import type { Decision, Observation } from './rollout.js';
 
 export interface BestOfQOptions {
@@ -20,7 +20,6 @@ export interface BestOfQOptions {
 /** The models that rank actions: the representation and the critic. */
 export interface Ranker {
   readonly representer: Representer;
-  readonly tower: VisionTower;
   readonly critic: Critic;
 }
 
@@ -38,7 +37,7 @@ export class BestOfQ extends BatchingAgent {
   }
 
   protected async decide(observations: readonly Observation[], vectors: readonly Float32Array[]): Promise<Decision[]> {
-    const { representer, tower, critic } = this.ranker;
+    const { representer, critic } = this.ranker;
     const { seed, samples, temperature } = this.options;
     const prompts = observations.map(({ task, previous }) => policyPrompt(task.text, previous));
     const drawn = await this.policy.draw(
@@ -48,19 +47,21 @@ export class BestOfQ extends BatchingAgent {
     const previous = await this.previousVectors(observations, vectors);
     const state = critic.wantsStateRep ? [''] : [];
     const texts = drawn.map((candidates) => [...candidates.map(({ text }) => text), ...state]);
-    const plain = this.sameTower(tower)
-      ? vectors
-      : await tower.vectors(observations.map(({ frame }) => tower.prepare(frame)));
-    const cursors = await cursorVectors(
-      tower,
-      observations.map(({ frame }, i) => ({ actions: texts[i], plain: plain[i], frame: async () => frame })),
-    );
     const reps = await representer.represent(
-      prompts.map((prompt, i) => ({ prompt, rows: texts[i].map((action, j) => ({ action, vector: cursors[i][j] })) })),
+      observations.map(({ task, frame }, i) => ({
+        prompt: prompts[i],
+        goal: task.text,
+        // hashing the pixels is for those who ask
+        get image() {
+          return imageId(frame);
+        },
+        frame: async () => frame,
+        actions: texts[i],
+      })),
     );
     const values = await critic.value(
       observations.map((observation, i) => {
-        const end = drawn[i].length * representer.dim;
+        const end = (reps[i].length / texts[i].length) * drawn[i].length;
         return {
           previous: observation.previous,
           goal: observation.task.text,
@@ -101,10 +102,5 @@ export class BestOfQ extends BatchingAgent {
     return observations.map(({ frame, previousFrame }, i) =>
       frame === previousFrame ? vectors[i] : made.next().value!,
     );
-  }
-
-  /** The VLM of a pocket run has the policy's own tower: then its vectors need not be made again. */
-  private sameTower(tower: VisionTower): boolean {
-    return tower === this.policy.tower;
   }
 }

@@ -47,3 +47,11 @@ export function withCursor<T>(frame: Frame, point: Point, use: (changed: Region)
     before.forEach((row, i) => rgba.set(row, ((changed.top + i) * width + changed.left) * 4));
   }
 }
+
+/** A copy of a screenshot with a cursor at a point. */
+export function frameWithCursor(frame: Frame, point: Point): Frame {
+  return withCursor(frame, point, () => ({ ...frame, rgba: frame.rgba.slice() }));
+}
+
+/** Names the way cursors are drawn, for keys of what was made from such pictures: raise it when the drawing changes. */
+export const CURSOR = 'cursor-1';

@@ -50,7 +50,7 @@ export class Instance {
     const used = stage.uses.map((path) => [path, settingAt(config, path)] as const);
     this.settings = { [stage.name]: Object.fromEntries(telling), ...Object.fromEntries(used) };
     this.settingsFingerprint = fingerprint([stage.name, stage.version, this.settings]);
-    const workers = typeof own.workers === 'number' ? own.workers : config.workers;
+    const workers = stage.workers(config) ?? (typeof own.workers === 'number' ? own.workers : config.workers);
     this.workers = workers || Math.min(MOST_WORKERS, availableParallelism());
   }
 

@@ -68,6 +68,8 @@ export interface StageDefinition<S extends z.ZodObject, T extends Shard> {
   readonly uses?: readonly string[];
   /** own settings that don't change what a shard holds (how many shards there are, how fast they are made) */
   readonly neutral?: readonly (keyof z.infer<S> & string)[];
+  /** shards at the same time with these settings, where the settings `workers` must not decide that */
+  workers?(settings: z.infer<S>): number | undefined;
   /** name of the instance that these settings make; default the stage's name */
   instance?(settings: z.infer<S>, config: Config): string;
   /** data sets that are read */
@@ -95,6 +97,8 @@ export interface Stage {
   readonly uses: readonly string[];
   readonly neutral: readonly string[];
   settings(config: Config): Readonly<Record<string, unknown>>;
+  /** undefined: as many as the settings say */
+  workers(config: Config): number | undefined;
   instance(config: Config): string;
   inputs(config: Config): readonly string[];
   outputs(config: Config): readonly string[];
@@ -116,6 +120,7 @@ export function stage<S extends z.ZodObject, T extends Shard>(definition: StageD
     uses,
     neutral: ['workers', ...neutral],
     settings: (config) => own(config) as Record<string, unknown>,
+    workers: (config) => definition.workers?.(own(config)),
     instance: (config) => definition.instance?.(own(config), config) ?? name,
     inputs: (config) => definition.inputs?.(own(config), config) ?? [],
     outputs: (config) => definition.outputs(own(config), config),
