@@ -19,7 +19,10 @@ export class Bound {
     private readonly results: Readonly<Record<string, TypedArray>>,
   ) {}
 
-  /** @param shared arrays that are bound in place: parameters, gradients; those the model lacks are left out */
+  /**
+   * @param shared arrays that are bound in place, or on the device where there is one, and stay there: parameters,
+   * gradients; those the model lacks are left out
+   */
   static async open(
     runtime: Runtime,
     outputs: Readonly<Record<string, Tensor>>,
@@ -34,6 +37,7 @@ export class Bound {
     const [feeds, results] = [own(session.inputs), own(session.outputs)];
     const used = [...session.inputs, ...session.outputs].filter(({ name }) => name in shared);
     const inPlace = Object.fromEntries(used.map(({ name }) => [name, shared[name]]));
+    for (const array of Object.values(inPlace)) runtime.resident(array);
     return new Bound(session, session.bind({ ...inPlace, ...feeds, ...results }), feeds, results);
   }
 
@@ -96,7 +100,7 @@ export class Forward<Bucket> {
   run(bucket: Bucket, feeds: Feeds): Promise<Record<string, TypedArray>> {
     return this.queue.add(async () => {
       const bound = await this.sessions.get(JSON.stringify(bucket), () =>
-        Bound.open(this.runtime, this.build(this.params.inputs(), bucket), parameterArrays(this.params)),
+        Bound.open(this.runtime, this.build(this.params.inputs(), bucket), this.params.arrays()),
       );
       return bound.run('forward', feeds);
     });
@@ -105,9 +109,4 @@ export class Forward<Bucket> {
   close(): void {
     this.sessions.clear();
   }
-}
-
-/** The parameters' own arrays by name. */
-export function parameterArrays(params: Parameters): Record<string, TypedArray> {
-  return Object.fromEntries(params.names().map((name) => [name, params.get(name).data]));
 }

@@ -52,13 +52,17 @@ function writeTensor(w: Writer, name: string, dtype: DType, shape: readonly numb
   w.uint32(tag(9, 2)).bytes(bytesOf(data));
 }
 
-/** ValueInfoProto: name 1, type 2 { tensor_type 1 { elem_type 1, shape 2 { dim 1 { dim_value 1 } } } } */
+/** ValueInfoProto: name 1, type 2 { tensor_type 1 { elem_type 1, shape 2 { dim 1 { dim_value 1 } } } }; Infinity: any size */
 function writeValueInfo(w: Writer, { name, shape, dtype }: Spec): void {
   w.uint32(tag(1, 2)).string(name);
   w.uint32(tag(2, 2)).fork().uint32(tag(1, 2)).fork();
   w.uint32(tag(1, 0)).int32(STORAGE[dtype].onnx);
   w.uint32(tag(2, 2)).fork();
-  for (const size of shape) w.uint32(tag(1, 2)).fork().uint32(tag(1, 0)).int64(size).ldelim();
+  for (const size of shape) {
+    w.uint32(tag(1, 2)).fork();
+    if (Number.isFinite(size)) w.uint32(tag(1, 0)).int64(size);
+    w.ldelim();
+  }
   w.ldelim().ldelim().ldelim();
 }
 

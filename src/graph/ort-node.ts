@@ -1,6 +1,7 @@
 import { Worker } from 'node:worker_threads';
 import { RunError } from '../errors.js';
 import type { OnnxModel, Spec } from './onnx.js';
+import { writable } from './residence.js';
 import { Binding, Runtime, Session, checkBuffers, runOnce } from './runtime.js';
 import { TypedArray, allocate } from './tensor.js';
 
@@ -79,6 +80,7 @@ class NodeBinding implements Binding {
     private readonly worker: OrtWorker,
     private readonly id: number,
     private readonly ready: Promise<void>,
+    private readonly buffers: Readonly<Record<string, TypedArray>>,
     private readonly into: readonly Mirror[],
     private readonly back: readonly Mirror[],
   ) {}
@@ -86,6 +88,7 @@ class NodeBinding implements Binding {
   async run(): Promise<void> {
     if (this.running || this.closed)
       throw new RunError(`run: the binding is ${this.closed ? 'closed' : 'running'}; wait for one run before the next`);
+    for (const array of Object.values(this.buffers)) writable(array); // if another runtime has it on a device
     this.running = true;
     try {
       for (const { own, shared } of this.into) (shared as Float32Array).set(own as Float32Array);
@@ -144,7 +147,7 @@ class NodeSession implements Session {
     const binding = this.nextBinding();
     const ready = this.worker.send({ kind: 'bind', session: this.id, binding, inputs, outputs });
     ready.catch(ignoreClosed); // reported by run()
-    return new NodeBinding(this.worker, binding, ready, ofThese(this.inputs), ofThese(this.outputs));
+    return new NodeBinding(this.worker, binding, ready, buffers, ofThese(this.inputs), ofThese(this.outputs));
   }
 
   run(feeds: Readonly<Record<string, TypedArray>>): Promise<Record<string, TypedArray>> {
@@ -160,6 +163,7 @@ class NodeSession implements Session {
 
 class NodeRuntime implements Runtime {
   readonly name = 'node';
+  readonly device = 'cpu';
   private readonly worker = new OrtWorker();
   private sessions = 0;
   private bindings = 0;
@@ -170,6 +174,11 @@ class NodeRuntime implements Runtime {
     const session = this.sessions++;
     await this.worker.send({ kind: 'session', session, bytes: model.bytes, threads });
     return new NodeSession(this.worker, session, () => this.bindings++, model);
+  }
+
+  /** There are no values on devices here: arrays are copied at each run, and so are always what counts. */
+  resident(): void {
+    return;
   }
 
   close(): Promise<void> {

@@ -1,6 +1,7 @@
 import { readSafetensors, toFloat32, writeSafetensors } from '../data/safetensors.js';
 import { RunError } from '../errors.js';
 import { Random } from '../random.js';
+import { blendInto, snapshot, writable } from './residence.js';
 import { Tensor, allocate, fail, input, sameShape, shapeText, sizeOf } from './tensor.js';
 
 /** How a parameter starts: constant, normal with the given standard deviation, or uniform in [-bound, bound). */
@@ -11,10 +12,27 @@ export interface ParameterSpec {
   readonly init: Initializer;
 }
 
-/** A parameter's value, row by row, in place: writing to `data` changes the parameter. */
+/**
+ * A parameter's value, row by row, in place: writing to `data` changes the parameter. Take `data` anew after a run on a
+ * device: asking for it moves the values to the host.
+ */
 export interface Parameter {
   readonly shape: readonly number[];
   readonly data: Float32Array;
+}
+
+/** A parameter in its arena. */
+class Entry implements Parameter {
+  constructor(
+    readonly shape: readonly number[],
+    /** the array, whether or not the values are in it */
+    readonly array: Float32Array,
+    readonly place: Place,
+  ) {}
+
+  get data(): Float32Array {
+    return writable(this.array);
+  }
 }
 
 /** Where a parameter lies: from `start`, in floats, of one of the arenas; `end` includes the padding behind it. */
@@ -36,7 +54,7 @@ const ARENA = 2 ** 28;
  */
 export class Parameters {
   private constructor(
-    private readonly entries: ReadonlyMap<string, Parameter & { place: Place }>,
+    private readonly entries: ReadonlyMap<string, Entry>,
     readonly arenas: readonly Float32Array[],
   ) {}
 
@@ -54,7 +72,7 @@ export class Parameters {
       groups.at(-1)!.push([name, shape]);
       room -= padded(shape);
     }
-    const entries = new Map<string, Parameter & { place: Place }>();
+    const entries = new Map<string, Entry>();
     const arenas = groups.map((group) => {
       const total = group.reduce((sum, [, shape]) => sum + padded(shape), 0);
       const arena = allocate('float32', [total]) as Float32Array;
@@ -62,7 +80,7 @@ export class Parameters {
       for (const [name, shape] of group) {
         const end = start + padded(shape);
         const data = arena.subarray(start, start + sizeOf(shape));
-        entries.set(name, { shape: [...shape], data, place: { arena, start, end } });
+        entries.set(name, new Entry([...shape], data, { arena, start, end }));
         start = end;
       }
       return arena;
@@ -108,16 +126,22 @@ export class Parameters {
   }
 
   /** Writes a safetensors file of float32, atomically. */
-  save(file: string, metadata?: Readonly<Record<string, string>>): Promise<void> {
+  async save(file: string, metadata?: Readonly<Record<string, string>>): Promise<void> {
     const tensors = new Map(
-      [...this.entries].map(([name, { shape, data }]) => [name, { dtype: 'F32' as const, shape, data }]),
+      [...this.entries].map(([name, { shape, array }]) => [
+        name,
+        { dtype: 'F32' as const, shape, data: snapshot(array) },
+      ]),
     );
     return writeSafetensors(file, tensors, metadata);
   }
 
   /** Some of the parameters, copied. */
   select(keep: (name: string) => boolean): Parameters {
-    return Parameters.from(Object.fromEntries([...this.entries].filter(([name]) => keep(name))));
+    const kept = [...this.entries].filter(([name]) => keep(name));
+    return Parameters.from(
+      Object.fromEntries(kept.map(([name, { shape, array }]) => [name, { shape, data: snapshot(array) }])),
+    );
   }
 
   clone(): Parameters {
@@ -128,7 +152,7 @@ export class Parameters {
 
   /** Takes over the values of parameters of the same names and shapes. */
   copyFrom(other: Parameters): void {
-    for (const [name, { data }] of pairs('copyFrom', this, other)) data.set(other.get(name).data);
+    for (const [name, own] of pairs('copyFrom', this, other)) own.data.set(snapshot(other.entry(name).array));
   }
 
   /** @throws RunError naming a parameter that is not there */
@@ -144,11 +168,16 @@ export class Parameters {
     return [...this.entries.keys()];
   }
 
+  /** The arrays by name, to be bound. Where the values are on a device they are not in here: read them by `get`. */
+  arrays(): Record<string, Float32Array> {
+    return Object.fromEntries([...this.entries].map(([name, { array }]) => [name, array]));
+  }
+
   place(name: string): Place {
     return this.entry(name).place;
   }
 
-  private entry(name: string): Parameter & { place: Place } {
+  private entry(name: string): Entry {
     const entry = this.entries.get(name);
     if (!entry) throw new RunError(`parameter ${name}: not there; there are ${this.entries.size} others`);
     return entry;
@@ -162,7 +191,7 @@ export class Parameters {
   /** number of values in all parameters */
   get count(): number {
     let count = 0;
-    for (const { data } of this.entries.values()) count += data.length;
+    for (const { array } of this.entries.values()) count += array.length;
     return count;
   }
 }
@@ -191,10 +220,9 @@ function pairs(op: string, a: Parameters, b: Parameters): [string, Parameter][] 
   });
 }
 
-/** Polyak averaging, in place: target ← (1 - tau) target + tau online (arXiv 1509.02971, algorithm 1). */
+/** Polyak averaging, in place, where the values are: target ← (1 - tau) target + tau online (arXiv 1509.02971, algorithm 1). */
 export function polyak(target: Parameters, online: Parameters, tau: number): void {
-  for (const [name, { data }] of pairs('polyak', target, online)) {
-    const from = online.get(name).data;
-    for (let i = 0; i < data.length; i++) data[i] = (1 - tau) * data[i] + tau * from[i];
-  }
+  pairs('polyak', target, online);
+  // The same names and shapes lie in the same places; the padding between them is 0 in both.
+  target.arenas.forEach((arena, i) => blendInto(arena, online.arenas[i], tau));
 }

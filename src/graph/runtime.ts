@@ -38,6 +38,15 @@ export interface Runtime {
   readonly name: 'ffi' | 'node';
   /** threads an operation may use */
   readonly threads: number;
+  /** what computes: `cpu`, or the device that sessions run on, as `cuda:0` */
+  readonly device: string;
+  /**
+   * Lets the values of an array stay on the device between runs: whoever binds the array, or a part of its buffer, from
+   * now on binds a copy there, which the values are moved to before a run and back when the host asks for them (see
+   * residence.ts). On the CPU the array itself is used, and this does nothing.
+   * @param exposed whether code may hold on to the array: it is then filled with NaN while the values are away (default)
+   */
+  resident(array: TypedArray, exposed?: boolean): void;
   /**
    * @param threads threads an operation of this session may use; by default the runtime's
    * @throws RunError where the model can't be loaded
@@ -52,6 +61,12 @@ export interface RuntimeOptions {
   readonly kind?: 'auto' | 'ffi' | 'node';
   /** threads an operation may use; at least 1 */
   readonly threads?: number;
+  /** what computes: the CPU (default), an NVIDIA GPU, or `auto`: the GPU where there is one that can be used */
+  readonly provider?: 'cpu' | 'cuda' | 'auto';
+  /** which GPU; default 0 */
+  readonly deviceId?: number;
+  /** let the GPU round the operands of matrix products to 10 bits of mantissa; default no */
+  readonly tf32?: boolean;
 }
 
 /** Checks that there is a fitting array for every input and output, and none for anything else. */
@@ -87,16 +102,29 @@ export async function runOnce(
 }
 
 /**
- * Opens a runtime. With `auto`, a library that can't be bound (another platform, a missing file) falls back to `node`.
- * @throws RunError where the chosen kind can't be opened
+ * Opens a runtime. With kind `auto`, a library that can't be bound (another platform, a missing file) falls back to
+ * `node`, which runs on the CPU only.
+ * @throws RunError where the chosen kind or provider can't be opened
  */
-export async function openRuntime({ kind = 'auto', threads = 2 }: RuntimeOptions = {}): Promise<Runtime> {
+export async function openRuntime(options: RuntimeOptions = {}): Promise<Runtime> {
+  const { kind = 'auto', threads = 2, provider = 'cpu' } = options;
   if (!Number.isInteger(threads) || threads < 1)
     throw new RunError(`openRuntime: expected at least 1 thread, got ${threads}`);
+  if (kind === 'node' && provider === 'cuda')
+    throw new RunError(
+      'provider cuda: onnxruntime-node (runtime kind node) has no values that stay on a device; use kind ffi, or provider=cpu',
+    );
+  if (provider !== 'cpu' && kind !== 'node') {
+    try {
+      return await openCuda(threads, options);
+    } catch (error) {
+      if (provider === 'cuda') throw error;
+    }
+  }
   if (kind !== 'node') {
     try {
       const { openFfi } = await import('./ort-ffi.js');
-      return openFfi(threads);
+      return await openFfi(threads);
     } catch (error) {
       const { message } = error as Error;
       if (kind === 'ffi')
@@ -106,4 +134,17 @@ export async function openRuntime({ kind = 'auto', threads = 2 }: RuntimeOptions
   }
   const { openNode } = await import('./ort-node.js');
   return openNode(threads);
+}
+
+async function openCuda(threads: number, { deviceId = 0, tf32 = false }: RuntimeOptions): Promise<Runtime> {
+  if (!Number.isInteger(deviceId) || deviceId < 0)
+    throw new RunError(`openRuntime: expected a device number of at least 0, got ${deviceId}`);
+  const [{ openFfi }, { cuda }] = await Promise.all([import('./ort-ffi.js'), import('./ort-device.js')]);
+  try {
+    return await openFfi(threads, (lib) => cuda(lib, { deviceId, tf32 }));
+  } catch (error) {
+    const { message } = error as Error;
+    if (message.startsWith('provider cuda')) throw error;
+    throw new RunError(`provider cuda: device ${deviceId} can't be used: ${message}; see docs/gpu.md, or set provider=cpu`);
+  }
 }

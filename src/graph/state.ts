@@ -5,6 +5,7 @@ import { scan } from './ops/scan.js';
 import { reshape } from './ops/shape.js';
 import { Optimizer, Plan, descend } from './optimizer.js';
 import type { Parameters } from './parameters.js';
+import { addInto, discard } from './residence.js';
 import type { Runtime } from './runtime.js';
 import { Tensor, TypedArray, allocate, fail, input, sizeOf } from './tensor.js';
 
@@ -13,6 +14,11 @@ import { Tensor, TypedArray, allocate, fail, input, sizeOf } from './tensor.js';
  * in the cache between its dozen operations halve its time on CPU.
  */
 const BLOCK = 2 ** 18;
+/**
+ * On a device there is no such cache, and a loop costs more than it saves: plain operations on parts of up to 64 MiB of
+ * each array, so that what they need beside the arrays stays small.
+ */
+const DEVICE_PART = 2 ** 24;
 
 /** Neighbouring parameters with the same transforms, as one long vector. */
 interface Run {
@@ -24,7 +30,7 @@ interface Run {
   end: number;
 }
 
-/** A part of a run that graph B works on: `rows` blocks, or what is left over as one row. */
+/** A part of a run that graph B works on: `rows` blocks in a scan, or one row as it is. */
 interface Piece {
   readonly run: number;
   readonly offset: number;
@@ -60,7 +66,6 @@ export class OptimizerState {
     readonly names: readonly string[],
     private readonly optimizer: Optimizer,
     lanes = 1,
-    private readonly block = BLOCK,
   ) {
     for (const name of names) {
       const { arena, start, end } = params.place(name);
@@ -75,6 +80,11 @@ export class OptimizerState {
     const vectors = () => this.runs.map(({ start, end }) => allocate('float32', [end - start]) as Float32Array);
     this.gradients = Array.from({ length: lanes }, vectors);
     this.slots = Object.fromEntries(optimizer.flatMap(({ slots }) => slots).map((slot) => [slot, vectors()]));
+    for (const vector of this.vectors()) runtime.resident(vector, false);
+  }
+
+  private vectors(): Float32Array[] {
+    return [...this.gradients, ...Object.values(this.slots)].flat();
   }
 
   private part(vectors: readonly Float32Array[], name: string): Float32Array {
@@ -82,20 +92,17 @@ export class OptimizerState {
     return vectors[run].subarray(offset, offset + sizeOf(this.params.get(name).shape));
   }
 
-  /** The gradient of a parameter that a lane has accumulated, in place. */
+  /** The gradient of a parameter that a lane has accumulated, in place; on a device the values are not in here. */
   gradient(name: string, lane = 0): Float32Array {
     return this.part(this.gradients[lane], name);
   }
 
   /** Add what another lane has accumulated to the first one's gradients. */
   fold(lane: number): void {
-    this.gradients[lane].forEach((from, run) => {
-      const into = this.gradients[0][run];
-      for (let i = 0; i < into.length; i++) into[i] += from[i];
-    });
+    this.gradients[lane].forEach((from, run) => addInto(this.gradients[0][run], from));
   }
 
-  /** All arrays that must be kept to go on later, by the names they are stored under, in place. */
+  /** All arrays that must be kept to go on later, by the names they are stored under, in place as `gradient` is. */
   arrays(withGradients: boolean): Map<string, { shape: readonly number[]; data: Float32Array }> {
     const kept = Object.entries(this.slots);
     if (withGradients) kept.push(['gradient', this.gradients[0]]);
@@ -123,13 +130,16 @@ export class OptimizerState {
   }
 
   private pieces(): Piece[] {
+    const scanned = this.runtime.device === 'cpu';
+    const most = scanned ? BLOCK : DEVICE_PART;
     return this.runs.flatMap(({ start, end }, run) => {
       const length = end - start;
-      const rows = Math.floor(length / this.block);
-      const rest = length - rows * this.block;
+      const rows = Math.floor(length / most);
+      const rest = length - rows * most;
       const pieces: Piece[] = [];
-      if (rows > 0) pieces.push({ run, offset: 0, rows, width: this.block });
-      if (rest > 0) pieces.push({ run, offset: rows * this.block, rows: 1, width: rest });
+      if (rows > 0 && scanned) pieces.push({ run, offset: 0, rows, width: most });
+      else for (let i = 0; i < rows; i++) pieces.push({ run, offset: i * most, rows: 1, width: most });
+      if (rest > 0) pieces.push({ run, offset: rows * most, rows: 1, width: rest });
       return pieces;
     });
   }
@@ -196,5 +206,6 @@ export class OptimizerState {
       (bound) => bound.close(),
       () => undefined,
     );
+    for (const vector of this.vectors()) discard(vector);
   }
 }

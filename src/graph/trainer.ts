@@ -1,12 +1,14 @@
-import { readSafetensors, toFloat32, writeSafetensors } from '../data/safetensors.js';
+import { TensorToStore, readSafetensors, toFloat32, writeSafetensors } from '../data/safetensors.js';
 import { RunError, UserError } from '../errors.js';
 import { LruCache } from './cache.js';
-import { Bound, DEFAULT_SESSIONS, Queue, parameterArrays } from './forward.js';
+import { Bound, DEFAULT_SESSIONS, Queue } from './forward.js';
 import { grad } from './grad.js';
+import { add } from './ops/elementwise.js';
 import { accumulated } from './ops/matrix.js';
 import type { Optimizer } from './optimizer.js';
 import type { Parameters } from './parameters.js';
 import type { Runtime } from './runtime.js';
+import { snapshot, writable } from './residence.js';
 import { OptimizerState } from './state.js';
 import { Tensor, TypedArray, fail, input, sameShape } from './tensor.js';
 
@@ -34,6 +36,7 @@ class Lane {
   pending = 0;
 }
 
+const CLOSED = 'trainer: it is closed';
 const gradientName = (name: string) => `gradient of ${name}`;
 const totalName = (name: string) => `gradients so far of ${name}`;
 
@@ -48,6 +51,7 @@ export class Trainer<Bucket> {
   private readonly state: OptimizerState;
   /** number of the next micro-batch of this step */
   private next = 0;
+  private closed = false;
 
   constructor(private readonly options: TrainerOptions<Bucket>) {
     const { params, trainable = () => true, sessions = DEFAULT_SESSIONS, lanes = 1 } = options;
@@ -69,6 +73,7 @@ export class Trainer<Bucket> {
    * @returns the loss [1] and the metrics
    */
   accumulate(bucket: Bucket, feeds: Readonly<Record<string, TypedArray>>): Promise<Record<string, TypedArray>> {
+    if (this.closed) return Promise.reject(new RunError(CLOSED));
     const number = this.next++ % this.lanes.length;
     const lane = this.lanes[number];
     return lane.queue.add(async () => {
@@ -92,10 +97,12 @@ export class Trainer<Bucket> {
       names.map((name) => inputs[name]),
     );
     const outputs: Record<string, Tensor> = { ...metrics, loss };
-    const shared = parameterArrays(params);
+    const shared: Record<string, TypedArray> = params.arrays();
+    // The product that adds to its output is only known to work in place on the CPU.
+    const plus = runtime.device === 'cpu' ? accumulated : add;
     names.forEach((name, i) => {
       const total = input(totalName(name), inputs[name].shape);
-      outputs[gradientName(name)] = adding ? accumulated(total, gradients[i]) : gradients[i];
+      outputs[gradientName(name)] = adding ? plus(total, gradients[i]) : gradients[i];
       shared[gradientName(name)] = shared[totalName(name)] = this.state.gradient(name, lane);
     });
     return Bound.open(runtime, outputs, shared, Math.max(1, Math.floor(runtime.threads / this.lanes.length)));
@@ -119,6 +126,7 @@ export class Trainer<Bucket> {
 
   /** Do something after all that was asked for before, and before all that is asked for later. */
   private alone<T>(job: () => Promise<T>): Promise<T> {
+    if (this.closed) return Promise.reject(new RunError(CLOSED));
     const ready = Promise.all(this.lanes.map(({ queue }) => queue.add(() => Promise.resolve())));
     const result = ready.then(job);
     const done = result.then(
@@ -143,8 +151,9 @@ export class Trainer<Bucket> {
 
   /** A copy of the gradient accumulated for a parameter, not yet averaged. */
   gradient(name: string): Float32Array {
+    if (this.closed) throw new RunError(CLOSED);
     this.gathered();
-    return this.state.gradient(name).slice();
+    return snapshot(this.state.gradient(name)).slice();
   }
 
   /**
@@ -155,12 +164,12 @@ export class Trainer<Bucket> {
     return this.alone(async () => {
       const pending = this.gathered();
       const tensors = this.state.arrays(pending > 0);
+      const stored = [...tensors].map(([name, { shape, data }]): [string, TensorToStore] => [
+        name,
+        { dtype: 'F32', shape, data: snapshot(data) },
+      ]);
       const metadata = { step: String(this.state.step), pending: String(pending) };
-      await writeSafetensors(
-        file,
-        new Map([...tensors].map(([name, { shape, data }]) => [name, { dtype: 'F32' as const, shape, data }])),
-        metadata,
-      );
+      await writeSafetensors(file, new Map(stored), metadata);
     });
   }
 
@@ -183,7 +192,7 @@ export class Trainer<Bucket> {
       if (tensors.size > arrays.size)
         throw new UserError(`${file}: expected ${arrays.size} arrays for these parameters, got ${tensors.size}`);
       for (const [name, { data }] of arrays) {
-        data.set(toFloat32(tensors.get(name)!));
+        writable(data).set(toFloat32(tensors.get(name)!));
         tensors.delete(name);
       }
       this.state.step = step;
@@ -194,6 +203,7 @@ export class Trainer<Bucket> {
 
   /** Frees sessions and native memory. The parameters stay. */
   close(): void {
+    this.closed = true;
     this.sessions.clear();
     this.state.close();
   }
