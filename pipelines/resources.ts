@@ -28,7 +28,8 @@ export function once<T>(ctx: StageContext<unknown>, key: string, make: () => Pro
 
 /** The numeric runtime of this stage. */
 export function runtimeOf(ctx: StageContext<unknown>): Promise<Runtime> {
-  return once(ctx, 'runtime', () => openRuntime({ kind: 'auto', threads: ctx.threads }));
+  const { provider, device_id: deviceId, tf32 } = ctx.config;
+  return once(ctx, 'runtime', () => openRuntime({ kind: 'auto', threads: ctx.threads, provider, deviceId, tf32 }));
 }
 
 /** A policy of this run, by its data set (`policy/base`). */

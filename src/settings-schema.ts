@@ -29,6 +29,19 @@ export const Core = z.object({
     .describe(
       'threads of the numeric runtime, divided among the shards that run at the same time; 0: one for each core',
     ),
+  provider: z
+    .enum(['cpu', 'cuda', 'auto'])
+    .default('cpu')
+    .describe(
+      'what models run on: the CPU, an NVIDIA GPU (see docs/gpu.md), or the GPU where there is one that can be used',
+    ),
+  device_id: z.int().min(0).max(63).default(0).describe('which GPU, as `nvidia-smi` numbers them'),
+  tf32: z
+    .boolean()
+    .default(false)
+    .describe(
+      'on a GPU, round the operands of matrix products to 10 bits: faster, but numbers differ from the CPU in the 4th digit',
+    ),
 });
 
 /** Resolved settings: the core ones, and a section for each stage and shared part. Frozen. */

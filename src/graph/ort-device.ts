@@ -38,10 +38,14 @@ const CUDA_LIBRARIES: Readonly<Record<string, readonly string[]>> = {
  * @param tf32 matrix products of float32 with 10 bits of mantissa: faster, but no longer comparable with other devices
  * @throws RunError where its library is not installed
  */
-export function cuda(lib: Library, { deviceId = 0, tf32 = false }: { deviceId?: number; tf32?: boolean } = {}): Provider {
+export function cuda(
+  lib: Library,
+  { deviceId = 0, tf32 = false }: { deviceId?: number; tf32?: boolean } = {},
+): Provider {
   const [platform, folder] = [`${process.platform} ${process.arch}`, dirname(lib.file)];
   const files = CUDA_LIBRARIES[platform];
-  if (!files) throw new RunError(`provider cuda: onnxruntime-node has no CUDA libraries for ${platform}; set provider=cpu`);
+  if (!files)
+    throw new RunError(`provider cuda: onnxruntime-node has no CUDA libraries for ${platform}; set provider=cpu`);
   const missing = files.find((file) => !existsSync(join(folder, file)));
   if (missing)
     throw new RunError(
@@ -66,7 +70,8 @@ export function cuda(lib: Library, { deviceId = 0, tf32 = false }: { deviceId?: 
         api.ReleaseCUDAProviderOptions(own);
       }
     },
-    memory: ({ api }) => made(api, (out) => api.CreateMemoryInfo('Cuda', ARENA_ALLOCATOR, deviceId, MEMORY_DEFAULT, out)),
+    memory: ({ api }) =>
+      made(api, (out) => api.CreateMemoryInfo('Cuda', ARENA_ALLOCATOR, deviceId, MEMORY_DEFAULT, out)),
   };
 }
 

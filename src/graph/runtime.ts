@@ -145,6 +145,8 @@ async function openCuda(threads: number, { deviceId = 0, tf32 = false }: Runtime
   } catch (error) {
     const { message } = error as Error;
     if (message.startsWith('provider cuda')) throw error;
-    throw new RunError(`provider cuda: device ${deviceId} can't be used: ${message}; see docs/gpu.md, or set provider=cpu`);
+    throw new RunError(
+      `provider cuda: device ${deviceId} can't be used: ${message}; see docs/gpu.md, or set provider=cpu`,
+    );
   }
 }

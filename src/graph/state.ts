@@ -66,6 +66,8 @@ export class OptimizerState {
     readonly names: readonly string[],
     private readonly optimizer: Optimizer,
     lanes = 1,
+    /** floats of a block or part */
+    private readonly most = runtime.device === 'cpu' ? BLOCK : DEVICE_PART,
   ) {
     for (const name of names) {
       const { arena, start, end } = params.place(name);
@@ -130,8 +132,8 @@ export class OptimizerState {
   }
 
   private pieces(): Piece[] {
+    const { most } = this;
     const scanned = this.runtime.device === 'cpu';
-    const most = scanned ? BLOCK : DEVICE_PART;
     return this.runs.flatMap(({ start, end }, run) => {
       const length = end - start;
       const rows = Math.floor(length / most);
