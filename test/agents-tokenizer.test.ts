@@ -23,6 +23,15 @@ function broken(name: string, content?: string): string {
   return folder;
 }
 
+/** The T5 tokenizer.json of the hub's layout with another table of characters. */
+function withCharsmap(base64: string): string {
+  const definition = JSON.parse(readFileSync(join(python, 't5-hub', 'tokenizer.json'), 'utf8')) as {
+    normalizer: { precompiled_charsmap: string };
+  };
+  definition.normalizer.precompiled_charsmap = base64;
+  return JSON.stringify(definition);
+}
+
 test('ids and texts are those of the Python tokenizer', () => {
   const tokenizer = TextTokenizer.load(fixture);
   const expected = JSON.parse(readFileSync(join(fixture, 'expected.json'), 'utf8')) as {
@@ -35,6 +44,38 @@ test('ids and texts are those of the Python tokenizer', () => {
     assert.deepEqual(tokenizer.encode(text), ids, text);
     assert.equal(tokenizer.decode(ids), decoded, text);
   }
+});
+
+/** Made by test/python/make_tokenizers.py in the file formats of transformers 4 and 5. */
+const python = 'test/fixtures/tokenizers';
+for (const name of ['t5-hub', 't5-4', 't5-5', 'roberta-4', 'roberta-5']) {
+  test(`${name}: ids, cut ids and texts are Python's, for odd texts as well`, () => {
+    const folder = join(python, name);
+    const options = name.startsWith('t5') ? {} : ({ pad: 'pad', truncate: 'right' } as const);
+    const tokenizer = TextTokenizer.load(folder, options);
+    const short = TextTokenizer.load(folder, { ...options, maxLength: 12 });
+    const expected = JSON.parse(readFileSync(join(folder, 'expected.json'), 'utf8')) as {
+      text: string;
+      ids: number[];
+      cut: number[];
+      decoded: string;
+    }[];
+    assert.ok(expected.length > 25);
+    for (const { text, ids, cut, decoded } of expected) {
+      assert.deepEqual(tokenizer.encode(text), ids, text);
+      assert.deepEqual(short.encode(text), cut, text);
+      assert.equal(tokenizer.decode(ids), decoded, text);
+    }
+    assert.equal(tokenizer.pad, name.startsWith('t5') ? tokenizer.eos : 1);
+  });
+}
+
+test('what is cut leaves the special tokens on both sides', () => {
+  const folder = join(python, 'roberta-5');
+  const whole = TextTokenizer.load(folder).encode('search for usb-c and press enter');
+  const left = TextTokenizer.load(folder, { maxLength: 6 }).encode('search for usb-c and press enter');
+  assert.deepEqual(left, [whole[0], ...whole.slice(-5)]);
+  assert.throws(() => TextTokenizer.load(folder, { maxLength: 2 }), RangeError);
 });
 
 test('long texts lose their beginning and keep the end token', () => {
@@ -86,6 +127,16 @@ test('an action survives the way through prompt and tokenizer', () => {
 
 const faults: [what: string, folder: () => string, message: RegExp][] = [
   ['a missing folder', () => join(scratch, 'none'), /tokenizer\.json: cannot be read \(ENOENT\)/],
+  [
+    'a folder with only a SentencePiece model',
+    () => join(python, 'spiece'),
+    /has spiece\.model but no tokenizer\.json.*save_pretrained/,
+  ],
+  [
+    'a damaged table of characters',
+    () => broken('tokenizer.json', withCharsmap(Buffer.from([200, 0, 0, 0, 1, 2, 3, 4]).toString('base64'))),
+    /tokenizer\.json: cannot be used \(precompiled_charsmap of 8 bytes/,
+  ],
   ['a missing configuration', () => broken('tokenizer_config.json'), /tokenizer_config\.json: cannot be read/],
   ['text that is not JSON', () => broken('tokenizer.json', '{'), /tokenizer\.json: not JSON/],
   ['JSON of something else', () => broken('tokenizer.json', '[]'), /not a Hugging Face tokenizer\.json/],

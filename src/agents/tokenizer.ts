@@ -1,8 +1,10 @@
+import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { Tokenizer } from '@huggingface/tokenizers';
 import { UserError } from '../errors.js';
 import { bucketOf } from '../models/buckets.js';
 import { readJson } from '../models/checkpoint.js';
+import { Charsmap } from './charsmap.js';
 
 /** Texts as a model takes them: rows of equal length, padded on the right. */
 export interface TokenBatch {
@@ -39,50 +41,45 @@ export class TextTokenizer {
 
   private constructor(
     private readonly tokenizer: Tokenizer,
-    names: { eos: string; pad: string },
-    source: string,
+    private readonly files: TokenizerFiles,
     options: TokenizerOptions,
   ) {
     const id = (token: string) => {
       const found = tokenizer.token_to_id(token);
-      if (found === undefined)
-        throw new UserError(`${source}: its special token ${JSON.stringify(token)} is not in tokenizer.json`);
+      if (found === undefined) {
+        throw new UserError(`${files.source}: its special token ${JSON.stringify(token)} is not in tokenizer.json`);
+      }
       return found;
     };
-    this.eos = id(names.eos);
-    this.pad = options.pad === 'pad' ? id(names.pad) : this.eos;
+    this.eos = id(files.special('eos_token') ?? '</s>');
+    const pad = files.special('pad_token');
+    if (options.pad !== 'pad') this.pad = this.eos;
+    else this.pad = pad === undefined ? (tokenizer.token_to_id('<pad>') ?? this.eos) : id(pad);
     this.vocabulary = 1 + Math.max(...tokenizer.get_vocab(true).values());
     this.maxLength = options.maxLength ?? 512;
     this.truncate = options.truncate ?? 'left';
     this.around = specialTokens(tokenizer);
-    const { before, after } = this.around;
-    if (this.maxLength <= before.length + after.length) {
-      throw new UserError(
-        `${source}: maxLength: expected more than its ${before.length + after.length} special tokens, got ${this.maxLength}`,
+    const least = this.around.before.length + this.around.after.length;
+    if (this.maxLength <= least) {
+      throw new RangeError(
+        `maxLength: expected more than ${files.source}'s ${least} special tokens, got ${this.maxLength}`,
       );
     }
   }
 
   /** Read a checkpoint folder's tokenizer. Throws UserError where a file is missing or not a tokenizer's. */
   static load(folder: string, options: TokenizerOptions = {}): TextTokenizer {
-    const source = join(folder, 'tokenizer.json');
-    const definition = readJson(source);
-    const config = readJson(join(folder, 'tokenizer_config.json'));
-    if (!isObject(definition) || !isObject(definition.model) || !isObject(config)) {
-      throw new UserError(
-        `${source}: not a Hugging Face tokenizer.json with its tokenizer_config.json; export it again`,
-      );
-    }
+    const files = readTokenizerFiles(folder);
     let tokenizer: Tokenizer;
     try {
-      tokenizer = new Tokenizer(definition, config);
+      tokenizer = new Tokenizer(files.definition, files.config);
+      useCharsmaps(tokenizer.normalizer);
     } catch (error) {
       throw new UserError(
-        `${source}: cannot be used (${(error as Error).message}); export it again with save_pretrained`,
+        `${files.source}: cannot be used (${(error as Error).message}); export it again with save_pretrained`,
       );
     }
-    const eos = tokenText(config.eos_token) ?? '</s>';
-    return new TextTokenizer(tokenizer, { eos, pad: tokenText(config.pad_token) ?? eos }, source, options);
+    return new TextTokenizer(tokenizer, files, options);
   }
 
   /** Token ids with the tokenizer's own special tokens (a final eos for T5), cut to maxLength. */
@@ -99,7 +96,11 @@ export class TextTokenizer {
   /** Text of token ids, special tokens left out. */
   decode(ids: ArrayLike<number>): string {
     // the library refuses to decode nothing
-    return ids.length === 0 ? '' : this.tokenizer.decode(Array.from(ids), { skip_special_tokens: true });
+    if (ids.length === 0) return '';
+    return this.tokenizer.decode(Array.from(ids), {
+      skip_special_tokens: true,
+      clean_up_tokenization_spaces: this.files.cleansUp,
+    });
   }
 
   /** Encode texts into one padded batch whose length is a bucket (models/buckets.ts), or `length` if given. */
@@ -129,6 +130,57 @@ function specialTokens(tokenizer: Tokenizer): { before: number[]; after: number[
   const ids: number[] = tokenizer.encode('a').ids;
   const start = ids.findIndex((_, i) => content.every((id, j) => ids[i + j] === id));
   return { before: ids.slice(0, start), after: ids.slice(start + content.length) };
+}
+
+/** What a folder says of its tokenizer. */
+interface TokenizerFiles {
+  /** path of tokenizer.json */
+  readonly source: string;
+  readonly definition: object;
+  readonly config: object;
+  special(name: string): string | undefined;
+  /** whether decoding takes the spaces before punctuation out */
+  readonly cleansUp: boolean;
+}
+
+/** Files of tokenizers that have no tokenizer.json. */
+const OLDER = ['spiece.model', 'vocab.json', 'merges.txt'];
+
+function readTokenizerFiles(folder: string): TokenizerFiles {
+  const source = join(folder, 'tokenizer.json');
+  const older = OLDER.filter((name) => existsSync(join(folder, name)));
+  if (!existsSync(source) && older.length > 0) {
+    throw new UserError(
+      `${folder}: has ${older.join(' and ')} but no tokenizer.json, which critiq reads; write it: python -c "from transformers import AutoTokenizer as T; T.from_pretrained('${folder}').save_pretrained('${folder}')"`,
+    );
+  }
+  const definition = readJson(source);
+  const config = readJson(join(folder, 'tokenizer_config.json'));
+  if (!isObject(definition) || !isObject(definition.model) || !isObject(config)) {
+    throw new UserError(`${source}: not a Hugging Face tokenizer.json with its tokenizer_config.json; export it again`);
+  }
+  const map = existsSync(join(folder, 'special_tokens_map.json'))
+    ? readJson(join(folder, 'special_tokens_map.json'))
+    : {};
+  const special = (name: string) => tokenText(config[name]) ?? (isObject(map) ? tokenText(map[name]) : undefined);
+  // transformers 4 cleans up where the file does not say otherwise; 5, which notes its backend, does not, and never for BPE
+  const says = config.clean_up_tokenization_spaces ?? !('backend' in config);
+  return { source, definition, config, special, cleansUp: says === true && definition.model.type !== 'BPE' };
+}
+
+/** A normaliser of the package: a table of characters has `charsmap`, a sequence has its parts. */
+interface Normalizer {
+  readonly charsmap?: unknown;
+  readonly normalizers?: readonly (Normalizer | null)[];
+  normalize(text: string): string;
+}
+
+/** Makes the package's normalisers read their tables. */
+function useCharsmaps(normalizer: Normalizer | null): void {
+  normalizer?.normalizers?.forEach(useCharsmaps);
+  if (typeof normalizer?.charsmap !== 'string') return;
+  const table = Charsmap.parse(normalizer.charsmap);
+  normalizer.normalize = (text) => table.normalize(text);
 }
 
 /** A special token in tokenizer_config.json is a string or an object with `content`. */
