@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import PQueue from 'p-queue';
 import type { Frame } from '../devices/device.js';
+import { RunError } from '../errors.js';
 import { CURSOR, frameWithCursor } from '../models/cursor.js';
 import type { AnswerCache } from './answer-cache.js';
 import type { RepresentedState, Representer, RepresentOptions } from './representer.js';
@@ -102,28 +103,32 @@ export class AskingRepresenter implements Representer {
     signal?.addEventListener('abort', abort, { once: true });
     const frames = new Frames(pending);
     let failure: { error: unknown } | undefined;
-    const one = async ({ key, state, action }: Pending): Promise<void> => {
-      if (stop.signal.aborted) return;
+    const answer = async ({ key, state, action }: Pending): Promise<Float32Array> => {
+      const { text, cursor } = vlmPrompt(state.goal, action);
+      const bare = await frames.take(state);
+      const frame = cursor ? frameWithCursor(bare, cursor) : bare;
+      const vector = await this.vlm.vector({ key, frame, text }, this.cache.dim ?? this.dim, stop.signal);
+      this.counts.calls++;
+      return vector;
+    };
+    const keep = (key: string, vector: Float32Array): void => {
+      this.cache.put(key, vector);
+      vectors.set(key, vector);
+      onCall?.();
+    };
+    const one = async (question: Pending): Promise<void> => {
+      if (stop.signal.aborted || vectors.has(question.key)) return;
       try {
-        const { text, cursor } = vlmPrompt(state.goal, action);
-        const bare = await frames.take(state);
-        const frame = cursor ? frameWithCursor(bare, cursor) : bare;
-        const vector = await this.vlm.vector({ key, frame, text }, this.cache.dim ?? this.dim, stop.signal);
-        this.cache.put(key, vector);
-        vectors.set(key, vector);
-        this.counts.calls++;
-        onCall?.();
+        keep(question.key, await answer(question));
       } catch (error) {
         failure ??= { error };
         stop.abort();
       }
     };
     try {
-      // where the width is not known, the first question decides it, not the first answer
-      const first = (this.cache.dim ?? this.dim) === undefined ? pending.slice(0, 1) : [];
-      for (const question of first) await one(question);
+      if ((this.cache.dim ?? this.dim) === undefined) await learnWidth(pending, answer, keep);
       const queue = new PQueue({ concurrency: this.vlm.concurrency });
-      for (const question of pending.slice(first.length)) void queue.add(() => one(question));
+      for (const question of pending) void queue.add(() => one(question));
       await queue.onIdle();
     } finally {
       signal?.removeEventListener('abort', abort);
@@ -137,6 +142,36 @@ export class AskingRepresenter implements Representer {
     const { text, cursor } = vlmPrompt(goal, action);
     const content = [this.vlm.manner, text, image, cursor ? [CURSOR, ...cursor] : null];
     return createHash('sha256').update(JSON.stringify(content)).digest('hex');
+  }
+}
+
+/** Answers of changing widths that are taken in before nothing is believed any more. */
+const MOST_WIDTHS = 8;
+
+/**
+ * Ask until two answers in a row are equally wide: where nothing is known of a model, one alone may be the wrong one.
+ * Both are kept. Where there is but one question, its answer is.
+ */
+async function learnWidth(
+  pending: readonly Pending[],
+  answer: (question: Pending) => Promise<Float32Array>,
+  keep: (key: string, vector: Float32Array) => void,
+): Promise<void> {
+  const widths: number[] = [];
+  let last: { key: string; vector: Float32Array } | undefined;
+  for (let n = 0; n < MOST_WIDTHS && pending.length > 0; n++) {
+    const question = pending[n % Math.min(2, pending.length)];
+    const vector = await answer(question);
+    if (pending.length === 1) return keep(question.key, vector);
+    if (last?.vector.length === vector.length) {
+      keep(last.key, last.vector);
+      return keep(question.key, vector);
+    }
+    widths.push(vector.length);
+    last = { key: question.key, vector };
+  }
+  if (pending.length > 0) {
+    throw new RunError(`the VLM answers with vectors of ${widths.join(', ')} floats in turn; check what is serving it`);
   }
 }
 
@@ -157,7 +192,7 @@ class Frames {
     }
     const left = this.left.get(image)! - 1;
     this.left.set(image, left);
-    if (left === 0) this.decoded.delete(image);
+    if (left <= 0) this.decoded.delete(image);
     return found;
   }
 }
