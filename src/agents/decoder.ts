@@ -1,7 +1,9 @@
 import {
   allocate,
+  discard,
   sizeOf,
   toOnnx,
+  writable,
   type Binding,
   type Parameters,
   type Runtime,
@@ -146,7 +148,11 @@ export class Decoder {
     );
   }
 
-  /** The graph's session, bound to the leading part of each of the current workspace's buffers that its shapes need. */
+  /**
+   * The graph's session, bound to the leading part of each of the current workspace's buffers that its shapes need. On a
+   * device the parameters and the states' memories stay there from step to step; the caches, which are written here
+   * between steps, go to it with each.
+   */
   private bound(key: string, build: () => Record<string, Tensor>): Promise<Binding> {
     const { workspace } = this;
     let binding = workspace.bindings.get(key);
@@ -155,10 +161,12 @@ export class Decoder {
       this.sessions.set(key, session);
       binding = session.then(async (opened) => {
         const buffers: Buffers = {};
+        const parameters = this.params.arrays();
         for (const { name, shape } of [...opened.inputs, ...opened.outputs]) {
           const buffer = workspace.buffers[name];
-          const size = sizeOf(shape);
-          buffers[name] = buffer ? buffer.subarray(0, size) : this.params.get(name).data;
+          if (!buffer) this.runtime.resident(parameters[name]);
+          else if (name.startsWith('memory')) this.runtime.resident(buffer, false);
+          buffers[name] = buffer ? buffer.subarray(0, sizeOf(shape)) : parameters[name];
         }
         return opened.bind(buffers);
       });
@@ -295,7 +303,7 @@ class Workspace {
       if (to < 0 || to === from) continue;
       for (const { buffer, width } of this.memories) {
         const size = width * this.length;
-        buffer.copyWithin(to * size, from * size, (from + 1) * size);
+        writable(buffer).copyWithin(to * size, from * size, (from + 1) * size);
       }
     }
   }
@@ -336,6 +344,7 @@ class Workspace {
   async close(): Promise<void> {
     for (const binding of this.bindings.values()) (await binding).close();
     this.bindings.clear();
+    for (const { buffer } of this.memories) discard(buffer);
   }
 }
 

@@ -14,6 +14,7 @@ export { toOnnx } from './onnx.js';
 export type { OnnxModel, Spec } from './onnx.js';
 export { openRuntime } from './runtime.js';
 export type { Binding, Runtime, RuntimeOptions, Session } from './runtime.js';
+export { discard, snapshot, writable } from './residence.js';
 export { Parameters, polyak } from './parameters.js';
 export type { Initializer, Parameter, ParameterSpec } from './parameters.js';
 export { adamW, addDecayedWeights, chain, clipByGlobalNorm, scaleByAdam, scaleByLearningRate } from './optimizer.js';
