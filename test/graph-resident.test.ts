@@ -5,10 +5,12 @@ import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
+import { Sampler } from '../src/agents/sampler.js';
 import {
   Forward,
   Parameters,
   Runtime,
+  Tensor,
   Trainer,
   TypedArray,
   adamW,
@@ -43,6 +45,7 @@ import {
   writable,
 } from '../src/graph/residence.js';
 import { OptimizerState } from '../src/graph/state.js';
+import { autoUISpecs, type AutoUIConfig } from '../src/models/autoui-config.js';
 import { Random } from '../src/random.js';
 
 // The device of these tests is the CPU with memory of its own: everything about residence but CUDA itself.
@@ -278,6 +281,58 @@ test('a cache stays on the device while runs write parts of it in place', async 
   await bindings[2].run();
   assert.deepEqual([...writable(cache).subarray(2 * width - 1, 2 * width + 1)], [1, 5]);
   session.close();
+});
+
+test('sampling on a device draws what it draws on the host, also after training has changed the policy', async () => {
+  const config: AutoUIConfig = {
+    vocabulary: 6,
+    width: 12,
+    headWidth: 5,
+    heads: 2,
+    feedForward: 16,
+    encoderLayers: 1,
+    decoderLayers: 2,
+    buckets: 8,
+    maxDistance: 20,
+    gated: true,
+    epsilon: 1e-6,
+    image: 4,
+    tied: true,
+    pad: 0,
+    eos: 1,
+    start: 0,
+  };
+  // States that finish at different times, so that the memories of those left are moved together.
+  const states = Array.from({ length: 9 }, (_, i) => {
+    const random = new Random(5, 'state', i);
+    const ids = Array.from({ length: 3 + i }, () => random.int(config.vocabulary));
+    return {
+      key: `state ${i}`,
+      ids,
+      image: Float32Array.from({ length: 4 }, () => random.normal()),
+      count: 1 + (i % 4),
+    };
+  });
+  const samples = async (runtime: Runtime) => {
+    const params = Parameters.init(autoUISpecs(config), 7);
+    const sampler = new Sampler(runtime, params, config, { maxTokens: 40 });
+    const before = await sampler.sample(states, { seed: 1 });
+    const optimizer = chain(...adamW(), scaleByLearningRate());
+    const loss = (p: Record<string, Tensor>) => ({ loss: mean(square(p['shared.weight'])) });
+    const trainer = new Trainer<null>({ runtime, params, optimizer, loss });
+    for (let step = 0; step < 3; step++) {
+      await trainer.accumulate(null, {});
+      await trainer.apply(0.3, 1);
+    }
+    const after = await sampler.sample(states, { seed: 1 });
+    if (runtime === device) assert.ok(Number.isNaN(held(params, 'shared.weight')[0]), 'the parameters stayed there');
+    await sampler.close();
+    trainer.close();
+    return { before, after };
+  };
+  const [here, there] = [await samples(host), await samples(device)];
+  assert.deepEqual(there, here);
+  assert.notDeepEqual(here.after, here.before);
 });
 
 test('every element type can live on a device, and views start anywhere', async () => {
