@@ -91,9 +91,7 @@ export class TextTower {
           length,
         );
         const { vectors } = await forward.run({ rows, length }, { ids, mask });
-        batch.forEach(({ index }, i) =>
-          keep(index, (vectors as Float32Array).slice(i * this.dim, (i + 1) * this.dim)),
-        );
+        batch.forEach(({ index }, i) => keep(index, (vectors as Float32Array).slice(i * this.dim, (i + 1) * this.dim)));
       }
     }
   }
@@ -101,12 +99,7 @@ export class TextTower {
   private async opened(): Promise<Forward<Shape>> {
     const { params } = await loadRoberta(this.folder);
     return new Forward<Shape>(this.runtime, params, (p, { rows, length }) => ({
-      vectors: robertaPooled(
-        p,
-        this.config,
-        input('ids', [rows, length], 'int64'),
-        input('mask', [rows, length]),
-      ),
+      vectors: robertaPooled(p, this.config, input('ids', [rows, length], 'int64'), input('mask', [rows, length])),
     }));
   }
 }

@@ -45,3 +45,13 @@ export function decodeBfloat16(bits: Uint16Array, into: Float32Array): void {
   const words = new Uint32Array(into.buffer, into.byteOffset, into.length);
   for (let i = 0; i < bits.length; i++) words[i] = bits[i] << 16;
 }
+
+/** Narrows float32 to bfloat16 bits, rounding to nearest even; not-a-number stays so. */
+export function encodeBfloat16(values: Float32Array, into: Uint16Array, at = 0): void {
+  for (let i = 0; i < values.length; i++) {
+    float[0] = values[i];
+    const bits = floatBits[0];
+    const exact = (bits & 0x7fffffff) > 0x7f800000 ? bits | 0x400000 : bits + 0x7fff + ((bits >>> 16) & 1);
+    into[at + i] = exact >>> 16;
+  }
+}

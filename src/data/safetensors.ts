@@ -328,11 +328,12 @@ export function toFloat32({ dtype, data }: StoredTensor): Float32Array {
   }
 }
 
-/** What `writeSafetensors` takes: `data` may be any typed array whose bytes are the tensor's. */
+/** What `writeSafetensors` takes. */
 export interface TensorToStore {
   readonly dtype: SafetensorsType;
   readonly shape: readonly number[];
-  readonly data: ArrayBufferView;
+  /** any typed array whose bytes are the tensor's, or a function that makes them piece by piece when it is their turn */
+  readonly data: ArrayBufferView | (() => Iterable<ArrayBufferView>);
 }
 
 /**
@@ -353,9 +354,7 @@ export async function writeSafetensors(
   let offset = 0;
   for (const [name, { dtype, shape, data }] of entries) {
     const expected = shape.reduce((product, size) => product * size, ELEMENT_BYTES[dtype]);
-    if (data.byteLength !== expected) {
-      throw new Error(`${file}: tensor ${name} is ${dtype} [${shape}]: expected ${expected} bytes, got ${data.byteLength}`);
-    }
+    if (typeof data !== 'function') checkBytes(data.byteLength, expected, `${file}: tensor ${name} is ${dtype} [${shape}]`);
     header[name] = { dtype, shape, data_offsets: [offset, offset + expected] };
     offset += expected;
   }
@@ -365,6 +364,15 @@ export async function writeSafetensors(
   text.copy(head, 8);
   await writeAtomic(file, async (out) => {
     await out.write(head);
-    for (const [, { data }] of entries) await out.write(data);
+    for (const [name, { dtype, shape, data }] of entries) {
+      const start = out.bytes;
+      for (const piece of typeof data === 'function' ? data() : [data]) await out.write(piece);
+      const expected = shape.reduce((product, size) => product * size, ELEMENT_BYTES[dtype]);
+      checkBytes(out.bytes - start, expected, `${file}: tensor ${name} is ${dtype} [${shape}]`);
+    }
   });
+}
+
+function checkBytes(got: number, expected: number, what: string): void {
+  if (got !== expected) throw new Error(`${what}: expected ${expected} bytes, got ${got}`);
 }

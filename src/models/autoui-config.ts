@@ -20,10 +20,11 @@ export interface AutoUIConfig extends T5Config {
 }
 
 const size = z.number().int().positive();
+const tokenId = z.number().int().nonnegative();
 const ConfigFile = z.object({
   vocab_size: size,
   d_model: size,
-  d_kv: size,
+  d_kv: size.default(64),
   d_ff: size,
   num_layers: size,
   num_decoder_layers: size.nullish(),
@@ -32,10 +33,20 @@ const ConfigFile = z.object({
   relative_attention_max_distance: size.default(128),
   feed_forward_proj: z.enum(['relu', 'gated-gelu']).default('relu'),
   tie_word_embeddings: z.boolean().default(true),
+  /** transformers 5 always says that embeddings are tied, and here whether the head is scaled */
+  scale_decoder_outputs: z.boolean().nullish(),
   layer_norm_epsilon: z.number().positive().default(1e-6),
-  pad_token_id: z.number().int().nonnegative().default(0),
-  eos_token_id: z.number().int().nonnegative().default(1),
-  decoder_start_token_id: z.number().int().nonnegative().default(0),
+  pad_token_id: tokenId.nullish(),
+  eos_token_id: z
+    .union([
+      tokenId,
+      z
+        .array(tokenId)
+        .min(1)
+        .transform(([first]) => first),
+    ])
+    .nullish(),
+  decoder_start_token_id: tokenId.nullish(),
   /** BLIP-2's pooled output unless said otherwise (the released config.json does not say) */
   img_dim: size.default(1408),
 });
@@ -61,10 +72,10 @@ export function parseAutoUIConfig(json: unknown, source: string): AutoUIConfig {
     gated: c.feed_forward_proj === 'gated-gelu',
     epsilon: c.layer_norm_epsilon,
     image: c.img_dim,
-    tied: c.tie_word_embeddings,
-    pad: c.pad_token_id,
-    eos: c.eos_token_id,
-    start: c.decoder_start_token_id,
+    tied: c.tie_word_embeddings && c.scale_decoder_outputs !== false,
+    pad: c.pad_token_id ?? 0,
+    eos: c.eos_token_id ?? 1,
+    start: c.decoder_start_token_id ?? c.pad_token_id ?? 0,
   };
 }
 

@@ -1,6 +1,6 @@
 import type { Parameters } from '../graph/index.js';
 import { blip2VisionSpecs, readBlip2VisionConfig, type Blip2VisionConfig } from './blip2.js';
-import { withCheckpoint, type CheckpointTensor } from './checkpoint-tensors.js';
+import { withCheckpoint, type Checkpoint, type CheckpointTensor } from './checkpoint-tensors.js';
 
 /** What a whole BLIP-2 puts before its vision tower's names; later transformers put one more before it. */
 const PREFIX = /^(model\.)?vision_model\./;
@@ -20,14 +20,22 @@ export function isBlip2Vision(name: string): boolean {
  * @throws UserError where a file is missing, broken, or does not fit its config.json
  */
 export async function loadBlip2Vision(folder: string): Promise<{ config: Blip2VisionConfig; params: Parameters }> {
-  const config = readBlip2VisionConfig(folder);
   return withCheckpoint(
     folder,
     (checkpoint) => {
-      const tensors = new Map<string, CheckpointTensor>();
-      for (const [name, tensor] of checkpoint.tensors) tensors.set(name.replace(PREFIX, ''), tensor);
+      const { config, tensors } = planBlip2Vision(folder, checkpoint);
       return { config, params: checkpoint.parameters(tensors, blip2VisionSpecs(config), folder) };
     },
     isBlip2Vision,
   );
+}
+
+/** What of a BLIP-2 checkpoint is loaded, before it is read; tensors by the parameter's name. */
+export function planBlip2Vision(folder: string, checkpoint: Checkpoint) {
+  const config = readBlip2VisionConfig(folder);
+  const tensors = new Map<string, CheckpointTensor>();
+  for (const [name, tensor] of checkpoint.tensors) {
+    if (isBlip2Vision(name)) tensors.set(name.replace(PREFIX, ''), tensor);
+  }
+  return { config, tensors };
 }

@@ -60,7 +60,8 @@ export function readBlip2Preprocessing(folder: string, imageSize: number): Blip2
       `${file}: size: expected ${imageSize}x${imageSize} as config.json has it, got ${made.height}x${made.width}`,
     );
   }
-  if (p.do_resize === false) throw new UserError(`${file}: do_resize: expected true, got false: screenshots are resized`);
+  if (p.do_resize === false)
+    throw new UserError(`${file}: do_resize: expected true, got false: screenshots are resized`);
   const filter = FILTERS[p.resample ?? 3];
   if (!filter) throw new UserError(`${file}: resample: expected 3 (bicubic) or 2 (bilinear), got ${p.resample}`);
   const factor = p.do_rescale === false ? 1 : (p.rescale_factor ?? 1 / 255);

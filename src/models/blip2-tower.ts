@@ -65,13 +65,10 @@ export class Blip2Tower implements VisionTower {
     return this.known.get(pixels, (bytes) => createHash('sha256').update(bytes).digest('hex'));
   }
 
-  private async compute(
-    pixels: readonly Pixels[],
-    keep: (index: number, vector: Float32Array) => void,
-  ): Promise<void> {
+  private async compute(pixels: readonly Pixels[], keep: (index: number, vector: Float32Array) => void): Promise<void> {
     this.forward ??= this.opened();
     const forward = await this.forward;
-    for (let start = 0; start < pixels.length; ) {
+    for (let start = 0; start < pixels.length;) {
       const rows = pixels.length - start >= BATCH ? BATCH : 1;
       const { vectors } = await forward.run(rows, ({ pixels: feed }) => {
         for (let i = 0; i < rows; i++) (feed as Float32Array).set(pixels[start + i], i * pixels[start].length);

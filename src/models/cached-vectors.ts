@@ -21,7 +21,10 @@ export class CachedVectors<T> {
    * later one fails
    */
   constructor(
-    private readonly compute: (things: readonly T[], keep: (index: number, vector: Float32Array) => void) => Promise<void>,
+    private readonly compute: (
+      things: readonly T[],
+      keep: (index: number, vector: Float32Array) => void,
+    ) => Promise<void>,
     private readonly cache?: VectorCache,
     private readonly memory = MEMORY,
   ) {}

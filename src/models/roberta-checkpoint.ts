@@ -1,5 +1,6 @@
 import { Parameters } from '../graph/index.js';
-import { withCheckpoint, withoutPrefix, type CheckpointTensor } from './checkpoint-tensors.js';
+import type { ParameterSpecs } from './checkpoint.js';
+import { withCheckpoint, withoutPrefix, type Checkpoint, type CheckpointTensor } from './checkpoint-tensors.js';
 import { readRobertaConfig, robertaSpecs, type RobertaConfig } from './roberta.js';
 
 /** What a checkpoint of a model with a head (roberta-base was saved with its language model's) puts before the names. */
@@ -24,19 +25,28 @@ export interface LoadedRoberta {
  * @throws UserError where a file is missing, broken, or does not fit its config.json
  */
 export async function loadRoberta(folder: string): Promise<LoadedRoberta> {
-  const config = readRobertaConfig(folder);
   return withCheckpoint(folder, (checkpoint) => {
-    const tensors = new Map<string, CheckpointTensor>();
-    for (const [stored, tensor] of checkpoint.tensors) {
-      const name = withoutPrefix(stored, PREFIX);
-      if (!OTHERS.test(name)) tensors.set(name, tensor);
-    }
+    const { config, tensors, freshPooler } = planRoberta(folder, checkpoint);
     const specs = robertaSpecs(config);
-    if (POOLER.some((name) => tensors.has(name))) {
-      return { config, params: checkpoint.parameters(tensors, specs, folder), freshPooler: false };
-    }
+    if (!freshPooler) return { config, params: checkpoint.parameters(tensors, specs, folder), freshPooler };
     const pooler = Parameters.init(Object.fromEntries(POOLER.map((name) => [name, specs[name]])), POOLER_SEED);
-    const encoder = Object.fromEntries(Object.entries(specs).filter(([name]) => !POOLER.includes(name)));
-    return { config, params: checkpoint.parameters(tensors, encoder, folder, pooler), freshPooler: true };
+    const params = checkpoint.parameters(tensors, withoutPooler(specs), folder, pooler);
+    return { config, params, freshPooler };
   });
+}
+
+/** What of a RoBERTa checkpoint is loaded, before it is read; tensors by the parameter's name. */
+export function planRoberta(folder: string, checkpoint: Checkpoint) {
+  const config = readRobertaConfig(folder);
+  const tensors = new Map<string, CheckpointTensor>();
+  for (const [stored, tensor] of checkpoint.tensors) {
+    const name = withoutPrefix(stored, PREFIX);
+    if (!OTHERS.test(name)) tensors.set(name, tensor);
+  }
+  return { config, tensors, freshPooler: !POOLER.some((name) => tensors.has(name)) };
+}
+
+/** The specs of a checkpoint without a pooler. */
+export function withoutPooler(specs: ParameterSpecs): ParameterSpecs {
+  return Object.fromEntries(Object.entries(specs).filter(([name]) => !POOLER.includes(name)));
 }

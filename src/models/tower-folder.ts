@@ -26,9 +26,7 @@ export function towerKind(folder: string): TowerKind {
   const file = join(folder, 'config.json');
   const kind = (readJson(file) as { model_type?: unknown } | null)?.model_type;
   if (kind === 'critiq-conv' || kind === 'critiq-reference') return kind;
-  throw new UserError(
-    `${file}: model_type: expected "critiq-conv" or "critiq-reference", got ${JSON.stringify(kind)}`,
-  );
+  throw new UserError(`${file}: model_type: expected "critiq-conv" or "critiq-reference", got ${JSON.stringify(kind)}`);
 }
 
 /** @throws UserError where it is no reference */
