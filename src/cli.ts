@@ -1,7 +1,8 @@
 #!/usr/bin/env node
 import { existsSync, realpathSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
-import { Command, CommanderError } from 'commander';
+import { Command, CommanderError, Option } from 'commander';
+import type { ConvertOptions } from '../pipelines/checkpoint-convert.js';
 import { RunError, UserError } from './errors.js';
 import type { Display, Verbosity } from './runner/display.js';
 import { describeFailure } from './runner/failure.js';
@@ -82,7 +83,8 @@ Example:
     );
 
   for (const { name, summary } of registry.stages) {
-    common(critiq.command(name).description(summary), `critiq ${name} --threads 2 seed=1`)
+    const command = common(critiq.command(name).description(summary), `critiq ${name} --threads 2 seed=1`);
+    command
       .option('--no-deps', 'fail where an input is missing, instead of making it first')
       .option('--force', 'make all shards again')
       .action(async (overrides: string[], options: Options) => {
@@ -94,6 +96,7 @@ Example:
           return { result: summaries, lines: summaries.map(summaryLine) };
         });
       });
+    if (name === 'vlm') addVlmCommands(command, registry, interrupt);
   }
 
   const importing = critiq.command('import').description('make data sets from files of others');
@@ -111,6 +114,8 @@ Example:
         return { result: imported, lines: [`import: done (${trajectories} trajectories, ${transitions} transitions)`] };
       });
     });
+
+  checkpoints(critiq, interrupt);
 
   common(
     critiq.command('phone').description('play the embedded phone by hand, in a browser'),
@@ -157,6 +162,135 @@ Example:
       }
     });
   return critiq;
+}
+
+/** `critiq vlm export` and `critiq vlm import`: the fine-tuning done elsewhere. */
+function addVlmCommands(vlm: Command, registry: Registry, interrupt: Interrupt): void {
+  // options behind the name of a command are that command's
+  vlm.enablePositionalOptions();
+  common(
+    vlm
+      .command('export')
+      .description('write the data set of the fine-tuning for LLaVA or LLaMA-Factory')
+      .argument('<out>', 'a new folder'),
+    'critiq vlm export tuning --format llamafactory vlm.threshold=30 run=exp7',
+  )
+    .option('--format <name>', 'llava, llamafactory, or both', 'both')
+    .action(async (out: string, overrides: string[], options: Options & { format: string }) => {
+      const { config } = await load(registry, overrides, options);
+      const { describeExport, exportVlm, VLM_FORMATS } = await import('../pipelines/vlm-export.js');
+      const format = VLM_FORMATS.find((name) => name === options.format);
+      if (!format) throw new UserError(`--format: expected ${VLM_FORMATS.join(' or ')}, got ${options.format}`);
+      await work(options, interrupt, async (display, signal) => {
+        const exported = await exportVlm(out, format, config, { display, signal });
+        return { result: exported, lines: describeExport(exported) };
+      });
+    });
+  common(
+    vlm
+      .command('import')
+      .description('make a tuned model the VLM of this run; it stays where it is')
+      .argument('<folder>', 'the merged model'),
+    'critiq vlm import merged --name critiq-vlm run=exp7',
+  )
+    .requiredOption('--name <name>', 'name under which the server has it (vllm serve --served-model-name)')
+    .option('--force', 'replace what `critiq vlm` made')
+    .action(async (folder: string, overrides: string[], options: Options & { name: string }) => {
+      const { config } = await load(registry, overrides, options);
+      const { importVlm } = await import('../pipelines/vlm-import.js');
+      await work(options, interrupt, async (display, signal) => {
+        const force = options.force ?? false;
+        const reference = await importVlm(folder, options.name, config, { display, signal, force });
+        const { name, files, fingerprint } = reference;
+        return {
+          result: reference,
+          lines: [`vlm import: ${name} (${files.length} files, fingerprint ${fingerprint})`],
+        };
+      });
+    });
+}
+
+/** `critiq checkpoint inspect|convert|greedy`: folders of models, without a run. */
+function checkpoints(critiq: Command, interrupt: Interrupt): void {
+  const checkpoint = critiq.command('checkpoint').description('look at, convert and try out folders of models');
+  checkpoint.addHelpText('after', '\nExample:\n  $ critiq checkpoint inspect ~/models/Auto-UI-Base');
+  const plain = (name: string, description: string, example: string): Command =>
+    checkpoint
+      .command(name)
+      .description(description)
+      .option('--json', 'print the result as JSON on stdout')
+      .option('-q, --quiet', 'print only warnings and errors')
+      .option('-v, --verbose', 'print more, and the stack of unexpected errors')
+      .addHelpText('after', `\nExample:\n  $ ${example}`);
+
+  plain(
+    'inspect',
+    'what a checkpoint is, and whether critiq can load it',
+    'critiq checkpoint inspect ~/models/Auto-UI-Base --json',
+  )
+    .argument('<path>', 'a folder, or a weight file')
+    .action(async (path: string, options: Options) => {
+      const { inspectCheckpoint, formatInspection } = await import('../pipelines/checkpoint.js');
+      const found = await inspectCheckpoint(path);
+      print(options.json ? JSON.stringify(found, null, 2) : formatInspection(found));
+    });
+
+  plain(
+    'convert',
+    'write a checkpoint anew as safetensors that Python and critiq read',
+    'critiq checkpoint convert data/pocket/policy/digiq policy-for-python --dtype f32',
+  )
+    .argument('<in>', 'the folder to read')
+    .argument('<out>', 'the folder to make; it must not be there yet')
+    .addOption(
+      new Option('--dtype <type>', 'how numbers are stored; as they are by default').choices(['f32', 'f16', 'bf16']),
+    )
+    .addOption(new Option('--format <name>', 'format of the weights').choices(['safetensors']).default('safetensors'))
+    .addOption(
+      new Option(
+        '--names <whose>',
+        "hf: what Python's classes load; critiq: just what critiq reads (of a BLIP-2 its vision tower)",
+      )
+        .choices(['hf', 'critiq'])
+        .default('hf'),
+    )
+    .action(async (from: string, to: string, options: Options & ConvertOptions) => {
+      const { convertCheckpoint } = await import('../pipelines/checkpoint-convert.js');
+      await work(options, interrupt, async () => {
+        const made = await convertCheckpoint(from, to, options);
+        return {
+          result: made,
+          lines: [`${made.folder}: done (${made.kind}, ${made.tensors} tensors, ${made.dtypes})`],
+        };
+      });
+    });
+
+  plain(
+    'greedy',
+    'greedy actions of an Auto-UI checkpoint as JSON, to compare with PyTorch (docs/checkpoints.md)',
+    'critiq checkpoint greedy policy-for-python --max-tokens 64 > greedy.json',
+  )
+    .argument('<folder>', 'an Auto-UI checkpoint')
+    .option('--prompts <file>', 'a prompt a line; by default eight of the embedded phone')
+    .option('--max-tokens <n>', 'tokens of an action at most', '128')
+    .option('--seed <n>', 'decides the image vectors', '0')
+    .option('--threads <n>', 'threads to compute with', '2')
+    .action(
+      async (folder: string, options: Record<'maxTokens' | 'seed' | 'threads', string> & { prompts?: string }) => {
+        const { greedyActions } = await import('../pipelines/checkpoint-greedy.js');
+        const { prompts, maxTokens, seed, threads } = options;
+        const count = { maxTokens: positive('--max-tokens', maxTokens), threads: positive('--threads', threads) };
+        const said = await greedyActions(folder, { prompts, seed: Number(seed), ...count });
+        print(JSON.stringify(said));
+      },
+    );
+}
+
+/** An option that is a count. */
+function positive(option: string, value: string): number {
+  const count = Number(value);
+  if (Number.isInteger(count) && count >= 1) return count;
+  throw new UserError(`${option}: expected a whole number from 1, got ${value}`);
 }
 
 function common(command: Command, example: string): Command {
