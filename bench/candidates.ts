@@ -8,7 +8,7 @@ import { parseArgs } from 'node:util';
 import { Sampler } from '../src/agents/sampler.js';
 import { openRuntime } from '../src/graph/index.js';
 import { autoUISpecs } from '../src/models/autoui-config.js';
-import { AUTOUI_BASE } from './real-sizes.js';
+import { AUTOUI_BASE, autoUIBaseJson } from './real-sizes.js';
 import {
   lastLine,
   median,
@@ -77,15 +77,7 @@ else {
     const { ms, gib } = ownMeasurement('--measure');
     ours.push({ ms: ms.map((each) => each / states), gib });
     if (!python) continue;
-    const config = {
-      vocab_size: AUTOUI_BASE.vocabulary,
-      d_model: AUTOUI_BASE.width,
-      d_kv: AUTOUI_BASE.headWidth,
-      d_ff: AUTOUI_BASE.feedForward,
-      num_layers: AUTOUI_BASE.encoderLayers,
-      num_heads: AUTOUI_BASE.heads,
-    };
-    const settings = { config, samples, tokens, prompt, threads, steps: Number(options.steps) };
+    const settings = { config: autoUIBaseJson(), samples, tokens, prompt, threads, steps: Number(options.steps) };
     theirs.push(lastLine(python, ['-c', TORCH, JSON.stringify(settings)]));
   }
   const rate = (timings: readonly Timing[]) => (samples * tokens) / (median(timings.flatMap(({ ms }) => ms)) / 1000);

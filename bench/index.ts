@@ -8,8 +8,12 @@ import { fileURLToPath } from 'node:url';
 
 const BENCHMARKS: Readonly<Record<string, string>> = {
   'critic-step': "a training step of Digi-Q's critic at its real sizes, beside PyTorch",
+  'actor-step': 'a training step of Auto-UI at T5-base size, beside PyTorch',
+  towers: "RoBERTa's and BLIP-2's vectors at the released sizes, beside transformers",
+  candidates: "63 more actions for a state at T5-base size, beside transformers' generate",
   replay: 'training on an imported data set of 5 GB: memory, and reading a minibatch beside a step',
   lanes: 'a training step of the pocket policy: threads within operations against micro-batches side by side',
+  gpu: 'the same training on the CPU and on a GPU: do the numbers agree, and what is it worth (skipped without one)',
 };
 
 const cut = process.argv.indexOf('--', 2);

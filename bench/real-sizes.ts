@@ -24,6 +24,13 @@ export const AUTOUI_BASE: AutoUIConfig = {
   start: 0,
 };
 
+/** The same for transformers' T5Config. */
+export function autoUIBaseJson(): Record<string, number> {
+  const { vocabulary, width, headWidth, feedForward, encoderLayers, heads } = AUTOUI_BASE;
+  const sizes = { vocab_size: vocabulary, d_model: width, d_kv: headWidth, d_ff: feedForward };
+  return { ...sizes, num_layers: encoderLayers, num_heads: heads };
+}
+
 /** roberta-base. */
 export const ROBERTA_BASE: RobertaConfig = {
   vocab_size: 50265,

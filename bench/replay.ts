@@ -14,7 +14,7 @@ import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { registry } from '../pipelines/index.js';
 import { CriticData, CriticInputs } from '../pipelines/critic-data.js';
-import { CriticFeeds } from '../src/agents/critic-feeds.js';
+import { TokenFeeds } from '../src/agents/critic-feeds.js';
 import { TextTokenizer } from '../src/agents/tokenizer.js';
 import { MinibatchSampler } from '../src/data/replay.js';
 import { main } from '../src/cli.js';
@@ -53,7 +53,7 @@ async function train(): Promise<void> {
 async function reading(): Promise<number[]> {
   const data = await CriticData.open({ dataset: (name: string) => join(run, name) } as StageContext<unknown>);
   const text = TextTokenizer.load(tokenizer);
-  const inputs = new CriticInputs(data, new CriticFeeds(text, { type: 8, action: 32, goal: 32 }), 0);
+  const inputs = new CriticInputs(data, new TokenFeeds(text, { type: 8, action: 32, goal: 32 }), 0);
   const batch = Number(options.batch);
   const sampler = new MinibatchSampler(data.transitions.length, batch, 0, 'bench');
   const took: number[] = [];

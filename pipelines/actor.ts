@@ -1,7 +1,7 @@
-import { copyFileSync, existsSync, mkdirSync } from 'node:fs';
+import { copyFileSync, mkdirSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { z } from 'zod';
-import { POLICY_FILES, savePolicy } from '../src/agents/policy.js';
+import { policyFiles, savePolicy } from '../src/agents/policy.js';
 import { padTokens } from '../src/agents/tokenizer.js';
 import {
   ActorSettings,
@@ -160,13 +160,13 @@ export const actor = stage({
     const output = `policy/${nameOf(settings)}`;
     const folder = ctx.dataset(output);
     const source = ctx.dataset(`policy/${settings.from}`);
-    for (const file of POLICY_FILES) {
-      if (!existsSync(join(source, file))) continue;
+    for (const file of policyFiles(source)) {
+      if (file === 'model.safetensors') continue;
       mkdirSync(dirname(join(folder, file)), { recursive: true });
       copyFileSync(join(source, file), join(folder, file));
     }
-    await savePolicy(folder, { ...policy, params });
-    return { [output]: { files: [...POLICY_FILES], facts: { lessons: lessons.length } } };
+    await savePolicy(folder, { config, params, maxTokens: policy.maxTokens });
+    return { [output]: { files: policyFiles(folder), facts: { lessons: lessons.length } } };
   },
 });
 

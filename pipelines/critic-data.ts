@@ -1,4 +1,4 @@
-import type { CriticFeeds } from '../src/agents/critic-feeds.js';
+import type { CriticFeeds, Feeds } from '../src/agents/critic-feeds.js';
 import type { CandidateRow, Transition } from '../src/data/transitions.js';
 import { ImageVectors } from '../src/data/image-vectors.js';
 import { Representations, STATE } from '../src/data/representations.js';
@@ -84,7 +84,7 @@ export class CriticInputs {
   ) {}
 
   /** Feeds of `stateInputs` for the states before (or `after`) some transitions. */
-  state(prefix: string, rows: readonly number[], after: boolean): Record<string, Float32Array | BigInt64Array> {
+  async state(prefix: string, rows: readonly number[], after: boolean): Promise<Feeds> {
     const { data, feeds } = this;
     const texts = rows.map((row) => {
       const { goal, prevAction, action } = data.transitions[row];
@@ -95,22 +95,18 @@ export class CriticInputs {
     const reps = new Float32Array(rows.length * this.stateRep);
     if (reps.length > 0) rows.forEach((row, i) => data.readStateRep(after ? data.next(row) : row, reps, i));
     return {
-      ...feeds.states(prefix, texts),
+      ...(await feeds.states(prefix, texts)),
       [`${prefix}images`]: images,
       ...(reps.length > 0 ? { [`${prefix}rep`]: reps } : {}),
     };
   }
 
   /** Feeds of `actionInputs` for one candidate of each transition. */
-  action(
-    prefix: string,
-    rows: readonly number[],
-    candidates: readonly number[],
-  ): Record<string, Float32Array | BigInt64Array> {
+  async action(prefix: string, rows: readonly number[], candidates: readonly number[]): Promise<Feeds> {
     const { data, feeds } = this;
     const reps = new Float32Array(rows.length * data.representations.dim);
     rows.forEach((row, i) => data.readRep(row, candidates[i], reps, i));
     const texts = rows.map((row, i) => data.candidates[row].actions[candidates[i]]);
-    return { ...feeds.actions(prefix, texts), [`${prefix}rep`]: reps };
+    return { ...(await feeds.actions(prefix, texts)), [`${prefix}rep`]: reps };
   }
 }

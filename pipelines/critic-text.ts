@@ -1,3 +1,6 @@
+import { TokenFeeds, VectorFeeds, actionTexts, type CriticFeeds } from '../src/agents/critic-feeds.js';
+import type { CriticFile } from '../src/agents/critic.js';
+import { TextTower } from '../src/agents/text-tower.js';
 import { TextTokenizer } from '../src/agents/tokenizer.js';
 import { UserError } from '../src/errors.js';
 import type { Parameters } from '../src/graph/index.js';
@@ -5,77 +8,134 @@ import type { TextLengths } from '../src/models/critic-network.js';
 import type { RobertaConfig } from '../src/models/roberta.js';
 import { loadRoberta } from '../src/models/roberta-checkpoint.js';
 import type { StageContext } from '../src/runner/stage.js';
+import { cachesOf, modelsOf, runtimeOf } from './resources.js';
+import type { ModelSettings } from './sections.js';
 
-/** Settings of the critic's text tower. */
+/** Settings of the critic's text tower, beside `models.text`. */
 export interface TextSettings {
   readonly tokenizer: string;
-  readonly text_tower: string;
   readonly text_width: number;
   readonly text_layers: number;
   readonly text_heads: number;
+  readonly text_tokens: number;
   readonly train_text_tower: boolean;
 }
 
-/** What the critic reads texts with: an encoder of RoBERTa's class, pre-trained or fresh. */
+/** The texts of the critic's data: they decide how long its inputs are. */
+export interface Texts {
+  readonly goals: Iterable<string>;
+  readonly actions: Iterable<string>;
+}
+
+/** How the critic reads texts. */
 export interface CriticText {
-  readonly tokenizer: TextTokenizer;
-  /** folder of the tokenizer's files */
-  readonly folder: string;
-  /** whether the tokenizer marks the beginning of a text itself (see CriticFeeds) */
-  readonly marked: boolean;
-  /** weights to start from; none for a fresh tower */
+  /** length of a text's vector */
+  readonly dim: number;
+  readonly feeds: CriticFeeds;
+  /** what it adds to the critic's config.json */
+  readonly file: Pick<CriticFile, 'text' | 'text_tower' | 'marked'>;
+  /** folder of the tokenizer's files that the critic keeps beside its own tower */
+  readonly tokenizer?: string;
+  /** weights that its own tower starts from; none for a fresh one */
   readonly weights?: Parameters;
-  /** the architecture, for texts of these lengths */
-  config(lengths: TextLengths): RobertaConfig;
+  /** makes the vectors of texts before they are needed a batch at a time */
+  warm?(texts: Texts): Promise<void>;
 }
 
 /** The data set of the run that holds the tokenizer, where it is not a folder's. */
-export function tokenizerDataset({ tokenizer, text_tower }: TextSettings): string | undefined {
-  return text_tower !== '' || isFolder(tokenizer) ? undefined : tokenizer;
+export function tokenizerDataset({ tokenizer }: TextSettings, models: ModelSettings): string | undefined {
+  return models.text !== '' || isFolder(tokenizer) ? undefined : tokenizer;
 }
 
-/** @throws UserError where a folder is no RoBERTa checkpoint, or a fresh tower would never be trained */
-export async function criticText(ctx: StageContext<TextSettings>): Promise<CriticText> {
+/**
+ * With `models.text`: that RoBERTa, frozen (its vectors are made once and kept for all runs) or as the start of a tower
+ * that is trained. Without: a fresh tower, to be trained.
+ * @throws UserError where a folder is no RoBERTa checkpoint, or a fresh tower would never be trained
+ */
+export async function criticText(ctx: StageContext<TextSettings>, texts: () => Texts): Promise<CriticText> {
   const { settings } = ctx;
-  if (settings.text_tower !== '') {
-    const folder = settings.text_tower;
-    const { config, params } = await loadRoberta(folder);
-    const tokenizer = TextTokenizer.load(folder);
-    if (tokenizer.vocabulary > config.vocab_size) {
-      throw new UserError(
-        `${folder}: its tokenizer has ${tokenizer.vocabulary} tokens, its config.json a vocab_size of ${config.vocab_size}; are they of the same model?`,
-      );
-    }
-    const positions = config.max_position_embeddings - config.pad_token_id - 1;
-    const checked = ({ type, action, goal }: TextLengths): RobertaConfig => {
-      const longest = Math.max(type, action, goal);
-      if (longest <= positions) return config;
-      throw new UserError(
-        `${folder}: reads ${positions} tokens at most, and there are texts of ${longest}; set critic.text_tokens=${positions}`,
-      );
-    };
-    return { tokenizer, folder, marked: true, weights: params, config: checked };
+  const folder = modelsOf(ctx).text;
+  if (folder === '') return freshText(ctx, texts());
+  return settings.train_text_tower ? trainedText(folder, texts(), settings) : frozenText(ctx, folder);
+}
+
+/** Texts whose vectors are made together while warming up. */
+const CHUNK = 256;
+
+async function frozenText(ctx: StageContext<TextSettings>, folder: string): Promise<CriticText> {
+  const tower = await TextTower.open(await runtimeOf(ctx), folder, cachesOf(ctx));
+  return {
+    dim: tower.dim,
+    feeds: new VectorFeeds(tower),
+    file: { text_tower: { folder, fingerprint: tower.fingerprint } },
+    warm: async ({ goals, actions }) => {
+      const parts = [...actions].map(actionTexts).flatMap(({ type, decision }) => [type, decision]);
+      const distinct = [...new Set([...goals, ...parts])];
+      const progress = ctx.progress(distinct.length, 'vectors of texts');
+      for (let start = 0; start < distinct.length; start += CHUNK) {
+        ctx.signal.throwIfAborted();
+        const texts = distinct.slice(start, start + CHUNK);
+        await tower.vectors(texts);
+        progress.advance(texts.length);
+      }
+      progress.done();
+    },
+  };
+}
+
+async function trainedText(folder: string, texts: Texts, { text_tokens: most }: TextSettings): Promise<CriticText> {
+  const { config: tower, params: weights } = await loadRoberta(folder);
+  const tokenizer = TextTokenizer.load(folder);
+  if (tokenizer.vocabulary > tower.vocab_size) {
+    throw new UserError(
+      `${folder}: its tokenizer has ${tokenizer.vocabulary} tokens, its config.json a vocab_size of ${tower.vocab_size}; are they of the same model?`,
+    );
   }
+  const lengths = TokenFeeds.lengthsOf(tokenizer, texts, most);
+  const positions = tower.max_position_embeddings - tower.pad_token_id - 1;
+  if (longest(lengths) > positions) {
+    throw new UserError(
+      `${folder}: reads ${positions} tokens at most, and there are texts of ${longest(lengths)}; set critic.text_tokens=${positions}`,
+    );
+  }
+  const feeds = new TokenFeeds(tokenizer, lengths, true);
+  return {
+    dim: tower.hidden_size,
+    feeds,
+    file: { text: { tower, lengths }, marked: true },
+    tokenizer: folder,
+    weights,
+  };
+}
+
+async function freshText(ctx: StageContext<TextSettings>, texts: Texts): Promise<CriticText> {
+  const { settings } = ctx;
   if (!settings.train_text_tower) {
     throw new UserError(
-      'critic.train_text_tower=false: a fresh text tower would stay random; name a pre-trained one with critic.text_tower=FOLDER, or train it',
+      'critic.train_text_tower=false: a fresh text tower would stay random; name a pre-trained one with models.text=FOLDER, or train it',
     );
   }
   const folder = isFolder(settings.tokenizer) ? settings.tokenizer : ctx.dataset(settings.tokenizer);
   const tokenizer = TextTokenizer.load(folder);
-  const config = ({ type, action, goal }: TextLengths): RobertaConfig => ({
+  const lengths = TokenFeeds.lengthsOf(tokenizer, texts, settings.text_tokens);
+  const tower: RobertaConfig = {
     vocab_size: tokenizer.vocabulary,
     hidden_size: settings.text_width,
     num_hidden_layers: settings.text_layers,
     num_attention_heads: settings.text_heads,
     intermediate_size: 4 * settings.text_width,
-    max_position_embeddings: Math.max(type, action, goal) + 2,
+    max_position_embeddings: longest(lengths) + 2,
     type_vocab_size: 1,
     pad_token_id: 1,
     layer_norm_eps: 1e-5,
     hidden_act: 'gelu',
-  });
-  return { tokenizer, folder, marked: false, config };
+  };
+  const feeds = new TokenFeeds(tokenizer, lengths);
+  return { dim: tower.hidden_size, feeds, file: { text: { tower, lengths }, marked: false }, tokenizer: folder };
+}
+
+function longest({ type, action, goal }: TextLengths): number {
+  return Math.max(type, action, goal);
 }
 
 function isFolder(tokenizer: string): boolean {

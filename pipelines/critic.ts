@@ -2,7 +2,6 @@ import { copyFileSync, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { Critic, type CriticFile } from '../src/agents/critic.js';
-import { CriticFeeds } from '../src/agents/critic-feeds.js';
 import { CriticSettings, mcLoss, tdLoss, targetValues, type CriticLoss } from '../src/algorithms/digiq.js';
 import { writeAtomic } from '../src/data/atomic.js';
 import { MinibatchSampler, splitTrajectories } from '../src/data/replay.js';
@@ -35,6 +34,7 @@ import { stage, type ShardContext } from '../src/runner/stage.js';
 import { CriticData, CriticInputs } from './critic-data.js';
 import { criticText, tokenizerDataset, type CriticText } from './critic-text.js';
 import { runtimeOf } from './resources.js';
+import type { ModelSettings } from './sections.js';
 import { lanesOf, learningRate, microBatches, train } from './training.js';
 
 export const CriticStage = CriticSettings.extend({
@@ -42,28 +42,22 @@ export const CriticStage = CriticSettings.extend({
     .string()
     .default('policy/base')
     .describe(
-      'tokenizer that the text tower reads with: a data set of the run that holds one, or a folder (a path that begins with `/` or `.`)',
-    ),
-  text_tower: z
-    .string()
-    .default('')
-    .describe(
-      'folder of a pre-trained RoBERTa with its tokenizer, which replaces `tokenizer` and the sizes below; empty: a fresh one, to be trained',
+      'tokenizer that a fresh text tower reads with (where `models.text` is empty): a data set of the run that holds one, or a folder (a path that begins with `/` or `.`)',
     ),
   text_width: z
     .int()
     .min(4)
     .default(768)
-    .describe("width of the text tower, an encoder of RoBERTa's class (768 in RoBERTa-base)"),
-  text_layers: z.int().min(1).default(12).describe('layers of the text tower (12 in RoBERTa-base)'),
-  text_heads: z.int().min(1).default(12).describe('attention heads of the text tower (12 in RoBERTa-base)'),
+    .describe("width of a fresh text tower, an encoder of RoBERTa's class (768 in RoBERTa-base)"),
+  text_layers: z.int().min(1).default(12).describe('layers of a fresh text tower (12 in RoBERTa-base)'),
+  text_heads: z.int().min(1).default(12).describe('attention heads of a fresh text tower (12 in RoBERTa-base)'),
   text_tokens: z
     .int()
     .min(4)
     .max(512)
     .default(512)
     .describe(
-      'texts are cut to so many tokens (512 in RoBERTa): an invalid action may ramble, and all are padded to it',
+      'a text tower that is trained reads so many tokens of a text (512 in RoBERTa): an invalid action may ramble, and all are padded to it',
     ),
   state_rep: z
     .boolean()
@@ -87,9 +81,9 @@ export const critic = stage({
   name: 'critic',
   summary: 'train the Q/V critic by temporal differences',
   settings: CriticStage,
-  uses: ['seed'],
-  inputs: (settings) => {
-    const tokenizer = tokenizerDataset(settings);
+  uses: ['seed', 'models.text'],
+  inputs: (settings, config) => {
+    const tokenizer = tokenizerDataset(settings, config.models as ModelSettings);
     const read = ['trajectories', 'image-vectors', 'candidates', 'representations'];
     return tokenizer === undefined ? read : [...read, tokenizer];
   },
@@ -101,8 +95,9 @@ export const critic = stage({
     const kept = await learner.learn();
     const folder = ctx.dataset('critic');
     mkdirSync(folder, { recursive: true });
-    const tokenizerFiles = ['tokenizer.json', 'tokenizer_config.json'];
-    for (const file of tokenizerFiles) copyFileSync(join(learner.text.folder, file), join(folder, file));
+    const { tokenizer } = learner.text;
+    const tokenizerFiles = tokenizer === undefined ? [] : ['tokenizer.json', 'tokenizer_config.json'];
+    for (const file of tokenizerFiles) copyFileSync(join(tokenizer!, file), join(folder, file));
     await writeAtomic(join(folder, 'config.json'), JSON.stringify(learner.file, null, 2));
     await kept.save(join(folder, 'model.safetensors'));
     const values = join(ctx.dataset('values'), 'values.parquet');
@@ -121,10 +116,9 @@ class CriticLearner {
     private readonly data: CriticData,
     readonly file: CriticFile,
     readonly text: CriticText,
-    private readonly feeds: CriticFeeds,
     private readonly runtime: Awaited<ReturnType<typeof runtimeOf>>,
   ) {
-    this.inputs = new CriticInputs(data, feeds, file.critic.state ?? 0);
+    this.inputs = new CriticInputs(data, text.feeds, file.critic.state ?? 0);
   }
 
   static async create(ctx: ShardContext<CriticStage>, data: CriticData): Promise<CriticLearner> {
@@ -135,20 +129,19 @@ class CriticLearner {
         'critic.state_rep=true: the representations have no rows for states alone; set represent.state=true',
       );
     }
-    const text = await criticText(ctx);
-    const lengths = CriticFeeds.lengthsOf(
-      text.tokenizer,
-      {
-        goals: new Set(transitions.map(({ goal }) => goal)),
-        actions: new Set(candidates.flatMap(({ actions }) => actions)),
-      },
-      settings.text_tokens,
-    );
-    const tower = text.config(lengths);
+    const goals = new Set(transitions.map(({ goal }) => goal));
+    const text = await criticText(ctx, () => ({
+      goals,
+      actions: new Set(candidates.flatMap(({ actions }) => actions)),
+    }));
+    await text.warm?.({
+      goals,
+      actions: new Set(transitions.flatMap(({ prevAction, action }) => [prevAction, action])),
+    });
     const config: CriticNetworkConfig = {
       model_type: 'critiq-critic',
       critic: {
-        text: tower.hidden_size,
+        text: text.dim,
         image: vectors.dim,
         rep: representations.dim,
         state: settings.state_rep ? representations.dim : 0,
@@ -156,12 +149,9 @@ class CriticLearner {
         vHidden: settings.v_hidden ?? undefined,
         outputs: settings.target === 'mc' && settings.mc_loss === 'classification' ? 2 : 1,
       },
-      tower,
       drop: settings.drop,
     };
-    const file = { ...config, lengths, marked: text.marked };
-    const feeds = new CriticFeeds(text.tokenizer, lengths, text.marked);
-    return new CriticLearner(ctx, data, file, text, feeds, await runtimeOf(ctx));
+    return new CriticLearner(ctx, data, { ...config, ...text.file }, text, await runtimeOf(ctx));
   }
 
   /** A network with random heads, and the pre-trained text tower if there is one. */
@@ -264,7 +254,7 @@ class CriticLearner {
   private lossGraph(p: Record<string, Tensor>, rows: number): CriticLoss {
     const { file, ctx } = this;
     const { settings } = ctx;
-    const x = { ...stateInputs(file, 's_', rows, file.lengths), ...actionInputs(file, 'a_', rows, file.lengths) };
+    const x = { ...stateInputs(file, 's_', rows), ...actionInputs(file, 'a_', rows) };
     const text = textVectors(p, file, x);
     const [state, action] = [stateFeatures(file, 's_', x, text), actionFeatures(file, 'a_', x, text)];
     if (settings.target === 'mc') {
@@ -285,9 +275,9 @@ class CriticLearner {
   private targetGraph(p: Record<string, Tensor>, rows: number): Record<string, Tensor> {
     const { file } = this;
     const x = {
-      ...stateInputs(file, 's_', rows, file.lengths),
-      ...stateInputs(file, 'n_', rows, file.lengths),
-      ...actionInputs(file, 'b_', rows, file.lengths),
+      ...stateInputs(file, 's_', rows),
+      ...stateInputs(file, 'n_', rows),
+      ...actionInputs(file, 'b_', rows),
     };
     const text = textVectors(p, file, x);
     const [state, nextState] = [stateFeatures(file, 's_', x, text), stateFeatures(file, 'n_', x, text)];
@@ -305,8 +295,8 @@ class CriticLearner {
     const { data } = this;
     const { settings } = this.ctx;
     const transitions = rows.map((row) => data.transitions[row]);
-    const state = this.inputs.state('s_', rows, false);
-    const taken = this.inputs.action(
+    const state = await this.inputs.state('s_', rows, false);
+    const taken = await this.inputs.action(
       'a_',
       rows,
       rows.map(() => 0),
@@ -319,8 +309,8 @@ class CriticLearner {
     );
     const targets = await target.run(rows.length, {
       ...state,
-      ...this.inputs.state('n_', rows, true),
-      ...this.inputs.action('b_', rows, backup),
+      ...(await this.inputs.state('n_', rows, true)),
+      ...(await this.inputs.action('b_', rows, backup)),
     });
     return {
       ...known,
@@ -333,8 +323,8 @@ class CriticLearner {
 
   /** Values of all candidates of all transitions by a trained network. */
   async *values(params: Parameters): AsyncGenerator<ValueRow> {
-    const { ctx, data, runtime, file, feeds } = this;
-    const scorer = new Critic(runtime, params, file, feeds);
+    const { ctx, data, runtime, file, text } = this;
+    const scorer = new Critic(runtime, params, file, text.feeds);
     const { dim } = data.representations;
     const progress = ctx.progress(data.transitions.length, 'value all candidates');
     for (let start = 0; start < data.transitions.length; start += 64) {

@@ -13,7 +13,7 @@ import { Random } from '../src/random.js';
 import { stage, type StageContext } from '../src/runner/stage.js';
 import { readTransitions } from './datasets.js';
 import { collectShard, episodeShards } from './episodes.js';
-import { once, policyOf, runtimeOf } from './resources.js';
+import { cachesOf, once, policyOf, runtimeOf } from './resources.js';
 import type { TaskSettings } from './sections.js';
 import { vlmOf } from './vlm-backend.js';
 
@@ -141,7 +141,7 @@ function agentOf(ctx: StageContext<Eval>): Promise<Agent> {
     const agentSeed = new Random(seed, 'eval', 'agent').int(2 ** 31);
     if (settings.best_of_q === 0)
       return new PolicyAgent(policy, { seed: agentSeed, temperature: settings.temperature });
-    const critic = Critic.load(await runtimeOf(ctx), ctx.dataset('critic'));
+    const critic = await Critic.load(await runtimeOf(ctx), ctx.dataset('critic'), cachesOf(ctx));
     return new BestOfQ(
       policy,
       { representer: (await vlmOf(ctx)).representer, critic },

@@ -9,7 +9,7 @@ export const registry: Registry = {
     { name: 'demos', summary: 'record demonstrations', load: async () => (await import('./demos.js')).demos },
     {
       name: 'sft',
-      summary: 'imitate the demonstrations: the base policy',
+      summary: 'make the base policy: imitate the demonstrations, or take in models.policy',
       load: async () => (await import('./sft.js')).sft,
     },
     {

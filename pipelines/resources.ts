@@ -4,9 +4,10 @@ import { ImageStore } from '../src/data/images.js';
 import { VectorCache } from '../src/data/vector-cache.js';
 import type { Device } from '../src/devices/device.js';
 import { openRuntime, type Runtime } from '../src/graph/index.js';
+import type { OpenCache } from '../src/models/cached-vectors.js';
 import type { StageContext } from '../src/runner/stage.js';
 import { createPhones } from '../src/devices/phone/index.js';
-import type { DeviceSettings } from './sections.js';
+import type { DeviceSettings, ModelSettings } from './sections.js';
 
 /** What the shards of one stage share: made when first asked for, once for each stage that runs. */
 const shared = new WeakMap<object, Map<string, Promise<unknown>>>();
@@ -34,7 +35,7 @@ export function runtimeOf(ctx: StageContext<unknown>): Promise<Runtime> {
 
 /** A policy of this run, by its data set (`policy/base`). */
 export function policyOf(ctx: StageContext<unknown>, name: string): Promise<Policy> {
-  return once(ctx, name, async () => Policy.load(await runtimeOf(ctx), ctx.dataset(name)));
+  return once(ctx, name, async () => Policy.load(await runtimeOf(ctx), ctx.dataset(name), cachesOf(ctx)));
 }
 
 /** The screenshots of this run, by content. */
@@ -42,12 +43,27 @@ export function imagesOf(ctx: StageContext<unknown>): Promise<ImageStore> {
   return once(ctx, 'images', () => new ImageStore(ctx.dataset('images')));
 }
 
+/** Where something is kept that all runs below `data` share; no run's name begins with a dot. */
+export function cacheFolder(ctx: StageContext<unknown>, name: string): string {
+  return join(ctx.config.data, '.cache', name);
+}
+
 /**
  * A cache of vectors that all runs below `data` share. `name` says all that decides a vector beside its key: the kind of
  * model and the fingerprint of its weights, above all.
  */
 export function cacheOf(ctx: StageContext<unknown>, name: string, dim: number): Promise<VectorCache> {
-  return once(ctx, `cache ${name}`, () => VectorCache.open(join(ctx.config.data, 'cache', name), dim));
+  return once(ctx, `cache ${name}`, () => VectorCache.open(cacheFolder(ctx, name), dim));
+}
+
+/** Opens caches of vectors for models. */
+export function cachesOf(ctx: StageContext<unknown>): OpenCache {
+  return (name, dim) => cacheOf(ctx, name, dim);
+}
+
+/** The folders of models that the settings name. */
+export function modelsOf(ctx: StageContext<unknown>): ModelSettings {
+  return ctx.config.models as ModelSettings;
 }
 
 /** New devices of the configured kind, at most `wanted`; close them after use. */

@@ -1,7 +1,8 @@
 import { closeSync, existsSync, openSync, readSync } from 'node:fs';
 import { join } from 'node:path';
 import { z } from 'zod';
-import { POLICY_FILES, savePolicy } from '../src/agents/policy.js';
+import { adoptPolicy, adoptionShard } from './adopt.js';
+import { policyFiles, savePolicy } from '../src/agents/policy.js';
 import { padTokens, TextTokenizer } from '../src/agents/tokenizer.js';
 import { writeAtomic } from '../src/data/atomic.js';
 import { MinibatchSampler } from '../src/data/replay.js';
@@ -34,8 +35,8 @@ import { writePocketTokenizer } from '../src/models/pocket-tokenizer.js';
 import { Random } from '../src/random.js';
 import { stage, type ShardContext } from '../src/runner/stage.js';
 import { readTransitions } from './datasets.js';
-import { imagesOf, runtimeOf } from './resources.js';
-import type { TaskSettings } from './sections.js';
+import { imagesOf, modelsOf, runtimeOf } from './resources.js';
+import type { ModelSettings, TaskSettings } from './sections.js';
 import { lanesOf, microBatches, schedule, train } from './training.js';
 
 export const Sft = z
@@ -60,19 +61,23 @@ export const Sft = z
 
 type Demonstration = Pick<Transition, 'prompt' | 'action' | 'image'>;
 
-/** Warm start: imitate the demonstrations. Policy and vision tower are trained together; the tower is frozen afterwards. */
+/**
+ * The base policy. With `models.policy` that checkpoint is taken in; otherwise a pocket policy imitates the demonstrations.
+ * Policy and vision tower are trained together; the tower is frozen afterwards.
+ */
 export const sft = stage({
   name: 'sft',
-  summary: 'imitate the demonstrations: the base policy',
+  summary: 'make the base policy: imitate the demonstrations, or take in models.policy',
   settings: Sft,
-  uses: ['seed', 'tasks.rows', 'tasks.columns'],
-  inputs: () => ['demos'],
+  uses: ['seed', 'tasks.rows', 'tasks.columns', 'models.policy', 'models.image'],
+  inputs: (_settings, config) => ((config.models as ModelSettings).policy === '' ? ['demos'] : []),
   outputs: () => ['policy/base'],
-  plan: () => [{ id: 'policy' }],
+  plan: async (ctx) => [modelsOf(ctx).policy === '' ? { id: 'policy' } : await adoptionShard(ctx)],
   run: async (_shard, ctx) => {
     const { settings, seed } = ctx;
     const tasks = ctx.config.tasks as TaskSettings;
     const folder = ctx.dataset('policy/base');
+    if (modelsOf(ctx).policy !== '') return adoptPolicy(ctx, folder);
     const pieces = [...SHOP_FIRST, ...SHOP_SECOND, ...COLOURS, '.com'];
     const words = PHONE_WORDS.filter((word) => !(pieces as readonly string[]).includes(word));
     const vocabulary = await writePocketTokenizer(folder, { pieces, words, grid: tasks });
@@ -172,12 +177,11 @@ export const sft = stage({
     await savePolicy(folder, {
       config,
       params: params.select((name) => !vision(name)),
-      towerConfig: tower,
-      towerParams: params.select(vision),
+      vision: { config: tower, params: params.select(vision) },
       // twice the longest demonstration: one that rambles holds up all that are decoded with it
       maxTokens: 2 * bucket.action,
     });
-    return [...POLICY_FILES];
+    return policyFiles(folder);
   },
 });
 

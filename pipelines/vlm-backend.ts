@@ -13,7 +13,7 @@ import { checkParameters } from '../src/models/checkpoint.js';
 import { ConvTower, readTowerConfig } from '../src/models/vision.js';
 import type { StageContext } from '../src/runner/stage.js';
 import type { Represent } from './represent.js';
-import { once, runtimeOf } from './resources.js';
+import { cacheFolder, once, runtimeOf } from './resources.js';
 import { checkVlmReference, hiddenSize, readVlmReference, type VlmReference } from './vlm-reference.js';
 import { readVlmConfig } from './vlm.js';
 
@@ -37,9 +37,7 @@ export function vlmOf(ctx: StageContext<unknown>): Promise<LoadedVlm> {
         ? vllm(ctx, settings, reference)
         : await onnx(reference.folder, settings, ctx.threads);
     const name = reference.name.replace(/[^\w.-]+/g, '-').slice(-40);
-    const cache = AnswerCache.open(
-      join(ctx.config.data, 'cache', `vlm-${settings.backend}-${name}-${reference.fingerprint}`),
-    );
+    const cache = AnswerCache.open(cacheFolder(ctx, `vlm-${settings.backend}-${name}-${reference.fingerprint}`));
     const representer = new AskingRepresenter(vlm, cache, hiddenSize(reference));
     return { representer, counts: representer.counts };
   });

@@ -1,6 +1,6 @@
 /** The whole loop on the embedded phone, tiny: every stage from nothing, repeated, changed, and killed. */
 import assert from 'node:assert/strict';
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
@@ -66,15 +66,40 @@ test('one command makes everything it needs; repeated, it changes nothing; a set
   assert.deepEqual(contents(join(cwd, 'data/pocket')), made, 'the old settings make the old bytes again');
 
   const pretrained = await makeTower(join(cwd, 'tower'));
-  const tower = ['critic', ...TINY, 'critic.text_tower=./tower'];
-  for (const trained of [false, true]) {
+  const tower = ['critic', ...TINY, 'models.text=./tower'];
+  const kept = async (trained: boolean) => {
     await succeed([...tower, `critic.train_text_tower=${trained}`], { cwd, program });
-    const kept = Parameters.load(join(cwd, 'data/pocket/critic/model.safetensors'));
-    const same = pretrained
-      .names()
-      .every((name) => Buffer.compare(bytes(kept.get(`text.${name}`).data), bytes(pretrained.get(name).data)) === 0);
-    assert.equal(same, !trained, 'a pre-trained text tower is changed just where it is to be trained');
-  }
+    return Parameters.load(join(cwd, 'data/pocket/critic/model.safetensors'));
+  };
+  const tuned = await kept(true);
+  const same = pretrained
+    .names()
+    .every((name) => Buffer.compare(bytes(tuned.get(`text.${name}`).data), bytes(pretrained.get(name).data)) === 0);
+  assert.ok(!same, 'a text tower that is trained changes');
+  const frozen = await kept(false);
+  assert.deepEqual(
+    frozen.names().filter((name) => name.startsWith('text.')),
+    [],
+    'a frozen one is not copied',
+  );
+  const cached = readdirSync(join(cwd, 'data/.cache')).find((name) => name.startsWith('roberta-'));
+  assert.ok(cached, 'its vectors are kept');
+  // and the critic finds it again
+  await succeed(['eval', ...TINY, ...tower.slice(-1), 'critic.train_text_tower=false', 'eval.best_of_q=3'], {
+    cwd,
+    program,
+  });
+  rmSync(join(cwd, 'tower/tokenizer.json'));
+  writeFileSync(join(cwd, 'tower/config.json'), '{}');
+  const gone = await critiq(
+    ['eval', ...TINY, ...tower.slice(-1), 'critic.train_text_tower=false', 'eval.best_of_q=4'],
+    {
+      cwd,
+      program,
+    },
+  );
+  assert.equal(gone.code, 2);
+  assert.match(gone.stderr, /^critiq: .*tower.*\n$/m);
   const random = await critiq(['critic', ...TINY, 'critic.train_text_tower=false'], { cwd, program });
   assert.equal(random.code, 2);
   assert.match(random.stderr, /^critiq: critic\.train_text_tower=false: a fresh text tower would stay random; .*\n$/m);

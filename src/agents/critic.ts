@@ -2,6 +2,7 @@ import { join } from 'node:path';
 import { UserError } from '../errors.js';
 import { concat, Forward, input, Parameters, type Runtime, type Tensor } from '../graph/index.js';
 import { rowBucket } from '../models/buckets.js';
+import type { OpenCache } from '../models/cached-vectors.js';
 import { checkParameters, readJson } from '../models/checkpoint.js';
 import { asValue, q, v, type Head } from '../models/critic.js';
 import {
@@ -13,9 +14,9 @@ import {
   stateInputs,
   textVectors,
   type CriticNetworkConfig,
-  type TextLengths,
 } from '../models/critic-network.js';
-import { CriticFeeds, type StateTexts } from './critic-feeds.js';
+import { TokenFeeds, VectorFeeds, type CriticFeeds, type StateTexts } from './critic-feeds.js';
+import { TextTower } from './text-tower.js';
 import { TextTokenizer } from './tokenizer.js';
 
 /** A state and the actions to value in it. */
@@ -38,11 +39,12 @@ export interface Values {
   readonly v2: number;
 }
 
-/** The file beside the weights: the network, and how long its texts may be. */
+/** The file beside the weights: the network, and how it reads texts. */
 export interface CriticFile extends CriticNetworkConfig {
-  readonly lengths: TextLengths;
-  /** whether the tokenizer puts its own mark at the beginning of a text (see CriticFeeds). @default false */
+  /** whether the tokenizer puts its own mark at the beginning of a text (see TokenFeeds). @default false */
   readonly marked?: boolean;
+  /** the RoBERTa that makes the vectors of texts, for a network without a text tower: too large to be copied */
+  readonly text_tower?: { readonly folder: string; readonly fingerprint: string };
 }
 
 const ROWS = 256;
@@ -53,9 +55,8 @@ function valueGraph(
   p: Record<string, Tensor>,
   config: CriticNetworkConfig,
   { states, rows }: { states: number; rows: number },
-  lengths: TextLengths,
 ): Record<string, Tensor> {
-  const x = { ...stateInputs(config, '', states, lengths), ...actionInputs(config, 'action_', rows, lengths) };
+  const x = { ...stateInputs(config, '', states), ...actionInputs(config, 'action_', rows) };
   const text = textVectors(p, config, x);
   const [state, action] = [stateFeatures(config, '', x, text), actionFeatures(config, 'action_', x, text)];
   const both = concat([featuresOf(state, input('state', [rows], 'int64')), action], 1);
@@ -77,11 +78,14 @@ export class Critic {
     private readonly config: CriticNetworkConfig,
     private readonly feeds: CriticFeeds,
   ) {
-    this.forward = new Forward(runtime, params, (p, bucket) => valueGraph(p, config, bucket, feeds.lengths));
+    this.forward = new Forward(runtime, params, (p, bucket) => valueGraph(p, config, bucket));
   }
 
-  /** @throws UserError where a file is missing, broken or does not fit its config.json */
-  static load(runtime: Runtime, folder: string): Critic {
+  /**
+   * @param openCache where the vectors of texts are kept, if a tower outside makes them
+   * @throws UserError where a file is missing, broken or does not fit its config.json, or the text tower has changed
+   */
+  static async load(runtime: Runtime, folder: string, openCache?: OpenCache): Promise<Critic> {
     const file = join(folder, 'config.json');
     const config = readJson(file) as CriticFile;
     if (config.model_type !== 'critiq-critic') {
@@ -89,12 +93,19 @@ export class Critic {
     }
     const params = Parameters.load(join(folder, 'model.safetensors'));
     checkParameters(params, criticNetworkSpecs(config), folder);
-    return new Critic(
-      runtime,
-      params,
-      config,
-      new CriticFeeds(TextTokenizer.load(folder), config.lengths, config.marked),
-    );
+    if (config.text) {
+      const feeds = new TokenFeeds(TextTokenizer.load(folder), config.text.lengths, config.marked);
+      return new Critic(runtime, params, config, feeds);
+    }
+    const { text_tower: reference } = config;
+    if (!reference) throw new UserError(`${file}: expected a text tower (text or text_tower), got none`);
+    const tower = await TextTower.open(runtime, reference.folder, openCache);
+    if (tower.fingerprint !== reference.fingerprint) {
+      throw new UserError(
+        `${reference.folder}: has changed since the critic was trained with it: expected fingerprint ${reference.fingerprint}, got ${tower.fingerprint}; put the old checkpoint back, or train the critic again`,
+      );
+    }
+    return new Critic(runtime, params, config, new VectorFeeds(tower));
   }
 
   /** whether `ValuedState.rep` is read */
@@ -151,8 +162,8 @@ export class Critic {
     });
     const texts = rows.map(({ state: s, action }) => states[s].actions[action]);
     const values = (await this.forward.run(bucket, {
-      ...this.feeds.states('', own, bucket.states),
-      ...this.feeds.actions('action_', texts, bucket.rows),
+      ...(await this.feeds.states('', own, bucket.states)),
+      ...(await this.feeds.actions('action_', texts, bucket.rows)),
       images,
       ...(this.wantsStateRep ? { rep: stateReps } : {}),
       state,

@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { writeAtomic } from '../data/atomic.js';
 import type { Action } from '../devices/action.js';
@@ -6,8 +6,10 @@ import { Parameters, type Runtime } from '../graph/index.js';
 import { autoUIConfigJson, autoUISpecs, readAutoUIConfig, type AutoUIConfig } from '../models/autoui-config.js';
 import { UserError } from '../errors.js';
 import { checkParameters, readJson } from '../models/checkpoint.js';
-import { convTowerSpecs, type ConvTowerConfig } from '../models/conv-tower.js';
-import { ConvTower, readTowerConfig, writeTowerConfig, type VisionTower } from '../models/vision.js';
+import type { OpenCache } from '../models/cached-vectors.js';
+import type { ConvTowerConfig } from '../models/conv-tower.js';
+import { loadTower } from '../models/tower-folder.js';
+import { writeTowerConfig, type VisionTower } from '../models/vision.js';
 import { parseAction } from './grammar.js';
 import { Sampler, type SamplingCost } from './sampler.js';
 import { TextTokenizer } from './tokenizer.js';
@@ -46,7 +48,7 @@ const MOST_TOKENS = 4096;
 
 /**
  * A policy as it lies in a folder: Auto-UI (config.json, model.safetensors, tokenizer.json, and generation_config.json if it
- * is there), and its vision tower in `vision/` (config.json, model.safetensors).
+ * is there), and its vision tower in `vision/` (config.json and model.safetensors, or a reference to a large one).
  */
 export class Policy {
   private readonly sampler: Sampler;
@@ -55,8 +57,6 @@ export class Policy {
     readonly config: AutoUIConfig,
     readonly params: Parameters,
     readonly tokenizer: TextTokenizer,
-    readonly towerConfig: ConvTowerConfig,
-    readonly towerParams: Parameters,
     readonly tower: VisionTower,
     /** tokens of an action at most, its end token included */
     readonly maxTokens: number,
@@ -65,18 +65,23 @@ export class Policy {
     this.sampler = new Sampler(runtime, params, config, { maxTokens });
   }
 
-  /** Load a policy's folder. @throws UserError where a file is missing, broken or does not fit its config.json */
-  static load(runtime: Runtime, folder: string): Policy {
-    const vision = join(folder, 'vision');
-    const towerConfig = readTowerConfig(vision);
+  /**
+   * Load a policy's folder. A large tower's weights are read when they are first needed.
+   * @param openCache where a large tower keeps its vectors
+   * @throws UserError where a file is missing, broken or does not fit its config.json
+   */
+  static async load(runtime: Runtime, folder: string, openCache?: OpenCache): Promise<Policy> {
     const config = readAutoUIConfig(folder);
     const tokenizer = TextTokenizer.load(folder);
     const params = Parameters.load(join(folder, 'model.safetensors'));
-    const towerParams = Parameters.load(join(vision, 'model.safetensors'));
     checkParameters(params, autoUISpecs(config), folder);
-    checkParameters(towerParams, convTowerSpecs(towerConfig), vision);
-    const tower = new ConvTower(runtime, towerParams, towerConfig);
-    return new Policy(config, params, tokenizer, towerConfig, towerParams, tower, readMaxTokens(folder), runtime);
+    const tower = await loadTower(runtime, join(folder, 'vision'), openCache);
+    if (tower.dim !== config.image) {
+      throw new UserError(
+        `${folder}: its vision tower makes vectors of ${tower.dim} numbers, its config.json says img_dim ${config.image}; are they of the same policy?`,
+      );
+    }
+    return new Policy(config, params, tokenizer, tower, readMaxTokens(folder), runtime);
   }
 
   /** Distinct actions sampled for each state, in the states' order; their counts add up to `count`. */
@@ -105,8 +110,8 @@ export class Policy {
   }
 }
 
-/** Names of the files of a policy's folder, for manifests. */
-export const POLICY_FILES = [
+/** Files that a policy's folder may have. */
+const POLICY_FILES = [
   'config.json',
   'generation_config.json',
   'model.safetensors',
@@ -116,17 +121,18 @@ export const POLICY_FILES = [
   'vision/model.safetensors',
 ] as const;
 
-/** What `savePolicy` writes: the parts of a policy, and the folder its tokenizer is copied from. */
+/** What `savePolicy` writes. */
 export interface PolicyParts {
   readonly config: AutoUIConfig;
   readonly params: Parameters;
-  readonly towerConfig: ConvTowerConfig;
-  readonly towerParams: Parameters;
-  readonly maxTokens: number;
+  /** tokens of an action at most; default those of an Auto-UI */
+  readonly maxTokens?: number;
+  /** a pocket tower; left out where `vision/` is written by somebody else */
+  readonly vision?: { readonly config: ConvTowerConfig; readonly params: Parameters };
 }
 
 /** `max_new_tokens` of a folder's generation_config.json (as transformers writes it). @throws UserError if it is no count */
-function readMaxTokens(folder: string): number {
+export function readMaxTokens(folder: string): number {
   const file = join(folder, 'generation_config.json');
   if (!existsSync(file)) return MAX_ACTION_TOKENS;
   const { max_new_tokens: most = MAX_ACTION_TOKENS } = readJson(file) as { max_new_tokens?: unknown };
@@ -134,16 +140,20 @@ function readMaxTokens(folder: string): number {
   throw new UserError(`${file}: max_new_tokens: expected 1 to ${MOST_TOKENS}, got ${JSON.stringify(most)}`);
 }
 
+/** Names of the files of a policy's folder, for manifests. */
+export function policyFiles(folder: string): string[] {
+  return POLICY_FILES.filter((file) => existsSync(join(folder, file)));
+}
+
 /** Write a policy's folder (all but its tokenizer, which must be there already). */
 export async function savePolicy(folder: string, parts: PolicyParts): Promise<void> {
-  mkdirSync(join(folder, 'vision'), { recursive: true });
+  const { config, params, maxTokens = MAX_ACTION_TOKENS, vision } = parts;
   if (!existsSync(join(folder, 'tokenizer.json'))) throw new Error(`${folder}: write the tokenizer first`);
-  await writeAtomic(join(folder, 'config.json'), JSON.stringify(autoUIConfigJson(parts.config), null, 2));
-  await writeAtomic(
-    join(folder, 'generation_config.json'),
-    JSON.stringify({ max_new_tokens: parts.maxTokens }, null, 2),
-  );
-  await parts.params.save(join(folder, 'model.safetensors'));
-  await writeTowerConfig(join(folder, 'vision'), parts.towerConfig);
-  await parts.towerParams.save(join(folder, 'vision', 'model.safetensors'));
+  await writeAtomic(join(folder, 'config.json'), JSON.stringify(autoUIConfigJson(config), null, 2));
+  await writeAtomic(join(folder, 'generation_config.json'), JSON.stringify({ max_new_tokens: maxTokens }, null, 2));
+  // readers of Hugging Face's refuse a file without it
+  await params.save(join(folder, 'model.safetensors'), { format: 'pt' });
+  if (!vision) return;
+  await writeTowerConfig(join(folder, 'vision'), vision.config);
+  await vision.params.save(join(folder, 'vision', 'model.safetensors'));
 }

@@ -4,12 +4,15 @@ import type { ParameterSpecs } from './checkpoint.js';
 import { actionVector, criticSpecs, stateVector, type CriticConfig } from './critic.js';
 import { robertaPooled, robertaSpecs, type RobertaConfig } from './roberta.js';
 
-/** The critic with its text tower: what `model.safetensors` of a critic's folder holds. */
+/** The critic, with its text tower if it trains one: what `model.safetensors` of a critic's folder holds. */
 export interface CriticNetworkConfig {
   readonly model_type: 'critiq-critic';
   readonly critic: CriticConfig;
-  /** a small encoder of RoBERTa's class, trained with the heads; its parameters are named `text.*` */
-  readonly tower: RobertaConfig;
+  /**
+   * An encoder of RoBERTa's class that is trained with the heads (its parameters are named `text.*`), and how long its
+   * texts may be. Without it the network takes texts as vectors, made by a tower that stays as it is.
+   */
+  readonly text?: { readonly tower: RobertaConfig; readonly lengths: TextLengths };
   /** inputs that are replaced by zeros (ablations) */
   readonly drop: readonly string[];
 }
@@ -22,50 +25,41 @@ export interface TextLengths {
 }
 
 /** Every parameter by name. */
-export function criticNetworkSpecs({ critic, tower }: CriticNetworkConfig): ParameterSpecs {
-  const text = Object.entries(robertaSpecs(tower)).map(([name, spec]) => [`text.${name}`, spec] as const);
-  return { ...criticSpecs(critic), ...Object.fromEntries(text) };
+export function criticNetworkSpecs({ critic, text }: CriticNetworkConfig): ParameterSpecs {
+  const tower = Object.entries(text ? robertaSpecs(text.tower) : {});
+  return { ...criticSpecs(critic), ...Object.fromEntries(tower.map(([name, spec]) => [`text.${name}`, spec])) };
 }
 
 /** Graph inputs of `rows` states; their names begin with `prefix`. */
-export function stateInputs(
-  config: CriticNetworkConfig,
-  prefix: string,
-  rows: number,
-  lengths: TextLengths,
-): Record<string, Tensor> {
+export function stateInputs(config: CriticNetworkConfig, prefix: string, rows: number): Record<string, Tensor> {
   const { image, state = 0 } = config.critic;
   return {
-    ...textInputs(`${prefix}previous_type`, rows, lengths.type),
-    ...textInputs(`${prefix}previous_text`, rows, lengths.action),
-    ...textInputs(`${prefix}goal`, rows, lengths.goal),
+    ...textInputs(config, `${prefix}previous_type`, rows, 'type'),
+    ...textInputs(config, `${prefix}previous_text`, rows, 'action'),
+    ...textInputs(config, `${prefix}goal`, rows, 'goal'),
     [`${prefix}images`]: input(`${prefix}images`, [rows, 2 * image]),
     ...(state > 0 ? { [`${prefix}rep`]: input(`${prefix}rep`, [rows, state]) } : {}),
   };
 }
 
 /** Graph inputs of `rows` actions. */
-export function actionInputs(
-  config: CriticNetworkConfig,
-  prefix: string,
-  rows: number,
-  lengths: TextLengths,
-): Record<string, Tensor> {
+export function actionInputs(config: CriticNetworkConfig, prefix: string, rows: number): Record<string, Tensor> {
   return {
-    ...textInputs(`${prefix}type`, rows, lengths.type),
-    ...textInputs(`${prefix}text`, rows, lengths.action),
+    ...textInputs(config, `${prefix}type`, rows, 'type'),
+    ...textInputs(config, `${prefix}text`, rows, 'action'),
     [`${prefix}rep`]: input(`${prefix}rep`, [rows, config.critic.rep]),
   };
 }
 
-/** The text tower's vector [rows, hidden_size] of the text of some name. */
+/** The vector [rows, critic.text] of the text of some name. */
 export type TextVectors = (name: string) => Tensor;
 
 /**
- * The text vectors of all texts among some inputs. Texts padded to the same length go through the tower together: it is
+ * The text vectors of all texts among some inputs: as they are fed, or by the network's own tower. Texts padded to the same length go through the tower together: it is
  * small, and a handful of separate passes costs several times one.
  */
-export function textVectors(w: Weights, { tower }: CriticNetworkConfig, x: Record<string, Tensor>): TextVectors {
+export function textVectors(w: Weights, { text }: CriticNetworkConfig, x: Record<string, Tensor>): TextVectors {
+  if (!text) return (name) => x[`${name}.vector`];
   const own = Object.fromEntries(
     Object.entries(w).flatMap(([name, value]) =>
       name.startsWith('text.') ? [[name.slice('text.'.length), value]] : [],
@@ -80,7 +74,7 @@ export function textVectors(w: Weights, { tower }: CriticNetworkConfig, x: Recor
         together.map((name) => x[`${name}.${part}`]),
         0,
       );
-    const pooled = robertaPooled(own, tower, joined('ids'), joined('mask'));
+    const pooled = robertaPooled(own, text.tower, joined('ids'), joined('mask'));
     let start = 0;
     for (const name of together) {
       const end = start + x[`${name}.ids`].shape[0];
@@ -126,7 +120,14 @@ export function featuresOf(states: Tensor, state: Tensor): Tensor {
   return gather(states, state);
 }
 
-function textInputs(name: string, rows: number, length: number): Record<string, Tensor> {
+function textInputs(
+  { text, critic }: CriticNetworkConfig,
+  name: string,
+  rows: number,
+  kind: keyof TextLengths,
+): Record<string, Tensor> {
+  if (!text) return { [`${name}.vector`]: input(`${name}.vector`, [rows, critic.text]) };
+  const length = text.lengths[kind];
   return {
     [`${name}.ids`]: input(`${name}.ids`, [rows, length], 'int64'),
     [`${name}.mask`]: input(`${name}.mask`, [rows, length]),

@@ -1,0 +1,52 @@
+import { copyFileSync, mkdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { policyFiles, readMaxTokens, savePolicy } from '../src/agents/policy.js';
+import { TextTokenizer } from '../src/agents/tokenizer.js';
+import { UserError } from '../src/errors.js';
+import { loadAutoUI } from '../src/models/autoui-checkpoint.js';
+import { readBlip2VisionConfig } from '../src/models/blip2.js';
+import { checkpointFingerprint } from '../src/models/checkpoint-fingerprint.js';
+import { writeTowerReference } from '../src/models/tower-folder.js';
+import type { Shard, StageContext } from '../src/runner/stage.js';
+import { modelsOf } from './resources.js';
+
+/** The shard that takes `models.policy` in. Its name changes with the checkpoint, so that another one is taken in anew. */
+export async function adoptionShard(ctx: StageContext<unknown>): Promise<Shard> {
+  return { id: `policy-${(await checkpointFingerprint(modelsOf(ctx).policy)).slice(0, 12)}` };
+}
+
+/**
+ * Make a policy's folder of an Auto-UI checkpoint: its weights as critiq writes them, its tokenizer, and a reference to
+ * the BLIP-2 folder whose vision tower it sees with (gigabytes that need not lie in every run).
+ * @returns the files made
+ * @throws UserError where a checkpoint is missing, broken, or one does not go with the other
+ */
+export async function adoptPolicy(ctx: StageContext<unknown>, folder: string): Promise<string[]> {
+  const { policy: source, image } = modelsOf(ctx);
+  if (image === '') {
+    throw new UserError(
+      `models.policy=${source}: also needs models.image, the BLIP-2 folder whose vision tower made the image vectors that it was trained with`,
+    );
+  }
+  const { hidden_size: made } = readBlip2VisionConfig(image);
+  const tokenizer = TextTokenizer.load(source);
+  const { config, params } = await loadAutoUI(source);
+  if (config.image !== made) {
+    throw new UserError(
+      `models.image=${image}: makes vectors of ${made} numbers, and the policy ${source} takes ${config.image}; are they of the same agent?`,
+    );
+  }
+  if (tokenizer.vocabulary > config.vocabulary) {
+    throw new UserError(
+      `${source}: its tokenizer has ${tokenizer.vocabulary} tokens, its config.json a vocab_size of ${config.vocabulary}; are they of the same model?`,
+    );
+  }
+  mkdirSync(folder, { recursive: true });
+  for (const file of ['tokenizer.json', 'tokenizer_config.json']) copyFileSync(join(source, file), join(folder, file));
+  const { fingerprint } = await writeTowerReference(join(folder, 'vision'), image);
+  await savePolicy(folder, { config, params, maxTokens: readMaxTokens(source) });
+  ctx.log.info(
+    `took in ${source}: ${(params.count / 1e6).toFixed(1)} million parameters; image vectors of ${made} numbers by ${image} (${fingerprint.slice(0, 8)})`,
+  );
+  return policyFiles(folder);
+}
