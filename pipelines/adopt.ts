@@ -12,7 +12,7 @@ import { modelsOf } from './resources.js';
 
 /** The shard that takes `models.policy` in. Its name changes with the checkpoint, so that another one is taken in anew. */
 export async function adoptionShard(ctx: StageContext<unknown>): Promise<Shard> {
-  return { id: `policy-${(await checkpointFingerprint(modelsOf(ctx).policy)).slice(0, 12)}` };
+  return { id: `policy-${(await checkpointFingerprint(modelsOf(ctx.config).policy)).slice(0, 12)}` };
 }
 
 /**
@@ -22,7 +22,7 @@ export async function adoptionShard(ctx: StageContext<unknown>): Promise<Shard> 
  * @throws UserError where a checkpoint is missing, broken, or one does not go with the other
  */
 export async function adoptPolicy(ctx: StageContext<unknown>, folder: string): Promise<string[]> {
-  const { policy: source, image } = modelsOf(ctx);
+  const { policy: source, image } = modelsOf(ctx.config);
   if (image === '') {
     throw new UserError(
       `models.policy=${source}: also needs models.image, the BLIP-2 folder whose vision tower made the image vectors that it was trained with`,

@@ -1,11 +1,10 @@
 import { z } from 'zod';
 import { PolicyAgent } from '../src/agents/policy-agent.js';
-import { phoneTasks } from '../src/devices/phone/index.js';
 import { Random } from '../src/random.js';
 import { stage } from '../src/runner/stage.js';
 import { collectShard, episodeShards } from './episodes.js';
 import { policyOf } from './resources.js';
-import type { TaskSettings } from './sections.js';
+import { tasksOf } from './tasks.js';
 
 export const Collect = z.object({
   episodes: z
@@ -35,11 +34,8 @@ export const collect = stage({
   plan: ({ settings }) => episodeShards(settings.episodes, settings.shard),
   run: async (shard, ctx) => {
     const { settings, seed } = ctx;
-    const tasks = ctx.config.tasks as TaskSettings;
     const policy = await policyOf(ctx, `policy/${settings.policy}`);
-    const list = phoneTasks({
-      set: tasks.set,
-      split: 'train',
+    const list = tasksOf(ctx.config, 'train', {
       count: settings.episodes,
       seed: new Random(seed, 'collect').int(2 ** 31),
     });

@@ -54,7 +54,7 @@ export function tokenizerDataset({ tokenizer }: TextSettings, models: ModelSetti
  */
 export async function criticText(ctx: StageContext<TextSettings>, texts: () => Texts): Promise<CriticText> {
   const { settings } = ctx;
-  const folder = modelsOf(ctx).text;
+  const folder = modelsOf(ctx.config).text;
   if (folder === '') return freshText(ctx, texts());
   return settings.train_text_tower ? trainedText(folder, texts(), settings) : frozenText(ctx, folder);
 }

@@ -33,8 +33,7 @@ import { Random } from '../src/random.js';
 import { stage, type ShardContext } from '../src/runner/stage.js';
 import { CriticData, CriticInputs } from './critic-data.js';
 import { criticText, tokenizerDataset, type CriticText } from './critic-text.js';
-import { runtimeOf } from './resources.js';
-import type { ModelSettings } from './sections.js';
+import { modelsOf, runtimeOf } from './resources.js';
 import { lanesOf, learningRate, microBatches, train } from './training.js';
 
 export const CriticStage = CriticSettings.extend({
@@ -83,7 +82,7 @@ export const critic = stage({
   settings: CriticStage,
   uses: ['seed', 'models.text'],
   inputs: (settings, config) => {
-    const tokenizer = tokenizerDataset(settings, config.models as ModelSettings);
+    const tokenizer = tokenizerDataset(settings, modelsOf(config));
     const read = ['trajectories', 'image-vectors', 'candidates', 'representations'];
     return tokenizer === undefined ? read : [...read, tokenizer];
   },

@@ -2,11 +2,12 @@ import { z } from 'zod';
 import { formatAction } from '../src/agents/grammar.js';
 import type { Agent } from '../src/agents/rollout.js';
 import type { Device } from '../src/devices/device.js';
-import { demonstrator, phoneTasks, type Demonstrator, type Phone } from '../src/devices/phone/index.js';
+import { demonstrator, type Demonstrator, type Phone } from '../src/devices/phone/index.js';
 import { Random } from '../src/random.js';
 import { stage } from '../src/runner/stage.js';
 import { collectShard, episodeShards } from './episodes.js';
 import type { TaskSettings } from './sections.js';
+import { tasksOf } from './tasks.js';
 
 export const Demos = z.object({
   episodes: z.int().min(1).default(600).describe('demonstrations to record'),
@@ -32,9 +33,7 @@ export const demos = stage({
   run: async (shard, ctx) => {
     const { settings, seed } = ctx;
     const tasks = ctx.config.tasks as TaskSettings;
-    const list = phoneTasks({
-      set: tasks.set,
-      split: 'train',
+    const list = tasksOf(ctx.config, 'train', {
       count: settings.episodes,
       seed: new Random(seed, 'demos').int(2 ** 31),
     });

@@ -8,13 +8,13 @@ import { PolicyAgent } from '../src/agents/policy-agent.js';
 import type { Agent } from '../src/agents/rollout.js';
 import { writeAtomic } from '../src/data/atomic.js';
 import { wilson95 } from '../src/data/interval.js';
-import { phoneTasks } from '../src/devices/phone/index.js';
+import { comparable } from '../src/data/task-list.js';
 import { Random } from '../src/random.js';
 import { stage, type StageContext } from '../src/runner/stage.js';
 import { readTransitions } from './datasets.js';
 import { collectShard, episodeShards } from './episodes.js';
 import { cachesOf, once, policyOf, runtimeOf } from './resources.js';
-import type { TaskSettings } from './sections.js';
+import { tasksOf, trainedTexts } from './tasks.js';
 import { vlmOf } from './vlm-backend.js';
 
 /** Tasks of the published protocol: the first 96 of the test file, in order, one episode each (ALGORITHMS §7). */
@@ -59,6 +59,8 @@ export interface EvalResult {
   readonly rate: number;
   /** Wilson's 95 % interval */
   readonly ci95: readonly [number, number];
+  /** the same of the episodes whose task is not among those that `collect` trains on (ALGORITHMS §7) */
+  readonly unseen: { episodes: number; successes: number; rate: number; ci95: readonly [number, number] };
   readonly mean_steps: number;
   readonly families: Readonly<
     Record<string, { episodes: number; successes: number; rate: number; ci95: readonly [number, number] }>
@@ -104,8 +106,7 @@ export const evaluate = stage({
       : episodeShards(settings.episodes, settings.shard),
   run: async (shard, ctx) => {
     const { settings, seed } = ctx;
-    const tasks = ctx.config.tasks as TaskSettings;
-    const list = phoneTasks({ set: tasks.set, split: settings.split, seed: new Random(seed, 'eval').int(2 ** 31) });
+    const list = tasksOf(ctx.config, settings.split, { seed: new Random(seed, 'eval').int(2 ** 31) });
     return collectShard(shard, ctx, evaluation(settings), {
       agent: await agentOf(ctx),
       task: (episode) => list[episode % list.length],
@@ -123,6 +124,14 @@ export const evaluate = stage({
     );
     const percent = (rate: number) => `${(100 * rate).toFixed(1)} %`;
     const [low, high] = result.ci95;
+    const { settings } = ctx;
+    const { unseen } = result;
+    const leaked = result.episodes - unseen.episodes;
+    if (leaked > 0 && settings.split === 'test') {
+      ctx.log.info(
+        `${leaked} of ${result.episodes} test episodes are of tasks that are trained on; without them ${unseen.successes} of ${unseen.episodes} succeed: ${percent(unseen.rate)}`,
+      );
+    }
     ctx.log.info(
       `${result.successes} of ${result.episodes} succeed: ${percent(result.rate)} (95 % interval ${percent(low)} to ${percent(high)})`,
     );
@@ -159,6 +168,7 @@ async function resultOf(ctx: StageContext<Eval>): Promise<EvalResult> {
   const { settings } = ctx;
   const steps = await readTransitions(ctx.dataset(evaluation(settings)), 'eval', [
     'family',
+    'goal',
     'done',
     'trajectoryReward',
   ]);
@@ -172,6 +182,7 @@ async function resultOf(ctx: StageContext<Eval>): Promise<EvalResult> {
       ci95: wilson95(successes, rows.length),
     };
   };
+  const trained = trainedTexts(ctx.config);
   const names = [...new Set(ends.map(({ family }) => family))].sort();
   return {
     policy: settings.best_of_q > 0 ? `${settings.policy}+bestofq` : settings.policy,
@@ -180,6 +191,7 @@ async function resultOf(ctx: StageContext<Eval>): Promise<EvalResult> {
     mode: settings.temperature === 0 ? 'greedy' : 'sampled',
     temperature: settings.temperature,
     ...rateOf(ends),
+    unseen: rateOf(ends.filter(({ goal }) => !trained.has(comparable(goal)))),
     mean_steps: ends.length === 0 ? 0 : steps.length / ends.length,
     families: Object.fromEntries(names.map((family) => [family, rateOf(ends.filter((row) => row.family === family))])),
   };

@@ -1,8 +1,7 @@
 import { once } from 'node:events';
-import type { z } from 'zod';
 import { UserError } from '../src/errors.js';
 import type { Config } from '../src/settings.js';
-import type { TaskSettings } from './sections.js';
+import { tasksOf } from './tasks.js';
 
 /**
  * `critiq phone`: a page to play a task of the embedded phone by hand, until the signal.
@@ -23,9 +22,8 @@ export async function playPhone(
     throw new UserError(`--split: expected train or test, got ${JSON.stringify(split)}`);
   if (!Number.isInteger(port) || port < 0 || port > 65535)
     throw new UserError('--port: expected a number from 0 to 65535');
-  const { phoneTasks, servePhone } = await import('../src/devices/phone/index.js');
-  const { set } = config.tasks as z.infer<typeof TaskSettings>;
-  const tasks = phoneTasks({ set, split, seed: config.seed });
+  const { servePhone } = await import('../src/devices/phone/index.js');
+  const tasks = tasksOf(config, split, { seed: config.seed });
   if (!Number.isInteger(task) || !tasks[task])
     throw new UserError(`--task: expected a number from 0 to ${tasks.length - 1}`);
   const { url, close } = await servePhone({ port, task: tasks[task], seed: config.seed, log: say });

@@ -5,6 +5,7 @@ import { VectorCache } from '../src/data/vector-cache.js';
 import type { Device } from '../src/devices/device.js';
 import { openRuntime, type Runtime } from '../src/graph/index.js';
 import type { OpenCache } from '../src/models/cached-vectors.js';
+import type { Config } from '../src/settings.js';
 import type { StageContext } from '../src/runner/stage.js';
 import { createPhones } from '../src/devices/phone/index.js';
 import type { DeviceSettings, ModelSettings } from './sections.js';
@@ -62,8 +63,8 @@ export function cachesOf(ctx: StageContext<unknown>): OpenCache {
 }
 
 /** The folders of models that the settings name. */
-export function modelsOf(ctx: StageContext<unknown>): ModelSettings {
-  return ctx.config.models as ModelSettings;
+export function modelsOf(config: Config): ModelSettings {
+  return config.models as ModelSettings;
 }
 
 /** New devices of the configured kind, at most `wanted`; close them after use. */

@@ -13,6 +13,14 @@ export const TaskSettings = z.object({
     .enum(['webshop', 'general', 'all'])
     .default('webshop')
     .describe('which tasks of the phone: shops in the browser, settings and clock, or both'),
+  train_file: z
+    .string()
+    .default('')
+    .describe("text file with a training task on each line; empty: the embedded phone's own tasks"),
+  test_file: z
+    .string()
+    .default('')
+    .describe("text file with a test task on each line, in the order of the protocol; empty: the phone's own"),
   max_steps: z
     .int()
     .min(1)

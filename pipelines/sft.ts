@@ -36,7 +36,7 @@ import { Random } from '../src/random.js';
 import { stage, type ShardContext } from '../src/runner/stage.js';
 import { readTransitions } from './datasets.js';
 import { imagesOf, modelsOf, runtimeOf } from './resources.js';
-import type { ModelSettings, TaskSettings } from './sections.js';
+import type { TaskSettings } from './sections.js';
 import { lanesOf, microBatches, schedule, train } from './training.js';
 
 export const Sft = z
@@ -70,14 +70,14 @@ export const sft = stage({
   summary: 'make the base policy: imitate the demonstrations, or take in models.policy',
   settings: Sft,
   uses: ['seed', 'tasks.rows', 'tasks.columns', 'models.policy', 'models.image'],
-  inputs: (_settings, config) => ((config.models as ModelSettings).policy === '' ? ['demos'] : []),
+  inputs: (_settings, config) => (modelsOf(config).policy === '' ? ['demos'] : []),
   outputs: () => ['policy/base'],
-  plan: async (ctx) => [modelsOf(ctx).policy === '' ? { id: 'policy' } : await adoptionShard(ctx)],
+  plan: async (ctx) => [modelsOf(ctx.config).policy === '' ? { id: 'policy' } : await adoptionShard(ctx)],
   run: async (_shard, ctx) => {
     const { settings, seed } = ctx;
     const tasks = ctx.config.tasks as TaskSettings;
     const folder = ctx.dataset('policy/base');
-    if (modelsOf(ctx).policy !== '') return adoptPolicy(ctx, folder);
+    if (modelsOf(ctx.config).policy !== '') return adoptPolicy(ctx, folder);
     const pieces = [...SHOP_FIRST, ...SHOP_SECOND, ...COLOURS, '.com'];
     const words = PHONE_WORDS.filter((word) => !(pieces as readonly string[]).includes(word));
     const vocabulary = await writePocketTokenizer(folder, { pieces, words, grid: tasks });

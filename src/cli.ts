@@ -147,6 +147,22 @@ Example:
   });
 
   common(
+    critiq.command('doctor').description('look at models, servers, device, tasks and disk, and say what is missing'),
+    'critiq doctor --config configs/aitw-webshop.yaml models.text=/models/roberta-base',
+  ).action(async (overrides: string[], options: Options) => {
+    const { config } = await load(registry, overrides, options);
+    const { examine, formatFindings } = await import('../pipelines/doctor.js');
+    const findings = await examine(config);
+    print(options.json ? JSON.stringify(findings, null, 2) : formatFindings(findings));
+    const missing = findings.filter(({ state }) => state === 'missing').length;
+    if (missing > 0) {
+      throw new UserError(
+        `${missing === 1 ? 'one thing is' : `${missing} things are`} missing; the lines above say what to do`,
+      );
+    }
+  });
+
+  common(
     critiq.command('config').description('print the resolved settings as YAML'),
     'critiq config critic.lr=1e-5 > mine.yaml',
   )

@@ -98,6 +98,7 @@ export async function makeEvaluation(run: FakeRun, name: string, wins: (n: numbe
     mode: greedy ? 'greedy' : 'sampled',
     temperature: greedy ? 0 : 1,
     ...rateOf(ids),
+    unseen: rateOf(ids),
     mean_steps: rows.length / ids.length,
     families: Object.fromEntries(families.map((family) => [family, rateOf(of(family))])),
   };

@@ -1,0 +1,83 @@
+import { readFileSync, statSync } from 'node:fs';
+import { basename } from 'node:path';
+import { UserError } from '../errors.js';
+import type { Task } from '../devices/device.js';
+
+/** Largest task list that is read, in bytes. */
+const LARGEST = 16 << 20;
+const LONGEST_TASK = 2000;
+
+/**
+ * Tasks from a text file, one a line, as the DigiRL line keeps the Android-in-the-Wild tasks. Empty lines are left out;
+ * the same text may come more than once, as it does there.
+ * @throws UserError where the file cannot be read, is no text, or has no tasks
+ */
+export function readTaskList(file: string): Task[] {
+  const whatToDo = 'expected a text file with a task on each line';
+  let bytes: Buffer;
+  try {
+    const { size } = statSync(file);
+    if (size > LARGEST) throw new UserError(`${file}: ${size} bytes; ${whatToDo}, ${LARGEST} bytes at most`);
+    bytes = readFileSync(file);
+  } catch (error) {
+    if (error instanceof UserError) throw error;
+    throw new UserError(`${file}: cannot be read (${(error as NodeJS.ErrnoException).code}); ${whatToDo}`);
+  }
+  const text = bytes.toString('utf8');
+  if (text.includes('\0') || text.includes('\uFFFD')) throw new UserError(`${file}: not text; ${whatToDo}`);
+  const name = basename(file).replace(/\.[^.]*$/, '');
+  const tasks: Task[] = [];
+  text.split(/\r?\n/).forEach((line, i) => {
+    const task = line.trim();
+    if (task === '') return;
+    if (task.length > LONGEST_TASK)
+      throw new UserError(`${file}:${i + 1}: a task of ${task.length} characters, expected ${LONGEST_TASK} at most`);
+    tasks.push({ id: `${name}-${String(tasks.length).padStart(4, '0')}`, text: task, family: familyOf(task, name) });
+  });
+  if (tasks.length === 0) throw new UserError(`${file}: no tasks in it; ${whatToDo}`);
+  return tasks;
+}
+
+/** Web Shopping tasks are told apart by how far they go, as on the embedded phone; others are of the list's family. */
+function familyOf(task: string, list: string): string {
+  if (!/^go to \S+\.\w+/i.test(task)) return list.replace(/[_-]?(train|test)$/i, '') || list;
+  if (!/search for/i.test(task)) return 'webshop-1';
+  return /select|first entry|add /i.test(task) ? 'webshop-3' : 'webshop-2';
+}
+
+/** A task's text as it is compared: case, spaces and kinds of quotes say nothing. */
+export function comparable(text: string): string {
+  return text.toLowerCase().replace(/["'`\u2018\u2019\u201C\u201D]/g, "'").replace(/\s+/g, ' ').trim();
+}
+
+/** How two lists of tasks lie to each other (ALGORITHMS §7). */
+export interface Overlap {
+  readonly train: { readonly tasks: number; readonly distinct: number };
+  readonly test: { readonly tasks: number; readonly distinct: number };
+  /** test tasks that are training tasks too, and those among the first 96 (the published protocol) */
+  readonly leaked: number;
+  readonly leakedOfFirst96: number;
+}
+
+/** Count what comes twice, and what of the test list is in the training list. */
+export function overlap(train: readonly Task[], test: readonly Task[]): Overlap {
+  const texts = (tasks: readonly Task[]) => tasks.map(({ text }) => comparable(text));
+  const known = new Set(texts(train));
+  const leaks = texts(test).map((text) => known.has(text));
+  const count = (values: readonly boolean[]) => values.filter(Boolean).length;
+  return {
+    train: { tasks: train.length, distinct: known.size },
+    test: { tasks: test.length, distinct: new Set(texts(test)).size },
+    leaked: count(leaks),
+    leakedOfFirst96: count(leaks.slice(0, 96)),
+  };
+}
+
+/** An overlap in one line. */
+export function overlapLine({ train, test, leaked, leakedOfFirst96 }: Overlap): string {
+  const list = ({ tasks, distinct }: Overlap['train']) => `${tasks}${distinct < tasks ? ` (${distinct} different)` : ''}`;
+  return (
+    `${list(train)} training tasks, ${list(test)} test tasks, of which ${leaked} are training tasks too ` +
+    `(${leakedOfFirst96} of the first ${Math.min(96, test.tasks)})`
+  );
+}
