@@ -25,28 +25,34 @@ const VlmReference = z.object({
 export type VlmReference = z.infer<typeof VlmReference>;
 
 export interface RegisterOptions {
+  /** the server's name of it; default the folder's absolute path (what `vllm serve FOLDER` calls it), or the name given */
+  readonly name?: string;
   /** told of files and bytes that were read */
   readonly onBytes?: (file: string, bytes: number) => void;
   readonly signal?: AbortSignal;
 }
 
 /**
- * Write `config.json` of a data set `vlm` that refers to a model.
+ * A reference to a model. Every file of a folder is read once, for its SHA-256.
  * @param model a folder of it, or a name under which a server has it
- * @param name the server's name of it; default the folder's absolute path (what `vllm serve FOLDER` calls it), or `model`
- * @returns the reference; every file of a folder was read once, for its SHA-256
  * @throws UserError where the folder holds no model
  */
-export async function registerVlm(
-  dataset: string,
-  model: string,
-  { name, onBytes, signal }: RegisterOptions & { readonly name?: string } = {},
-): Promise<VlmReference> {
-  const reference = isFolder(model)
-    ? await ofFolder(resolve(model), name ?? resolve(model), { onBytes, signal })
-    : ofServer(model, name ?? model);
+export async function referTo(model: string, options: RegisterOptions = {}): Promise<VlmReference> {
+  const { name } = options;
+  if (isFolder(model)) return ofFolder(resolve(model), name ?? resolve(model), options);
+  return ofServer(model, name ?? model);
+}
+
+/** Write `config.json` of a data set `vlm`. */
+export async function writeVlmReference(dataset: string, reference: VlmReference): Promise<void> {
   mkdirSync(dataset, { recursive: true });
   await writeAtomic(join(dataset, 'config.json'), `${JSON.stringify(reference, null, 2)}\n`);
+}
+
+/** `referTo`, and the reference becomes the data set `vlm`. */
+export async function registerVlm(dataset: string, model: string, options?: RegisterOptions): Promise<VlmReference> {
+  const reference = await referTo(model, options);
+  await writeVlmReference(dataset, reference);
   return reference;
 }
 

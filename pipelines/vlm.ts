@@ -63,6 +63,8 @@ export const Vlm = z.object({
     .describe('the policy whose weights the pocket VLM starts from, by its name below `policy/`'),
 });
 
+export type Vlm = z.infer<typeof Vlm>;
+
 const SHARED_FILES = ['tokenizer.json', 'tokenizer_config.json', 'vision/config.json', 'vision/model.safetensors'];
 
 /** Read the configuration of a pocket VLM's folder. */
