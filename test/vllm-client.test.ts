@@ -174,8 +174,18 @@ for (const fault of ['busy a second', 'busy until'] as const) {
 }
 
 const PERMANENT: [Behaviour, new (message: string) => Error, number, RegExp][] = [
-  ['broken', RunError, 4, /no good answer in 4 tries; the last time the server answered 500: EngineCore encountered an/],
-  ['starting', RunError, 4, /answered 503: Service Unavailable; check the server and represent\.url, then run the same/],
+  [
+    'broken',
+    RunError,
+    4,
+    /no good answer in 4 tries; the last time the server answered 500: EngineCore encountered an/,
+  ],
+  [
+    'starting',
+    RunError,
+    4,
+    /answered 503: Service Unavailable; check the server and represent\.url, then run the same/,
+  ],
   ['cut', RunError, 4, /the last time the server broke off in the middle/],
   ['hang', RunError, 4, /took more than 60 ms/],
   ['nan', RunError, 4, /answered NaN as float 3 of 8/],
@@ -188,8 +198,18 @@ const PERMANENT: [Behaviour, new (message: string) => Error, number, RegExp][] =
   ['not JSON', RunError, 4, /answered no JSON, but "Internal Server Error"/],
   ['page', RunError, 4, /answered no JSON, but "<html>log in<\/html>"/],
   ['null', RunError, 4, /answered null/],
-  ['unknown model', UserError, 1, /answered 404: The model `tiny-llava` does not exist\.; check represent\.url and the name/],
-  ['no key', UserError, 1, /answered 401: Unauthorized: \*\*\*; check the key in the environment variable VLLM_API_KEY/],
+  [
+    'unknown model',
+    UserError,
+    1,
+    /answered 404: The model `tiny-llava` does not exist\.; check represent\.url and the name/,
+  ],
+  [
+    'no key',
+    UserError,
+    1,
+    /answered 401: Unauthorized: \*\*\*; check the key in the environment variable VLLM_API_KEY/,
+  ],
   ['moved', UserError, 1, /the server redirects \(302\) to https:\/\/login\.example\/; set represent\.url/],
 ];
 for (const [fault, kind, tries, says] of PERMANENT) {

@@ -151,7 +151,8 @@ export class VllmServer {
     const { model = 'tiny-llava', dim = 8, delayMs = 0 } = this.options;
     if (delayMs > 0) await sleep(delayMs);
     const wrong = mistakeIn(body, asked.path, model);
-    if (wrong) return json(wrong.status, { error: { message: wrong.message, type: 'BadRequestError', code: wrong.status } });
+    if (wrong)
+      return json(wrong.status, { error: { message: wrong.message, type: 'BadRequestError', code: wrong.status } });
 
     const vector = vectorOf(asked.content, dim);
     const good = asked.path === '/v1/embeddings' ? embeddings(model, [vector]) : chat(model, asked.content);
@@ -192,7 +193,10 @@ export class VllmServer {
       case 'two':
         return json(200, embeddings(model, [vector, vector]));
       case 'floats':
-        return json(200, { ...embeddings(model, []), data: [{ index: 0, object: 'embedding', embedding: [...vector] }] });
+        return json(200, {
+          ...embeddings(model, []),
+          data: [{ index: 0, object: 'embedding', embedding: [...vector] }],
+        });
       case 'ragged':
         return json(200, { ...embeddings(model, []), data: [{ index: 0, embedding: base64(vector).slice(0, -4) }] });
       case 'other model':
@@ -236,7 +240,11 @@ function contentOf({ messages, continue_final_message, add_generation_prompt }: 
 }
 
 /** What vLLM would complain about. */
-function mistakeIn(body: EmbeddingRequest, path: string, model: string): { status: number; message: string } | undefined {
+function mistakeIn(
+  body: EmbeddingRequest,
+  path: string,
+  model: string,
+): { status: number; message: string } | undefined {
   const bad = (message: string) => ({ status: 400, message });
   if (body.model !== model) return { status: 404, message: `The model \`${body.model}\` does not exist.` };
   if (path !== '/v1/embeddings' && path !== '/v1/chat/completions') return { status: 404, message: 'Not Found' };

@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { setMaxListeners } from 'node:events';
 import PQueue from 'p-queue';
 import type { Frame } from '../devices/device.js';
 import { RunError } from '../errors.js';
@@ -98,6 +99,8 @@ export class AskingRepresenter implements Representer {
     { signal, onCall }: RepresentOptions,
   ): Promise<void> {
     const stop = new AbortController();
+    // each request under way listens to it
+    setMaxListeners(0, stop.signal);
     const abort = (): void => stop.abort(signal?.reason);
     signal?.throwIfAborted();
     signal?.addEventListener('abort', abort, { once: true });
