@@ -238,6 +238,7 @@ const modelsOf = (config: Config) => config.models as ModelSettings;
 
 /** The data set `vlm` as a reference to a model that was made elsewhere. */
 async function register(ctx: StageContext<unknown>, model: string) {
+  ctx.log.debug(`reads the files of ${model} for their hashes, if it is a folder`);
   const { name, folder, files } = await registerVlm(ctx.dataset('vlm'), model, { signal: ctx.signal });
   ctx.log.info(folder === '' ? `the VLM that a server calls ${name}` : `the VLM in ${folder} (${files.length} files)`);
   return { vlm: { files: ['config.json'] } };

@@ -73,6 +73,8 @@ function program(registry: Registry, interrupt: Interrupt): Command {
     .exitOverride()
     .configureOutput({ writeErr: () => {} })
     .helpCommand(false)
+    // options behind the name of a command are that command's: of `vlm export`, not of `vlm`
+    .enablePositionalOptions()
     .addHelpText(
       'after',
       `
@@ -182,7 +184,6 @@ Example:
 
 /** `critiq vlm export` and `critiq vlm import`: the fine-tuning done elsewhere. */
 function addVlmCommands(vlm: Command, registry: Registry, interrupt: Interrupt): void {
-  // options behind the name of a command are that command's
   vlm.enablePositionalOptions();
   common(
     vlm
@@ -288,25 +289,31 @@ function checkpoints(critiq: Command, interrupt: Interrupt): void {
   )
     .argument('<folder>', 'an Auto-UI checkpoint')
     .option('--prompts <file>', 'a prompt a line; by default eight of the embedded phone')
-    .option('--max-tokens <n>', 'tokens of an action at most', '128')
+    .option('--max-tokens <n>', 'tokens of an action at most; by default what generation_config.json says, or 128')
     .option('--seed <n>', 'decides the image vectors', '0')
     .option('--threads <n>', 'threads to compute with', '2')
     .action(
-      async (folder: string, options: Record<'maxTokens' | 'seed' | 'threads', string> & { prompts?: string }) => {
+      async (
+        folder: string,
+        options: Record<'seed' | 'threads', string> & { prompts?: string; maxTokens?: string },
+      ) => {
         const { greedyActions } = await import('../pipelines/checkpoint-greedy.js');
         const { prompts, maxTokens, seed, threads } = options;
-        const count = { maxTokens: positive('--max-tokens', maxTokens), threads: positive('--threads', threads) };
-        const said = await greedyActions(folder, { prompts, seed: Number(seed), ...count });
+        const said = await greedyActions(folder, {
+          prompts,
+          seed: wholeNumber('--seed', seed, 0),
+          threads: wholeNumber('--threads', threads, 1),
+          maxTokens: maxTokens === undefined ? undefined : wholeNumber('--max-tokens', maxTokens, 1),
+        });
         print(JSON.stringify(said));
       },
     );
 }
 
-/** An option that is a count. */
-function positive(option: string, value: string): number {
+function wholeNumber(option: string, value: string, least: number): number {
   const count = Number(value);
-  if (Number.isInteger(count) && count >= 1) return count;
-  throw new UserError(`${option}: expected a whole number from 1, got ${value}`);
+  if (Number.isInteger(count) && count >= least) return count;
+  throw new UserError(`${option}: expected a whole number from ${least}, got ${value}`);
 }
 
 function common(command: Command, example: string): Command {
