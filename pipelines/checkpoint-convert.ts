@@ -1,4 +1,4 @@
-import { copyFileSync, cpSync, existsSync, mkdirSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { copyFileSync, cpSync, existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { syncFolder } from '../src/data/atomic.js';
 import { encodeBfloat16, encodeHalf } from '../src/data/half.js';
@@ -7,8 +7,8 @@ import { UserError } from '../src/errors.js';
 import { autoUIConfigJson, type AutoUIConfig } from '../src/models/autoui-config.js';
 import { ALIASES, HEAD, TABLE } from '../src/models/autoui-checkpoint.js';
 import { checkShapes, readJson } from '../src/models/checkpoint.js';
-import { planCheckpoint, type CheckpointPlan } from '../src/models/checkpoint-kind.js';
-import { withCheckpoint, type CheckpointTensor } from '../src/models/checkpoint-tensors.js';
+import { planCheckpoint, usedTensors, type CheckpointPlan } from '../src/models/checkpoint-kind.js';
+import { withCheckpoint, type Checkpoint, type CheckpointTensor } from '../src/models/checkpoint-tensors.js';
 
 export const DTYPES = { f32: 'F32', f16: 'F16', bf16: 'BF16' } as const;
 
@@ -47,13 +47,13 @@ const TORCH_NAMES: Partial<Record<SafetensorsType, string>> = { F32: 'float32', 
  */
 export async function convertCheckpoint(from: string, to: string, options: ConvertOptions = {}) {
   if (existsSync(to)) throw new UserError(`${to}: is there already; give a folder that is not`);
-  if (!statSync(from, { throwIfNoEntry: false })?.isDirectory()) {
+  if (!existsSync(join(from, 'config.json'))) {
     throw new UserError(`${from}: expected a checkpoint folder (config.json with its weights)`);
   }
-  return withCheckpoint(from, async (checkpoint) => {
+  const names = options.names ?? 'hf';
+  const convert = async (checkpoint: Checkpoint) => {
     const plan = planCheckpoint(from, checkpoint);
     if (plan) checkShapes(plan.tensors, plan.specs, from);
-    const names = options.names ?? 'hf';
     if (names === 'critiq' && !plan) {
       throw new UserError(`${from}: a model that critiq does not load; --names hf converts any`);
     }
@@ -74,7 +74,8 @@ export async function convertCheckpoint(from: string, to: string, options: Conve
       throw error;
     }
     return { folder: to, kind: plan?.kind ?? 'unknown', tensors: tensors.size, dtypes: commonType(tensors) };
-  });
+  };
+  return withCheckpoint(from, convert, names === 'critiq' ? usedTensors(from) : undefined);
 }
 
 /** The tensors to write, by the names to write them under. */
@@ -146,35 +147,32 @@ function writeCompanions(
   names: 'hf' | 'critiq',
   dtype: string,
 ): void {
+  const at = (name: string) => join(from, name);
   const write = (name: string, json: object) => writeFileSync(join(to, name), `${JSON.stringify(json, null, 2)}\n`);
-  const read = (name: string) => (existsSync(join(from, name)) ? (readJson(join(from, name)) as object) : {});
-  write('config.json', configJson(read('config.json') as Record<string, unknown>, plan, names, dtype));
-  if (plan?.kind === 'auto-ui') {
-    const { start, eos, pad } = plan.config as AutoUIConfig;
-    // generate() asks this file, and not config.json, where it is there
-    const ids = { decoder_start_token_id: start, eos_token_id: eos, pad_token_id: pad };
-    write('generation_config.json', { ...read('generation_config.json'), ...ids });
-  } else if (existsSync(join(from, 'generation_config.json'))) {
-    copyFileSync(join(from, 'generation_config.json'), join(to, 'generation_config.json'));
-  }
-  for (const name of COMPANIONS) if (existsSync(join(from, name))) copyFileSync(join(from, name), join(to, name));
-  if (existsSync(join(from, 'vision'))) cpSync(join(from, 'vision'), join(to, 'vision'), { recursive: true });
-}
-
-function configJson(
-  written: Record<string, unknown>,
-  plan: CheckpointPlan | undefined,
-  names: 'hf' | 'critiq',
-  dtype: string,
-): Record<string, unknown> {
   // transformers 4 reads one of these, 5 the other
   const types = { torch_dtype: dtype, dtype };
   if (plan?.kind === 'auto-ui') {
-    const { scale_decoder_outputs: _, ...rest } = written;
-    return { ...rest, is_encoder_decoder: true, ...autoUIConfigJson(plan.config as AutoUIConfig), ...types };
+    const config = plan.config as AutoUIConfig;
+    write('config.json', { ...autoUIConfigJson(config), is_encoder_decoder: true, ...types });
+    // generate() asks this file, and not config.json, where it is there
+    const ids = { decoder_start_token_id: config.start, eos_token_id: config.eos, pad_token_id: config.pad };
+    const generation = existsSync(at('generation_config.json')) ? readJson(at('generation_config.json')) : {};
+    const { max_new_tokens: most } = generation as { max_new_tokens?: number };
+    write('generation_config.json', { ...ids, ...(Number.isInteger(most) && { max_new_tokens: most }) });
+  } else if (plan?.kind === 'blip-2' && names === 'critiq') {
+    const vision = { model_type: 'blip_2_vision_model', architectures: ['Blip2VisionModel'] };
+    write('config.json', { ...vision, ...plan.config, ...types });
+  } else {
+    writeFileSync(join(to, 'config.json'), withType(readFileSync(at('config.json'), 'utf8'), dtype));
+    if (existsSync(at('generation_config.json'))) {
+      copyFileSync(at('generation_config.json'), join(to, 'generation_config.json'));
+    }
   }
-  if (plan?.kind === 'blip-2' && names === 'critiq') {
-    return { model_type: 'blip_2_vision_model', architectures: ['Blip2VisionModel'], ...plan.config, ...types };
-  }
-  return { ...written, ...types };
+  for (const name of COMPANIONS) if (existsSync(at(name))) copyFileSync(at(name), join(to, name));
+  if (existsSync(at('vision'))) cpSync(at('vision'), join(to, 'vision'), { recursive: true });
+}
+
+/** The type replaced in the text itself: JSON.stringify would write 1.0 as 1, which transformers 5 refuses. */
+function withType(text: string, dtype: string): string {
+  return text.replace(/("(?:torch_)?dtype"\s*:\s*)"\w+"/g, `$1"${dtype}"`);
 }

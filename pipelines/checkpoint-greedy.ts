@@ -1,4 +1,5 @@
 import { existsSync, readFileSync } from 'node:fs';
+import { readMaxTokens } from '../src/agents/policy.js';
 import { policyPrompt } from '../src/agents/prompt.js';
 import { Sampler } from '../src/agents/sampler.js';
 import { TextTokenizer } from '../src/agents/tokenizer.js';
@@ -14,7 +15,7 @@ const PROMPTS = 8;
 export interface GreedyOptions {
   /** file with a prompt a line; by default prompts of the embedded phone's tasks */
   readonly prompts?: string;
-  /** tokens of an action at most @default 128 */
+  /** tokens of an action at most; by default what generation_config.json says, or 128 */
   readonly maxTokens?: number;
   /** decides the image vectors @default 0 */
   readonly seed?: number;
@@ -36,7 +37,7 @@ export interface GreedyCase {
  * @throws UserError where the checkpoint or the prompts cannot be read
  */
 export async function greedyActions(folder: string, options: GreedyOptions = {}) {
-  const { maxTokens = 128, seed = 0, threads = 2 } = options;
+  const { maxTokens = readMaxTokens(folder), seed = 0, threads = 2 } = options;
   const tokenizer = TextTokenizer.load(folder);
   const { config, params } = await loadAutoUI(folder);
   const prompts = options.prompts === undefined ? phonePrompts(seed) : promptsOf(options.prompts);

@@ -4,7 +4,7 @@ import { TextTokenizer } from '../src/agents/tokenizer.js';
 import { UserError } from '../src/errors.js';
 import { checkShapes, readJson } from '../src/models/checkpoint.js';
 import { checkpointFingerprint } from '../src/models/checkpoint-fingerprint.js';
-import { planCheckpoint, checkpointKind, type CheckpointKind } from '../src/models/checkpoint-kind.js';
+import { checkpointKind, planCheckpoint, usedTensors, type CheckpointKind } from '../src/models/checkpoint-kind.js';
 import { withCheckpoint, type Checkpoint } from '../src/models/checkpoint-tensors.js';
 import { readTowerReference, towerKind } from '../src/models/tower-folder.js';
 
@@ -39,13 +39,15 @@ export interface Inspection {
 }
 
 /**
- * Look at a checkpoint folder or weight file without loading it.
+ * Look at a checkpoint folder or weight file without loading it; of a whole BLIP-2 at its vision tower alone, so that the
+ * language model's shards need not be there.
  * @throws UserError where there are no weights, or a file is broken
  */
 export async function inspectCheckpoint(path: string): Promise<Inspection> {
   const stat = statSync(path, { throwIfNoEntry: false });
   if (!stat) throw new UserError(`${path}: not there; expected a checkpoint folder or a weight file`);
-  return withCheckpoint(path, async (checkpoint) => {
+  const only = stat.isDirectory() ? usedTensors(path) : undefined;
+  const look = async (checkpoint: Checkpoint): Promise<Inspection> => {
     const stored = [...checkpoint.tensors.values()];
     const facts = {
       path,
@@ -64,7 +66,8 @@ export async function inspectCheckpoint(path: string): Promise<Inspection> {
       return { ...facts, kind, use: useOf(kind), parameters: { stored: numbers }, problems };
     }
     return { ...facts, ...(await inspectFolder(path, checkpoint, numbers)) };
-  });
+  };
+  return withCheckpoint(path, look, only);
 }
 
 async function inspectFolder(
@@ -97,7 +100,7 @@ async function inspectFolder(
     pooler: plan?.pooler,
     tokenizer,
     vision: noted(() => visionFacts(folder)),
-    fingerprint: await checkpointFingerprint(folder),
+    fingerprint: await checkpointFingerprint(folder, usedTensors(folder)),
     problems,
   };
 }

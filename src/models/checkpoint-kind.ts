@@ -44,6 +44,11 @@ export function checkpointKind(folder: string, names: Iterable<string>): Checkpo
     : undefined;
 }
 
+/** Which of a folder's tensors critiq has any use for, as far as config.json tells: of a whole BLIP-2 just the tower's. */
+export function usedTensors(folder: string): ((name: string) => boolean) | undefined {
+  return checkpointKind(folder, []) === 'blip-2' ? isBlip2Vision : undefined;
+}
+
 /**
  * What critiq would load of a checkpoint folder; undefined for a model it does not use.
  * @throws UserError where config.json is missing or broken

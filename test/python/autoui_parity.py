@@ -76,6 +76,9 @@ def check(folder, file):
     if strange:
         sys.exit(f"{folder}: from_pretrained says {strange}")
     strict = T5ForMultimodalGeneration(T5Config.from_pretrained(folder))
+    with open(os.path.join(folder, "config.json")) as f:
+        if not json.load(f)["tie_word_embeddings"]:  # transformers 4 has two tables then, 5 ties them whatever it is told
+            strict.lm_head.weight = nn.Parameter(strict.lm_head.weight.detach().clone())
     strict.load_state_dict(load_file(os.path.join(folder, "model.safetensors")), strict=True)
     tokenizer, wrong = tokenizer_of(folder), 0
     for how, loaded in (("from_pretrained", model), ("load_state_dict", strict)):
