@@ -74,7 +74,16 @@ export const actor = stage({
   plan: () => [{ id: 'policy' }],
   run: async (_shard, ctx) => {
     const { settings, seed } = ctx;
-    const lessons = await (settings.method === 'digiq' ? digiqLessons(ctx) : filteredLessons(ctx));
+    const policy = await policyOf(ctx, `policy/${settings.from}`);
+    const { tokenizer, config } = policy;
+    const found = await (settings.method === 'digiq' ? digiqLessons(ctx) : filteredLessons(ctx));
+    // longer than the policy ever says (and an end token): it cannot learn that, and a micro-batch would be padded to it
+    const lessons = found.filter(({ action }) => tokenizer.encode(action).length <= policy.maxTokens + 1);
+    if (lessons.length < found.length) {
+      ctx.log.warn(
+        `${found.length - lessons.length} of ${found.length} actions are left out: longer than the ${policy.maxTokens} tokens that the policy may say`,
+      );
+    }
     if (lessons.length === 0) {
       throw new UserError(
         settings.method === 'digiq'
@@ -82,8 +91,6 @@ export const actor = stage({
           : 'no trajectory succeeded, so there is nothing to imitate; collect more, or with a better policy',
       );
     }
-    const policy = await policyOf(ctx, `policy/${settings.from}`);
-    const { tokenizer, config } = policy;
     const vectors = ImageVectors.open(await filesOf(ctx.dataset('image-vectors'), 'collect'));
     const prompts = lessons.map(({ prompt }) => tokenizer.encode(prompt));
     const actions = lessons.map(({ action }) => tokenizer.encode(action));

@@ -92,6 +92,8 @@ export function vectorOf(content: string, dim: number): Float32Array {
   return out;
 }
 
+const MODEL = 'tiny-llava';
+
 export class VllmServer {
   /** every request, in the order of arrival */
   readonly asked: Asked[] = [];
@@ -137,6 +139,11 @@ export class VllmServer {
   }
 
   private async serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    if (request.url === '/v1/models') {
+      const data = [{ id: this.options.model ?? MODEL, object: 'model' }];
+      response.writeHead(200, { 'content-type': 'application/json' }).end(JSON.stringify({ object: 'list', data }));
+      return;
+    }
     const pieces: Buffer[] = [];
     for await (const piece of request) pieces.push(piece as Buffer);
     const body = JSON.parse(Buffer.concat(pieces).toString('utf8')) as EmbeddingRequest;
@@ -148,7 +155,7 @@ export class VllmServer {
     const json = (status: number, value: unknown, headers: Record<string, string> = {}): void => {
       response.writeHead(status, { 'content-type': 'application/json', ...headers }).end(JSON.stringify(value));
     };
-    const { model = 'tiny-llava', dim = 8, delayMs = 0 } = this.options;
+    const { model = MODEL, dim = 8, delayMs = 0 } = this.options;
     if (delayMs > 0) await sleep(delayMs);
     const wrong = mistakeIn(body, asked.path, model);
     if (wrong)

@@ -1,0 +1,112 @@
+/**
+ * The whole pipeline with checkpoints of the released sizes and random weights (T5-base Auto-UI, roberta-base, BLIP-2's
+ * ViT-g; the VLM is the tests' stand-in for a vLLM server, 4096 floats), a few steps of each stage on the embedded phone:
+ * seconds and the peak of memory of each stage.
+ *
+ *   npm run bench -- full-size -- [--folder FOLDER] [--config FILE] [--keep]
+ */
+import { spawn } from 'node:child_process';
+import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { join, resolve } from 'node:path';
+import { parseArgs } from 'node:util';
+import { autoUIConfigJson, autoUISpecs } from '../src/models/autoui-config.js';
+import { blip2VisionSpecs } from '../src/models/blip2.js';
+import { writePocketTokenizer } from '../src/models/pocket-tokenizer.js';
+import { robertaSpecs } from '../src/models/roberta.js';
+import { VllmServer } from '../test/vllm-server.js';
+import { AUTOUI_BASE, BLIP2_VISION, ROBERTA_BASE } from './real-sizes.js';
+import { tiledParameters } from './side-by-side.js';
+
+const { values: options } = parseArgs({
+  options: {
+    folder: { type: 'string', default: 'data/full-size' },
+    config: { type: 'string', default: 'configs/aitw-webshop.yaml' },
+    keep: { type: 'boolean', default: false },
+  },
+});
+const folder = resolve(options.folder);
+const models = { policy: join(folder, 'auto-ui'), image: join(folder, 'blip2'), text: join(folder, 'roberta') };
+
+/** Write a checkpoint folder, unless it is there. */
+async function checkpoint(path: string, config: object, specs: Parameters<typeof tiledParameters>[0]): Promise<void> {
+  if (existsSync(join(path, 'config.json'))) return;
+  mkdirSync(path, { recursive: true });
+  await tiledParameters(specs).save(join(path, 'model.safetensors'), { format: 'pt' });
+  writeFileSync(join(path, 'config.json'), JSON.stringify(config));
+}
+
+/**
+ * A tokenizer for any text, with a character of its own for every id that a random policy may say, so that what it says is
+ * as long when it is read again.
+ */
+async function tokenizer(path: string, vocabulary: number): Promise<void> {
+  const words = ['go', 'to', 'search', 'for', 'and', 'open', 'the', 'first', 'entry'];
+  await writePocketTokenizer(path, { pieces: ['.com'], words, grid: { rows: 24, columns: 12 } });
+  const file = join(path, 'tokenizer.json');
+  const json = JSON.parse(readFileSync(file, 'utf8')) as { model: { vocab: Record<string, number> } };
+  const { vocab } = json.model;
+  const characters = [...range(0x4e00, 0x9fff), ...range(0xac00, 0xd7a3)];
+  for (let id = Object.keys(vocab).length; id < vocabulary; id++) vocab[String.fromCharCode(characters.pop()!)] = id;
+  writeFileSync(file, JSON.stringify(json));
+}
+
+const range = (from: number, to: number) => Array.from({ length: to - from + 1 }, (_, i) => from + i);
+
+/** Runs a stage in a process of its own and looks at its memory while it runs. */
+function stage(name: string, settings: readonly string[]): Promise<{ seconds: number; gib: number }> {
+  const start = performance.now();
+  const child = spawn(
+    process.execPath,
+    ['dist/src/cli.js', name, '--quiet', '--no-deps', '--config', options.config, ...settings],
+    { stdio: ['ignore', 'ignore', 'inherit'] },
+  );
+  let gib = 0;
+  const watch = setInterval(() => {
+    try {
+      // the peak as the kernel has it (proc(5)); gone with the process
+      const peak = /VmHWM:\s+(\d+) kB/.exec(readFileSync(`/proc/${child.pid}/status`, 'utf8'));
+      gib = Math.max(gib, Number(peak?.[1] ?? 0) / 2 ** 20);
+    } catch {
+      // between its end and ours
+    }
+  }, 200);
+  return new Promise((done, failed) => {
+    child.on('exit', (code) => {
+      clearInterval(watch);
+      if (code === 0) done({ seconds: (performance.now() - start) / 1000, gib });
+      else failed(new Error(`critiq ${name} ended with ${code}`));
+    });
+  });
+}
+
+mkdirSync(folder, { recursive: true });
+await checkpoint(models.policy, autoUIConfigJson(AUTOUI_BASE), autoUISpecs(AUTOUI_BASE));
+await tokenizer(models.policy, AUTOUI_BASE.vocabulary);
+writeFileSync(join(models.policy, 'generation_config.json'), JSON.stringify({ max_new_tokens: 64 }));
+await checkpoint(models.text, { model_type: 'roberta', ...ROBERTA_BASE }, robertaSpecs(ROBERTA_BASE));
+await tokenizer(models.text, 1000);
+await checkpoint(models.image, { model_type: 'blip_2_vision_model', ...BLIP2_VISION }, blip2VisionSpecs(BLIP2_VISION));
+
+const server = await VllmServer.start({ after: () => undefined }, { model: 'stand-in', dim: 4096 });
+const settings = [
+  `data=${join(folder, 'runs')}`,
+  ...Object.entries(models).map(([key, path]) => `models.${key}=${path}`),
+  'models.vlm=stand-in',
+  `represent.url=${server.url}`,
+  // a few steps of everything; the sizes of models and batches are those of the settings file
+  ...['tasks.max_steps=3', 'device.count=2', 'collect.episodes=4', 'candidates.retries=0'],
+  ...['critic.iterations=1', 'critic.epochs=1', 'critic.grad_accum_steps=1', 'critic.batch_size=4'],
+  // random weights say nothing valid, so there is no best action to imitate: the policy gradient of what was done
+  ...['actor.loss=pg', 'actor.iterations=1', 'actor.epochs=1', 'actor.grad_accum_steps=2'],
+  ...['eval.protocol=all', 'eval.episodes=2', 'eval.policy=digiq'],
+];
+if (!options.keep) rmSync(join(folder, 'runs'), { recursive: true, force: true });
+let most = 0;
+for (const name of ['sft', 'collect', 'candidates', 'vlm', 'represent', 'critic', 'actor', 'eval']) {
+  const { seconds, gib } = await stage(name, settings);
+  most = Math.max(most, gib);
+  console.log(`${name.padEnd(10)} ${seconds.toFixed(0).padStart(5)} s   peak ${gib.toFixed(2).padStart(5)} GiB`);
+}
+await server.kill();
+console.log(`the most memory any stage takes: ${most.toFixed(2)} GiB`);
+process.exit(0);
