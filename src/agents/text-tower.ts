@@ -1,14 +1,17 @@
 import { UserError } from '../errors.js';
 import { Forward, input, type Runtime } from '../graph/index.js';
-import { bucketOf, rowBucket } from '../models/buckets.js';
+import { bucketOf } from '../models/buckets.js';
 import { CachedVectors, type OpenCache } from '../models/cached-vectors.js';
 import { checkpointFingerprint } from '../models/checkpoint-fingerprint.js';
 import { loadRoberta } from '../models/roberta-checkpoint.js';
 import { readRobertaConfig, robertaPooled, type RobertaConfig } from '../models/roberta.js';
 import { TextTokenizer, padTokens } from './tokenizer.js';
 
-/** Texts that go through the tower together. */
-const BATCH = 32;
+/**
+ * Tokens that go through the tower together, padding included: enough for products to be fast. Texts of one length always
+ * go in batches of the same number of rows, since the runtime's way to compute a product depends on its rows.
+ */
+const BATCH_TOKENS = 192;
 
 /** Tokens that Digi-Q's code keeps of a text. */
 const MAX_TOKENS = 512;
@@ -21,8 +24,8 @@ interface Shape {
 
 /**
  * RoBERTa at work: pooled vectors of texts (ALGORITHMS §2.4). Weights are read when a vector is first asked for that is
- * not cached. A text's vector does not depend on the texts beside it: it is padded to the bucket of its own length,
- * and a row comes out the same bit for bit in batches of any size from two rows on.
+ * not cached. A text's vector does not depend on the texts beside it, to the last bit: it is padded to the bucket of its
+ * own length, and its batch is filled up to the number of rows that belongs to that length.
  */
 export class TextTower {
   readonly dim: number;
@@ -82,9 +85,9 @@ export class TextTower {
       buckets.get(length)!.push({ index, ids });
     });
     for (const [length, members] of [...buckets].sort(([a], [b]) => a - b)) {
-      for (let start = 0; start < members.length; start += BATCH) {
-        const batch = members.slice(start, start + BATCH);
-        const rows = rowBucket(batch.length);
+      const rows = Math.max(2, Math.round(BATCH_TOKENS / length));
+      for (let start = 0; start < members.length; start += rows) {
+        const batch = members.slice(start, start + rows);
         const { ids, mask } = padTokens(
           Array.from({ length: rows }, (_, i) => batch[i]?.ids ?? []),
           this.tokenizer.pad,
