@@ -1,5 +1,15 @@
 import assert from 'node:assert/strict';
-import { closeSync, existsSync, openSync, readFileSync, rmSync, truncateSync, writeFileSync, writeSync } from 'node:fs';
+import {
+  closeSync,
+  existsSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  truncateSync,
+  writeFileSync,
+  writeSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { decodeHalf, encodeHalf } from '../src/data/half.js';
@@ -7,7 +17,7 @@ import { readSafetensors, toFloat32, writeSafetensors, type TensorToStore } from
 import { Random } from '../src/random.js';
 import { eachTruncation, rejectsWithLine, tempFolder } from './data-files.js';
 
-const sample = (): Record<string, TensorToStore> => ({
+const sample = (): Record<string, TensorToStore & { data: ArrayBufferView }> => ({
   bytes: { dtype: 'U8', shape: [3], data: Uint8Array.of(1, 2, 255) },
   weight: { dtype: 'F32', shape: [2, 2], data: Float32Array.of(1.5, -2, 0, Infinity) },
   ids: { dtype: 'I64', shape: [2], data: BigInt64Array.of(-1n, 7n) },
@@ -24,6 +34,25 @@ function handmade(file: string, header: unknown, dataBytes: number): void {
   length.writeBigUInt64LE(BigInt(text.length));
   writeFileSync(file, Buffer.concat([length, text, Buffer.alloc(dataBytes)]));
 }
+
+test('a tensor may be made piece by piece while it is written; a wrong number of bytes leaves no file', async (t) => {
+  const folder = tempFolder(t);
+  const whole = sample();
+  const pieces = Object.entries(whole).map(([name, { dtype, shape, data }]) => {
+    const bytes = new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
+    const half = bytes.length >> 1;
+    return [name, { dtype, shape, data: () => [bytes.subarray(0, half), bytes.subarray(half)] }] as const;
+  });
+  await writeSafetensors(join(folder, 'whole'), whole);
+  await writeSafetensors(join(folder, 'pieces'), new Map(pieces));
+  assert.deepEqual(readFileSync(join(folder, 'pieces')), readFileSync(join(folder, 'whole')));
+  const short = { a: { dtype: 'F32', shape: [2], data: () => [Float32Array.of(1)] } } as const;
+  await assert.rejects(
+    writeSafetensors(join(folder, 'short'), short),
+    /tensor a is F32 \[2\]: expected 8 bytes, got 4/,
+  );
+  assert.deepEqual(readdirSync(folder).sort(), ['pieces', 'whole']);
+});
 
 test('tensors come back as they were written', async (t) => {
   const file = join(tempFolder(t), 'a.safetensors');
