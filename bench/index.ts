@@ -12,6 +12,7 @@ const BENCHMARKS: Readonly<Record<string, string>> = {
   towers: "RoBERTa's and BLIP-2's vectors at the released sizes, beside transformers",
   candidates: "63 more actions for a state at T5-base size, beside transformers' generate",
   replay: 'training on an imported data set of 5 GB: memory, and reading a minibatch beside a step',
+  'full-size': 'the whole pipeline with checkpoints of the released sizes on random weights: memory of each stage',
   lanes: 'a training step of the pocket policy: threads within operations against micro-batches side by side',
   gpu: 'the same training on the CPU and on a GPU: do the numbers agree, and what is it worth (skipped without one)',
 };
