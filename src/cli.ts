@@ -1,39 +1,13 @@
 #!/usr/bin/env node
 import { existsSync, realpathSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
-import { Command, CommanderError, Option } from 'commander';
-import type { ConvertOptions } from '../pipelines/checkpoint-convert.js';
+import { Command, CommanderError } from 'commander';
+import { common, complain, EXIT, Interrupt, load, print, work, type Options } from './cli-command.js';
+import { addCheckpointCommands, addVlmCommands } from './cli-models.js';
 import { RunError, UserError } from './errors.js';
-import type { Display, Verbosity } from './runner/display.js';
 import { describeFailure } from './runner/failure.js';
 import { packageVersion } from './runner/package.js';
-import type { LoadedRegistry, Registry } from './runner/registry.js';
-import type { Config } from './settings.js';
-
-/** What the process ends with. */
-export const EXIT = {
-  ok: 0,
-  failure: 1,
-  /** the user's mistake: a wrong setting, a broken or foreign file, a missing stage, no permission */
-  usage: 2,
-  /** EX_TEMPFAIL of sysexits.h: another process has the run folder; a scheduler may try again later */
-  locked: 75,
-  SIGINT: 130,
-  SIGTERM: 143,
-} as const;
-
-/** How long after the first signal a stage may take to come to rest. */
-const GRACE_MS = 10_000;
-
-interface Options {
-  config?: string;
-  threads?: string;
-  json?: boolean;
-  quiet?: boolean;
-  verbose?: boolean;
-  deps?: boolean;
-  force?: boolean;
-}
+import type { Registry } from './runner/registry.js';
 
 /**
  * Runs one command. Results go to stdout, everything else to stderr.
@@ -117,7 +91,7 @@ Example:
       });
     });
 
-  checkpoints(critiq, interrupt);
+  addCheckpointCommands(critiq, interrupt);
 
   common(
     critiq.command('phone').description('play the embedded phone by hand, in a browser'),
@@ -182,194 +156,6 @@ Example:
   return critiq;
 }
 
-/** `critiq vlm export` and `critiq vlm import`: the fine-tuning done elsewhere. */
-function addVlmCommands(vlm: Command, registry: Registry, interrupt: Interrupt): void {
-  vlm.enablePositionalOptions();
-  common(
-    vlm
-      .command('export')
-      .description('write the data set of the fine-tuning for LLaVA or LLaMA-Factory')
-      .argument('<out>', 'a new folder'),
-    'critiq vlm export tuning --format llamafactory vlm.threshold=30 run=exp7',
-  )
-    .option('--format <name>', 'llava, llamafactory, or both', 'both')
-    .action(async (out: string, overrides: string[], options: Options & { format: string }) => {
-      const { config } = await load(registry, overrides, options);
-      const { describeExport, exportVlm, VLM_FORMATS } = await import('../pipelines/vlm-export.js');
-      const format = VLM_FORMATS.find((name) => name === options.format);
-      if (!format) throw new UserError(`--format: expected ${VLM_FORMATS.join(' or ')}, got ${options.format}`);
-      await work(options, interrupt, async (display, signal) => {
-        const exported = await exportVlm(out, format, config, { display, signal });
-        return { result: exported, lines: describeExport(exported) };
-      });
-    });
-  common(
-    vlm
-      .command('import')
-      .description('make a tuned model the VLM of this run; it stays where it is')
-      .argument('<folder>', 'the merged model'),
-    'critiq vlm import merged --name critiq-vlm run=exp7',
-  )
-    .requiredOption('--name <name>', 'name under which the server has it (vllm serve --served-model-name)')
-    .option('--force', 'replace what `critiq vlm` made')
-    .action(async (folder: string, overrides: string[], options: Options & { name: string }) => {
-      const { config } = await load(registry, overrides, options);
-      const { importVlm } = await import('../pipelines/vlm-import.js');
-      await work(options, interrupt, async (display, signal) => {
-        const force = options.force ?? false;
-        const reference = await importVlm(folder, options.name, config, { display, signal, force });
-        const { name, files, fingerprint } = reference;
-        return {
-          result: reference,
-          lines: [`vlm import: ${name} (${files.length} files, fingerprint ${fingerprint})`],
-        };
-      });
-    });
-}
-
-/** `critiq checkpoint inspect|convert|greedy`: folders of models, without a run. */
-function checkpoints(critiq: Command, interrupt: Interrupt): void {
-  const checkpoint = critiq.command('checkpoint').description('look at, convert and try out folders of models');
-  checkpoint.addHelpText('after', '\nExample:\n  $ critiq checkpoint inspect ~/models/Auto-UI-Base');
-  const plain = (name: string, description: string, example: string): Command =>
-    checkpoint
-      .command(name)
-      .description(description)
-      .option('--json', 'print the result as JSON on stdout')
-      .option('-q, --quiet', 'print only warnings and errors')
-      .option('-v, --verbose', 'print more, and the stack of unexpected errors')
-      .addHelpText('after', `\nExample:\n  $ ${example}`);
-
-  plain(
-    'inspect',
-    'what a checkpoint is, and whether critiq can load it',
-    'critiq checkpoint inspect ~/models/Auto-UI-Base --json',
-  )
-    .argument('<path>', 'a folder, or a weight file')
-    .action(async (path: string, options: Options) => {
-      const { inspectCheckpoint, formatInspection } = await import('../pipelines/checkpoint.js');
-      const found = await inspectCheckpoint(path);
-      print(options.json ? JSON.stringify(found, null, 2) : formatInspection(found));
-    });
-
-  plain(
-    'convert',
-    'write a checkpoint anew as safetensors that Python and critiq read',
-    'critiq checkpoint convert data/pocket/policy/digiq policy-for-python --dtype f32',
-  )
-    .argument('<in>', 'the folder to read')
-    .argument('<out>', 'the folder to make; it must not be there yet')
-    .addOption(
-      new Option('--dtype <type>', 'how numbers are stored; as they are by default').choices(['f32', 'f16', 'bf16']),
-    )
-    .addOption(new Option('--format <name>', 'format of the weights').choices(['safetensors']).default('safetensors'))
-    .addOption(
-      new Option(
-        '--names <whose>',
-        "hf: what Python's classes load; critiq: just what critiq reads (of a BLIP-2 its vision tower)",
-      )
-        .choices(['hf', 'critiq'])
-        .default('hf'),
-    )
-    .action(async (from: string, to: string, options: Options & ConvertOptions) => {
-      const { convertCheckpoint } = await import('../pipelines/checkpoint-convert.js');
-      await work(options, interrupt, async () => {
-        const made = await convertCheckpoint(from, to, options);
-        return {
-          result: made,
-          lines: [`${made.folder}: done (${made.kind}, ${made.tensors} tensors, ${made.dtypes})`],
-        };
-      });
-    });
-
-  plain(
-    'greedy',
-    'greedy actions of an Auto-UI checkpoint as JSON, to compare with PyTorch (docs/checkpoints.md)',
-    'critiq checkpoint greedy policy-for-python --max-tokens 64 > greedy.json',
-  )
-    .argument('<folder>', 'an Auto-UI checkpoint')
-    .option('--prompts <file>', 'a prompt a line; by default eight of the embedded phone')
-    .option('--max-tokens <n>', 'tokens of an action at most; by default what generation_config.json says, or 128')
-    .option('--seed <n>', 'decides the image vectors', '0')
-    .option('--threads <n>', 'threads to compute with', '2')
-    .action(
-      async (
-        folder: string,
-        options: Record<'seed' | 'threads', string> & { prompts?: string; maxTokens?: string },
-      ) => {
-        const { greedyActions } = await import('../pipelines/checkpoint-greedy.js');
-        const { prompts, maxTokens, seed, threads } = options;
-        const said = await greedyActions(folder, {
-          prompts,
-          seed: wholeNumber('--seed', seed, 0),
-          threads: wholeNumber('--threads', threads, 1),
-          maxTokens: maxTokens === undefined ? undefined : wholeNumber('--max-tokens', maxTokens, 1),
-        });
-        print(JSON.stringify(said));
-      },
-    );
-}
-
-function wholeNumber(option: string, value: string, least: number): number {
-  const count = Number(value);
-  if (Number.isInteger(count) && count >= least) return count;
-  throw new UserError(`${option}: expected a whole number from ${least}, got ${value}`);
-}
-
-function common(command: Command, example: string): Command {
-  return command
-    .argument('[overrides...]', 'settings, for example seed=1 critic.lr=1e-5')
-    .option('--config <file>', 'settings file (YAML); default configs/pocket.yaml')
-    .option('--threads <n>', 'the same as the setting threads=<n>')
-    .option('--json', 'print the result as JSON on stdout')
-    .option('-q, --quiet', 'print only warnings and errors')
-    .option('-v, --verbose', 'print more, and the stack of unexpected errors')
-    .addHelpText('after', `\nExample:\n  $ ${example}`);
-}
-
-/** Does something long with progress and signals, and prints its result: JSON on stdout, or lines of the log. */
-async function work(
-  options: Options,
-  interrupt: Interrupt,
-  job: (display: Display, signal: AbortSignal) => Promise<{ result: unknown; lines: readonly string[] }>,
-): Promise<void> {
-  const { Display } = await import('./runner/display.js');
-  const display = new Display(verbosity(options));
-  interrupt.listen(display);
-  try {
-    const { result, lines } = await job(display, interrupt.signal);
-    display.clear();
-    if (options.json) print(JSON.stringify(result, null, 2));
-    else for (const line of lines) display.info(line);
-  } finally {
-    display.clear();
-  }
-}
-
-async function load(
-  registry: Registry,
-  overrides: readonly string[],
-  options: Options,
-): Promise<{ loaded: LoadedRegistry; config: Config }> {
-  const { loadRegistry } = await import('./runner/registry.js');
-  const { loadSettings } = await import('./settings.js');
-  const loaded = await loadRegistry(registry);
-  const standard =
-    registry.defaultConfig !== undefined && existsSync(registry.defaultConfig) ? registry.defaultConfig : undefined;
-  const threads = options.threads === undefined ? [] : [`threads=${options.threads}`];
-  const config = loadSettings(loaded.schema, {
-    file: options.config ?? standard,
-    overrides: [...overrides, ...threads],
-    aliases: loaded.aliases,
-  });
-  return { loaded, config };
-}
-
-function verbosity({ quiet, verbose, json }: Options): Verbosity {
-  if (verbose) return 'verbose';
-  return quiet || json ? 'quiet' : 'normal';
-}
-
 function summaryLine({
   instance,
   shards,
@@ -385,15 +171,6 @@ function summaryLine({
   return made === 0 ? `${instance}: up to date (${size})` : `${instance}: done (${size}; ${made} made now)`;
 }
 
-function print(text: string): void {
-  process.stdout.write(`${text}\n`);
-}
-
-function complain(line: string, code = 0): number {
-  process.stderr.write(`critiq: ${line}\n`);
-  return code;
-}
-
 /** One line on stderr (for settings, a line a mistake) and the exit code. */
 function report(thrown: unknown, verbose: boolean): number {
   const error = describeFailure(thrown);
@@ -406,36 +183,6 @@ function report(thrown: unknown, verbose: boolean): number {
   if (verbose && thrown instanceof Error) process.stderr.write(`${thrown.stack}\n`);
   if (error instanceof UserError) return error.name === 'LockedError' ? EXIT.locked : EXIT.usage;
   return EXIT.failure;
-}
-
-/** Ctrl-C and SIGTERM: the first asks the stage to come to rest, the second or a while without rest ends the process. */
-class Interrupt {
-  private readonly controller = new AbortController();
-  private readonly handlers: { name: 'SIGINT' | 'SIGTERM'; handler: () => void }[] = [];
-  code: number | undefined;
-
-  get signal(): AbortSignal {
-    return this.controller.signal;
-  }
-
-  listen(display: { clear(): void }): void {
-    for (const name of ['SIGINT', 'SIGTERM'] as const) {
-      const handler = (): void => {
-        if (this.code !== undefined) process.exit(this.code);
-        this.code = EXIT[name];
-        display.clear();
-        complain(`stopped by ${name}; what is done is kept, and the same command goes on from there`);
-        setTimeout(() => process.exit(this.code), GRACE_MS).unref();
-        this.controller.abort();
-      };
-      process.on(name, handler);
-      this.handlers.push({ name, handler });
-    }
-  }
-
-  stop(): void {
-    for (const { name, handler } of this.handlers) process.off(name, handler);
-  }
 }
 
 const script = process.argv[1];
