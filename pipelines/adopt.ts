@@ -17,20 +17,16 @@ export async function adoptionShard(ctx: StageContext<unknown>): Promise<Shard> 
 
 /**
  * Make a policy's folder of an Auto-UI checkpoint: its weights as critiq writes them, its tokenizer, and a reference to
- * the BLIP-2 folder whose vision tower it sees with (gigabytes that need not lie in every run).
+ * the BLIP-2 folder whose vision tower it sees with (gigabytes that need not lie in every run). Without one it cannot act,
+ * but imported image vectors are all that `critic` and `actor` need.
  * @returns the files made
  * @throws UserError where a checkpoint is missing, broken, or one does not go with the other
  */
 export async function adoptPolicy(ctx: StageContext<unknown>, folder: string): Promise<string[]> {
   const { policy: source, image } = modelsOf(ctx.config);
-  if (image === '') {
-    throw new UserError(
-      `models.policy=${source}: also needs models.image, the BLIP-2 folder whose vision tower made the image vectors that it was trained with`,
-    );
-  }
-  const { hidden_size: made } = readBlip2VisionConfig(image);
   const tokenizer = TextTokenizer.load(source);
   const { config, params } = await loadAutoUI(source);
+  const made = image === '' ? config.image : readBlip2VisionConfig(image).hidden_size;
   if (config.image !== made) {
     throw new UserError(
       `models.image=${image}: makes vectors of ${made} numbers, and the policy ${source} takes ${config.image}; are they of the same agent?`,
@@ -43,10 +39,11 @@ export async function adoptPolicy(ctx: StageContext<unknown>, folder: string): P
   }
   mkdirSync(folder, { recursive: true });
   for (const file of ['tokenizer.json', 'tokenizer_config.json']) copyFileSync(join(source, file), join(folder, file));
-  const { fingerprint } = await writeTowerReference(join(folder, 'vision'), image);
+  const eyes =
+    image === ''
+      ? 'no vision tower (models.image), so it can be trained on imported data, but not act'
+      : `image vectors of ${made} numbers by ${image} (${(await writeTowerReference(join(folder, 'vision'), image)).fingerprint.slice(0, 8)})`;
   await savePolicy(folder, { config, params, maxTokens: readMaxTokens(source) });
-  ctx.log.info(
-    `took in ${source}: ${(params.count / 1e6).toFixed(1)} million parameters; image vectors of ${made} numbers by ${image} (${fingerprint.slice(0, 8)})`,
-  );
+  ctx.log.info(`took in ${source}: ${(params.count / 1e6).toFixed(1)} million parameters; ${eyes}`);
   return policyFiles(folder);
 }

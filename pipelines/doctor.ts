@@ -38,17 +38,12 @@ export async function examine(config: Config): Promise<Finding[]> {
     ['device', () => device(config)],
     ['tasks', async () => overlapLine(overlapOf(config))],
     ['models.policy', () => model(models.policy, 'auto-ui', 'sft trains a pocket policy from demonstrations')],
-    ['models.image', () => model(models.image, 'blip-2', 'the pocket policy has a tower of its own')],
+    ['models.image', () => tower(config)],
     ['models.text', () => model(models.text, 'roberta', 'the critic trains a text tower of its own')],
     ['models.vlm', () => vlm(config)],
   ];
   const findings: Finding[] = [];
   for (const [what, look] of looks) findings.push(await finding(what, look));
-  const both = (models.policy === '') === (models.image === '');
-  if (!both) {
-    const line = 'models.policy and models.image go together: the policy sees with that tower; set both, or neither';
-    findings.push({ what: 'models', state: 'missing', line });
-  }
   return findings;
 }
 
@@ -99,6 +94,15 @@ async function device(config: Config): Promise<string> {
   } finally {
     await opened.close();
   }
+}
+
+async function tower(config: Config): Promise<string | { note: string }> {
+  const { policy, image } = modelsOf(config);
+  if (policy === '' && image !== '') return { note: `${image}: not used, since models.policy is empty` };
+  if (policy !== '' && image === '') {
+    return { note: 'none: the policy can be trained on imported data, but not act (collect, eval)' };
+  }
+  return model(image, 'blip-2', 'the pocket policy has a tower of its own');
 }
 
 /** Where a checkpoint of each kind comes from. */

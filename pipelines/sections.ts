@@ -41,7 +41,7 @@ export const ModelSettings = z.object({
     .string()
     .default('')
     .describe(
-      "folder of a BLIP-2 checkpoint whose vision tower makes the image vectors; empty: the policy's own pocket tower. Needed with `models.policy`",
+      "folder of a BLIP-2 checkpoint whose vision tower makes the image vectors; empty: the policy's own pocket tower, or with `models.policy` none: enough to train on imported data, not to act",
     ),
   text: z
     .string()

@@ -145,8 +145,8 @@ test('the same stages run on checkpoints of the real architectures, and everythi
     other.stderr,
     /^critiq: auto-ui.config\.json: model_type: expected blip-2 .*; models\.image names .*\n$/m,
   );
-  const alone = await critiq(['sft', ...settings, "models.image=''"], where);
-  assert.match(alone.stderr, /^critiq: models\.policy=auto-ui: also needs models\.image.*\n$/m);
+  const alone = await critiq(['collect', ...settings, "models.image=''"], where);
+  assert.match(alone.stderr, /^critiq: .*policy.base: has no vision tower .* set models\.image .*\n$/m);
   await makePolicy(join(cwd, 'wide'), 1, WIDTH + 1);
   const wide = await critiq(['sft', ...settings, 'models.policy=wide'], where);
   assert.equal(wide.code, 2);

@@ -1,6 +1,5 @@
-import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { VectorCache } from '../data/vector-cache.js';
+import { namesIn, VectorCache } from '../data/vector-cache.js';
 import { UserError } from '../errors.js';
 
 /**
@@ -18,7 +17,7 @@ export class AnswerCache {
    * @throws UserError where it holds vectors of several widths
    */
   static open(folder: string): AnswerCache {
-    const widths = foldersIn(folder).filter((name) => /^[1-9]\d{0,8}$/.test(name));
+    const widths = namesIn(folder).filter((name) => /^[1-9]\d{0,8}$/.test(name));
     if (widths.length > 1) {
       throw new UserError(
         `${folder}: vectors of one model, but ${widths.join(' and ')} floats wide; delete those that the model does not make`,
@@ -49,14 +48,5 @@ export class AnswerCache {
 
   close(): void {
     this.vectors?.close();
-  }
-}
-
-function foldersIn(folder: string): string[] {
-  try {
-    return readdirSync(folder);
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return [];
-    throw error;
   }
 }

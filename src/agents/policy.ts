@@ -48,7 +48,8 @@ const MOST_TOKENS = 4096;
 
 /**
  * A policy as it lies in a folder: Auto-UI (config.json, model.safetensors, tokenizer.json, and generation_config.json if it
- * is there), and its vision tower in `vision/` (config.json and model.safetensors, or a reference to a large one).
+ * is there), and, if it is to act, its vision tower in `vision/` (config.json and model.safetensors, or a reference to a
+ * large one).
  */
 export class Policy {
   private readonly sampler: Sampler;
@@ -57,7 +58,8 @@ export class Policy {
     readonly config: AutoUIConfig,
     readonly params: Parameters,
     readonly tokenizer: TextTokenizer,
-    readonly tower: VisionTower,
+    private readonly eyes: VisionTower | undefined,
+    private readonly folder: string,
     /** tokens of an action at most, its end token included */
     readonly maxTokens: number,
     runtime: Runtime,
@@ -75,13 +77,22 @@ export class Policy {
     const tokenizer = TextTokenizer.load(folder);
     const params = Parameters.load(join(folder, 'model.safetensors'));
     checkParameters(params, autoUISpecs(config), folder);
-    const tower = await loadTower(runtime, join(folder, 'vision'), openCache);
-    if (tower.dim !== config.image) {
+    const vision = join(folder, 'vision');
+    const tower = existsSync(join(vision, 'config.json')) ? await loadTower(runtime, vision, openCache) : undefined;
+    if (tower && tower.dim !== config.image) {
       throw new UserError(
         `${folder}: its vision tower makes vectors of ${tower.dim} numbers, its config.json says img_dim ${config.image}; are they of the same policy?`,
       );
     }
-    return new Policy(config, params, tokenizer, tower, readMaxTokens(folder), runtime);
+    return new Policy(config, params, tokenizer, tower, folder, readMaxTokens(folder), runtime);
+  }
+
+  /** Its vision tower. @throws UserError where it has none: it may be trained on image vectors of others, not act */
+  get tower(): VisionTower {
+    if (this.eyes) return this.eyes;
+    throw new UserError(
+      `${this.folder}: has no vision tower to look at screenshots with; set models.image to the BLIP-2 folder that it was trained with`,
+    );
   }
 
   /** Distinct actions sampled for each state, in the states' order; their counts add up to `count`. */

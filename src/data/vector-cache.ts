@@ -44,7 +44,7 @@ export class VectorCache {
   /** @param folder made when first written to @param dim floats in a vector */
   static open(folder: string, dim: number): VectorCache {
     const cache = new VectorCache(folder, dim);
-    for (const name of filesIn(folder)) if (name.endsWith('.keys')) cache.add(join(folder, name.slice(0, -5)));
+    for (const name of namesIn(folder)) if (name.endsWith('.keys')) cache.add(join(folder, name.slice(0, -5)));
     return cache;
   }
 
@@ -135,7 +135,8 @@ function digest(key: string): string {
   return createHash('sha256').update(key).digest().toString('latin1', 0, KEY);
 }
 
-function filesIn(folder: string): string[] {
+/** Names in a folder; none where it is not there. */
+export function namesIn(folder: string): string[] {
   try {
     return readdirSync(folder);
   } catch (error) {
