@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { AnswerCache } from '../src/agents/answer-cache.js';
 import { AskingRepresenter, type AskedCounts } from '../src/agents/asking-representer.js';
-import type { JsonServerOptions } from '../src/agents/json-server.js';
+import type { JsonServerOptions } from '../src/data/json-server.js';
 import { PocketRepresenter } from '../src/agents/pocket-representer.js';
 import type { Representer } from '../src/agents/representer.js';
 import { TextTokenizer } from '../src/agents/tokenizer.js';
@@ -85,6 +85,7 @@ function vllm(ctx: StageContext<unknown>, settings: Represent, { name }: VlmRefe
     retries,
     backoffMs: backoff_ms,
     seed: ctx.seed,
+    docs: 'docs/vlm.md',
   });
   if (position === 'answer' && answer === 'generated' && chat_url === '') {
     throw new UserError(

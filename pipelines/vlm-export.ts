@@ -10,7 +10,7 @@ import { encodePng } from '../src/data/png.js';
 import { splitTrajectories } from '../src/data/replay.js';
 import { UserError } from '../src/errors.js';
 import { CURSOR, frameWithCursor } from '../src/models/cursor.js';
-import { screenChange } from '../src/models/screen-change.js';
+import { screenChange } from '../src/data/screen-change.js';
 import { Random } from '../src/random.js';
 import type { Display } from '../src/runner/display.js';
 import { Interrupted } from '../src/runner/execute.js';

@@ -29,7 +29,7 @@ import {
 import { autoUIConfigJson, parseAutoUIConfig } from '../src/models/autoui-config.js';
 import { readJson } from '../src/models/checkpoint.js';
 import { pocketVlm, type PocketVlmConfig, type VlmBucket } from '../src/models/pocket-vlm.js';
-import { screenChange } from '../src/models/screen-change.js';
+import { screenChange } from '../src/data/screen-change.js';
 import { Random } from '../src/random.js';
 import { stage, type StageContext } from '../src/runner/stage.js';
 import type { Config } from '../src/settings.js';

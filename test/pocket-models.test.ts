@@ -12,7 +12,7 @@ import {
 } from '../src/models/conv-tower.js';
 import { withCursor } from '../src/models/cursor.js';
 import { gridCentre, pocketTokenizer } from '../src/models/pocket-tokenizer.js';
-import { screenChange } from '../src/models/screen-change.js';
+import { screenChange } from '../src/data/screen-change.js';
 import { Tokenizer } from '@huggingface/tokenizers';
 import { Random } from '../src/random.js';
 

@@ -56,6 +56,7 @@ function representerOf(t: { after(fn: () => void): void }, { url }: VllmServer, 
     retries,
     backoffMs: 2,
     seed: 0,
+    docs: 'docs/vlm.md',
   });
   const client = new VllmClient({
     server: at('represent.url', url),

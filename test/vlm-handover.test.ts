@@ -25,7 +25,7 @@ import { readTable } from '../src/data/tables.js';
 import { TRANSITIONS, type Transition } from '../src/data/transitions.js';
 import { isTap } from '../src/devices/action.js';
 import { frameWithCursor } from '../src/models/cursor.js';
-import { screenChange } from '../src/models/screen-change.js';
+import { screenChange } from '../src/data/screen-change.js';
 import { contents, critiq, emptyFolder, failedInOneLine, start, succeed, until } from './runner-process.js';
 import { program, smallRun } from './vlm-run.js';
 import { VllmServer } from './vllm-server.js';

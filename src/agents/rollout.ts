@@ -1,7 +1,7 @@
 import { endsEpisode, type Action } from '../devices/action.js';
 import type { Device, Frame, Task } from '../devices/device.js';
 import type { Episode, EpisodeStep } from '../data/journal.js';
-import type { Judge, Verdict } from '../judges/judge.js';
+import { overall, type Judge, type Verdict } from '../judges/judge.js';
 import { policyPrompt } from './prompt.js';
 
 /** What an agent sees before it acts. */
@@ -88,6 +88,16 @@ async function runEpisode(device: Device, plan: EpisodePlan, options: RolloutOpt
   const deadline = { deadlineMs };
   const store = (frame: Frame) => (keep ? keep(frame) : Promise.resolve(''));
   await device.reset('app', { task, seed, deadlineMs });
+  // of a judge that is asked after each step, all of them; else the one at the end
+  const verdicts: Verdict[] = [];
+  const ask = async (): Promise<Verdict> => {
+    const completed = last?.type === 'STATUS_TASK_COMPLETE';
+    const before = verdicts.at(-1);
+    verdicts.push(
+      await judge.judge({ device, task, frame, previousFrame, completed, before, signal: options.signal }),
+    );
+    return verdicts.at(-1)!;
+  };
   const steps: (Omit<EpisodeStep, 'image'> & { image: Promise<string>; vector?: Float32Array })[] = [];
   let previous = '';
   let frame = await device.screenshot(deadline);
@@ -109,9 +119,11 @@ async function runEpisode(device: Device, plan: EpisodePlan, options: RolloutOpt
     previous = decision.text;
     previousFrame = frame;
     frame = await device.screenshot(deadline);
+    if (judge.asked === 'step' && (await ask()) === 'success') ended = true;
   }
   const finalImage = await store(frame);
-  const verdict = await judge.judge({ device, task, frame, completed: last?.type === 'STATUS_TASK_COMPLETE' });
+  if (judge.asked !== 'step') await ask();
+  const verdict = overall(verdicts);
   const vectors = new Map<string, Float32Array>();
   const kept: EpisodeStep[] = [];
   for (const { prompt, action, applied, image, vector } of steps) {

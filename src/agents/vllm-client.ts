@@ -1,6 +1,6 @@
 import { encodePng } from '../data/png.js';
 import type { AskedVlm, VlmQuestion } from './asking-representer.js';
-import { JsonServer, WrongAnswer, type JsonServerOptions } from './json-server.js';
+import { JsonServer, WrongAnswer, type JsonServerOptions } from '../data/json-server.js';
 import type { Answer } from './vlm-prompt.js';
 
 export interface VllmOptions {

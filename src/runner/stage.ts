@@ -66,6 +66,11 @@ export interface StageDefinition<S extends z.ZodObject, T extends Shard> {
   readonly settings: S;
   /** other settings that enter the fingerprint, for example `seed`, `models`, `phone.slow` */
   readonly uses?: readonly string[];
+  /**
+   * What else of the settings, or of the files they name, enters the fingerprint, by name: where it depends on other
+   * settings which of them matter
+   */
+  derived?(config: Config): Readonly<Record<string, unknown>>;
   /** own settings that don't change what a shard holds (how many shards there are, how fast they are made) */
   readonly neutral?: readonly (keyof z.infer<S> & string)[];
   /** shards at the same time with these settings, where the settings `workers` must not decide that */
@@ -96,6 +101,7 @@ export interface Stage {
   readonly schema: z.ZodObject;
   readonly uses: readonly string[];
   readonly neutral: readonly string[];
+  derived(config: Config): Readonly<Record<string, unknown>>;
   settings(config: Config): Readonly<Record<string, unknown>>;
   /** undefined: as many as the settings say */
   workers(config: Config): number | undefined;
@@ -119,6 +125,7 @@ export function stage<S extends z.ZodObject, T extends Shard>(definition: StageD
     schema: definition.settings,
     uses,
     neutral: ['workers', ...neutral],
+    derived: (config) => definition.derived?.(config) ?? {},
     settings: (config) => own(config) as Record<string, unknown>,
     workers: (config) => definition.workers?.(own(config)),
     instance: (config) => definition.instance?.(own(config), config) ?? name,

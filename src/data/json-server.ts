@@ -7,8 +7,10 @@ export interface JsonServerOptions {
   readonly url: string;
   /** the setting that says so, for messages */
   readonly setting: string;
-  /** sent as a bearer token; never in a message */
+  /** sent as a bearer token, or in `keyHeader`; never in a message */
   readonly apiKey?: string;
+  /** the header that the key alone is sent in, for servers that want no bearer token */
+  readonly keyHeader?: string;
   /** the environment variable that the key comes from, for messages */
   readonly apiKeyEnv: string;
   /** milliseconds that one try may take, until the last byte of its answer */
@@ -19,6 +21,21 @@ export interface JsonServerOptions {
   readonly backoffMs: number;
   /** decides how much of each wait is waited, so that requests that failed together do not come back together */
   readonly seed: number;
+  /** the page of ours that says how the server is set up, for messages */
+  readonly docs: string;
+  /** told before each try; what it throws ends the request */
+  readonly onTry?: () => void;
+}
+
+/** The server refuses the request: sent again it would be refused again. */
+export class RefusedRequest extends UserError {
+  constructor(
+    message: string,
+    /** HTTP's */
+    readonly status: number,
+  ) {
+    super(message);
+  }
 }
 
 /** An answer that must not be used: costs a retry. The message is the end of the sentence "the server ...". */
@@ -56,7 +73,7 @@ export class JsonServer {
    * @param body JSON
    * @param label names the request, for the random part of the waits
    * @param check takes what is wanted out of the parsed answer; throws WrongAnswer where it is not as it should be
-   * @throws UserError where the server refuses the request (4xx but for 408, 409, 425, 429), at once; RunError after the
+   * @throws RefusedRequest where the server refuses the request (4xx but for 408, 409, 425, 429), at once; RunError after the
    * last retry; what `signal` was aborted with
    */
   async post<T>(
@@ -70,6 +87,7 @@ export class JsonServer {
     const url = this.options.url + path;
     for (let attempt = 0; ; attempt++) {
       signal.throwIfAborted();
+      this.options.onTry?.();
       try {
         return check(await this.try(url, body, signal));
       } catch (error) {
@@ -91,7 +109,7 @@ export class JsonServer {
   }
 
   private async try(url: string, body: string, signal: AbortSignal): Promise<unknown> {
-    const { apiKey, timeoutMs } = this.options;
+    const { apiKey, keyHeader, timeoutMs } = this.options;
     const limit = new AbortController();
     // not AbortSignal.any: on Node 20 it leaves something on a long-lived signal for every request
     const stop = (): void => limit.abort();
@@ -103,7 +121,7 @@ export class JsonServer {
         headers: {
           'content-type': 'application/json',
           accept: 'application/json',
-          ...(apiKey ? { authorization: `Bearer ${apiKey}` } : {}),
+          ...(!apiKey ? {} : keyHeader ? { [keyHeader]: apiKey } : { authorization: `Bearer ${apiKey}` }),
         },
         body,
         redirect: 'manual',
@@ -128,7 +146,10 @@ export class JsonServer {
     if (status >= 300 && status < 400) {
       const location = this.clean(headers.get('location') ?? 'somewhere else');
       await response.body?.cancel();
-      return new UserError(`${url}: the server redirects (${status}) to ${location}; set ${setting} to where it is`);
+      return new RefusedRequest(
+        `${url}: the server redirects (${status}) to ${location}; set ${setting} to where it is`,
+        status,
+      );
     }
     const words = complaint(await text(response, LONGEST_COMPLAINT).catch(() => ''));
     const said = `answered ${status}${words === '' ? '' : `: ${words}`}`;
@@ -139,8 +160,8 @@ export class JsonServer {
       404: `check ${setting} and the name under which the model is served`,
       413: 'let the server take larger requests: pictures are sent as PNG',
     };
-    const hint = hints[status] ?? 'check how it was started (docs/vlm.md)';
-    return new UserError(`${url}: the server ${this.clean(said)}; ${hint}`);
+    const hint = hints[status] ?? `check how it was started (${this.options.docs})`;
+    return new RefusedRequest(`${url}: the server ${this.clean(said)}; ${hint}`, status);
   }
 
   /** A line of bounded length without the key, whatever the server has put into it. */
