@@ -40,7 +40,12 @@ export interface Device {
   screenshot(deadline: Deadline): Promise<Frame>;
   act(action: Action, deadline: Deadline): Promise<{ applied: Applied }>;
   health(): Promise<'ok' | 'sick' | 'dead'>;
-  /** For a device that knows its own state: whether the current task is achieved now. */
-  achieved?(): boolean;
+  /**
+   * For a device that knows its own state: whether the current task is achieved now, as far as it is known after the last
+   * action. Undefined: this device, or this task, could not say.
+   */
+  achieved?(): boolean | undefined;
+  /** For tasks with an end of their own: whether it has come, so that no further action counts. */
+  over?(): boolean;
   close(): Promise<void>;
 }

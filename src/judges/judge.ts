@@ -15,8 +15,8 @@ export interface Screen {
 export interface EpisodeEnd {
   readonly device: {
     readonly id: string;
-    /** for a device that knows its own state: whether the task is achieved now */
-    achieved?(): boolean;
+    /** for a device that knows its own state: whether the task is achieved now; undefined where it could not find out */
+    achieved?(): boolean | undefined;
   };
   readonly task: { readonly id: string; readonly text: string };
   /** the last screenshot */

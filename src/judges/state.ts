@@ -18,7 +18,9 @@ export function stateJudge({ declare, asked = 'end' }: StateJudgeSettings = { de
     async judge({ device, completed }) {
       if (device.achieved === undefined) return 'unknown';
       if (declare === 'required' && !completed) return 'failure';
-      return device.achieved() ? 'success' : 'failure';
+      const achieved = device.achieved();
+      if (achieved === undefined) return 'unknown';
+      return achieved ? 'success' : 'failure';
     },
   };
 }
