@@ -14,7 +14,7 @@ import {
   type Tensor,
 } from '../graph/index.js';
 import { UserError } from '../errors.js';
-import { dense, scaledAttention, type Weights } from './attention.js';
+import { dense, firstStates, POOLED, scaledAttention, type Weights } from './attention.js';
 import { readJson, type Init, type ParameterSpecs } from './checkpoint.js';
 
 /** Pixels of a side; transformers 5 may write a pair. */
@@ -79,12 +79,20 @@ export function blip2Pooled(w: Weights, config: Blip2VisionConfig, pixels: Tenso
   let x = add(concat([token, patches], 1), w['embeddings.position_embedding']);
   for (let i = 0; i < config.num_hidden_layers; i++) {
     const layer = `encoder.layers.${i}`;
-    const projected = linear(
-      norm(`${layer}.layer_norm1`, x),
-      w[`${layer}.self_attn.qkv.weight`],
-      config.qkv_bias ? w[`${layer}.self_attn.qkv.bias`] : undefined,
-    );
-    const [q, k, v] = [0, 1, 2].map((part) => slice(projected, 2, part * width, (part + 1) * width));
+    const project = (state: Tensor, from: number, to: number) => {
+      const part = (t: Tensor) => (to - from === 3 ? t : slice(t, 0, from * width, to * width));
+      const bias = config.qkv_bias ? part(w[`${layer}.self_attn.qkv.bias`]) : undefined;
+      return linear(state, part(w[`${layer}.self_attn.qkv.weight`]), bias);
+    };
+    const split = (t: Tensor) =>
+      Array.from({ length: t.shape[2] / width }, (_, part) => slice(t, 2, part * width, (part + 1) * width));
+    const h = norm(`${layer}.layer_norm1`, x);
+    const last = i === config.num_hidden_layers - 1;
+    // the other states of the last layer are only attended to
+    const [q, k, v] = last
+      ? [project(firstStates(h, POOLED), 0, 1), ...split(project(h, 1, 3))]
+      : split(project(h, 0, 3));
+    if (last) x = firstStates(x, POOLED);
     x = add(x, dense(w, `${layer}.self_attn.projection`, scaledAttention(q, k, v, config.num_attention_heads)));
     x = add(x, dense(w, `${layer}.mlp.fc2`, gelu(dense(w, `${layer}.mlp.fc1`, norm(`${layer}.layer_norm2`, x)))));
   }

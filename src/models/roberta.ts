@@ -15,7 +15,7 @@ import {
   type Tensor,
 } from '../graph/index.js';
 import { UserError } from '../errors.js';
-import { dense, paddingBias, scaledAttention, type Weights } from './attention.js';
+import { dense, firstStates, paddingBias, POOLED, scaledAttention, type Weights } from './attention.js';
 import { readJson, type ParameterSpecs } from './checkpoint.js';
 
 /** The fields of a RoBERTa config.json that shape the encoder; Hugging Face's names. */
@@ -51,12 +51,21 @@ export function readRobertaConfig(folder: string): RobertaConfig {
  */
 export function robertaPooled(w: Weights, config: RobertaConfig, ids: Tensor, mask: Tensor): Tensor {
   const [batch] = ids.shape;
-  const last = robertaEncode(w, config, ids, mask);
+  const last = robertaEncode(w, config, ids, mask, POOLED);
   return tanh(dense(w, 'pooler.dense', reshape(slice(last, 1, 0, 1), [batch, config.hidden_size])));
 }
 
-/** The last layer's states [B, L, hidden]. */
-export function robertaEncode(w: Weights, config: RobertaConfig, ids: Tensor, mask: Tensor): Tensor {
+/**
+ * The last layer's states [B, L, hidden], or only the first `wanted` of each sequence: all the others are needed up to that
+ * layer, and there only to be attended to.
+ */
+export function robertaEncode(
+  w: Weights,
+  config: RobertaConfig,
+  ids: Tensor,
+  mask: Tensor,
+  wanted = ids.shape[1],
+): Tensor {
   const norm = (name: string, x: Tensor) => layerNorm(x, w[`${name}.weight`], w[`${name}.bias`], config.layer_norm_eps);
   const embedded = add(
     add(gather(w['embeddings.word_embeddings.weight'], ids), typeZero(w, config)),
@@ -66,13 +75,15 @@ export function robertaEncode(w: Weights, config: RobertaConfig, ids: Tensor, ma
   let x = norm('embeddings.LayerNorm', embedded);
   for (let i = 0; i < config.num_hidden_layers; i++) {
     const layer = `encoder.layer.${i}`;
-    const [q, k, v] = ['query', 'key', 'value'].map((part) => dense(w, `${layer}.attention.self.${part}`, x));
+    const own = i === config.num_hidden_layers - 1 ? firstStates(x, wanted) : x;
+    const q = dense(w, `${layer}.attention.self.query`, own);
+    const [k, v] = ['key', 'value'].map((part) => dense(w, `${layer}.attention.self.${part}`, x));
     const attended = dense(
       w,
       `${layer}.attention.output.dense`,
       scaledAttention(q, k, v, config.num_attention_heads, bias),
     );
-    x = norm(`${layer}.attention.output.LayerNorm`, add(attended, x));
+    x = norm(`${layer}.attention.output.LayerNorm`, add(attended, own));
     const hidden = gelu(dense(w, `${layer}.intermediate.dense`, x));
     x = norm(`${layer}.output.LayerNorm`, add(dense(w, `${layer}.output.dense`, hidden), x));
   }
