@@ -1,0 +1,270 @@
+import type { Browser, BrowserContext, CDPSession, Dialog, Page } from 'playwright-core';
+import { RunError } from '../errors.js';
+import type { BrowserSettings } from './browser-settings.js';
+import { goBack, historyIndex } from './browser-input.js';
+import { oneLine } from './guard.js';
+import { Overdue, type TimeLimit } from './time-limit.js';
+
+/** Pages (tabs, pop-ups) that a session may have open; more are closed at once. */
+const MOST_PAGES = 8;
+
+/** Dialogs of one action after which a page is taken to ask for ever. */
+const MOST_DIALOGS = 50;
+
+/** A page of a session and what is known of it. */
+interface Tab {
+  readonly page: Page;
+  readonly input: CDPSession;
+  /** the page is about to open, or is opening, another document */
+  loading: boolean;
+  /** entries of its history up to this one were not made by the agent */
+  floor: number;
+}
+
+/** Two frames: what an action has changed is drawn after the second. A page that draws no frames is not waited for. */
+const TWO_FRAMES = `new Promise((resolve) => {
+  setTimeout(resolve, 250);
+  requestAnimationFrame(() => requestAnimationFrame(() => resolve()));
+})`;
+
+/** Math.random by mulberry32, so that a page's chance is decided by the episode's seed. */
+const seededRandom = (seed: number) => `{
+  let state = ${seed >>> 0};
+  Math.random = () => {
+    state = (state + 0x6d2b79f5) | 0;
+    let t = Math.imul(state ^ (state >>> 15), 1 | state);
+    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
+    return ((t ^ (t >>> 14)) >>> 0) / 4294967296;
+  };
+}`;
+
+/**
+ * One episode in a browser: a context of its own (cookies, storage and cache of nobody else) and its pages, of which the
+ * agent sees the one that was opened last.
+ */
+export class BrowserSession {
+  private readonly tabs: Tab[] = [];
+  private readonly opening = new Set<Promise<unknown>>();
+  private dialogs = 0;
+  private reason: string | undefined;
+
+  private constructor(
+    private readonly browser: Browser,
+    private readonly context: BrowserContext,
+    private readonly settings: BrowserSettings,
+    private readonly startUrl: string,
+  ) {}
+
+  /**
+   * A new context with the start page in it.
+   * @param urls opened one after another; the last is the start page, at which the agent's history begins
+   * @throws RunError where a page cannot be opened, Overdue where it takes too long
+   */
+  static async open(
+    browser: Browser,
+    settings: BrowserSettings,
+    { urls, seed }: { urls: readonly string[]; seed: number },
+    limit: TimeLimit,
+  ): Promise<BrowserSession> {
+    const { width, height, scale, locale, timezone } = settings;
+    const made = browser.newContext({
+      viewport: { width, height },
+      screen: { width, height },
+      deviceScaleFactor: scale,
+      isMobile: true,
+      hasTouch: true,
+      locale,
+      timezoneId: timezone,
+      colorScheme: 'light',
+      reducedMotion: 'reduce',
+      acceptDownloads: false,
+      permissions: [],
+      serviceWorkers: 'block',
+      userAgent: settings.user_agent || androidChrome(browser.version()),
+    });
+    const context = await limit.of(made, 'a new session').catch((error: unknown) => {
+      // should it come late, nobody else would close it
+      made.then((late) => late.close()).catch(() => undefined);
+      throw error;
+    });
+    const session = new BrowserSession(browser, context, settings, urls.at(-1)!);
+    try {
+      context.setDefaultTimeout(limit.left);
+      if (settings.seed_random) await limit.of(context.addInitScript(seededRandom(seed)), 'a new session');
+      context.on('dialog', (dialog) => void session.answer(dialog));
+      context.on('page', (page) => session.follow(page));
+      await limit.of(context.newPage(), 'a new page');
+      await session.opened(limit);
+      for (const url of urls) await session.visit(url, limit);
+      const tab = session.tab();
+      tab.floor = await limit.of(historyIndex(tab.input), 'its history');
+      return session;
+    } catch (error) {
+      await session.close();
+      throw session.reason === undefined ? error : new RunError(session.reason);
+    }
+  }
+
+  /** Why the session can do nothing any more; undefined while it can. */
+  get failure(): string | undefined {
+    return this.browser.isConnected() ? this.reason : 'the browser is gone';
+  }
+
+  /** The page that the agent sees. */
+  get page(): Page {
+    return this.tab().page;
+  }
+
+  /** The page that the episode began with, while it is open. */
+  get firstPage(): Page {
+    return this.tabs[0]?.page ?? this.page;
+  }
+
+  /** Where touches go. */
+  get input(): CDPSession {
+    return this.tab().input;
+  }
+
+  /** An action begins: dialogs are counted anew. */
+  begin(): void {
+    this.dialogs = 0;
+  }
+
+  /** Open a page in place of what is shown. @throws RunError where it cannot be opened or is an error page */
+  async visit(url: string, limit: TimeLimit): Promise<void> {
+    const { page } = this.tab();
+    let status: number | undefined;
+    try {
+      const response = await limit.of(page.goto(url, { waitUntil: 'commit', timeout: limit.left }), `opening ${url}`);
+      status = response?.status();
+    } catch (error) {
+      if (error instanceof Overdue) throw error;
+      throw new RunError(`${url}: cannot be opened: ${oneLine(error)}`);
+    }
+    if (status !== undefined && status >= 400) throw new RunError(`${url}: the server answered ${status}; expected a page`);
+    await this.settle(limit);
+  }
+
+  /** Back in the page's history; a pop-up without one is closed; at the start page nothing. */
+  async back(): Promise<void> {
+    const tab = this.tab();
+    if (await goBack(tab.input, tab.floor)) tab.loading = true;
+    else if (this.tabs.length > 1) await tab.page.close();
+  }
+
+  /**
+   * Wait until what an action has set off can be seen: a page that it opens has loaded, or `settle_ms` are over; then two
+   * frames.
+   */
+  async settle(limit: TimeLimit): Promise<void> {
+    await this.opened(limit);
+    for (let round = 0; round < 4; round++) {
+      const tab = this.tab();
+      if (tab.loading) {
+        const patience = Math.min(this.settings.settle_ms, limit.left);
+        await this.loaded(tab, patience);
+      }
+      try {
+        // a document that never answers is seen as it is, if it can be seen at all
+        await limit.of(tab.page.evaluate(TWO_FRAMES), 'drawing');
+      } catch (error) {
+        if (error instanceof Overdue || this.failure !== undefined) throw error;
+        continue; // the document went away under the question
+      }
+      if (tab !== this.tab()) continue;
+      if (!tab.loading || round > 0) return;
+    }
+  }
+
+  /** End the episode; its pages and storage are gone afterwards. Never throws, and does not wait for a page that hangs. */
+  async close(): Promise<void> {
+    this.reason ??= 'the session is closed';
+    await this.context.close().catch(() => undefined);
+  }
+
+  private tab(): Tab {
+    const tab = this.tabs.at(-1);
+    if (!tab || this.failure !== undefined) throw new RunError(this.failure ?? 'no page is open');
+    return tab;
+  }
+
+  /** All pages that were opened are followed; where the last was closed, the start page opens again. */
+  private async opened(limit: TimeLimit): Promise<void> {
+    while (this.opening.size > 0) await limit.of(Promise.all(this.opening), 'a new page');
+    if (this.failure !== undefined) throw new RunError(this.failure);
+    if (this.tabs.length > 0) return;
+    await limit.of(this.context.newPage(), 'a new page');
+    while (this.opening.size > 0) await limit.of(Promise.all(this.opening), 'a new page');
+    const tab = this.tab();
+    await limit.of(tab.page.goto(this.startUrl, { waitUntil: 'commit', timeout: limit.left }), `opening ${this.startUrl}`);
+    tab.floor = await limit.of(historyIndex(tab.input), 'its history');
+  }
+
+  private follow(page: Page): void {
+    if (this.tabs.length + this.opening.size >= MOST_PAGES) return void page.close().catch(() => undefined);
+    const attached = this.attach(page).catch(() => undefined); // it was closed meanwhile
+    this.opening.add(attached);
+    void attached.then(() => this.opening.delete(attached));
+  }
+
+  private async attach(page: Page): Promise<void> {
+    // a page with this listener opens no dialog for files
+    page.on('filechooser', () => undefined);
+    page.on('crash', () => (this.reason ??= `the page crashed: ${page.url()}`));
+    const input = await this.context.newCDPSession(page);
+    const tab: Tab = { page, input, loading: false, floor: 0 };
+    const { frameTree } = await input.send('Page.getFrameTree');
+    const ofTab = (frame: string) => frame === frameTree.frame.id;
+    input.on('Page.frameRequestedNavigation', ({ frameId, disposition }) => {
+      if (ofTab(frameId) && disposition === 'currentTab') tab.loading = true;
+    });
+    input.on('Page.frameStartedLoading', ({ frameId }) => {
+      if (ofTab(frameId)) tab.loading = true;
+    });
+    input.on('Page.frameStoppedLoading', ({ frameId }) => {
+      if (ofTab(frameId)) tab.loading = false;
+    });
+    input.on('Page.navigatedWithinDocument', ({ frameId }) => {
+      if (ofTab(frameId)) tab.loading = false;
+    });
+    await input.send('Page.enable');
+    if (page.isClosed()) return;
+    this.tabs.push(tab);
+    page.on('close', () => this.tabs.splice(this.tabs.indexOf(tab), 1));
+  }
+
+  /** Waits until the tab has loaded, was closed, or `ms` are over. */
+  private async loaded(tab: Tab, ms: number): Promise<void> {
+    let timer: NodeJS.Timeout | undefined;
+    const check = () => !tab.loading || tab.page.isClosed() || this.failure !== undefined;
+    await new Promise<void>((resolve) => {
+      const done = () => {
+        clearTimeout(timer);
+        tab.input.off('Page.frameStoppedLoading', look);
+        tab.page.off('close', look);
+        tab.page.off('crash', look);
+        resolve();
+      };
+      const look = () => void (check() && done());
+      timer = setTimeout(done, ms);
+      tab.input.on('Page.frameStoppedLoading', look);
+      tab.page.on('close', look);
+      tab.page.on('crash', look);
+      look();
+    });
+  }
+
+  private async answer(dialog: Dialog): Promise<void> {
+    if (++this.dialogs > MOST_DIALOGS) {
+      this.reason ??= `the page asks for ever: more than ${MOST_DIALOGS} dialogs, the last ${dialog.type()} "${oneLine(dialog.message()).slice(0, 80)}"`;
+    }
+    // a page may not keep the agent from leaving it
+    const accept = this.settings.dialogs === 'accept' || dialog.type() === 'beforeunload';
+    await (accept ? dialog.accept() : dialog.dismiss()).catch(() => undefined);
+  }
+}
+
+/** Chrome on Android, as it names itself since it says no more than its main version. */
+function androidChrome(version: string): string {
+  return `Mozilla/5.0 (Linux; Android 10; K) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/${version.split('.')[0]}.0.0.0 Mobile Safari/537.36`;
+}

@@ -1,0 +1,272 @@
+import { decodePng } from '../data/png.js';
+import { RunError, UserError } from '../errors.js';
+import { isTap, type Action } from './action.js';
+import { taskState, type BrowserHook, type TaskState } from './browser-hook.js';
+import { spotOf, touch, typeText } from './browser-input.js';
+import type { BrowserProcess } from './browser-process.js';
+import { BrowserSession } from './browser-session.js';
+import type { BrowserSettings } from './browser-settings.js';
+import type { Applied, Deadline, Device, Frame, ResetLevel, Task } from './device.js';
+import { oneLine } from './guard.js';
+import type { StaticServer } from './static-server.js';
+import { Overdue, TimeLimit } from './time-limit.js';
+
+/** A screenshot that failed is tried once more after this many milliseconds: Chromium fails one now and then. */
+const RETRY_MS = 15;
+
+/** Milliseconds that a browser that does not open a session has to prove that it lives. */
+const HEARTBEAT_MS = 2000;
+
+interface Running {
+  readonly session: BrowserSession;
+  readonly task: Task;
+  readonly seed: number;
+  readonly startUrl: string;
+}
+
+/**
+ * A page in a phone-sized Chromium, driven by touch. Each episode has a context of its own (no cookies or storage from
+ * before); several devices share one browser. Pages that are the same each time give the same screenshots: language, time
+ * zone, Math.random and the absence of motion are set; clocks and servers are not.
+ *
+ * The action space is Android's: a dual point is a touch or a drag, TYPE goes to the focused element, BACK is the history,
+ * HOME the start page, ENTER the key.
+ */
+export class BrowserDevice implements Device {
+  /** pixels of a screenshot */
+  readonly size: { readonly width: number; readonly height: number };
+  private running: Running | undefined;
+  private state: TaskState | undefined;
+  /** the contract was there once in this episode: a page without it is a page without reward */
+  private judged = false;
+  private hangs = false;
+  private closed = false;
+
+  /** @param browser shared with other devices; ended when the last of them is closed */
+  constructor(
+    readonly id: string,
+    private readonly browser: BrowserProcess,
+    private readonly settings: BrowserSettings,
+    private readonly hook: BrowserHook = {},
+  ) {
+    const { width, height, scale } = settings;
+    this.size = { width: Math.round(width * scale), height: Math.round(height * scale) };
+    browser.join();
+  }
+
+  /**
+   * A new context at the task's start page; whatever the level, nothing of the last episode is left, but on its servers.
+   * @throws UserError for a URL that must not be opened, RunError where the page, the hook or the browser fails
+   */
+  async reset(_level: ResetLevel, { task, seed, deadlineMs }: { task: Task; seed: number } & Deadline): Promise<void> {
+    if (this.closed) throw new RunError(`${this.id}: reset: the device is closed`);
+    const limit = new TimeLimit(deadlineMs, `${this.id}: reset`);
+    await this.endEpisode();
+    const server = await this.browser.server();
+    const urls = startUrls(this.settings, task, seed, server);
+    const browser = await this.browser.browser(limit);
+    let session: BrowserSession;
+    try {
+      session = await BrowserSession.open(browser, this.settings, { urls, seed }, limit);
+    } catch (error) {
+      if (error instanceof Overdue && !(await this.browser.answers(browser, HEARTBEAT_MS))) {
+        await this.browser.discard(browser);
+      }
+      throw this.named('reset', error);
+    }
+    const running = { session, task, seed, startUrl: urls.at(-1)! };
+    try {
+      if (this.hook.reset) {
+        await limit.of(
+          Promise.resolve(this.hook.reset(session.page, task, seed)).catch((error: unknown) => {
+            throw new RunError(`device.browser.hook: reset: ${oneLine(error)}`);
+          }),
+          'the hook',
+        );
+        await session.settle(limit);
+      }
+    } catch (error) {
+      await session.close();
+      throw this.named('reset', error);
+    }
+    this.running = running;
+    await this.learn(running, limit);
+  }
+
+  async screenshot({ deadlineMs }: Deadline): Promise<Frame> {
+    const { session } = this.episode('screenshot');
+    const limit = new TimeLimit(deadlineMs, `${this.id}: screenshot`);
+    const shoot = () =>
+      limit.of(session.page.screenshot({ type: 'png', scale: 'device', animations: 'disabled', timeout: limit.left }), 'Chromium');
+    try {
+      let png: Buffer;
+      try {
+        png = await shoot();
+      } catch (error) {
+        if (error instanceof Overdue || session.failure !== undefined) throw error;
+        await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
+        png = await shoot();
+      }
+      this.hangs = false;
+      return this.checked(decodePng(png));
+    } catch (error) {
+      this.hangs = true;
+      throw this.named('screenshot', error);
+    }
+  }
+
+  /** `no`: the page or the browser was gone before. `unknown`: it did not say in time, or went away, that it had it. */
+  async act(action: Action, { deadlineMs }: Deadline): Promise<{ applied: Applied }> {
+    const running = this.episode('act');
+    const { session } = running;
+    if (session.failure !== undefined) return { applied: 'no' };
+    const limit = new TimeLimit(deadlineMs, `${this.id}: act`);
+    session.begin();
+    let applied: Applied = 'yes';
+    try {
+      await limit.of(this.perform(running, action, limit), action.type);
+    } catch (error) {
+      applied = 'unknown';
+      if (error instanceof Overdue) {
+        this.hangs = true;
+        this.state = undefined;
+        return { applied };
+      }
+    }
+    try {
+      await session.settle(limit);
+    } catch {
+      // what is wrong with the page, the next screenshot says
+      this.state = undefined;
+      return { applied };
+    }
+    await this.learn(running, limit);
+    return { applied };
+  }
+
+  async health(): Promise<'ok' | 'sick' | 'dead'> {
+    if (this.closed || (this.running && this.running.session.failure !== undefined)) return 'dead';
+    return this.hangs ? 'sick' : 'ok';
+  }
+
+  /** Whether the reward, when it was last asked (after the last action), was at least `success`; undefined: nobody could say. */
+  achieved(): boolean | undefined {
+    return this.state?.reward === undefined ? undefined : this.state.reward >= this.settings.success;
+  }
+
+  /** Whether the page or the hook has said that the task is over; its reward stays what it was then. */
+  over(): boolean {
+    return this.state?.done ?? false;
+  }
+
+  /** The reward as the page or the hook said it last; undefined: nobody could say. */
+  get reward(): number | undefined {
+    return this.state?.reward;
+  }
+
+  /** Ends the episode, and the browser if no other device is on it. */
+  async close(): Promise<void> {
+    if (this.closed) return;
+    this.closed = true;
+    await this.endEpisode();
+    await this.browser.leave();
+  }
+
+  private async perform({ session, startUrl }: Running, action: Action, limit: TimeLimit): Promise<void> {
+    switch (action.type) {
+      case 'DUAL_POINT': {
+        const [from, to] = [spotOf(action.touch, this.settings), spotOf(action.lift, this.settings)];
+        return touch(session.input, from, isTap(action) ? undefined : to);
+      }
+      case 'TYPE':
+        return typeText(session.page, action.text, this.settings.typing);
+      case 'PRESS_ENTER':
+        return session.page.keyboard.press('Enter');
+      case 'PRESS_BACK':
+        return session.back();
+      case 'PRESS_HOME':
+        return session.visit(startUrl, limit);
+      case 'STATUS_TASK_COMPLETE':
+      case 'STATUS_TASK_IMPOSSIBLE':
+        return;
+    }
+  }
+
+  /** Ask for the task's state. What cannot be found out is unknown, which is no failure of the device. */
+  private async learn({ session, task, seed }: Running, limit: TimeLimit): Promise<void> {
+    if (this.state?.done) return;
+    try {
+      let state = await limit.of(taskState(session.page, this.hook, task, seed), 'the state of the task');
+      // a pop-up knows nothing of the task that opened it
+      if (state.reward === undefined && session.firstPage !== session.page) {
+        state = await limit.of(taskState(session.firstPage, this.hook, task, seed), 'the state of the task');
+      }
+      if (state.reward !== undefined) this.judged = true;
+      this.state = state.reward === undefined && this.judged ? { ...state, reward: 0 } : state;
+    } catch (error) {
+      this.state = undefined;
+      process.emitWarning(`${this.id}: the task's reward is not known: ${oneLine(error)}`, { code: 'CRITIQ_REWARD' });
+    }
+  }
+
+  private async endEpisode(): Promise<void> {
+    const { running } = this;
+    this.running = undefined;
+    this.state = undefined;
+    this.judged = false;
+    this.hangs = false;
+    await running?.session.close();
+  }
+
+  private episode(call: string): Running {
+    if (!this.running) throw new RunError(`${this.id}: ${call}: no episode is running; call reset first`);
+    return this.running;
+  }
+
+  private checked(frame: Frame): Frame {
+    const { width, height } = this.size;
+    if (frame.width === width && frame.height === height) return frame;
+    throw new RunError(`${this.id}: screenshot: expected ${width}×${height} pixels, got ${frame.width}×${frame.height}`);
+  }
+
+  /** An error of Playwright's, of many lines, as one of ours. */
+  private named(call: string, error: unknown): Error {
+    if (error instanceof UserError || error instanceof Overdue) return error;
+    const failure = this.running?.session.failure;
+    return new RunError(`${this.id}: ${call}: ${failure ?? oneLine(error)}`, { cause: error });
+  }
+}
+
+/**
+ * What is opened for an episode: the reset URL, if any, and the start URL.
+ * @throws UserError where there is none, or one that is no http(s) page and no file of the served folder
+ */
+export function startUrls(
+  settings: BrowserSettings,
+  task: Task,
+  seed: number,
+  server: Pick<StaticServer, 'url' | 'addressOf'> | undefined,
+): string[] {
+  const stated = task.goal?.url ?? settings.url;
+  if (typeof stated !== 'string' || stated === '') {
+    throw new UserError(`task ${task.id}: no start URL: its goal names none (goal.url) and device.browser.url is not set`);
+  }
+  return [settings.reset_url, stated]
+    .filter((url) => url !== '')
+    .map((template) => {
+      const text = template.replaceAll('{seed}', String(seed)).replaceAll('{task}', encodeURIComponent(task.id));
+      let url: URL;
+      try {
+        url = new URL(text, server?.url);
+      } catch {
+        throw new UserError(
+          `task ${task.id}: ${text}: expected an http(s) URL${server ? '' : ', or a file of device.browser.folder, which is not set'}`,
+        );
+      }
+      if (url.protocol === 'http:' || url.protocol === 'https:') return url.href;
+      if (url.protocol === 'file:' && server) return server.addressOf(url);
+      throw new UserError(
+        `task ${task.id}: ${text}: expected an http(s) URL or a file of device.browser.folder, got ${url.protocol}`,
+      );
+    });
+}
