@@ -56,7 +56,14 @@ export const registry: Registry = {
   sections: async () => {
     const { DeviceSettings, ModelSettings, TaskSettings } = await import('./sections.js');
     const { ImportSettings } = await import('./import.js');
-    return { import: ImportSettings, models: ModelSettings, device: DeviceSettings, tasks: TaskSettings };
+    const { JudgeSettings } = await import('./judge.js');
+    return {
+      import: ImportSettings,
+      models: ModelSettings,
+      device: DeviceSettings,
+      tasks: TaskSettings,
+      judge: JudgeSettings,
+    };
   },
   // the names that the reference's configuration files (DigiRL, Digi-Q, CoSo) use
   aliases: {

@@ -8,14 +8,8 @@ import { CANDIDATES, TRANSITIONS } from '../src/data/transitions.js';
 import { stage, type Shard, type ShardContext } from '../src/runner/stage.js';
 import { FILES, shardIds } from './datasets.js';
 import { imagesOf } from './resources.js';
+import { Url, VariableName } from './server-settings.js';
 import { vlmOf } from './vlm-backend.js';
-
-const Url = z
-  .string()
-  .regex(
-    /^https?:\/\/[^\s@?#]+$/,
-    'http:// or https://, a host, and no password: a key goes into `represent.api_key_env`',
-  );
 
 export const Represent = z.object({
   backend: z
@@ -58,13 +52,9 @@ export const Represent = z.object({
     .describe(
       'milliseconds before the first of these at most; doubled for each further one, up to 30 s (or what the server asks for, up to 120 s)',
     ),
-  api_key_env: z
-    .string()
-    .regex(/^[A-Za-z_][A-Za-z0-9_]*$/, 'the name of an environment variable')
-    .default('VLLM_API_KEY')
-    .describe(
-      "name of the environment variable that holds the server's key, if it wants one; the key itself is no setting",
-    ),
+  api_key_env: VariableName.default('VLLM_API_KEY').describe(
+    "name of the environment variable that holds the server's key, if it wants one; the key itself is no setting",
+  ),
 });
 export type Represent = z.infer<typeof Represent>;
 

@@ -14,6 +14,7 @@ import { ConvTower, readTowerConfig } from '../src/models/vision.js';
 import type { StageContext } from '../src/runner/stage.js';
 import type { Represent } from './represent.js';
 import { cacheFolder, once, runtimeOf } from './resources.js';
+import { plainUrl } from './server-settings.js';
 import { checkVlmReference, hiddenSize, readVlmReference, type VlmReference } from './vlm-reference.js';
 import { readVlmConfig } from './vlm.js';
 
@@ -76,8 +77,7 @@ async function pocket(ctx: StageContext<unknown>, folder: string): Promise<Pocke
 function vllm(ctx: StageContext<unknown>, settings: Represent, { name }: VlmReference): VllmClient {
   const { url, chat_url, position, answer, concurrency, timeout_ms, retries, backoff_ms, api_key_env } = settings;
   const server = (setting: string, at: string): JsonServerOptions => ({
-    // with or without the version that OpenAI's clients want in it
-    url: at.replace(/\/+$/, '').replace(/\/v1$/, ''),
+    url: plainUrl(at),
     setting,
     apiKey: process.env[api_key_env] || undefined,
     apiKeyEnv: api_key_env,

@@ -128,7 +128,9 @@ export class JsonServer {
         signal: limit.signal,
       });
       if (!response.ok) throw await this.refusal(url, response);
-      return parse(await text(response, LONGEST_ANSWER));
+      const answer = await text(response, LONGEST_ANSWER);
+      // whatever a server sends back, the key goes no further than here
+      return parse(apiKey ? answer.replaceAll(apiKey, '***') : answer);
     } catch (error) {
       if (error instanceof UserError || error instanceof FailedTry || error instanceof WrongAnswer) throw error;
       if (limit.signal.aborted) throw new FailedTry(`took more than ${timeoutMs} ms`);

@@ -51,6 +51,15 @@ function decodeLine<T>(line: string, where: string, whatToDo: string): T {
   return JSON.parse(`${body}}`) as T;
 }
 
+/** The object of a line without its newline; undefined where it is damaged. */
+export function decodeWholeLine<T>(line: string): T | undefined {
+  try {
+    return decodeLine<T>(line, '', '');
+  } catch {
+    return undefined;
+  }
+}
+
 function excerpt(line: string): string {
   return JSON.stringify(line.length > 60 ? `${line.slice(0, 60)}…` : line);
 }

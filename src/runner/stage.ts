@@ -74,7 +74,7 @@ export interface StageDefinition<S extends z.ZodObject, T extends Shard> {
   /** own settings that don't change what a shard holds (how many shards there are, how fast they are made) */
   readonly neutral?: readonly (keyof z.infer<S> & string)[];
   /** shards at the same time with these settings, where the settings `workers` must not decide that */
-  workers?(settings: z.infer<S>): number | undefined;
+  workers?(settings: z.infer<S>, config: Config): number | undefined;
   /** name of the instance that these settings make; default the stage's name */
   instance?(settings: z.infer<S>, config: Config): string;
   /** data sets that are read */
@@ -127,7 +127,7 @@ export function stage<S extends z.ZodObject, T extends Shard>(definition: StageD
     neutral: ['workers', ...neutral],
     derived: (config) => definition.derived?.(config) ?? {},
     settings: (config) => own(config) as Record<string, unknown>,
-    workers: (config) => definition.workers?.(own(config)),
+    workers: (config) => definition.workers?.(own(config), config),
     instance: (config) => definition.instance?.(own(config), config) ?? name,
     inputs: (config) => definition.inputs?.(own(config), config) ?? [],
     outputs: (config) => definition.outputs(own(config), config),

@@ -1,0 +1,102 @@
+import { createHash } from 'node:crypto';
+import { readFileSync, statSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileInside } from '../data/inside.js';
+import { UserError } from '../errors.js';
+import type { Picture } from './chat.js';
+
+/** A screenshot whose verdict is known, shown to the model before the question. */
+export interface Example {
+  readonly picture: Picture;
+  readonly task: string;
+  readonly status: 'success' | 'failure';
+  /** why, as the model is to argue; may be empty */
+  readonly reasoning: string;
+}
+
+/** The file in the folder that lists its pictures. */
+export const MANIFEST = 'examples.json';
+
+const LONGEST_MANIFEST = 1 << 20;
+/** They are sent with every question: more than this no server takes (Gemini: 20 MB a request, in base64). */
+const MOST_EXAMPLES = 32;
+const MOST_BYTES = 14 << 20;
+
+/**
+ * The examples of a folder: `examples.json` is a list of `{"image", "task", "status": "success"|"failure", "reasoning"?}`,
+ * in the order in which they are shown; images (PNG, JPEG, WebP) lie in the folder or below it.
+ * @throws UserError naming the entry that is wrong
+ */
+export function loadExamples(folder: string): Example[] {
+  const file = join(folder, MANIFEST);
+  const list = readList(file);
+  let bytes = 0;
+  return list.map((entry, i): Example => {
+    const where = `${file}, entry ${i + 1}`;
+    if (typeof entry !== 'object' || entry === null)
+      throw new UserError(`${where}: expected an object, got ${typeof entry}`);
+    const { image, task, status, reasoning = '' } = entry as Record<string, unknown>;
+    if (typeof task !== 'string' || task.trim() === '')
+      throw new UserError(`${where}: "task": expected the task's text`);
+    if (status !== 'success' && status !== 'failure')
+      throw new UserError(`${where}: "status": expected "success" or "failure", got ${JSON.stringify(status)}`);
+    if (typeof reasoning !== 'string') throw new UserError(`${where}: "reasoning": expected a text, or nothing`);
+    const path = fileInside(folder, image, `${where}: "image"`);
+    bytes += statSync(path).size;
+    if (bytes > MOST_BYTES)
+      throw new UserError(
+        `${where}: the pictures up to this one have ${bytes} bytes, expected at most ${MOST_BYTES}: they are sent with every question; take fewer or smaller ones`,
+      );
+    return { picture: pictureOf(readFileSync(path), path), task: task.trim(), status, reasoning: reasoning.trim() };
+  });
+}
+
+function readList(file: string): unknown[] {
+  let text: string;
+  try {
+    const { size } = statSync(file);
+    if (size > LONGEST_MANIFEST) throw new UserError(`${file}: ${size} bytes, expected at most ${LONGEST_MANIFEST}`);
+    text = readFileSync(file, 'utf8');
+  } catch (error) {
+    if (error instanceof UserError) throw error;
+    const { code } = error as NodeJS.ErrnoException;
+    throw new UserError(
+      `${file}: cannot be read (${code}); judge.few_shot is a folder with ${MANIFEST} and its pictures (docs/judges.md)`,
+    );
+  }
+  let list: unknown;
+  try {
+    list = JSON.parse(text);
+  } catch (error) {
+    throw new UserError(`${file}: not valid JSON: ${(error as Error).message}`);
+  }
+  if (!Array.isArray(list)) throw new UserError(`${file}: expected a list of examples (docs/judges.md)`);
+  if (list.length > MOST_EXAMPLES)
+    throw new UserError(
+      `${file}: ${list.length} examples, expected at most ${MOST_EXAMPLES}: they are sent with every question`,
+    );
+  return list;
+}
+
+/** The bytes of a picture with its type, by its first bytes. */
+function pictureOf(bytes: Buffer, path: string): Picture {
+  const head = bytes.toString('latin1', 0, 12);
+  const type = head.startsWith('\x89PNG\r\n')
+    ? 'image/png'
+    : head.startsWith('\xff\xd8\xff')
+      ? 'image/jpeg'
+      : head.startsWith('RIFF') && head.endsWith('WEBP')
+        ? 'image/webp'
+        : undefined;
+  if (!type) throw new UserError(`${path}: expected a PNG, JPEG or WebP picture`);
+  return { type, base64: bytes.toString('base64') };
+}
+
+/** A name for what the examples say and show. */
+export function examplesFingerprint(examples: readonly Example[]): string {
+  const hash = createHash('sha256');
+  for (const { picture, task, status, reasoning } of examples) {
+    hash.update(JSON.stringify([picture.type, task, status, reasoning])).update(picture.base64);
+  }
+  return hash.digest('hex').slice(0, 16);
+}

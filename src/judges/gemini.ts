@@ -1,0 +1,97 @@
+import { JsonServer, WrongAnswer, type JsonServerOptions } from '../data/json-server.js';
+import { ANSWER_SCHEMA, DeclinedAnswer, type ChatModel, type ChatOptions, type Format, type Question } from './chat.js';
+import { brief, parseStatus, type Answer } from './status.js';
+
+interface Generated {
+  readonly modelVersion?: unknown;
+  readonly candidates?: unknown;
+  readonly promptFeedback?: { readonly blockReason?: unknown };
+  readonly usageMetadata?: { readonly totalTokenCount?: unknown };
+}
+
+interface Candidate {
+  readonly finishReason?: unknown;
+  readonly content?: { readonly parts?: unknown };
+}
+
+/** Reasons to end that are no end of an answer, and that the same question meets again. */
+const DECLINED = new Set(['SAFETY', 'RECITATION', 'BLOCKLIST', 'PROHIBITED_CONTENT', 'SPII', 'IMAGE_SAFETY']);
+
+/**
+ * Gemini by its REST interface (https://ai.google.dev/api/generate-content): `POST /v1beta/models/M:generateContent`,
+ * pictures inline. The key goes into a header, never into the URL.
+ */
+export class GeminiModel implements ChatModel {
+  readonly kind = 'gemini';
+  readonly model: string;
+  private readonly server: JsonServer;
+
+  constructor(
+    server: JsonServerOptions,
+    model: string,
+    private readonly options: ChatOptions,
+  ) {
+    this.model = model.replace(/^models\//, '');
+    this.server = new JsonServer({ ...server, keyHeader: 'x-goog-api-key' });
+  }
+
+  ask(
+    { system, parts }: Question,
+    format: Format,
+    label: string,
+    onTokens: (tokens: number | undefined) => void,
+    signal: AbortSignal,
+  ): Promise<Answer> {
+    const { maxTokens, reasoning } = this.options;
+    const body = JSON.stringify({
+      systemInstruction: { parts: [{ text: system }] },
+      contents: [
+        {
+          role: 'user',
+          parts: parts.map((part) =>
+            typeof part === 'string' ? { text: part } : { inlineData: { mimeType: part.type, data: part.base64 } },
+          ),
+        },
+      ],
+      generationConfig: {
+        ...(reasoning ? {} : { temperature: 0 }),
+        ...(maxTokens === 0 ? {} : { maxOutputTokens: maxTokens }),
+        ...(format === 'json' ? { responseMimeType: 'application/json', responseSchema: ANSWER_SCHEMA } : {}),
+      },
+    });
+    const path = `/v1beta/models/${encodeURIComponent(this.model)}:generateContent`;
+    return this.server.post(path, body, label, (answer) => this.read(answer, onTokens), signal);
+  }
+
+  private read(answer: unknown, onTokens: (tokens: number | undefined) => void): Answer {
+    if (typeof answer !== 'object' || answer === null) throw new WrongAnswer(`answered ${brief(answer)}`);
+    const { modelVersion, candidates, promptFeedback, usageMetadata } = answer as Generated;
+    const tokens = usageMetadata?.totalTokenCount;
+    onTokens(typeof tokens === 'number' ? tokens : undefined);
+    // `-latest` is a name for changing models; the others answer by their own, with a version behind it or not
+    if (
+      typeof modelVersion === 'string' &&
+      !this.model.endsWith('-latest') &&
+      !modelVersion.replace(/^models\//, '').startsWith(this.model)
+    ) {
+      throw new WrongAnswer(
+        `answered for the model ${brief(modelVersion)}, expected ${brief(this.model)} (judge.model)`,
+      );
+    }
+    if (typeof promptFeedback?.blockReason === 'string')
+      throw new DeclinedAnswer(`the model declined to answer: ${brief(promptFeedback.blockReason)}`);
+    const [candidate] = (Array.isArray(candidates) ? candidates : []) as Candidate[];
+    if (typeof candidate !== 'object' || candidate === null)
+      throw new WrongAnswer(`answered no candidates: ${brief(answer)}`);
+    const { finishReason, content } = candidate;
+    if (typeof finishReason === 'string' && DECLINED.has(finishReason))
+      throw new DeclinedAnswer(`the model declined to answer: ${finishReason}`);
+    if (finishReason === 'MAX_TOKENS')
+      throw new WrongAnswer('answered only the beginning (MAX_TOKENS); raise judge.max_tokens');
+    const pieces = Array.isArray(content?.parts) ? (content.parts as { text?: unknown; thought?: unknown }[]) : [];
+    const text = pieces.filter(({ thought }) => thought !== true).map(({ text: piece }) => piece);
+    if (text.length === 0 || !text.every((piece) => typeof piece === 'string'))
+      throw new WrongAnswer(`answered no text: ${brief(candidate)}`);
+    return parseStatus(text.join(''));
+  }
+}
