@@ -2,7 +2,9 @@ import { z } from 'zod';
 import { PolicyAgent } from '../src/agents/policy-agent.js';
 import { Random } from '../src/random.js';
 import { stage } from '../src/runner/stage.js';
-import { collectShard, episodeShards } from './episodes.js';
+import { deviceInfluence, deviceWorkers } from './devices.js';
+import { collectShard, episodeShards, unknownEpisodes } from './episodes.js';
+import { judgeFingerprint, judgeOf, judgeSummary, judgeWorkers } from './judge.js';
 import { policyOf } from './resources.js';
 import { tasksOf } from './tasks.js';
 
@@ -29,6 +31,8 @@ export const collect = stage({
   summary: 'collect trajectories with a policy',
   settings: Collect,
   uses: ['seed', 'tasks'],
+  derived: (config) => ({ ...deviceInfluence(config), ...judgeFingerprint(config) }),
+  workers: (_, config) => deviceWorkers(config) ?? judgeWorkers(config),
   inputs: ({ policy }) => [`policy/${policy}`],
   outputs: () => ['trajectories', 'image-vectors'],
   plan: ({ settings }) => episodeShards(settings.episodes, settings.shard),
@@ -49,6 +53,13 @@ export const collect = stage({
       gamma: settings.gamma,
       vectors: { tower: policy.tower, output: 'image-vectors' },
       label: 'episodes',
+      judge: await judgeOf(ctx),
     });
+  },
+  finish: async (ctx) => {
+    const summary = await judgeSummary(ctx);
+    if (summary) ctx.log.info(summary);
+    const { length } = await unknownEpisodes(ctx.dataset('trajectories'), 'collect');
+    if (length > 0) ctx.log.warn(`${length} of ${ctx.settings.episodes} episodes were not judged and are not there`);
   },
 });

@@ -3,8 +3,10 @@ import { formatAction } from '../src/agents/grammar.js';
 import type { Agent } from '../src/agents/rollout.js';
 import type { Device } from '../src/devices/device.js';
 import { demonstrator, type Demonstrator, type Phone } from '../src/devices/phone/index.js';
+import { stateJudge } from '../src/judges/state.js';
 import { Random } from '../src/random.js';
 import { stage } from '../src/runner/stage.js';
+import { deviceInfluence, deviceWorkers } from './devices.js';
 import { collectShard, episodeShards } from './episodes.js';
 import type { TaskSettings } from './sections.js';
 import { tasksOf } from './tasks.js';
@@ -28,6 +30,8 @@ export const demos = stage({
   summary: 'record demonstrations by a scripted, imperfect person',
   settings: Demos,
   uses: ['seed', 'tasks'],
+  derived: deviceInfluence,
+  workers: (_, config) => deviceWorkers(config),
   outputs: () => ['demos'],
   plan: ({ settings }) => episodeShards(settings.episodes, settings.shard),
   run: async (shard, ctx) => {
@@ -52,6 +56,8 @@ export const demos = stage({
       seed: (episode) => new Random(seed, 'demos', episode).int(2 ** 31),
       gamma: 1,
       label: 'demonstrations',
+      // the demonstrator looks at the phone's state, so there is one
+      judge: stateJudge(),
     });
   },
 });

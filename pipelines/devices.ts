@@ -14,3 +14,20 @@ export function deviceFactory(config: Config): DeviceFactory {
       return async (slot) => new Phone(`phone-${slot}`);
   }
 }
+
+/**
+ * What of the devices decides what comes of an episode, for the fingerprints of stages that run some: nothing for the
+ * embedded phone, which was all there was once; how many there are and how patient the pool is decide nothing.
+ */
+export function deviceInfluence(config: Config): Readonly<Record<string, unknown>> {
+  const { backend, ...others } = config.device as DeviceSettings & Readonly<Record<string, unknown>>;
+  return backend === 'phone' ? {} : { device: { backend, [backend]: others[backend] } };
+}
+
+/**
+ * Shards at the same time for stages that run episodes: one, unless the devices live in the process. Each shard has a pool
+ * of its own, and two would open the same slots.
+ */
+export function deviceWorkers(config: Config): number | undefined {
+  return (config.device as DeviceSettings).backend === 'phone' ? undefined : 1;
+}

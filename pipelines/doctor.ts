@@ -9,7 +9,7 @@ import { versions } from '../src/runner/package.js';
 import type { Config } from '../src/settings.js';
 import { inspectCheckpoint, type Inspection } from './checkpoint.js';
 import type { Represent } from './represent.js';
-import { modelsOf, openDevices } from './resources.js';
+import { modelsOf, openPool } from './resources.js';
 import type { DeviceSettings } from './sections.js';
 import { overlapOf, tasksOf } from './tasks.js';
 
@@ -84,15 +84,17 @@ async function disk({ data, run }: Config): Promise<string | { note: string }> {
 
 async function device(config: Config): Promise<string> {
   const settings = config.device as DeviceSettings;
-  const [opened] = openDevices({ ...settings, count: 1 }, 1);
+  // the first failure is what one wants to know
+  const pool = openPool({ ...config, device: { ...settings, give_up_after: 1 } }, 1);
   try {
+    const { device: opened } = await pool.lease();
     const deadlineMs = settings.deadline_ms;
     const [task] = tasksOf(config, 'test', { seed: config.seed });
     await opened.reset('app', { task, seed: config.seed, deadlineMs });
     const { width, height } = await opened.screenshot({ deadlineMs });
     return `${settings.backend}: shows a screen of ${width} × ${height}; ${settings.count} at work at the same time`;
   } finally {
-    await opened.close();
+    await pool.close();
   }
 }
 

@@ -1,15 +1,18 @@
 import { join } from 'node:path';
-import { rollout, type Agent, type EpisodePlan, type Rollout } from '../src/agents/rollout.js';
+import { rollout, type Agent, type EpisodePlan, type LostEpisode, type Rollout } from '../src/agents/rollout.js';
 import { ImageVectorWriter } from '../src/data/image-vectors.js';
 import { Journal, type Episode } from '../src/data/journal.js';
+import { openDataset } from '../src/data/manifest.js';
 import { writeTable } from '../src/data/tables.js';
 import { TRANSITIONS, toTransitions } from '../src/data/transitions.js';
 import type { Task } from '../src/devices/device.js';
-import { stateJudge } from '../src/judges/state.js';
+import { RunError } from '../src/errors.js';
+import type { DevicePool } from '../src/devices/pool.js';
+import type { Judge } from '../src/judges/judge.js';
 import type { VisionTower } from '../src/models/vision.js';
 import type { DatasetOutput, Shard, ShardContext } from '../src/runner/stage.js';
 import { FILES } from './datasets.js';
-import { imagesOf, openDevices } from './resources.js';
+import { imagesOf, openPool } from './resources.js';
 import type { DeviceSettings, TaskSettings } from './sections.js';
 
 /** A range of a run's episodes, by their numbers. */
@@ -29,9 +32,12 @@ export function episodeShards(count: number, size: number): EpisodeShard[] {
 
 /** Numbers transitions so that shards need not know of each other: the steps of episode e start at e × STEPS. */
 const STEPS = 1000;
+/** Episodes that a line of the log names at most; the manifest has all. */
+const NAMED = 10;
 
 interface CollectOptions {
   readonly agent: Agent;
+  readonly judge: Judge;
   /** task of the episode with this number */
   readonly task: (episode: number) => Task;
   /** seed of the device and the agent in this episode */
@@ -68,16 +74,25 @@ export async function collectShard(
     `${options.label} ${shard.id}`,
     shard.to - shard.from - plans.length,
   );
-  const devices = openDevices(device, plans.length);
   const unknown: string[] = [];
+  const lost: LostEpisode[] = [];
+  const pool: DevicePool = openPool(ctx.config, plans.length, {
+    signal: ctx.signal,
+    onEvent: ({ kind, line }) => {
+      if (kind === 'given up' || kind === 'not closed') ctx.log.warn(line);
+      else ctx.log.debug(line);
+      progress.note(outOfOrder(pool));
+    },
+  });
   try {
     await rollout({
-      devices,
+      pool,
       agent: options.agent,
-      judge: stateJudge(),
+      judge: options.judge,
       episodes: plans,
       maxSteps: tasks.max_steps,
       deadlineMs: device.deadline_ms,
+      attempts: device.attempts,
       keep: (frame) => images.put(frame),
       signal: ctx.signal,
       onEpisode: async ({ episode, verdict, vectors: made }: Rollout) => {
@@ -86,16 +101,23 @@ export async function collectShard(
         if (options.vectors) for (const [id, vector] of made) vectors.set(id, vector);
         progress.advance();
       },
+      onLost: (episode) => {
+        lost.push(episode);
+        progress.advance();
+      },
     });
   } finally {
-    await Promise.all(devices.map((d) => d.close()));
+    await pool.close();
     progress.done();
   }
+  // not in the order of finishing
+  unknown.sort();
   if (unknown.length > 0)
     ctx.log.warn(`${unknown.length} episodes were not judged and do not count: ${unknown.join(', ')}`);
   await images.sync();
   // in the order of the plan, not of finishing
   const episodes = [...journal.episodes].sort((a, b) => (a.episode < b.episode ? -1 : 1));
+  const disturbed = reportFaults(episodes, lost, ctx, shard.to - shard.from);
   const folder = ctx.dataset(output);
   const transitions = FILES.transitions(shard.id);
   await writeTable(
@@ -104,11 +126,62 @@ export async function collectShard(
     episodes.flatMap((episode) => toTransitions(episode, Number(episode.episode) * STEPS, options.gamma)),
   );
   const successes = episodes.filter(({ reward }) => reward > 0).length;
-  const made = { files: [transitions], facts: { episodes: episodes.length, successes, unknown } };
+  const made = { files: [transitions], facts: { episodes: episodes.length, successes, unknown, ...disturbed } };
   if (!options.vectors) return { [output]: made };
   const file = FILES.vectors(shard.id);
   await writeVectors(join(ctx.dataset(options.vectors.output), file), episodes, vectors, options.vectors.tower, ctx);
   return { [output]: made, [options.vectors.output]: { files: [file] } };
+}
+
+/** The episodes of a data set that its judge gave no verdict on. */
+export async function unknownEpisodes(folder: string, stage: string): Promise<string[]> {
+  const { shards } = await openDataset(folder, { stage });
+  return shards.flatMap(({ facts }) => (facts?.unknown as string[] | undefined) ?? []);
+}
+
+/** How many devices are not there to work, for the line of progress; '' if all are. */
+function outOfOrder(pool: DevicePool): string {
+  const { resting, givenUp } = pool.status;
+  if (resting + givenUp === 0) return '';
+  return `${resting + givenUp} of ${pool.count} devices out of order${givenUp > 0 ? `, ${givenUp} for good` : ''}`;
+}
+
+/**
+ * Says what faults of devices did to a shard's episodes.
+ * @returns the same for the manifest; nothing where there were none
+ * @throws RunError where all planned episodes are lost
+ */
+function reportFaults(
+  episodes: readonly Episode[],
+  lost: readonly LostEpisode[],
+  { log }: ShardContext<unknown>,
+  planned: number,
+): { readonly repeated?: readonly object[]; readonly lost?: readonly object[] } {
+  const repeated = episodes.flatMap(({ episode, faults }) => (faults ? [{ episode, faults }] : []));
+  if (repeated.length > 0) {
+    log.info(`${count(repeated.length, 'episode')} begun anew after faults of devices: ${names(repeated)}`);
+  }
+  if (lost.length === 0) return repeated.length > 0 ? { repeated } : {};
+  const { device, call, reason } = lost[0].faults.at(-1)!;
+  const example = `the last fault of ${lost[0].episode}: ${device}: ${call}: ${reason}`;
+  if (lost.length === planned) {
+    throw new RunError(
+      `all episodes of this shard (${planned}) were lost to faults of devices (${example}); look after the devices and run the same command again`,
+    );
+  }
+  log.warn(
+    `${count(lost.length, 'episode')} lost to faults of devices, which do not count: ${names(lost)} (${example})`,
+  );
+  const sorted = [...lost].sort((a, b) => (a.episode < b.episode ? -1 : 1));
+  return { ...(repeated.length > 0 ? { repeated } : {}), lost: sorted };
+}
+
+const count = (n: number, noun: string): string => `${n} ${noun}${n === 1 ? '' : 's'}`;
+
+/** The first names of a list that may be long. */
+function names(of: readonly { readonly episode: string }[]): string {
+  const few = of.slice(0, NAMED).map(({ episode }) => episode);
+  return `${few.join(', ')}${of.length > NAMED ? ` and ${of.length - NAMED} more` : ''}`;
 }
 
 /** Name of episode `n`, sortable. */

@@ -12,7 +12,9 @@ import { comparable } from '../src/data/task-list.js';
 import { Random } from '../src/random.js';
 import { stage, type StageContext } from '../src/runner/stage.js';
 import { readTransitions } from './datasets.js';
-import { collectShard, episodeShards } from './episodes.js';
+import { deviceInfluence, deviceWorkers } from './devices.js';
+import { collectShard, episodeShards, unknownEpisodes } from './episodes.js';
+import { judgeFingerprint, judgeOf, judgeSummary, judgeWorkers } from './judge.js';
 import { cachesOf, once, policyOf, runtimeOf } from './resources.js';
 import { tasksOf, trainedTexts } from './tasks.js';
 import { vlmOf } from './vlm-backend.js';
@@ -54,6 +56,10 @@ export interface EvalResult {
   /** 'sampled' at the temperature, or 'greedy' */
   readonly mode: string;
   readonly temperature: number;
+  /** who judged: `state`, or the kind of server and its model */
+  readonly judge: string;
+  /** episodes that were not judged: they are in none of the numbers */
+  readonly unknown: readonly string[];
   readonly episodes: number;
   readonly successes: number;
   readonly rate: number;
@@ -77,12 +83,14 @@ export function evalName({ policy, split, protocol, temperature, best_of_q }: Ev
 
 const evaluation = (settings: Eval) => `eval/${evalName(settings)}`;
 
-/** Success rates on tasks (ALGORITHMS §7), judged by the phone's own state. */
+/** Success rates on tasks (ALGORITHMS §7), by the judge of `judge.*`. */
 export const evaluate = stage({
   name: 'eval',
   summary: 'measure success rates of a policy',
   settings: Eval,
   uses: ['seed', 'tasks'],
+  derived: (config) => ({ ...deviceInfluence(config), ...judgeFingerprint(config) }),
+  workers: (_, config) => deviceWorkers(config) ?? judgeWorkers(config),
   instance: evaluation,
   inputs: ({ policy, best_of_q }) => [`policy/${policy}`, ...(best_of_q > 0 ? ['vlm', 'critic'] : [])],
   outputs: (settings) => [evaluation(settings)],
@@ -114,6 +122,7 @@ export const evaluate = stage({
       seed: (episode) => new Random(seed, 'eval', settings.split, episode).int(2 ** 31),
       gamma: 1,
       label: 'episodes',
+      judge: await judgeOf(ctx),
     });
   },
   finish: async (ctx) => {
@@ -122,6 +131,10 @@ export const evaluate = stage({
       join(ctx.dataset(evaluation(ctx.settings)), 'result.json'),
       `${JSON.stringify(result, null, 2)}\n`,
     );
+    const summary = await judgeSummary(ctx);
+    if (summary) ctx.log.info(summary);
+    if (result.unknown.length > 0)
+      ctx.log.warn(`${result.unknown.length} episodes were not judged and do not count: ${result.unknown.join(', ')}`);
     const percent = (rate: number) => `${(100 * rate).toFixed(1)} %`;
     const [low, high] = result.ci95;
     const { settings } = ctx;
@@ -190,6 +203,8 @@ async function resultOf(ctx: StageContext<Eval>): Promise<EvalResult> {
     protocol: settings.protocol,
     mode: settings.temperature === 0 ? 'greedy' : 'sampled',
     temperature: settings.temperature,
+    judge: (await judgeOf(ctx)).name,
+    unknown: await unknownEpisodes(ctx.dataset(evaluation(settings)), 'eval'),
     ...rateOf(ends),
     unseen: rateOf(ends.filter(({ goal }) => !trained.has(comparable(goal)))),
     mean_steps: ends.length === 0 ? 0 : steps.length / ends.length,

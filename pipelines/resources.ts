@@ -2,12 +2,12 @@ import { join } from 'node:path';
 import { Policy } from '../src/agents/policy.js';
 import { ImageStore } from '../src/data/images.js';
 import { VectorCache } from '../src/data/vector-cache.js';
-import type { Device } from '../src/devices/device.js';
+import { DevicePool, type PoolEvent } from '../src/devices/pool.js';
 import { openRuntime, type Runtime } from '../src/graph/index.js';
 import type { OpenCache } from '../src/models/cached-vectors.js';
 import type { Config } from '../src/settings.js';
 import type { StageContext } from '../src/runner/stage.js';
-import { createPhones } from '../src/devices/phone/index.js';
+import { deviceFactory } from './devices.js';
 import type { DeviceSettings, ModelSettings } from './sections.js';
 
 /** What the shards of one stage share: made when first asked for, once for each stage that runs. */
@@ -67,7 +67,23 @@ export function modelsOf(config: Config): ModelSettings {
   return config.models as ModelSettings;
 }
 
-/** New devices of the configured kind, at most `wanted`; close them after use. */
-export function openDevices(settings: DeviceSettings, wanted: number): Device[] {
-  return createPhones(Math.max(1, Math.min(settings.count, wanted)));
+/** A pool of at most `wanted` of the configured devices; close it after use. */
+export function openPool(
+  config: Config,
+  wanted: number,
+  told: { readonly signal?: AbortSignal; readonly onEvent?: (event: PoolEvent) => void } = {},
+): DevicePool {
+  const settings = config.device as DeviceSettings;
+  return new DevicePool({
+    count: Math.max(1, Math.min(settings.count, wanted)),
+    open: deviceFactory(config),
+    seed: config.seed,
+    graceMs: settings.grace_ms,
+    openMs: settings.open_ms,
+    closeMs: settings.close_ms,
+    restMs: settings.rest_ms,
+    longestRestMs: settings.longest_rest_ms,
+    giveUpAfter: settings.give_up_after,
+    ...told,
+  });
 }

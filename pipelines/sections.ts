@@ -1,11 +1,59 @@
 import { z } from 'zod';
+import { POOL_DEFAULTS } from '../src/devices/pool.js';
 
 /** Sections of the settings that several stages share. */
+
+/** Milliseconds; timers hold 24 days. */
+const DAY = 86_400_000;
 
 export const DeviceSettings = z.object({
   backend: z.enum(['phone']).default('phone').describe('what is driven: the embedded phone'),
   count: z.int().min(1).max(1024).default(64).describe('devices at work at the same time'),
-  deadline_ms: z.int().min(1).default(30_000).describe('milliseconds a call to a device may take'),
+  deadline_ms: z.int().min(1).max(DAY).default(30_000).describe('milliseconds a call to a device may take'),
+  grace_ms: z
+    .int()
+    .min(0)
+    .max(DAY)
+    .default(POOL_DEFAULTS.graceMs)
+    .describe('milliseconds after the deadline at which a device that has not answered is taken for hung and replaced'),
+  open_ms: z
+    .int()
+    .min(1)
+    .max(DAY)
+    .default(POOL_DEFAULTS.openMs)
+    .describe('milliseconds that it may take to open a device'),
+  close_ms: z
+    .int()
+    .min(1)
+    .max(DAY)
+    .default(POOL_DEFAULTS.closeMs)
+    .describe('milliseconds that it may take to close one; then it is left to itself'),
+  attempts: z
+    .int()
+    .min(1)
+    .max(100)
+    .default(3)
+    .describe(
+      'how often an episode is begun before it is lost: where a device fails, it is begun anew on another (docs/devices.md)',
+    ),
+  rest_ms: z
+    .int()
+    .min(0)
+    .max(DAY)
+    .default(POOL_DEFAULTS.restMs)
+    .describe('milliseconds at most until a failed device is replaced; doubled with each further failure in a row'),
+  longest_rest_ms: z
+    .int()
+    .min(0)
+    .max(DAY)
+    .default(POOL_DEFAULTS.longestRestMs)
+    .describe('the longest of these waits, in milliseconds'),
+  give_up_after: z
+    .int()
+    .min(1)
+    .max(1000)
+    .default(POOL_DEFAULTS.giveUpAfter)
+    .describe('failures of a device and its replacements in a row after which it is not replaced any more'),
 });
 
 export const TaskSettings = z.object({

@@ -6,6 +6,7 @@ import { formatAction } from '../src/agents/grammar.js';
 import { rollout, type Agent } from '../src/agents/rollout.js';
 import { tap, type Action } from '../src/devices/action.js';
 import type { Device, Frame } from '../src/devices/device.js';
+import { DevicePool } from '../src/devices/pool.js';
 import { createPhones, expert, phoneTasks, type Phone } from '../src/devices/phone/index.js';
 import { stateJudge } from '../src/judges/state.js';
 import { DEFAULT_GRID } from '../src/devices/phone/index.js';
@@ -20,9 +21,10 @@ const flawless: Agent = {
   },
 };
 
-function run(devices: readonly Device[], agent: Agent, maxSteps = 20) {
-  return rollout({
-    devices,
+async function run(devices: readonly Device[], agent: Agent, maxSteps = 20) {
+  const pool = new DevicePool({ count: devices.length, open: async (slot) => devices[slot], seed: 0 });
+  const { rollouts, lost } = await rollout({
+    pool,
     agent,
     judge: stateJudge(),
     episodes,
@@ -30,6 +32,9 @@ function run(devices: readonly Device[], agent: Agent, maxSteps = 20) {
     deadlineMs: 1000,
     keep: async ({ rgba }: Frame) => String(rgba.length),
   });
+  await pool.close();
+  assert.deepEqual(lost, []);
+  return rollouts;
 }
 
 test('a flawless agent succeeds in every episode, with any number of devices', async () => {

@@ -10,7 +10,8 @@ import type { Episode } from '../src/data/journal.js';
 import { openDataset } from '../src/data/manifest.js';
 import { writeTable, type TableKind } from '../src/data/tables.js';
 import { CANDIDATES, toTransitions, TRANSITIONS, VALUES, type Transition } from '../src/data/transitions.js';
-import { createPhones, demonstrator, phoneTasks, type Phone } from '../src/devices/phone/index.js';
+import { demonstrator, Phone, phoneTasks } from '../src/devices/phone/index.js';
+import { DevicePool } from '../src/devices/pool.js';
 import { stateJudge } from '../src/judges/state.js';
 import { Random } from '../src/random.js';
 import { Metrics } from '../src/runner/metrics.js';
@@ -97,6 +98,8 @@ export async function makeEvaluation(run: FakeRun, name: string, wins: (n: numbe
     protocol: 'all',
     mode: greedy ? 'greedy' : 'sampled',
     temperature: greedy ? 0 : 1,
+    judge: 'state',
+    unknown: [],
     ...rateOf(ids),
     unseen: rateOf(ids),
     mean_steps: rows.length / ids.length,
@@ -110,8 +113,8 @@ async function play(images: ImageStore, count: number): Promise<Episode[]> {
   const tasks = phoneTasks({ set: 'all', split: 'train', count, seed: 1 });
   const person = demonstrator({ noise: 0.5 });
   const people = new Map<string, ReturnType<typeof person>>();
-  const results = await rollout({
-    devices: createPhones(1),
+  const { rollouts } = await rollout({
+    pool: new DevicePool({ count: 1, open: async () => new Phone(), seed: 0 }),
     agent: {
       act: async ({ device, key }) => {
         const episode = key.split('/')[0];
@@ -126,7 +129,7 @@ async function play(images: ImageStore, count: number): Promise<Episode[]> {
     deadlineMs: 60_000,
     keep: (frame) => images.put(frame),
   });
-  return results.map(({ episode }, n) => ({ ...episode, reward: n % 2, ...(n === 0 ? { goal: HOSTILE } : {}) }));
+  return rollouts.map(({ episode }, n) => ({ ...episode, reward: n % 2, ...(n === 0 ? { goal: HOSTILE } : {}) }));
 }
 
 async function dataset<Row extends object>(

@@ -1,6 +1,9 @@
 import { endsEpisode, type Action } from '../devices/action.js';
 import type { Device, Frame, Task } from '../devices/device.js';
-import type { Episode, EpisodeStep } from '../data/journal.js';
+import { DeviceFault } from '../devices/guard.js';
+import type { Lease } from '../devices/lease.js';
+import type { DevicePool } from '../devices/pool.js';
+import type { Episode, EpisodeFault, EpisodeStep } from '../data/journal.js';
 import { overall, type Judge, type Verdict } from '../judges/judge.js';
 import { policyPrompt } from './prompt.js';
 
@@ -46,8 +49,18 @@ export interface Rollout {
   readonly vectors: ReadonlyMap<string, Float32Array>;
 }
 
+/** An episode of which no attempt came to its end: it says nothing of the policy and does not count. */
+export interface LostEpisode {
+  readonly episode: string;
+  /** `Task.id` */
+  readonly task: string;
+  /** one for each attempt */
+  readonly faults: readonly EpisodeFault[];
+}
+
 export interface RolloutOptions {
-  readonly devices: readonly Device[];
+  /** lends the devices; as many episodes run at the same time as it has slots */
+  readonly pool: DevicePool;
   readonly agent: Agent;
   readonly judge: Judge;
   readonly episodes: readonly EpisodePlan[];
@@ -55,34 +68,95 @@ export interface RolloutOptions {
   readonly maxSteps: number;
   /** milliseconds for each call to a device */
   readonly deadlineMs: number;
+  /** how often an episode is begun before it is lost @default 3 */
+  readonly attempts?: number;
   /** stores a screenshot and names it by content; leave out to keep none */
   readonly keep?: (frame: Frame) => Promise<string>;
   readonly signal?: AbortSignal;
   readonly onEpisode?: (rollout: Rollout) => void | Promise<void>;
+  readonly onLost?: (lost: LostEpisode) => void | Promise<void>;
 }
 
 /**
- * Run episodes on a set of devices. Each device takes the next episode as soon as it is free, so a slow device delays
- * only its own episode; which device runs which episode changes nothing in the results, which come in the plan's order.
+ * Run episodes on the devices of a pool. Episodes are begun in the order of the plan, each on whichever device is free, so a
+ * slow or hung device delays only its own; which device runs which episode changes nothing in the results, which come in the
+ * plan's order. Where a device fails, the attempt ends there and the episode is begun anew, from its seed, on another.
+ * @throws what the agent, the judge or a callback throws, what `signal` is aborted with, and the RunError of a pool that
+ * has nothing left, after all else has ended
  */
-export async function rollout(options: RolloutOptions): Promise<Rollout[]> {
-  const results = new Map<string, Rollout>();
-  const queue = options.episodes[Symbol.iterator]();
-  await Promise.all(
-    options.devices.map(async (device) => {
-      // one shared iterator: every device draws the next episode that nobody has taken
-      for (let next = queue.next(); !next.done; next = queue.next()) {
-        options.signal?.throwIfAborted();
-        const result = await runEpisode(device, next.value, options);
-        results.set(next.value.episode, result);
+export async function rollout(options: RolloutOptions): Promise<{ rollouts: Rollout[]; lost: LostEpisode[] }> {
+  const { pool, episodes, signal } = options;
+  signal?.throwIfAborted();
+  const done = new Map<string, Rollout>();
+  const lost = new Map<string, LostEpisode>();
+  // one shared iterator: every worker draws the next episode that nobody has taken
+  const queue = episodes[Symbol.iterator]();
+  const stop = new AbortController();
+  const abort = (): void => stop.abort(signal!.reason);
+  signal?.addEventListener('abort', abort, { once: true });
+  const work = async (): Promise<void> => {
+    for (let next = queue.next(); !next.done && !stop.signal.aborted; next = queue.next()) {
+      const plan = next.value;
+      const result = await repeatEpisode(plan, options, stop.signal);
+      if ('verdict' in result) {
+        done.set(plan.episode, result);
         await options.onEpisode?.(result);
+      } else {
+        lost.set(plan.episode, result);
+        await options.onLost?.(result);
       }
-    }),
-  );
-  return options.episodes.map((plan) => results.get(plan.episode)!);
+    }
+  };
+  try {
+    await Promise.all(
+      Array.from({ length: Math.min(pool.count, episodes.length) }, () =>
+        // the first failure stops the others; nothing of this rollout goes on after it has ended
+        work().catch((error: unknown) => stop.abort(error)),
+      ),
+    );
+  } finally {
+    signal?.removeEventListener('abort', abort);
+  }
+  stop.signal.throwIfAborted();
+  const inOrder = <T>(found: Map<string, T>): T[] =>
+    episodes.flatMap(({ episode }) => (found.has(episode) ? [found.get(episode)!] : []));
+  return { rollouts: inOrder(done), lost: inOrder(lost) };
 }
 
-async function runEpisode(device: Device, plan: EpisodePlan, options: RolloutOptions): Promise<Rollout> {
+/** An episode, begun anew after every fault of a device, as often as `attempts` allows. */
+async function repeatEpisode(
+  plan: EpisodePlan,
+  options: RolloutOptions,
+  signal: AbortSignal,
+): Promise<Rollout | LostEpisode> {
+  const { pool, attempts = 3 } = options;
+  const faults: EpisodeFault[] = [];
+  while (faults.length < attempts) {
+    const lease = await pool.lease({ signal });
+    const begun = { steps: 0 };
+    try {
+      const result = await runEpisode(lease, plan, options, { signal, begun });
+      lease.release('fine');
+      return faults.length === 0 ? result : { ...result, episode: { ...result.episode, faults } };
+    } catch (error) {
+      lease.release(error instanceof DeviceFault ? 'faulty' : 'fine');
+      signal.throwIfAborted();
+      if (!(error instanceof DeviceFault)) throw error;
+      const { device, call, reason } = error;
+      faults.push({ device, call, step: begun.steps, ...(call === 'act' ? { applied: 'unknown' } : {}), reason });
+    }
+  }
+  return { episode: plan.episode, task: plan.task.id, faults };
+}
+
+/** One attempt. @param begun told how far it has come. @throws DeviceFault where the device fails */
+async function runEpisode(
+  lease: Lease,
+  plan: EpisodePlan,
+  options: RolloutOptions,
+  { signal, begun }: { signal: AbortSignal; begun: { steps: number } },
+): Promise<Rollout> {
+  const { device, unguarded } = lease;
   const { agent, judge, maxSteps, deadlineMs, keep } = options;
   const { task, seed } = plan;
   const deadline = { deadlineMs };
@@ -91,11 +165,11 @@ async function runEpisode(device: Device, plan: EpisodePlan, options: RolloutOpt
   // of a judge that is asked after each step, all of them; else the one at the end
   const verdicts: Verdict[] = [];
   const ask = async (): Promise<Verdict> => {
-    const completed = last?.type === 'STATUS_TASK_COMPLETE';
+    // a task with an end of its own is not waiting to be declared done
+    const completed = last?.type === 'STATUS_TASK_COMPLETE' || (device.over?.() ?? false);
     const before = verdicts.at(-1);
-    verdicts.push(
-      await judge.judge({ device, task, frame, previousFrame, completed, before, signal: options.signal }),
-    );
+    const judged = judge.judge({ device, task, frame, previousFrame, completed, before, signal });
+    verdicts.push(await lease.during(judged));
     return verdicts.at(-1)!;
   };
   const steps: (Omit<EpisodeStep, 'image'> & { image: Promise<string>; vector?: Float32Array })[] = [];
@@ -105,17 +179,17 @@ async function runEpisode(device: Device, plan: EpisodePlan, options: RolloutOpt
   let last: Action | undefined;
   let ended = false;
   while (!ended && steps.length < maxSteps) {
-    options.signal?.throwIfAborted();
     // not awaited here: the picture is encoded while the agent thinks
     const image = store(frame);
     image.catch(() => undefined); // reported where it is awaited
     const key = `${plan.episode}/${steps.length}`;
-    const decision = await agent.act({ key, task, previous, frame, previousFrame, device });
+    const decision = await lease.during(agent.act({ key, task, previous, frame, previousFrame, device: unguarded }));
     const applied = decision.action ? (await device.act(decision.action, deadline)).applied : 'no';
     const prompt = policyPrompt(task.text, previous);
     steps.push({ prompt, action: decision.text, applied, image, vector: decision.vector });
+    begun.steps = steps.length;
     last = decision.action;
-    ended = last !== undefined && endsEpisode(last);
+    ended = (last !== undefined && endsEpisode(last)) || (device.over?.() ?? false);
     previous = decision.text;
     previousFrame = frame;
     frame = await device.screenshot(deadline);

@@ -12,6 +12,20 @@ export interface EpisodeStep {
   readonly applied: 'yes' | 'no' | 'unknown';
 }
 
+/** What a device did that ended an attempt at an episode; the episode was then begun anew. */
+export interface EpisodeFault {
+  /** `Device.id` */
+  readonly device: string;
+  /** what was asked of it: `reset`, `screenshot`, `act`, ... */
+  readonly call: string;
+  /** steps that the attempt had done before */
+  readonly step: number;
+  /** for `act`: whether the action reached the device cannot be told. It was not sent again. */
+  readonly applied?: 'unknown';
+  /** one line */
+  readonly reason: string;
+}
+
 /** One try at one task, as it is journalled when it ends. */
 export interface Episode {
   /** unique in the journal, and the same for the same plan whatever was killed in between */
@@ -32,6 +46,8 @@ export interface Episode {
   readonly reward: number;
   /** ended because it ran out of steps, not because the agent or the judge ended it */
   readonly truncated: boolean;
+  /** faults of devices in the attempts before this one, which began anew from the seed; left out where there were none */
+  readonly faults?: readonly EpisodeFault[];
 }
 
 const WHAT_TO_DO = 'delete the line to collect that episode again';

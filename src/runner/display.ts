@@ -14,12 +14,15 @@ export interface Log {
 /** A count that grows to a total. */
 export interface Progress {
   advance(n?: number): void;
+  /** words behind the count, from now on; '' for none */
+  note(text: string): void;
   /** ends it early; reaching the total ends it too */
   done(): void;
 }
 
 interface Task {
   label: string;
+  note: string;
   total: number;
   at: number;
   /** where it stood when it began in this process: what was done before does not count for the rate */
@@ -63,7 +66,7 @@ export class Display implements Log {
 
   /** A new count; the newest unfinished one of each label is shown. @param at what was done in an earlier run */
   progress(total: number, label: string, at = 0): Progress {
-    const task: Task = { label, total, at, began: at, startMs: this.now() };
+    const task: Task = { label, note: '', total, at, began: at, startMs: this.now() };
     this.tasks.push(task);
     if (!this.out.isTTY && this.tasks.length === 1) this.lastMs = this.now();
     const done = (): void => {
@@ -77,6 +80,9 @@ export class Display implements Log {
         task.at = Math.min(task.total, task.at + n);
         this.draw();
         if (task.at >= task.total) done();
+      },
+      note: (text) => {
+        task.note = text;
       },
       done,
     };
@@ -132,6 +138,7 @@ function describe(task: Task, now: number, bar: boolean): string {
       `${duration((task.total - task.at) / rate)} left`,
     );
   }
+  if (task.note !== '') parts.push(`(${task.note})`);
   return parts.join(' ');
 }
 

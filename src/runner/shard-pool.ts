@@ -76,6 +76,8 @@ class ShardThread {
         return void counts.set(message.id, ctx.progress(message.total, message.label, message.at));
       case 'advance':
         return counts.get(message.id)!.advance(message.n);
+      case 'note':
+        return counts.get(message.id)!.note(message.text);
       case 'done':
         return counts.get(message.id)!.done();
       case 'metrics':

@@ -31,6 +31,7 @@ export type FromWorker =
       readonly at?: number;
     }
   | { readonly kind: 'advance'; readonly id: number; readonly n: number }
+  | { readonly kind: 'note'; readonly id: number; readonly text: string }
   | { readonly kind: 'done'; readonly id: number }
   | { readonly kind: 'metrics'; readonly step: number; readonly values: Readonly<Record<string, number>> }
   | { readonly kind: 'resume'; readonly step: number }
@@ -77,6 +78,7 @@ function context(scratch: string): ShardContext<unknown> {
       say({ kind: 'progress', id, total, label, at });
       const progress: Progress = {
         advance: (n = 1) => say({ kind: 'advance', id, n }),
+        note: (text) => say({ kind: 'note', id, text }),
         done: () => say({ kind: 'done', id }),
       };
       return progress;
