@@ -48,7 +48,11 @@ export class Instance {
     this.outputs = stage.outputs(config).map((name) => new Output(name, datasetFolder(config, name)));
     const telling = Object.entries(own).filter(([key]) => !stage.neutral.includes(key));
     const used = stage.uses.map((path) => [path, settingAt(config, path)] as const);
-    this.settings = { [stage.name]: Object.fromEntries(telling), ...Object.fromEntries(used), ...stage.derived(config) };
+    this.settings = {
+      [stage.name]: Object.fromEntries(telling),
+      ...Object.fromEntries(used),
+      ...stage.derived(config),
+    };
     this.settingsFingerprint = fingerprint([stage.name, stage.version, this.settings]);
     const workers = stage.workers(config) ?? (typeof own.workers === 'number' ? own.workers : config.workers);
     this.workers = workers || Math.min(MOST_WORKERS, availableParallelism());
