@@ -3,6 +3,7 @@ import { existsSync, realpathSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { Command, CommanderError } from 'commander';
 import { common, complain, EXIT, Interrupt, load, print, work, type Options } from './cli-command.js';
+import { addJudgeCommand } from './cli-judge.js';
 import { addCheckpointCommands, addVlmCommands } from './cli-models.js';
 import { RunError, UserError } from './errors.js';
 import { describeFailure } from './runner/failure.js';
@@ -92,6 +93,7 @@ Example:
     });
 
   addCheckpointCommands(critiq, interrupt);
+  addJudgeCommand(critiq, registry, interrupt);
 
   common(
     critiq.command('phone').description('play the embedded phone by hand, in a browser'),

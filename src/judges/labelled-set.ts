@@ -1,0 +1,80 @@
+import { readFileSync, statSync } from 'node:fs';
+import { dirname } from 'node:path';
+import { fileInside } from '../data/inside.js';
+import { decodePng } from '../data/png.js';
+import { UserError } from '../errors.js';
+import type { Screen } from './judge.js';
+
+/** A screenshot, the task it is about, and what somebody who knows says of it. */
+export interface LabelledScreen {
+  readonly id: string;
+  readonly task: string;
+  readonly label: 'success' | 'failure';
+  frame(): Promise<Screen>;
+  /** the screenshot before it */
+  previousFrame?(): Promise<Screen>;
+}
+
+const LONGEST_SET = 64 << 20;
+const LONGEST_IMAGE = 64 << 20;
+
+/**
+ * A labelled set: a file with a JSON object on each line, `{"image", "task", "label": "success"|"failure"}` and perhaps
+ * `"previous"` (the screenshot before) and `"id"` (else the image's name). Images are PNG files in the set's folder or
+ * below it, read when they are asked for.
+ * @throws UserError naming the line that is wrong
+ */
+export function readLabelledSet(file: string): LabelledScreen[] {
+  const stat = statSync(file, { throwIfNoEntry: false });
+  if (!stat?.isFile()) throw new UserError(`${file}: not there; expected a labelled set (docs/judges.md)`);
+  if (stat.size > LONGEST_SET) throw new UserError(`${file}: ${stat.size} bytes, expected at most ${LONGEST_SET}`);
+  const folder = dirname(file);
+  const seen = new Set<string>();
+  const screens: LabelledScreen[] = [];
+  for (const [i, line] of readFileSync(file, 'utf8').split('\n').entries()) {
+    if (line.trim() === '') continue;
+    const screen = parse(line, folder, `${file}, line ${i + 1}`);
+    if (seen.has(screen.id)) {
+      throw new UserError(
+        `${file}, line ${i + 1}: ${JSON.stringify(screen.id)} is there twice; give each of its lines an "id"`,
+      );
+    }
+    seen.add(screen.id);
+    screens.push(screen);
+  }
+  if (screens.length === 0) throw new UserError(`${file}: empty; expected a JSON object on each line (docs/judges.md)`);
+  return screens;
+}
+
+function parse(line: string, folder: string, where: string): LabelledScreen {
+  let value: Record<string, unknown>;
+  try {
+    value = JSON.parse(line) as typeof value;
+  } catch (error) {
+    throw new UserError(`${where}: not valid JSON: ${(error as Error).message}`);
+  }
+  const { image, previous, task, label, id = image } = value ?? {};
+  if (typeof task !== 'string' || task.trim() === '') throw new UserError(`${where}: "task": expected the task's text`);
+  if (label !== 'success' && label !== 'failure')
+    throw new UserError(`${where}: "label": expected "success" or "failure", got ${JSON.stringify(label)}`);
+  const path = fileInside(folder, image, `${where}: "image"`);
+  const before = previous === undefined ? undefined : fileInside(folder, previous, `${where}: "previous"`);
+  if (typeof id !== 'string' || id === '') throw new UserError(`${where}: "id": expected a text`);
+  return {
+    id,
+    task: task.trim(),
+    label,
+    frame: () => readScreen(path),
+    ...(before === undefined ? {} : { previousFrame: () => readScreen(before) }),
+  };
+}
+
+async function readScreen(path: string): Promise<Screen> {
+  const { size } = statSync(path);
+  if (size > LONGEST_IMAGE) throw new UserError(`${path}: ${size} bytes, expected at most ${LONGEST_IMAGE}`);
+  try {
+    return decodePng(readFileSync(path));
+  } catch (error) {
+    throw new UserError(`${path}: ${(error as Error).message}`);
+  }
+}
