@@ -1,3 +1,6 @@
+import { loadHook } from '../src/devices/browser-hook.js';
+import { BrowserProcess } from '../src/devices/browser-process.js';
+import { BrowserDevice } from '../src/devices/browser.js';
 import type { Device } from '../src/devices/device.js';
 import { Phone } from '../src/devices/phone/index.js';
 import type { Config } from '../src/settings.js';
@@ -8,10 +11,17 @@ export type DeviceFactory = (slot: number) => Promise<Device>;
 
 /** The factory of the configured backend. @throws UserError where its settings cannot work */
 export function deviceFactory(config: Config): DeviceFactory {
-  const { backend } = config.device as DeviceSettings;
+  const { backend, browser } = config.device as DeviceSettings;
   switch (backend) {
     case 'phone':
       return async (slot) => new Phone(`phone-${slot}`);
+    case 'browser': {
+      const shared = new BrowserProcess(browser);
+      return async (slot) => {
+        const hook = browser.hook === '' ? {} : await loadHook(browser.hook);
+        return new BrowserDevice(`browser-${slot}`, shared, browser, hook);
+      };
+    }
   }
 }
 

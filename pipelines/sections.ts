@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { BrowserSettings } from '../src/devices/browser-settings.js';
 import { POOL_DEFAULTS } from '../src/devices/pool.js';
 
 /** Sections of the settings that several stages share. */
@@ -7,7 +8,10 @@ import { POOL_DEFAULTS } from '../src/devices/pool.js';
 const DAY = 86_400_000;
 
 export const DeviceSettings = z.object({
-  backend: z.enum(['phone']).default('phone').describe('what is driven: the embedded phone'),
+  backend: z
+    .enum(['phone', 'browser'])
+    .default('phone')
+    .describe('what is driven: the embedded phone, or pages in a Chromium that is installed here (docs/browser.md)'),
   count: z.int().min(1).max(1024).default(64).describe('devices at work at the same time'),
   deadline_ms: z.int().min(1).max(DAY).default(30_000).describe('milliseconds a call to a device may take'),
   grace_ms: z
@@ -54,6 +58,7 @@ export const DeviceSettings = z.object({
     .max(1000)
     .default(POOL_DEFAULTS.giveUpAfter)
     .describe('failures of a device and its replacements in a row after which it is not replaced any more'),
+  browser: BrowserSettings.prefault({}),
 });
 
 export const TaskSettings = z.object({
@@ -64,11 +69,15 @@ export const TaskSettings = z.object({
   train_file: z
     .string()
     .default('')
-    .describe("text file with a training task on each line; empty: the embedded phone's own tasks"),
+    .describe(
+      "text file with a training task on each line, or for the browser a .jsonl file of tasks; empty: the embedded phone's own tasks",
+    ),
   test_file: z
     .string()
     .default('')
-    .describe("text file with a test task on each line, in the order of the protocol; empty: the phone's own"),
+    .describe(
+      "text or .jsonl file with a test task on each line, in the order of the protocol; empty: the phone's own",
+    ),
   max_steps: z
     .int()
     .min(1)

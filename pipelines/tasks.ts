@@ -1,4 +1,6 @@
 import { comparable, overlap, readTaskList, type Overlap } from '../src/data/task-list.js';
+import { startUrls } from '../src/devices/start-url.js';
+import { realFolder } from '../src/devices/static-server.js';
 import type { Task } from '../src/devices/device.js';
 import { phoneTasks } from '../src/devices/phone/index.js';
 import { UserError } from '../src/errors.js';
@@ -13,12 +15,18 @@ export type Split = 'train' | 'test';
  * @param options.seed decides the phone's training tasks, and the order in which those of a file are drawn
  * @param options.count training tasks wanted: the phone makes so many, and a file's come round again, each as often as
  * the others; test lists are what they are, in their order
- * @throws UserError where a file is no list, or its tasks are nothing that the device can be set up for
+ * @throws UserError where a file is no list, its tasks are nothing that the device can be set up for, or there is no file
+ * for a device without tasks of its own
  */
 export function tasksOf(config: Config, split: Split, options: { seed: number; count?: number }): Task[] {
   const { set, train_file, test_file } = config.tasks as TaskSettings;
-  const { backend } = config.device as DeviceSettings;
+  const { backend, browser } = config.device as DeviceSettings;
   const file = split === 'train' ? train_file : test_file;
+  if (file === '' && backend !== 'phone') {
+    throw new UserError(
+      `tasks.${split}_file is not set, and device.backend=${backend} has no tasks of its own; set it to a .jsonl file of tasks (docs/browser.md)`,
+    );
+  }
   if (file === '') return phoneTasks({ set, split, ...options });
   if (backend === 'phone') {
     throw new UserError(
@@ -26,6 +34,9 @@ export function tasksOf(config: Config, split: Split, options: { seed: number; c
     );
   }
   const list = readTaskList(file);
+  // now, and not when the first episode of one begins
+  const served = browser.folder === '' ? undefined : { folder: realFolder(browser.folder), url: 'http://127.0.0.1/' };
+  for (const task of list) startUrls(browser, task, 0, served);
   if (split === 'test') return list;
   const { count = list.length, seed } = options;
   const rounds = Math.ceil(count / list.length);
@@ -37,8 +48,9 @@ export function tasksOf(config: Config, split: Split, options: { seed: number; c
 /** How the test tasks lie to those that are trained on; readable on any device. @throws UserError where a file is no list */
 export function overlapOf(config: Config): Overlap {
   const { set, train_file, test_file } = config.tasks as TaskSettings;
+  const { backend } = config.device as DeviceSettings;
   const list = (split: Split, file: string) =>
-    file === '' ? phoneTasks({ set, split, seed: config.seed }) : readTaskList(file);
+    file !== '' ? readTaskList(file) : backend === 'phone' ? phoneTasks({ set, split, seed: config.seed }) : [];
   return overlap(list('train', train_file), list('test', test_file));
 }
 

@@ -1,5 +1,6 @@
 import { readFileSync, statSync } from 'node:fs';
 import { basename } from 'node:path';
+import { z } from 'zod';
 import { UserError } from '../errors.js';
 import type { Task } from '../devices/device.js';
 
@@ -7,13 +8,31 @@ import type { Task } from '../devices/device.js';
 const LARGEST = 16 << 20;
 const LONGEST_TASK = 2000;
 
+const LARGEST_GOAL = 16 << 10;
+
+/** A line of a .jsonl file of tasks. */
+const TaskLine = z.strictObject({
+  id: z.string().regex(/^[\w.+-]{1,100}$/, 'expected 1 to 100 letters, digits, _ . + -'),
+  text: z.string().trim().min(1).max(LONGEST_TASK),
+  family: z
+    .string()
+    .regex(/^[\w.+-]{1,100}$/, 'expected 1 to 100 letters, digits, _ . + -')
+    .optional(),
+  goal: z
+    .record(z.string(), z.unknown())
+    .refine((goal) => JSON.stringify(goal).length <= LARGEST_GOAL, `expected ${LARGEST_GOAL} characters at most`)
+    .optional(),
+});
+
 /**
- * Tasks from a text file, one a line, as the DigiRL line keeps the Android-in-the-Wild tasks. Empty lines are left out;
+ * Tasks from a file. A `.jsonl` file has an object on each line, `{ id, text, family?, goal? }`, where the goal is whatever
+ * the device needs (for the browser `{ url }`). Any other is text: tasks as the DigiRL line keeps the Android-in-the-Wild tasks. Empty lines are left out;
  * the same text may come more than once, as it does there.
  * @throws UserError where the file cannot be read, is no text, or has no tasks
  */
 export function readTaskList(file: string): Task[] {
-  const whatToDo = 'expected a text file with a task on each line';
+  const json = file.endsWith('.jsonl');
+  const whatToDo = `expected a text file with ${json ? 'a JSON object {"id", "text", "family", "goal"}' : 'a task'} on each line`;
   let bytes: Buffer;
   try {
     const { size } = statSync(file);
@@ -26,6 +45,7 @@ export function readTaskList(file: string): Task[] {
   const text = bytes.toString('utf8');
   if (text.includes('\0') || text.includes('\uFFFD')) throw new UserError(`${file}: not text; ${whatToDo}`);
   const name = basename(file).replace(/\.[^.]*$/, '');
+  if (json) return jsonTasks(text, file, name, whatToDo);
   const tasks: Task[] = [];
   text.split(/\r?\n/).forEach((line, i) => {
     const task = line.trim();
@@ -36,6 +56,29 @@ export function readTaskList(file: string): Task[] {
   });
   if (tasks.length === 0) throw new UserError(`${file}: no tasks in it; ${whatToDo}`);
   return tasks;
+}
+
+function jsonTasks(text: string, file: string, list: string, whatToDo: string): Task[] {
+  const tasks = new Map<string, Task>();
+  text.split(/\r?\n/).forEach((line, i) => {
+    if (line.trim() === '') return;
+    const where = `${file}:${i + 1}`;
+    let value: unknown;
+    try {
+      value = JSON.parse(line);
+    } catch {
+      throw new UserError(`${where}: not JSON; ${whatToDo}`);
+    }
+    const { success, data, error } = TaskLine.safeParse(value);
+    if (!success) {
+      const { path, message } = error.issues[0];
+      throw new UserError(`${where}: ${path.length > 0 ? `${path.join('.')}: ` : ''}${message}; ${whatToDo}`);
+    }
+    if (tasks.has(data.id)) throw new UserError(`${where}: the id ${data.id} comes a second time; each task needs its own`);
+    tasks.set(data.id, { ...data, family: data.family ?? list });
+  });
+  if (tasks.size === 0) throw new UserError(`${file}: no tasks in it; ${whatToDo}`);
+  return [...tasks.values()];
 }
 
 /** Web Shopping tasks are told apart by how far they go, as on the embedded phone; others are of the list's family. */

@@ -12,8 +12,14 @@ interface Screen {
   readonly height: number;
 }
 
-/** Moves of a swipe. Few enough to be quick, many enough that a page sees a path and not a jump. */
-const MOVES = 8;
+/** Moves of a swipe after the first. Few enough to be quick, many enough that a page sees a path and not a jump. */
+const MOVES = 4;
+
+/** Length of the first move in CSS pixels: longer than the 15 by which Chromium tells a swipe from a tap. */
+const FIRST_MOVE = 20;
+
+/** Seconds that the finger rests at the end, by its own clock: what is let go at rest does not glide on. */
+const REST = 0.5;
 
 /** The pixel of the screen that holds a point; points beyond an edge are at the edge. */
 export function spotOf([y, x]: Point, { width, height }: Screen): Spot {
@@ -39,19 +45,21 @@ async function tapAt(input: CDPSession, spot: Spot): Promise<void> {
  * finger (less the few pixels by which a browser tells a swipe from a tap) and does not glide on.
  */
 async function swipe(input: CDPSession, from: Spot, to: Spot): Promise<void> {
-  const start = Date.now() / 1000;
-  const sent = [input.send('Input.dispatchTouchEvent', { type: 'touchStart', touchPoints: [from], timestamp: start })];
-  for (let i = 1; i <= MOVES; i++) {
-    const part = i / MOVES;
+  // the finger has a clock of its own, so that its rest need not be waited for; Chromium wants it near the real one
+  const began = Date.now() / 1000;
+  const send = (type: 'touchStart' | 'touchMove' | 'touchEnd', at: number, part: number) => {
     const spot = { x: from.x + (to.x - from.x) * part, y: from.y + (to.y - from.y) * part };
-    sent.push(
-      input.send('Input.dispatchTouchEvent', { type: 'touchMove', touchPoints: [spot], timestamp: start + 0.016 * i }),
-    );
-  }
-  sent.push(
-    input.send('Input.dispatchTouchEvent', { type: 'touchEnd', touchPoints: [], timestamp: start + 0.016 * MOVES + 0.5 }),
-  );
-  await Promise.all(sent);
+    const touchPoints = type === 'touchEnd' ? [] : [spot];
+    return input.send('Input.dispatchTouchEvent', { type, touchPoints, timestamp: began + at });
+  };
+  const first = Math.min(1, FIRST_MOVE / Math.hypot(to.x - from.x, to.y - from.y));
+  // what is sent before Chromium has decided that this is a swipe would be lost
+  await Promise.all([send('touchStart', 0, 0), send('touchMove', 0.016, first)]);
+  const rest = Array.from({ length: MOVES }, (_, i) => first + ((1 - first) * (i + 1)) / MOVES);
+  await Promise.all([
+    ...rest.map((part, i) => send('touchMove', 0.016 * (i + 2), part)),
+    send('touchEnd', 0.016 * (MOVES + 1) + REST, 1),
+  ]);
 }
 
 /** Text into the focused element, as keys or all at once. Where nothing has the focus it goes nowhere, as on a phone. */

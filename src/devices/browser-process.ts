@@ -8,6 +8,22 @@ import { TimeLimit } from './time-limit.js';
 /** Milliseconds that a browser is given to end by itself. */
 const GRACE_MS = 5000;
 
+/** Not for a phone's screen: touches that are put on a regular beat move content by a little more or less each time. */
+const UNSTEADY = ['ResamplingScrollEvents', 'ResamplingInputEvents', 'FilteringScrollPrediction'];
+
+/** What Playwright turns off; Chromium takes only the last list, which is ours. */
+const PLAYWRIGHTS = [
+  ...['AvoidUnnecessaryBeforeUnloadCheckSync', 'DestroyProfileOnBrowserClose', 'HttpsUpgrades', 'MediaRouter'],
+  ...['HttpsFirstBalancedModeAutoEnable', 'PaintHolding', 'ThirdPartyStoragePartitioning', 'OptimizationHints'],
+  ...['AvoidCorsURLLoaderRestartOnRedirect', 'NetworkTimeServiceQuerying', 'AimEnabled', 'PreconnectToSearch'],
+];
+
+const ARGUMENTS = [
+  '--disable-gpu',
+  '--font-render-hinting=none',
+  `--disable-features=${[...PLAYWRIGHTS, ...UNSTEADY].join(',')}`,
+];
+
 /**
  * The one browser that the sessions of a run share, and the server of their pages. It starts with the first session and
  * ends with the last; a session that finds it gone starts another. Chromium hangs on a pipe of ours, so it also ends when
@@ -101,7 +117,7 @@ export class BrowserProcess {
         executablePath,
         headless: true,
         chromiumSandbox: sandbox === 'auto' ? process.getuid?.() !== 0 : sandbox === 'on',
-        args: ['--disable-gpu', '--font-render-hinting=none', ...(hosts.length > 0 ? [reachable(hosts)] : [])],
+        args: [...ARGUMENTS, ...(hosts.length > 0 ? [reachable(hosts)] : [])],
         // critiq ends its devices itself, and Chromium ends when this process does
         handleSIGINT: false,
         handleSIGTERM: false,

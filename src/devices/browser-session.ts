@@ -21,10 +21,10 @@ interface Tab {
   floor: number;
 }
 
-/** Two frames: what an action has changed is drawn after the second. A page that draws no frames is not waited for. */
-const TWO_FRAMES = `new Promise((resolve) => {
+/** The next frame has been drawn, and with it what an action has changed. A page that draws none is not waited for. */
+const NEXT_FRAME = `new Promise((resolve) => {
   setTimeout(resolve, 250);
-  requestAnimationFrame(() => requestAnimationFrame(() => resolve()));
+  requestAnimationFrame(() => setTimeout(resolve));
 })`;
 
 /** Math.random by mulberry32, so that a page's chance is decided by the episode's seed. */
@@ -153,8 +153,8 @@ export class BrowserSession {
   }
 
   /**
-   * Wait until what an action has set off can be seen: a page that it opens has loaded, or `settle_ms` are over; then two
-   * frames.
+   * Wait until what an action has set off can be seen: a page that it opens has loaded, or `settle_ms` are over; then a
+   * frame.
    */
   async settle(limit: TimeLimit): Promise<void> {
     await this.opened(limit);
@@ -166,7 +166,7 @@ export class BrowserSession {
       }
       try {
         // a document that never answers is seen as it is, if it can be seen at all
-        await limit.of(tab.page.evaluate(TWO_FRAMES), 'drawing');
+        await limit.of(tab.page.evaluate(NEXT_FRAME), 'drawing');
       } catch (error) {
         if (error instanceof Overdue || this.failure !== undefined) throw error;
         continue; // the document went away under the question

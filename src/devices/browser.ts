@@ -8,7 +8,7 @@ import { BrowserSession } from './browser-session.js';
 import type { BrowserSettings } from './browser-settings.js';
 import type { Applied, Deadline, Device, Frame, ResetLevel, Task } from './device.js';
 import { oneLine } from './guard.js';
-import type { StaticServer } from './static-server.js';
+import { startUrls } from './start-url.js';
 import { Overdue, TimeLimit } from './time-limit.js';
 
 /** A screenshot that failed is tried once more after this many milliseconds: Chromium fails one now and then. */
@@ -235,38 +235,4 @@ export class BrowserDevice implements Device {
     const failure = this.running?.session.failure;
     return new RunError(`${this.id}: ${call}: ${failure ?? oneLine(error)}`, { cause: error });
   }
-}
-
-/**
- * What is opened for an episode: the reset URL, if any, and the start URL.
- * @throws UserError where there is none, or one that is no http(s) page and no file of the served folder
- */
-export function startUrls(
-  settings: BrowserSettings,
-  task: Task,
-  seed: number,
-  server: Pick<StaticServer, 'url' | 'addressOf'> | undefined,
-): string[] {
-  const stated = task.goal?.url ?? settings.url;
-  if (typeof stated !== 'string' || stated === '') {
-    throw new UserError(`task ${task.id}: no start URL: its goal names none (goal.url) and device.browser.url is not set`);
-  }
-  return [settings.reset_url, stated]
-    .filter((url) => url !== '')
-    .map((template) => {
-      const text = template.replaceAll('{seed}', String(seed)).replaceAll('{task}', encodeURIComponent(task.id));
-      let url: URL;
-      try {
-        url = new URL(text, server?.url);
-      } catch {
-        throw new UserError(
-          `task ${task.id}: ${text}: expected an http(s) URL${server ? '' : ', or a file of device.browser.folder, which is not set'}`,
-        );
-      }
-      if (url.protocol === 'http:' || url.protocol === 'https:') return url.href;
-      if (url.protocol === 'file:' && server) return server.addressOf(url);
-      throw new UserError(
-        `task ${task.id}: ${text}: expected an http(s) URL or a file of device.browser.folder, got ${url.protocol}`,
-      );
-    });
 }

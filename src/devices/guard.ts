@@ -68,7 +68,6 @@ export class GuardedDevice implements Device {
     // whoever asks looks first whether they are there
     if (inner.achieved) this.achieved = () => this.ask('achieved', () => inner.achieved!());
     if (inner.over) this.over = () => this.ask('over', () => inner.over!());
-    if (inner.over) this.over = () => inner.over!();
   }
 
   get size(): Device['size'] {

@@ -1,9 +1,8 @@
-import { createReadStream } from 'node:fs';
+import { createReadStream, realpathSync, statSync } from 'node:fs';
 import { realpath, stat } from 'node:fs/promises';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { extname, join, relative, resolve, sep } from 'node:path';
-import { fileURLToPath } from 'node:url';
+import { extname, join, sep } from 'node:path';
 import { UserError } from '../errors.js';
 
 const TYPES: Readonly<Record<string, string>> = {
@@ -34,7 +33,7 @@ export class StaticServer {
 
   /** @throws UserError where the folder is none */
   static async open(folder: string): Promise<StaticServer> {
-    const root = await realFolder(folder);
+    const root = realFolder(folder);
     const server = createServer((request, response) => {
       const { port } = server.address() as AddressInfo;
       answer(root, port, request, response).catch(() => refuse(response, 500));
@@ -44,19 +43,6 @@ export class StaticServer {
       server.listen(0, '127.0.0.1', started);
     });
     return new StaticServer(server, root, (server.address() as AddressInfo).port);
-  }
-
-  /** The address of a file: URL of the folder. @throws UserError where it lies outside */
-  addressOf(file: URL): string {
-    const path = resolve(fileURLToPath(file));
-    const name = relative(this.folder, path);
-    if (name === '..' || name.startsWith(`..${sep}`)) {
-      throw new UserError(`${file.href}: not below device.browser.folder=${this.folder}; only files of that folder are opened`);
-    }
-    const url = new URL(name.split(sep).map(encodeURIComponent).join('/'), this.url);
-    url.search = file.search;
-    url.hash = file.hash;
-    return url.href;
   }
 
   get url(): string {
@@ -70,12 +56,15 @@ export class StaticServer {
   }
 }
 
-async function realFolder(folder: string): Promise<string> {
+/** A folder's path with all symbolic links resolved. @throws UserError where it is none */
+export function realFolder(folder: string): string {
   try {
-    const root = await realpath(folder);
-    if ((await stat(root)).isDirectory()) return root;
+    const root = realpathSync(folder);
+    if (statSync(root).isDirectory()) return root;
   } catch (error) {
-    throw new UserError(`device.browser.folder=${folder}: cannot be read (${(error as NodeJS.ErrnoException).code}); expected a folder of pages`);
+    throw new UserError(
+      `device.browser.folder=${folder}: cannot be read (${(error as NodeJS.ErrnoException).code}); expected a folder of pages`,
+    );
   }
   throw new UserError(`device.browser.folder=${folder}: expected a folder of pages, got a file`);
 }
