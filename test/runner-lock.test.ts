@@ -54,6 +54,17 @@ test('a pid that was given to another process since is not the holder', (t) => {
   assert.equal(taken, 1);
 });
 
+test('what a killed process was writing beside the lock goes away, what a living one writes stays', (t) => {
+  const folder = emptyFolder(t);
+  const file = join(folder, 'lock');
+  const holder: Holder = { pid: process.pid, started: 'another boot 12', host: hostname(), running: '' };
+  const names = ['lock.123.tmp', 'lock.123-abcd.tmp', 'lock.takeover.123-abcd.tmp'];
+  for (const name of names) writeFileSync(join(folder, name), JSON.stringify(holder));
+  writeFileSync(join(folder, 'lock.4-ef.tmp'), JSON.stringify({ ...holder, host: 'elsewhere' }));
+  Lock.acquire(file).release();
+  assert.deepEqual(readdirSync(folder), ['lock.4-ef.tmp']);
+});
+
 test('a holder on another host and a foreign file are never taken over', (t) => {
   const folder = emptyFolder(t);
   const file = join(folder, 'lock');

@@ -1,8 +1,8 @@
 import { execFileSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { existsSync, linkSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, linkSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { hostname } from 'node:os';
-import { dirname } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { writeFailure } from '../data/atomic.js';
 import { UserError } from '../errors.js';
 
@@ -38,7 +38,10 @@ export class Lock {
     try {
       makeFolder(dirname(file));
       for (let attempt = 0; attempt < 20; attempt++) {
-        if (create(file, holder)) return new Lock(file, holder);
+        if (create(file, holder)) {
+          removeLeftovers(file);
+          return new Lock(file, holder);
+        }
         const text = readText(file);
         if (text === undefined) continue;
         const other = parse(text);
@@ -118,6 +121,17 @@ function create(file: string, holder: Holder): boolean {
     throw error;
   } finally {
     rmSync(own, { force: true });
+  }
+}
+
+/** What processes that were killed while writing beside the lock file left there. */
+function removeLeftovers(file: string): void {
+  for (const name of readdirSync(dirname(file))) {
+    if (!name.startsWith(`${basename(file)}.`) || !name.endsWith('.tmp')) continue;
+    const path = join(dirname(file), name);
+    const text = readText(path);
+    const holder = text === undefined ? undefined : parse(text);
+    if (holder && !isAlive(holder)) rmSync(path, { force: true });
   }
 }
 
