@@ -6,12 +6,12 @@ import { openDataset } from '../src/data/manifest.js';
 import { writeTable } from '../src/data/tables.js';
 import { TRANSITIONS, toTransitions } from '../src/data/transitions.js';
 import type { Task } from '../src/devices/device.js';
-import { RunError } from '../src/errors.js';
 import type { DevicePool } from '../src/devices/pool.js';
 import type { Judge } from '../src/judges/judge.js';
 import type { VisionTower } from '../src/models/vision.js';
 import type { DatasetOutput, Shard, ShardContext } from '../src/runner/stage.js';
 import { FILES } from './datasets.js';
+import { disturbedEpisodes, outOfOrder } from './episode-faults.js';
 import { imagesOf, openPool } from './resources.js';
 import type { DeviceSettings, TaskSettings } from './sections.js';
 
@@ -32,8 +32,6 @@ export function episodeShards(count: number, size: number): EpisodeShard[] {
 
 /** Numbers transitions so that shards need not know of each other: the steps of episode e start at e × STEPS. */
 const STEPS = 1000;
-/** Episodes that a line of the log names at most; the manifest has all. */
-const NAMED = 10;
 
 interface CollectOptions {
   readonly agent: Agent;
@@ -75,7 +73,7 @@ export async function collectShard(
     shard.to - shard.from - plans.length,
   );
   const unknown: string[] = [];
-  const lost: LostEpisode[] = [];
+  let lost: readonly LostEpisode[];
   const pool: DevicePool = openPool(ctx.config, plans.length, {
     signal: ctx.signal,
     onEvent: ({ kind, line }) => {
@@ -85,7 +83,7 @@ export async function collectShard(
     },
   });
   try {
-    await rollout({
+    ({ lost } = await rollout({
       pool,
       agent: options.agent,
       judge: options.judge,
@@ -101,11 +99,8 @@ export async function collectShard(
         if (options.vectors) for (const [id, vector] of made) vectors.set(id, vector);
         progress.advance();
       },
-      onLost: (episode) => {
-        lost.push(episode);
-        progress.advance();
-      },
-    });
+      onLost: () => progress.advance(),
+    }));
   } finally {
     await pool.close();
     progress.done();
@@ -117,7 +112,7 @@ export async function collectShard(
   await images.sync();
   // in the order of the plan, not of finishing
   const episodes = [...journal.episodes].sort((a, b) => (a.episode < b.episode ? -1 : 1));
-  const disturbed = reportFaults(episodes, lost, ctx, shard.to - shard.from);
+  const disturbed = disturbedEpisodes(episodes, lost, { planned: shard.to - shard.from, log: ctx.log });
   const folder = ctx.dataset(output);
   const transitions = FILES.transitions(shard.id);
   await writeTable(
@@ -133,55 +128,17 @@ export async function collectShard(
   return { [output]: made, [options.vectors.output]: { files: [file] } };
 }
 
-/** The episodes of a data set that its judge gave no verdict on. */
-export async function unknownEpisodes(folder: string, stage: string): Promise<string[]> {
+/** How many episodes of a data set were judged, and which were not. */
+export async function judgedEpisodes(
+  folder: string,
+  stage: string,
+): Promise<{ readonly unknown: readonly string[]; readonly judged: number }> {
   const { shards } = await openDataset(folder, { stage });
-  return shards.flatMap(({ facts }) => (facts?.unknown as string[] | undefined) ?? []);
-}
-
-/** How many devices are not there to work, for the line of progress; '' if all are. */
-function outOfOrder(pool: DevicePool): string {
-  const { resting, givenUp } = pool.status;
-  if (resting + givenUp === 0) return '';
-  return `${resting + givenUp} of ${pool.count} devices out of order${givenUp > 0 ? `, ${givenUp} for good` : ''}`;
-}
-
-/**
- * Says what faults of devices did to a shard's episodes.
- * @returns the same for the manifest; nothing where there were none
- * @throws RunError where all planned episodes are lost
- */
-function reportFaults(
-  episodes: readonly Episode[],
-  lost: readonly LostEpisode[],
-  { log }: ShardContext<unknown>,
-  planned: number,
-): { readonly repeated?: readonly object[]; readonly lost?: readonly object[] } {
-  const repeated = episodes.flatMap(({ episode, faults }) => (faults ? [{ episode, faults }] : []));
-  if (repeated.length > 0) {
-    log.info(`${count(repeated.length, 'episode')} begun anew after faults of devices: ${names(repeated)}`);
-  }
-  if (lost.length === 0) return repeated.length > 0 ? { repeated } : {};
-  const { device, call, reason } = lost[0].faults.at(-1)!;
-  const example = `the last fault of ${lost[0].episode}: ${device}: ${call}: ${reason}`;
-  if (lost.length === planned) {
-    throw new RunError(
-      `all episodes of this shard (${planned}) were lost to faults of devices (${example}); look after the devices and run the same command again`,
-    );
-  }
-  log.warn(
-    `${count(lost.length, 'episode')} lost to faults of devices, which do not count: ${names(lost)} (${example})`,
-  );
-  const sorted = [...lost].sort((a, b) => (a.episode < b.episode ? -1 : 1));
-  return { ...(repeated.length > 0 ? { repeated } : {}), lost: sorted };
-}
-
-const count = (n: number, noun: string): string => `${n} ${noun}${n === 1 ? '' : 's'}`;
-
-/** The first names of a list that may be long. */
-function names(of: readonly { readonly episode: string }[]): string {
-  const few = of.slice(0, NAMED).map(({ episode }) => episode);
-  return `${few.join(', ')}${of.length > NAMED ? ` and ${of.length - NAMED} more` : ''}`;
+  const facts = shards.map(({ facts }) => facts as { unknown?: string[]; episodes?: number } | undefined);
+  return {
+    unknown: facts.flatMap((of) => of?.unknown ?? []),
+    judged: facts.reduce((sum, of) => sum + (of?.episodes ?? 0), 0),
+  };
 }
 
 /** Name of episode `n`, sortable. */

@@ -23,6 +23,8 @@ export const FAULTS: readonly Fault[] = [
   'dies',
 ];
 
+const BLANK: Frame = { width: 1, height: 1, rgba: new Uint8ClampedArray(4) };
+
 /** The fault that the beginning of an episode meets, if any, and at which call to the device from the reset (0) on. */
 export type FaultPlan = (episode: { task: Task; seed: number }) => { kind: Fault; call: number } | undefined;
 
@@ -52,6 +54,8 @@ export class FaultyDevice implements Device {
     readonly id: string,
     private readonly record: Happenings,
     private readonly plan: FaultPlan,
+    /** `blank`: its screenshots show nothing, for runs so long that painting would be most of the work */
+    private readonly screen: 'painted' | 'blank' = 'painted',
   ) {
     this.phone = new Phone(id);
     this.size = this.phone.size;
@@ -69,7 +73,7 @@ export class FaultyDevice implements Device {
 
   async screenshot(deadline: Deadline): Promise<Frame> {
     await this.meet('screenshot fails');
-    return this.phone.screenshot(deadline);
+    return this.screen === 'blank' ? BLANK : this.phone.screenshot(deadline);
   }
 
   async act(action: Action, deadline: Deadline): Promise<{ applied: Applied }> {

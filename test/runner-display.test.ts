@@ -58,3 +58,17 @@ test('quiet prints warnings only', () => {
 test('durations', () => {
   assert.deepEqual([0.4, 59.4, 187, 7509].map(duration), ['0s', '59s', '3:07', '2:05:09']);
 });
+
+test('words behind a count are shown until they are taken back', () => {
+  const { out, clock, now, take } = fake(false);
+  const progress = new Display('normal', out, now).progress(4, 'x');
+  const line = () => {
+    clock.ms += 5000;
+    progress.advance();
+    return take();
+  };
+  progress.note('2 of 8 devices out of order');
+  assert.equal(line(), 'x 1/4 25% 0.20/s 15s left (2 of 8 devices out of order)\n');
+  progress.note('');
+  assert.equal(line(), 'x 2/4 50% 0.20/s 10s left\n');
+});

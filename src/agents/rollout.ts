@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events';
 import { endsEpisode, type Action } from '../devices/action.js';
 import type { Device, Frame, Task } from '../devices/device.js';
 import { DeviceFault } from '../devices/guard.js';
@@ -92,6 +93,8 @@ export async function rollout(options: RolloutOptions): Promise<{ rollouts: Roll
   // one shared iterator: every worker draws the next episode that nobody has taken
   const queue = episodes[Symbol.iterator]();
   const stop = new AbortController();
+  // every lease listens, and whatever judges use
+  setMaxListeners(0, stop.signal);
   const abort = (): void => stop.abort(signal!.reason);
   signal?.addEventListener('abort', abort, { once: true });
   const work = async (): Promise<void> => {

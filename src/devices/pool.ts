@@ -95,7 +95,8 @@ export class DevicePool {
   private readonly pending = new Set<Promise<void>>();
   /** why nothing is lent any more */
   private over: { readonly reason: unknown } | undefined;
-  private closing: Promise<void> | undefined;
+  private closing = false;
+  private closed: Promise<void> | undefined;
   /** ends the waits for devices that are being made */
   private readonly abandon = new AbortController();
   private readonly abort = () => void this.close();
@@ -176,11 +177,12 @@ export class DevicePool {
    * waited for as long as one that is being closed. One that still comes later is closed when it comes.
    */
   close(): Promise<void> {
-    this.closing ??= this.end();
-    return this.closing;
+    this.closed ??= this.end();
+    return this.closed;
   }
 
   private async end(): Promise<void> {
+    this.closing = true;
     const { signal } = this.options;
     signal?.removeEventListener('abort', this.abort);
     const reason = signal?.aborted ? (signal.reason as unknown) : new RunError('the pool of devices was closed');
