@@ -3,8 +3,8 @@ import { PolicyAgent } from '../src/agents/policy-agent.js';
 import { Random } from '../src/random.js';
 import { stage } from '../src/runner/stage.js';
 import { deviceInfluence, deviceWorkers } from './devices.js';
-import { collectShard, episodeShards, unknownEpisodes } from './episodes.js';
-import { judgeFingerprint, judgeOf, judgeSummary, judgeWorkers } from './judge.js';
+import { collectShard, episodeShards, judgedEpisodes } from './episodes.js';
+import { judgeFingerprint, judgeOf, judgeSummary, judgeWorkers, reportUnknown } from './judge.js';
 import { policyOf } from './resources.js';
 import { tasksOf } from './tasks.js';
 
@@ -59,7 +59,7 @@ export const collect = stage({
   finish: async (ctx) => {
     const summary = await judgeSummary(ctx);
     if (summary) ctx.log.info(summary);
-    const { length } = await unknownEpisodes(ctx.dataset('trajectories'), 'collect');
-    if (length > 0) ctx.log.warn(`${length} of ${ctx.settings.episodes} episodes were not judged and are not there`);
+    const { unknown, judged } = await judgedEpisodes(ctx.dataset('trajectories'), 'collect');
+    reportUnknown(ctx, unknown, judged);
   },
 });

@@ -107,8 +107,7 @@ export async function collectShard(
   }
   // not in the order of finishing
   unknown.sort();
-  if (unknown.length > 0)
-    ctx.log.warn(`${unknown.length} episodes were not judged and do not count: ${unknown.join(', ')}`);
+  if (unknown.length > 0) ctx.log.debug(`not judged: ${unknown.join(', ')}`);
   await images.sync();
   // in the order of the plan, not of finishing
   const episodes = [...journal.episodes].sort((a, b) => (a.episode < b.episode ? -1 : 1));

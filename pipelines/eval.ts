@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs';
+import { readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { BestOfQ } from '../src/agents/best-of-q.js';
@@ -13,8 +13,8 @@ import { Random } from '../src/random.js';
 import { stage, type StageContext } from '../src/runner/stage.js';
 import { readTransitions } from './datasets.js';
 import { deviceInfluence, deviceWorkers } from './devices.js';
-import { collectShard, episodeShards, unknownEpisodes } from './episodes.js';
-import { judgeFingerprint, judgeOf, judgeSummary, judgeWorkers } from './judge.js';
+import { collectShard, episodeShards, judgedEpisodes } from './episodes.js';
+import { judgeFingerprint, judgeOf, judgeSummary, judgeWorkers, reportUnknown } from './judge.js';
 import { cachesOf, once, policyOf, runtimeOf } from './resources.js';
 import { tasksOf, trainedTexts } from './tasks.js';
 import { vlmOf } from './vlm-backend.js';
@@ -127,14 +127,13 @@ export const evaluate = stage({
   },
   finish: async (ctx) => {
     const result = await resultOf(ctx);
-    await writeAtomic(
-      join(ctx.dataset(evaluation(ctx.settings)), 'result.json'),
-      `${JSON.stringify(result, null, 2)}\n`,
-    );
+    const file = join(ctx.dataset(evaluation(ctx.settings)), 'result.json');
     const summary = await judgeSummary(ctx);
     if (summary) ctx.log.info(summary);
-    if (result.unknown.length > 0)
-      ctx.log.warn(`${result.unknown.length} episodes were not judged and do not count: ${result.unknown.join(', ')}`);
+    // no older result in the place of one that there is not
+    rmSync(file, { force: true });
+    reportUnknown(ctx, result.unknown, result.episodes);
+    await writeAtomic(file, `${JSON.stringify(result, null, 2)}\n`);
     const percent = (rate: number) => `${(100 * rate).toFixed(1)} %`;
     const [low, high] = result.ci95;
     const { settings } = ctx;
@@ -204,7 +203,7 @@ async function resultOf(ctx: StageContext<Eval>): Promise<EvalResult> {
     mode: settings.temperature === 0 ? 'greedy' : 'sampled',
     temperature: settings.temperature,
     judge: (await judgeOf(ctx)).name,
-    unknown: await unknownEpisodes(ctx.dataset(evaluation(settings)), 'eval'),
+    unknown: (await judgedEpisodes(ctx.dataset(evaluation(settings)), 'eval')).unknown,
     ...rateOf(ends),
     unseen: rateOf(ends.filter(({ goal }) => !trained.has(comparable(goal)))),
     mean_steps: ends.length === 0 ? 0 : steps.length / ends.length,

@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { z } from 'zod';
 import type { JsonServerOptions } from '../src/data/json-server.js';
-import { UserError } from '../src/errors.js';
+import { RunError, UserError } from '../src/errors.js';
 import { Budget } from '../src/judges/budget.js';
 import { examplesFingerprint, loadExamples, type Example } from '../src/judges/few-shot.js';
 import { GeminiModel } from '../src/judges/gemini.js';
@@ -149,6 +149,22 @@ export function judgeOf(ctx: StageContext<unknown>): Promise<Judge> {
 export async function judgeSummary(ctx: StageContext<unknown>): Promise<string | undefined> {
   const judge = await judgeOf(ctx);
   return judge instanceof VlmJudge ? countsLine(judge) : undefined;
+}
+
+/**
+ * Says how many episodes of a stage the judge gave no verdict on.
+ * @param unknown ids of those without one
+ * @throws RunError where that is all of them: a rate of nothing is no rate, and nothing can be learned from it
+ */
+export function reportUnknown(ctx: StageContext<unknown>, unknown: readonly string[], judged: number): void {
+  if (unknown.length === 0) return;
+  if (judged === 0)
+    throw new RunError(
+      `${ctx.instance}: none of ${unknown.length} episodes was judged (the log says why); mend that, then run the same command with --force: what a VLM has answered is kept`,
+    );
+  ctx.log.warn(
+    `${unknown.length} of ${unknown.length + judged} episodes were not judged and do not count: ${unknown.join(', ')}`,
+  );
 }
 
 /** The counts of a VLM judge in words. */

@@ -80,6 +80,11 @@ export const represent = stage({
   run: async (shard, ctx) => {
     const { representer } = await vlmOf(ctx);
     const { tids, states, close } = await statesOf(shard, ctx);
+    if (states.length === 0) {
+      // no episode of the shard was judged
+      close();
+      return [];
+    }
     const calls = representer.calls?.(states);
     const progress =
       calls === undefined
@@ -99,9 +104,8 @@ export const represent = stage({
         }
         if (calls === undefined) progress.advance(chunk.length);
       }
-      if (!writer) throw new Error(`represent: shard ${shard.id} has no transitions`);
-      const { rows } = await writer.commit();
-      ctx.log.debug(`${rows} representations of ${writer.dim}`);
+      const { rows } = await writer!.commit();
+      ctx.log.debug(`${rows} representations of ${writer!.dim}`);
     } catch (error) {
       await writer?.abort();
       throw error;
