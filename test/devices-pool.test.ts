@@ -132,6 +132,27 @@ test('a call that hangs ends on our side, its device is replaced, and what it st
   assert.equal(clock.pending, 0);
 });
 
+test('an answer within the grace is taken, and a call that was answered leaves no timer', async () => {
+  let answer: (() => void) | undefined;
+  const { pool, clock } = poolOf(1, { graceMs: 200 }, (phone) =>
+    broken(phone, {
+      act: () => new Promise((resolve) => (answer = () => resolve({ applied: 'yes' }))),
+    }),
+  );
+  const lease = await pool.lease();
+  const timers = clock.pending;
+  const call = lease.device.act({ type: 'PRESS_HOME' }, soon);
+  await clock.advance(1150);
+  answer!();
+  assert.deepEqual(await call, { applied: 'yes' });
+  assert.equal(clock.pending, timers);
+  await clock.advance(10_000);
+  assert.equal(lease.device.fault, undefined);
+  lease.release('fine');
+  assert.equal(pool.status.free, 1);
+  await pool.close();
+});
+
 test('the rests of a failing slot grow to a limit, and after so many failures in a row it is given up', async () => {
   const { pool, clock, made, events } = poolOf(2, { restMs: 1000, longestRestMs: 3000, giveUpAfter: 5 });
   const [failing, other] = await Promise.all([pool.lease(), pool.lease()]);
