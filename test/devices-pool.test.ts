@@ -230,6 +230,21 @@ test("a device that cannot be made by the user's mistake ends the pool at once, 
   assert.equal(clock.pending, 0);
 });
 
+test('a fault names its device and call once, in one line that fits', async () => {
+  for (const [said, reason] of [
+    ['phone-0-0: act: the page crashed', 'the page crashed'],
+    ['two\nlines', 'two lines'],
+    ['long '.repeat(1000), `${'long '.repeat(60)}...`],
+  ]) {
+    const { pool } = poolOf(1, {}, (phone) => broken(phone, { act: () => Promise.reject(new Error(said)) }));
+    const lease = await pool.lease();
+    await assert.rejects(lease.device.act({ type: 'PRESS_HOME' }, soon), {
+      message: `device phone-0-0: act: ${reason}`,
+    });
+    await pool.close();
+  }
+});
+
 test("the user's mistake in a call is no fault of the device", async () => {
   const { pool } = poolOf(1);
   const lease = await pool.lease();

@@ -153,7 +153,11 @@ export class GuardedDevice implements Device {
   /** What a call that failed with `error` throws; the user's mistakes stay what they are. */
   private failed(name: DeviceCall, error: unknown): Error {
     if (error instanceof UserError) return error;
-    const fault = new DeviceFault(this.id, name, oneLine(error), { cause: error });
+    // devices that say themselves who and what they are need not be heard twice
+    const prefix = `${this.id}: ${name}: `;
+    const said = oneLine(error);
+    const reason = said.startsWith(prefix) ? said.slice(prefix.length) : said;
+    const fault = new DeviceFault(this.id, name, reason, { cause: error });
     this.fault ??= fault;
     return fault;
   }
