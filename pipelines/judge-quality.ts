@@ -168,7 +168,7 @@ export function describeQuality(quality: JudgeQuality): string[] {
     ...(disagreements.length > 0
       ? [`  disagreements: ${few(disagreements.map(({ id, verdict }) => `${id} (judged ${verdict})`))}`]
       : []),
-    `  ${counts.answered} answers now, ${counts.known} known from before; the run folder has spent ${spent.calls} calls and ${spent.tokens} tokens on its judge`,
+    `  answers: ${counts.answered} now, ${counts.known} known from before; the run folder has spent ${spent.calls} calls and ${spent.tokens} tokens on its judge`,
   ];
 }
 

@@ -170,7 +170,7 @@ export function reportUnknown(ctx: StageContext<unknown>, unknown: readonly stri
 /** The counts of a VLM judge in words. */
 export function countsLine({ name, counts }: VlmJudge): string {
   const { answered, known, same, unanswered } = counts;
-  return `judge ${name}: ${answered} answers; ${known} were known from before, ${same} screens were the same as before, ${unanswered} judgements are unknown`;
+  return `judge ${name}: answers: ${answered} now, ${known} known from before; ${same} screens not sent again; ${unanswered} judgements unknown`;
 }
 
 /** A judge with what it has spent. */

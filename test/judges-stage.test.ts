@@ -99,7 +99,7 @@ test('collect and eval: verdicts are rewards; the unknown ones are listed and in
       `warning: collect: ${collected.unknown.length} of 9 episodes were not judged and do not count: ${collected.unknown.join(', ')}\n`,
     ),
   );
-  assert.match(stderr, /judge openai tiny-vlm: \d+ answers; \d+ were known from before/);
+  assert.match(stderr, /judge openai tiny-vlm: answers: \d+ now, \d+ known from before; /);
 
   const said = await succeed(['eval', ...asking(server)], { cwd, program });
   const folder = join(run, 'eval/base-test');
