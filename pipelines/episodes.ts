@@ -11,7 +11,7 @@ import type { Judge } from '../src/judges/judge.js';
 import type { VisionTower } from '../src/models/vision.js';
 import type { DatasetOutput, Shard, ShardContext } from '../src/runner/stage.js';
 import { FILES } from './datasets.js';
-import { disturbedEpisodes, outOfOrder } from './episode-faults.js';
+import { disturbedEpisodes, outOfOrder, type Disturbed } from './episode-faults.js';
 import { imagesOf, openPool } from './resources.js';
 import type { DeviceSettings, TaskSettings } from './sections.js';
 
@@ -127,15 +127,16 @@ export async function collectShard(
   return { [output]: made, [options.vectors.output]: { files: [file] } };
 }
 
-/** How many episodes of a data set were judged, and which were not. */
+/** How many episodes of a data set were judged, which were not, and which were lost to faults of devices. */
 export async function judgedEpisodes(
   folder: string,
   stage: string,
-): Promise<{ readonly unknown: readonly string[]; readonly judged: number }> {
+): Promise<{ readonly unknown: readonly string[]; readonly lost: readonly string[]; readonly judged: number }> {
   const { shards } = await openDataset(folder, { stage });
-  const facts = shards.map(({ facts }) => facts as { unknown?: string[]; episodes?: number } | undefined);
+  const facts = shards.map(({ facts }) => facts as (Disturbed & { unknown?: string[]; episodes?: number }) | undefined);
   return {
     unknown: facts.flatMap((of) => of?.unknown ?? []),
+    lost: facts.flatMap((of) => (of?.lost ?? []).map(({ episode }) => episode)),
     judged: facts.reduce((sum, of) => sum + (of?.episodes ?? 0), 0),
   };
 }

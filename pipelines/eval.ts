@@ -60,6 +60,8 @@ export interface EvalResult {
   readonly judge: string;
   /** episodes that were not judged: they are in none of the numbers */
   readonly unknown: readonly string[];
+  /** episodes that faults of devices kept from their end: likewise */
+  readonly lost: readonly string[];
   readonly episodes: number;
   readonly successes: number;
   readonly rate: number;
@@ -194,6 +196,7 @@ async function resultOf(ctx: StageContext<Eval>): Promise<EvalResult> {
       ci95: wilson95(successes, rows.length),
     };
   };
+  const { unknown, lost } = await judgedEpisodes(ctx.dataset(evaluation(settings)), 'eval');
   const trained = trainedTexts(ctx.config);
   const names = [...new Set(ends.map(({ family }) => family))].sort();
   return {
@@ -203,7 +206,8 @@ async function resultOf(ctx: StageContext<Eval>): Promise<EvalResult> {
     mode: settings.temperature === 0 ? 'greedy' : 'sampled',
     temperature: settings.temperature,
     judge: (await judgeOf(ctx)).name,
-    unknown: (await judgedEpisodes(ctx.dataset(evaluation(settings)), 'eval')).unknown,
+    unknown,
+    lost,
     ...rateOf(ends),
     unseen: rateOf(ends.filter(({ goal }) => !trained.has(comparable(goal)))),
     mean_steps: ends.length === 0 ? 0 : steps.length / ends.length,

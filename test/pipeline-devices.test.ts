@@ -4,8 +4,10 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { disturbedEpisodes, outOfOrder } from '../pipelines/episode-faults.js';
+import { judgedEpisodes } from '../pipelines/episodes.js';
 import type { LostEpisode } from '../src/agents/rollout.js';
 import type { Episode } from '../src/data/journal.js';
+import { openDataset } from '../src/data/manifest.js';
 import { contents, emptyFolder, succeed } from './runner-process.js';
 
 const program = fileURLToPath(new URL('../src/cli.js', import.meta.url));
@@ -58,6 +60,22 @@ test('a shard whose every episode is lost fails', () => {
     name: 'RunError',
     message: /^all episodes of a shard \(2\) were lost .*socket hang up.*run the same command again$/,
   });
+});
+
+test('an evaluation finds the lost episodes of all its shards', async (t) => {
+  const folder = emptyFolder(t);
+  const set = await openDataset(folder);
+  const { log } = logged();
+  for (const [shard, names] of [
+    ['00000', ['a', 'b']],
+    ['00001', []],
+    ['00002', ['c']],
+  ] as const) {
+    const disturbed = disturbedEpisodes([], names.map(lostEpisode), { planned: 5, log });
+    const facts = { episodes: 5 - names.length, successes: 1, unknown: [], ...disturbed };
+    await set.commit({ shard, files: [], inputs: '', settings: '', facts });
+  }
+  assert.deepEqual(await judgedEpisodes(folder, 'eval'), { unknown: [], lost: ['a', 'b', 'c'], judged: 12 });
 });
 
 test('the line of progress tells devices out of order', () => {

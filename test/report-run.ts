@@ -100,6 +100,7 @@ export async function makeEvaluation(run: FakeRun, name: string, wins: (n: numbe
     temperature: greedy ? 0 : 1,
     judge: 'state',
     unknown: [],
+    lost: [],
     ...rateOf(ids),
     unseen: rateOf(ids),
     mean_steps: rows.length / ids.length,
