@@ -1,5 +1,5 @@
 import PQueue from 'p-queue';
-import { UserError } from '../src/errors.js';
+import { RunError, UserError } from '../src/errors.js';
 import { parseAction } from '../src/agents/grammar.js';
 import { ImageStore } from '../src/data/images.js';
 import { agreementOf, type Agreement, type Judged, type Rate } from '../src/judges/agreement.js';
@@ -87,6 +87,8 @@ export async function judgeQuality(
   if (signal.aborted)
     throw new Interrupted('judge: stopped; the answers are kept, and the same command goes on from there');
   stop.signal.throwIfAborted();
+  if (screens.length > 0 && judged.every(({ verdict }) => verdict === 'unknown'))
+    throw new RunError(`judge: none of ${screens.length} screens got a verdict; the warnings above say why`);
   return {
     judge: judge.name,
     set: name,

@@ -117,6 +117,15 @@ test('critiq judge on a labelled set; again, it asks nothing but what was not an
   assert.match(again.stderr, /answers: 1 now, 9 known from before; the run folder has spent 11 calls/);
 });
 
+test('a judge that says nothing at all has no quality', async (t) => {
+  const cwd = emptyFolder(t);
+  await labelledSet(cwd, 3);
+  const server = await JudgeServer.start(t, { behave: () => 'broken' });
+  const mute = await critiq(['judge', 'set/labelled.jsonl', ...asking(server)], { cwd, program });
+  assert.equal(mute.code, 1);
+  assert.match(mute.stderr, /critiq: judge: none of 3 screens got a verdict; the warnings above say why\n$/);
+});
+
 test('interrupted, it goes on with what is missing', async (t) => {
   const cwd = emptyFolder(t);
   await labelledSet(cwd, 8);
