@@ -5,12 +5,15 @@ import { overlapLine } from '../src/data/task-list.js';
 import { RunError, UserError } from '../src/errors.js';
 import { openRuntime } from '../src/graph/index.js';
 import { describeFailure } from '../src/runner/failure.js';
+import { runFolder } from '../src/runner/instance.js';
 import { versions } from '../src/runner/package.js';
 import type { Config } from '../src/settings.js';
 import { inspectCheckpoint, type Inspection } from './checkpoint.js';
+import { judgeUrl, openJudge, type JudgeSettings } from './judge.js';
 import type { Represent } from './represent.js';
 import { modelsOf, openPool } from './resources.js';
 import type { DeviceSettings } from './sections.js';
+import { plainUrl } from './server-settings.js';
 import { overlapOf, tasksOf } from './tasks.js';
 
 /** What one look found. `missing`: stages of these settings would fail; `note`: they would work, but read this. */
@@ -27,6 +30,8 @@ const GIB = 2 ** 30;
 /** Less than this is soon full: a run of the embedded phone takes about 1 GB, a webshop data set of the released size 30. */
 const LITTLE_DISK = 5 * GIB;
 const SERVER_MS = 5000;
+/** Models of a server that are named; some have hundreds. */
+const MODELS_SAID = 10;
 
 /** Look at everything that the settings name: models, server, device, tasks, disk. Writes nothing but the data folder. */
 export async function examine(config: Config): Promise<Finding[]> {
@@ -41,6 +46,7 @@ export async function examine(config: Config): Promise<Finding[]> {
     ['models.image', () => tower(config)],
     ['models.text', () => model(models.text, 'roberta', 'the critic trains a text tower of its own')],
     ['models.vlm', () => vlm(config)],
+    ['judge', () => judge(config)],
   ];
   const findings: Finding[] = [];
   for (const [what, look] of looks) findings.push(await finding(what, look));
@@ -152,7 +158,8 @@ async function vlm(config: Config): Promise<string | { note: string }> {
     if (model !== '' && existsSync(model)) return `${model}: run by ONNX Runtime here (docs/vlm.md)`;
     throw new UserError(`models.vlm=${model}: expected the folder of an export; docs/vlm.md says how to make one`);
   }
-  const served = await servedModels(url, process.env[keyName]);
+  const whatToDo = 'start it (docs/vlm.md has the command), or set represent.url';
+  const served = await servedModels(plainUrl(url), process.env[keyName], whatToDo);
   const names = served.join(', ');
   if (model !== '' && !served.includes(model) && !served.includes(resolve(model))) {
     return { note: `${url} serves ${names}, not ${model}; start it with that model, or with --served-model-name` };
@@ -160,10 +167,27 @@ async function vlm(config: Config): Promise<string | { note: string }> {
   return `${url} serves ${names}${model === '' ? '; register it with models.vlm, or `critiq vlm import`' : ''}`;
 }
 
+/** Whether the judge can be asked, without asking it. */
+async function judge(config: Config): Promise<string | { note: string }> {
+  const { kind, model: name, api_key_env: keyName } = config.judge as JudgeSettings;
+  openJudge(config, runFolder(config), () => undefined);
+  if (kind === 'state') return "the device's own state";
+  const [url, key] = [judgeUrl(config), process.env[keyName]?.trim()];
+  if (kind === 'gemini') {
+    if (key) return `${name} at ${url}, with the key in ${keyName}`;
+    throw new UserError(`judge.kind=gemini: put the key in the environment variable ${keyName} (judge.api_key_env)`);
+  }
+  const served = await servedModels(
+    url,
+    key,
+    `start it, or set judge.url (docs/judges.md); its key comes from ${keyName}`,
+  );
+  if (served.includes(name)) return `${url} serves ${name}`;
+  return { note: `${url} serves ${served.slice(0, MODELS_SAID).join(', ')}, not ${name}: set judge.model` };
+}
+
 /** Names of the models that an OpenAI-style server has. @throws RunError where it is not there or answers wrongly */
-async function servedModels(url: string, key: string | undefined): Promise<string[]> {
-  const base = url.replace(/\/+$/, '').replace(/\/v1$/, '');
-  const whatToDo = 'start it (docs/vlm.md has the command), or set represent.url';
+async function servedModels(base: string, key: string | undefined, whatToDo: string): Promise<string[]> {
   let body: unknown;
   try {
     const response = await fetch(`${base}/v1/models`, {

@@ -223,12 +223,18 @@ function examplesOf(folder: string): Example[] {
   return folder === '' ? [] : loadExamples(folder);
 }
 
+/** Where the judge's server is. */
+export function judgeUrl(config: Config): string {
+  const { kind, url } = settingsOf(config);
+  return plainUrl(url === '' ? SERVERS[kind === 'gemini' ? kind : 'openai'] : url);
+}
+
 function modelOf(config: Config, onTry: () => void) {
   const settings = settingsOf(config);
-  const { model, url, api_key_env, timeout_ms, retries, backoff_ms, max_tokens, reasoning } = settings;
+  const { model, api_key_env, timeout_ms, retries, backoff_ms, max_tokens, reasoning } = settings;
   const kind = settings.kind === 'gemini' ? 'gemini' : 'openai';
   const server: JsonServerOptions = {
-    url: plainUrl(url === '' ? SERVERS[kind] : url),
+    url: judgeUrl(config),
     setting: 'judge.url',
     apiKey: process.env[api_key_env]?.trim() || undefined,
     apiKeyEnv: api_key_env,

@@ -101,6 +101,10 @@ export class JudgeServer {
   }
 
   private async serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    if (request.url === '/v1/models') {
+      response.end(JSON.stringify({ data: [{ id: this.options.model ?? MODEL }] }));
+      return;
+    }
     const pieces: Buffer[] = [];
     for await (const piece of request) pieces.push(piece as Buffer);
     const asked = read(request, JSON.parse(Buffer.concat(pieces).toString('utf8')) as Record<string, unknown>);

@@ -193,6 +193,26 @@ test('a shard of which nothing was judged disturbs nobody; a stage of which noth
   assert.ok(existsSync(join(run, 'eval/base-test/result.json')));
 });
 
+test('critiq doctor looks at the judge without asking it', async (t) => {
+  const server = await JudgeServer.start(t);
+  const cwd = emptyFolder(t);
+  const look = async (...settings: string[]) => {
+    const { stdout } = await critiq(['doctor', '--json', ...asking(server), ...settings], { cwd, program });
+    const { state, line } = (JSON.parse(stdout) as { what: string; state: string; line: string }[]).find(
+      ({ what }) => what === 'judge',
+    )!;
+    return `${state}: ${line}`;
+  };
+  assert.equal(await look(), `fine: ${server.url} serves ${MODEL}`);
+  assert.equal(await look('judge.model=big'), `note: ${server.url} serves ${MODEL}, not big: set judge.model`);
+  assert.equal(await look('judge.kind=state'), "fine: the device's own state");
+  assert.match(await look('judge.kind=gemini'), /^fine: tiny-vlm at http.* with the key in CRITIQ_TEST_JUDGE_KEY$/);
+  assert.match(await look('judge.kind=gemini', 'judge.api_key_env=NO_SUCH_KEY'), /^missing: .*variable NO_SUCH_KEY/);
+  assert.match(await look('judge.few_shot=none'), /^missing: none\/examples\.json: cannot be read/);
+  assert.match(await look('judge.url=http://127.0.0.1:2'), /^missing: .*start it, or set judge\.url/);
+  assert.equal(server.asked.length, 0);
+});
+
 test('a judge that cannot work ends the run in one line', async (t) => {
   const server = await JudgeServer.start(t, { behave: () => 'no key' });
   const cwd = emptyFolder(t);
