@@ -11,7 +11,7 @@ SHELL := /bin/bash
 .NOTPARALLEL:
 
 STAGES := demos sft collect candidates vlm represent critic actor eval report
-.PHONY: help setup demo $(STAGES) status config test lint bench golden docs clean
+.PHONY: help setup demo $(STAGES) status config test test-browser lint bench golden docs clean
 
 ifneq ($(filter-out help clean,$(or $(MAKECMDGOALS),help)),)
 NODE_FINE := $(shell node -e 'const [a, b] = process.versions.node.split(".").map(Number); console.log(a > 20 || (a === 20 && b >= 19) ? "yes" : process.version)' 2>/dev/null)
@@ -56,6 +56,11 @@ demo: setup
 test: setup
 	node --test --test-reporter=spec $(TESTS)
 
+# tests of the browser backend; installs a Chromium from Debian where there is none, and leaves nothing out
+test-browser: setup
+	@node dist/test/install-chromium.js
+	CRITIQ_NO_SKIP=1 node --test --test-reporter=spec $(filter dist/test/browser%,$(TESTS))
+
 lint: setup
 	npm run --silent lint
 
@@ -76,6 +81,7 @@ help:
 	@echo 'make demo      everything from nothing on the embedded phone, then a report'
 	@echo 'make STAGE     one stage, after whatever it lacks: $(STAGES)'
 	@echo 'make status    what is done and what is outdated'
+	@echo 'make test-browser  tests that need a Chromium, which is installed if there is none'
 	@echo 'make test | lint | bench | docs | clean'
 	@echo 'make golden FOLDER=../shared/golden'
 	@echo 'CONFIG=configs/pocket.yaml ARGS="seed=1 critic.lr=1e-4" go with each of them'

@@ -14,6 +14,7 @@ const BENCHMARKS: Readonly<Record<string, string>> = {
   replay: 'training on an imported data set of 5 GB: memory, and reading a minibatch beside a step',
   'full-size': 'the whole pipeline with checkpoints of the released sizes on random weights: memory of each stage',
   lanes: 'a training step of the pocket policy: threads within operations against micro-batches side by side',
+  browser: 'steps a second of the browser backend, with one session and with four in one browser',
   gpu: 'the same training on the CPU and on a GPU: do the numbers agree, and what is it worth (skipped without one)',
 };
 

@@ -102,7 +102,7 @@ export class BrowserProcess {
   /** End a browser that no longer answers, with all its sessions. */
   async discard(browser: Browser): Promise<void> {
     if (this.launched && (await this.launched.catch(() => undefined)) === browser) this.launched = undefined;
-    await this.end(browser);
+    if (browser.isConnected() && this.processId !== undefined) process.kill(this.processId, 'SIGKILL');
   }
 
   private async launch(): Promise<Browser> {

@@ -8,8 +8,14 @@ import { Overdue, type TimeLimit } from './time-limit.js';
 /** Pages (tabs, pop-ups) that a session may have open; more are closed at once. */
 const MOST_PAGES = 8;
 
+/** Milliseconds that closing a session is waited for; a browser that hangs never does it. */
+const CLOSE_MS = 1000;
+
 /** Dialogs of one action after which a page is taken to ask for ever. */
 const MOST_DIALOGS = 50;
+
+/** Milliseconds that a page which another one opens may take to be there. */
+const POPUP_MS = 1000;
 
 /** A page of a session and what is known of it. */
 interface Tab {
@@ -17,6 +23,10 @@ interface Tab {
   readonly input: CDPSession;
   /** the page is about to open, or is opening, another document */
   loading: boolean;
+  /** no server has answered that yet */
+  requested: boolean;
+  /** called when it no longer does */
+  waiting: (() => void)[];
   /** entries of its history up to this one were not made by the agent */
   floor: number;
 }
@@ -45,15 +55,25 @@ const seededRandom = (seed: number) => `{
 export class BrowserSession {
   private readonly tabs: Tab[] = [];
   private readonly opening = new Set<Promise<unknown>>();
+  /** a page has asked for another one, which has not come yet */
+  private awaited: (() => void) | undefined;
   private dialogs = 0;
+  /** pages that came since the action began */
+  private came = 0;
   private reason: string | undefined;
+  private abandon: (error: Error) => void = () => undefined;
+  /** rejects when the session fails, and never resolves */
+  private readonly failed = new Promise<never>((_, reject) => (this.abandon = reject));
 
   private constructor(
     private readonly browser: Browser,
     private readonly context: BrowserContext,
     private readonly settings: BrowserSettings,
     private readonly startUrl: string,
-  ) {}
+  ) {
+    this.failed.catch(() => undefined);
+    browser.once('disconnected', () => this.fail('the browser is gone'));
+  }
 
   /**
    * A new context with the start page in it.
@@ -100,14 +120,20 @@ export class BrowserSession {
       tab.floor = await limit.of(historyIndex(tab.input), 'its history');
       return session;
     } catch (error) {
+      const { failure } = session;
       await session.close();
-      throw session.reason === undefined ? error : new RunError(session.reason);
+      throw failure === undefined ? error : new RunError(failure);
     }
   }
 
   /** Why the session can do nothing any more; undefined while it can. */
   get failure(): string | undefined {
     return this.browser.isConnected() ? this.reason : 'the browser is gone';
+  }
+
+  /** The value of `work`, unless the session fails before. */
+  guard<T>(work: Promise<T>): Promise<T> {
+    return Promise.race([work, this.failed]);
   }
 
   /** The page that the agent sees. */
@@ -125,9 +151,10 @@ export class BrowserSession {
     return this.tab().input;
   }
 
-  /** An action begins: dialogs are counted anew. */
+  /** An action begins: its dialogs and pages are counted anew. */
   begin(): void {
     this.dialogs = 0;
+    this.came = 0;
   }
 
   /** Open a page in place of what is shown. @throws RunError where it cannot be opened or is an error page */
@@ -139,7 +166,7 @@ export class BrowserSession {
       status = response?.status();
     } catch (error) {
       if (error instanceof Overdue) throw error;
-      throw new RunError(`${url}: cannot be opened: ${oneLine(error)}`);
+      throw new RunError(`${url}: cannot be opened: ${oneLine(error).replace(/ Call log:.*/, '')}`);
     }
     if (status !== undefined && status >= 400) throw new RunError(`${url}: the server answered ${status}; expected a page`);
     await this.settle(limit);
@@ -148,8 +175,10 @@ export class BrowserSession {
   /** Back in the page's history; a pop-up without one is closed; at the start page nothing. */
   async back(): Promise<void> {
     const tab = this.tab();
-    if (await goBack(tab.input, tab.floor)) tab.loading = true;
-    else if (this.tabs.length > 1) await tab.page.close();
+    tab.loading = true;
+    if (await goBack(tab.input, tab.floor)) return;
+    loaded(tab);
+    if (this.tabs.length > 1) await tab.page.close();
   }
 
   /**
@@ -162,7 +191,9 @@ export class BrowserSession {
       const tab = this.tab();
       if (tab.loading) {
         const patience = Math.min(this.settings.settle_ms, limit.left);
-        await this.loaded(tab, patience);
+        await this.idle(tab, patience);
+        // a server that does not answer: the page stays what it was, and would not even be drawn while it waits
+        if (tab.requested) await limit.of(tab.input.send('Page.stopLoading'), 'giving up a page').then(() => loaded(tab));
       }
       try {
         // a document that never answers is seen as it is, if it can be seen at all
@@ -178,8 +209,16 @@ export class BrowserSession {
 
   /** End the episode; its pages and storage are gone afterwards. Never throws, and does not wait for a page that hangs. */
   async close(): Promise<void> {
-    this.reason ??= 'the session is closed';
-    await this.context.close().catch(() => undefined);
+    this.fail('the session is closed');
+    let timer: NodeJS.Timeout | undefined;
+    const late = new Promise<void>((resolve) => (timer = setTimeout(resolve, CLOSE_MS)));
+    await Promise.race([this.context.close().catch(() => undefined), late]);
+    clearTimeout(timer);
+  }
+
+  private fail(reason: string): void {
+    this.reason ??= reason;
+    this.abandon(new RunError(this.reason));
   }
 
   private tab(): Tab {
@@ -200,7 +239,26 @@ export class BrowserSession {
     tab.floor = await limit.of(historyIndex(tab.input), 'its history');
   }
 
+  /** A page asks for another one: it will come, or be refused without a word. */
+  private expect(): void {
+    if (this.awaited || this.came > 0) return;
+    const came = new Promise<void>((resolve) => {
+      const timer = setTimeout(resolve, Math.min(this.settings.settle_ms, POPUP_MS));
+      this.awaited = () => {
+        clearTimeout(timer);
+        resolve();
+      };
+    });
+    this.opening.add(came);
+    void came.then(() => {
+      this.awaited = undefined;
+      this.opening.delete(came);
+    });
+  }
+
   private follow(page: Page): void {
+    this.came++;
+    this.awaited?.();
     if (this.tabs.length + this.opening.size >= MOST_PAGES) return void page.close().catch(() => undefined);
     const attached = this.attach(page).catch(() => undefined); // it was closed meanwhile
     this.opening.add(attached);
@@ -210,58 +268,73 @@ export class BrowserSession {
   private async attach(page: Page): Promise<void> {
     // a page with this listener opens no dialog for files
     page.on('filechooser', () => undefined);
-    page.on('crash', () => (this.reason ??= `the page crashed: ${page.url()}`));
     const input = await this.context.newCDPSession(page);
-    const tab: Tab = { page, input, loading: false, floor: 0 };
+    const tab: Tab = { page, input, loading: false, requested: false, waiting: [], floor: 0 };
+    page.on('crash', () => {
+      this.fail(`the page crashed: ${page.url()}`);
+      loaded(tab);
+    });
     const { frameTree } = await input.send('Page.getFrameTree');
     const ofTab = (frame: string) => frame === frameTree.frame.id;
-    input.on('Page.frameRequestedNavigation', ({ frameId, disposition }) => {
-      if (ofTab(frameId) && disposition === 'currentTab') tab.loading = true;
+    input.on('Page.frameRequestedNavigation', ({ frameId, disposition, url }) => {
+      if (disposition === 'newTab' || disposition === 'newWindow') this.expect();
+      else if (ofTab(frameId) && disposition === 'currentTab' && !isPart(url, page.url())) tab.loading = tab.requested = true;
     });
+    input.on('Page.frameNavigated', ({ frame }) => {
+      if (ofTab(frame.id)) tab.requested = false;
+    });
+    input.on('Page.windowOpen', () => this.expect());
     input.on('Page.frameStartedLoading', ({ frameId }) => {
       if (ofTab(frameId)) tab.loading = true;
     });
     input.on('Page.frameStoppedLoading', ({ frameId }) => {
-      if (ofTab(frameId)) tab.loading = false;
+      if (ofTab(frameId)) loaded(tab);
     });
     input.on('Page.navigatedWithinDocument', ({ frameId }) => {
-      if (ofTab(frameId)) tab.loading = false;
+      if (ofTab(frameId)) loaded(tab);
     });
     await input.send('Page.enable');
     if (page.isClosed()) return;
     this.tabs.push(tab);
-    page.on('close', () => this.tabs.splice(this.tabs.indexOf(tab), 1));
+    page.on('close', () => {
+      this.tabs.splice(this.tabs.indexOf(tab), 1);
+      loaded(tab);
+    });
   }
 
-  /** Waits until the tab has loaded, was closed, or `ms` are over. */
-  private async loaded(tab: Tab, ms: number): Promise<void> {
+  /** Waits until the tab has loaded, crashed or was closed, or `ms` are over. */
+  private async idle(tab: Tab, ms: number): Promise<void> {
+    if (!tab.loading || tab.page.isClosed()) return;
     let timer: NodeJS.Timeout | undefined;
-    const check = () => !tab.loading || tab.page.isClosed() || this.failure !== undefined;
     await new Promise<void>((resolve) => {
-      const done = () => {
-        clearTimeout(timer);
-        tab.input.off('Page.frameStoppedLoading', look);
-        tab.page.off('close', look);
-        tab.page.off('crash', look);
-        resolve();
-      };
-      const look = () => void (check() && done());
-      timer = setTimeout(done, ms);
-      tab.input.on('Page.frameStoppedLoading', look);
-      tab.page.on('close', look);
-      tab.page.on('crash', look);
-      look();
+      timer = setTimeout(resolve, ms);
+      tab.waiting.push(resolve);
     });
+    clearTimeout(timer);
   }
 
   private async answer(dialog: Dialog): Promise<void> {
     if (++this.dialogs > MOST_DIALOGS) {
-      this.reason ??= `the page asks for ever: more than ${MOST_DIALOGS} dialogs, the last ${dialog.type()} "${oneLine(dialog.message()).slice(0, 80)}"`;
+      // and the last question stays unanswered, which keeps the page still until its session ends
+      return this.fail(
+        `the page asks for ever: more than ${MOST_DIALOGS} dialogs, the last ${dialog.type()} "${oneLine(dialog.message()).slice(0, 80)}"`,
+      );
     }
     // a page may not keep the agent from leaving it
     const accept = this.settings.dialogs === 'accept' || dialog.type() === 'beforeunload';
     await (accept ? dialog.accept() : dialog.dismiss()).catch(() => undefined);
   }
+}
+
+/** Whether a URL means a place in the document that is open, which opens no other. */
+function isPart(url: string, open: string): boolean {
+  return url.includes('#') && url.split('#')[0] === open.split('#')[0];
+}
+
+/** A tab opens nothing any more: those who wait for it go on. */
+function loaded(tab: Tab): void {
+  tab.loading = tab.requested = false;
+  for (const go of tab.waiting.splice(0)) go();
 }
 
 /** Chrome on Android, as it names itself since it says no more than its main version. */

@@ -1,3 +1,4 @@
+import type { Page } from 'playwright-core';
 import { decodePng } from '../data/png.js';
 import { RunError, UserError } from '../errors.js';
 import { isTap, type Action } from './action.js';
@@ -15,7 +16,7 @@ import { Overdue, TimeLimit } from './time-limit.js';
 const RETRY_MS = 15;
 
 /** Milliseconds that a browser that does not open a session has to prove that it lives. */
-const HEARTBEAT_MS = 2000;
+const HEARTBEAT_MS = 500;
 
 interface Running {
   readonly session: BrowserSession;
@@ -78,16 +79,15 @@ export class BrowserDevice implements Device {
     try {
       if (this.hook.reset) {
         await limit.of(
-          Promise.resolve(this.hook.reset(session.page, task, seed)).catch((error: unknown) => {
-            throw new RunError(`device.browser.hook: reset: ${oneLine(error)}`);
-          }),
+          prepare(this.hook, session.page, task, seed),
           'the hook',
         );
         await session.settle(limit);
       }
     } catch (error) {
+      const { failure } = session;
       await session.close();
-      throw this.named('reset', error);
+      throw this.named('reset', failure === undefined ? error : new RunError(failure));
     }
     this.running = running;
     await this.learn(running, limit);
@@ -97,7 +97,10 @@ export class BrowserDevice implements Device {
     const { session } = this.episode('screenshot');
     const limit = new TimeLimit(deadlineMs, `${this.id}: screenshot`);
     const shoot = () =>
-      limit.of(session.page.screenshot({ type: 'png', scale: 'device', animations: 'disabled', timeout: limit.left }), 'Chromium');
+      limit.of(
+        session.guard(session.page.screenshot({ type: 'png', scale: 'device', animations: 'disabled', timeout: limit.left })),
+        'Chromium',
+      );
     try {
       let png: Buffer;
       try {
@@ -108,7 +111,7 @@ export class BrowserDevice implements Device {
         png = await shoot();
       }
       this.hangs = false;
-      return this.checked(decodePng(png));
+      return this.fitted(decodePng(png));
     } catch (error) {
       this.hangs = true;
       throw this.named('screenshot', error);
@@ -124,7 +127,7 @@ export class BrowserDevice implements Device {
     session.begin();
     let applied: Applied = 'yes';
     try {
-      await limit.of(this.perform(running, action, limit), action.type);
+      await limit.of(session.guard(this.perform(running, action, limit)), action.type);
     } catch (error) {
       applied = 'unknown';
       if (error instanceof Overdue) {
@@ -134,7 +137,7 @@ export class BrowserDevice implements Device {
       }
     }
     try {
-      await session.settle(limit);
+      await session.guard(session.settle(limit));
     } catch {
       // what is wrong with the page, the next screenshot says
       this.state = undefined;
@@ -196,7 +199,7 @@ export class BrowserDevice implements Device {
   private async learn({ session, task, seed }: Running, limit: TimeLimit): Promise<void> {
     if (this.state?.done) return;
     try {
-      let state = await limit.of(taskState(session.page, this.hook, task, seed), 'the state of the task');
+      let state = await limit.of(session.guard(taskState(session.page, this.hook, task, seed)), 'the state of the task');
       // a pop-up knows nothing of the task that opened it
       if (state.reward === undefined && session.firstPage !== session.page) {
         state = await limit.of(taskState(session.firstPage, this.hook, task, seed), 'the state of the task');
@@ -223,10 +226,21 @@ export class BrowserDevice implements Device {
     return this.running;
   }
 
-  private checked(frame: Frame): Frame {
+  /** The frame in the device's size: Chromium's rounding may take a pixel from the edges, which repeat what is beside them. */
+  private fitted(frame: Frame): Frame {
     const { width, height } = this.size;
     if (frame.width === width && frame.height === height) return frame;
-    throw new RunError(`${this.id}: screenshot: expected ${width}×${height} pixels, got ${frame.width}×${frame.height}`);
+    if (Math.abs(frame.width - width) > 2 || Math.abs(frame.height - height) > 2) {
+      throw new RunError(`expected ${width}×${height} pixels, got ${frame.width}×${frame.height}`);
+    }
+    const rgba = new Uint8ClampedArray(4 * width * height);
+    const from = new Uint32Array(frame.rgba.buffer, frame.rgba.byteOffset, frame.width * frame.height);
+    const to = new Uint32Array(rgba.buffer);
+    for (let y = 0; y < height; y++) {
+      const row = Math.min(y, frame.height - 1) * frame.width;
+      for (let x = 0; x < width; x++) to[y * width + x] = from[row + Math.min(x, frame.width - 1)];
+    }
+    return { width, height, rgba };
   }
 
   /** An error of Playwright's, of many lines, as one of ours. */
@@ -234,5 +248,14 @@ export class BrowserDevice implements Device {
     if (error instanceof UserError || error instanceof Overdue) return error;
     const failure = this.running?.session.failure;
     return new RunError(`${this.id}: ${call}: ${failure ?? oneLine(error)}`, { cause: error });
+  }
+}
+
+/** Run the hook's reset, which may throw at once or later. @throws RunError */
+async function prepare(hook: BrowserHook, page: Page, task: Task, seed: number): Promise<void> {
+  try {
+    await hook.reset?.(page, task, seed);
+  } catch (error) {
+    throw new RunError(`device.browser.hook: reset: ${oneLine(error)}`);
   }
 }
