@@ -60,7 +60,9 @@ browserTest('a page that crashes takes no action, is dead, and the next episode 
   const { hook, page } = spy();
   const { device } = openDevice(t, { folder }, hook);
   await at(device, 'plain.html');
-  await page().goto('chrome://crash').catch(() => undefined);
+  await page()
+    .goto('chrome://crash')
+    .catch(() => undefined);
   await until('dead', async () => (await device.health()) === 'dead');
   assert.deepEqual(await device.act(TAP, PATIENT), { applied: 'no' });
   await assert.rejects(device.screenshot(PATIENT), oneLine(/browser-0: screenshot: the page crashed/));
@@ -69,23 +71,26 @@ browserTest('a page that crashes takes no action, is dead, and the next episode 
   assert.equal(device.achieved(), true);
 });
 
-browserTest('a browser that is killed fails all its devices; the next reset starts another, which they share', async (t) => {
-  const { device, browser } = openDevice(t, { folder });
-  const other = new Device('browser-1', browser, BrowserSettings.parse({ folder }));
-  t.after(() => other.close());
-  await Promise.all([at(device, 'plain.html'), at(other, 'plain.html')]);
-  const first = browser.pid!;
-  process.kill(first, 'SIGKILL');
-  await until('gone', () => !runs(first));
-  await until('dead', async () => (await device.health()) === 'dead');
-  assert.deepEqual(await device.act(TAP, PATIENT), { applied: 'no' });
-  await assert.rejects(other.screenshot(PATIENT), oneLine(/browser-1: screenshot: the browser is gone/));
-  await Promise.all([at(device, 'plain.html'), at(other, 'plain.html')]);
-  assert.notEqual(browser.pid, first);
-  await device.act(TAP, PATIENT);
-  assert.equal(device.achieved(), true);
-  assert.equal(other.achieved(), false);
-});
+browserTest(
+  'a browser that is killed fails all its devices; the next reset starts another, which they share',
+  async (t) => {
+    const { device, browser } = openDevice(t, { folder });
+    const other = new Device('browser-1', browser, BrowserSettings.parse({ folder }));
+    t.after(() => other.close());
+    await Promise.all([at(device, 'plain.html'), at(other, 'plain.html')]);
+    const first = browser.pid!;
+    process.kill(first, 'SIGKILL');
+    await until('gone', () => !runs(first));
+    await until('dead', async () => (await device.health()) === 'dead');
+    assert.deepEqual(await device.act(TAP, PATIENT), { applied: 'no' });
+    await assert.rejects(other.screenshot(PATIENT), oneLine(/browser-1: screenshot: the browser is gone/));
+    await Promise.all([at(device, 'plain.html'), at(other, 'plain.html')]);
+    assert.notEqual(browser.pid, first);
+    await device.act(TAP, PATIENT);
+    assert.equal(device.achieved(), true);
+    assert.equal(other.achieved(), false);
+  },
+);
 
 browserTest('a browser that hangs is ended and replaced at the next reset', async (t) => {
   const { device, browser } = openDevice(t, { folder });
@@ -100,20 +105,23 @@ browserTest('a browser that hangs is ended and replaced at the next reset', asyn
   await at(device, 'plain.html');
 });
 
-browserTest('a page that hangs under a touch: unknown whether it was applied, and no harm to the next episode', async (t) => {
-  const { device, browser } = openDevice(t, { folder });
-  await at(device, 'hang.html');
-  assert.equal(device.achieved(), true);
-  assert.deepEqual(await device.act(TAP, SHORT), { applied: 'unknown' });
-  assert.equal(device.achieved(), undefined);
-  assert.equal(await judge.judge({ device, task: { id: '', text: '' }, completed: true }), 'unknown');
-  await assert.rejects(device.screenshot(SHORT), oneLine(/browser-0: screenshot: no answer in 1500 ms/));
-  assert.equal(await device.health(), 'sick');
-  const { pid } = browser;
-  await at(device, 'plain.html');
-  assert.equal(await device.health(), 'ok');
-  assert.equal(browser.pid, pid, 'the browser itself was fine');
-});
+browserTest(
+  'a page that hangs under a touch: unknown whether it was applied, and no harm to the next episode',
+  async (t) => {
+    const { device, browser } = openDevice(t, { folder });
+    await at(device, 'hang.html');
+    assert.equal(device.achieved(), true);
+    assert.deepEqual(await device.act(TAP, SHORT), { applied: 'unknown' });
+    assert.equal(device.achieved(), undefined);
+    assert.equal(await judge.judge({ device, task: { id: '', text: '' }, completed: true }), 'unknown');
+    await assert.rejects(device.screenshot(SHORT), oneLine(/browser-0: screenshot: no answer in 1500 ms/));
+    assert.equal(await device.health(), 'sick');
+    const { pid } = browser;
+    await at(device, 'plain.html');
+    assert.equal(await device.health(), 'ok');
+    assert.equal(browser.pid, pid, 'the browser itself was fine');
+  },
+);
 
 browserTest('a page that alerts for ever is given up, without waiting for the deadline', async (t) => {
   const { device } = openDevice(t, { folder });
@@ -127,7 +135,10 @@ browserTest('a page that alerts for ever is given up, without waiting for the de
 browserTest('a start page that never comes, is an error page or is not there fails in one line', async (t) => {
   const { device } = openDevice(t, { folder });
   const reset = (url: string, deadlineMs = 20_000) => device.reset('app', { task: taskAt(url), seed: 0, deadlineMs });
-  await assert.rejects(reset(await badServer(), 4000), oneLine(/browser-0: reset: no answer in 4000 ms \(opening http/));
+  await assert.rejects(
+    reset(await badServer(), 4000),
+    oneLine(/browser-0: reset: no answer in 4000 ms \(opening http/),
+  );
   await assert.rejects(reset(await badServer(503)), oneLine(/the server answered 503; expected a page/));
   await assert.rejects(reset('none.html'), oneLine(/none\.html: the server answered 404/));
   await assert.rejects(reset('http://127.0.0.1:1/'), oneLine(/cannot be opened: .*ERR_/));
@@ -181,9 +192,17 @@ browserTest('a hook that throws or hangs: no reset, or a reward that is unknown 
     const { device } = openDevice(t, { folder }, hook);
     return { device, done: device.reset('app', { task: taskAt('plain.html'), seed: 0, deadlineMs }) };
   };
-  await assert.rejects(resetWith({ reset: fail }, 20_000).done, oneLine(/browser-0: reset: device\.browser\.hook: reset: no such order/));
+  await assert.rejects(
+    resetWith({ reset: fail }, 20_000).done,
+    oneLine(/browser-0: reset: device\.browser\.hook: reset: no such order/),
+  );
   await assert.rejects(resetWith({ reset: never }, 4000).done, oneLine(/no answer in 4000 ms \(the hook\)/));
-  const hooks: BrowserHook[] = [{ reward: fail }, { reward: never }, { reward: () => Number.NaN }, { done: () => 1 as unknown as boolean }];
+  const hooks: BrowserHook[] = [
+    { reward: fail },
+    { reward: never },
+    { reward: () => Number.NaN },
+    { done: () => 1 as unknown as boolean },
+  ];
   for (const hook of hooks) {
     const { device, done } = resetWith(hook, 4000);
     await done;
@@ -192,7 +211,10 @@ browserTest('a hook that throws or hangs: no reset, or a reward that is unknown 
     await device.close();
   }
   await until('said', () => warned.length >= hooks.length);
-  assert.match(warned.join('\n'), /hook: reward: no such order[^]*no answer[^]*expected a number[^]*expected true or false/);
+  assert.match(
+    warned.join('\n'),
+    /hook: reward: no such order[^]*no answer[^]*expected a number[^]*expected true or false/,
+  );
 });
 
 browserTest('a hook decides over the page, and the last word of a task that is over stands', async (t) => {

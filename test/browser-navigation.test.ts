@@ -20,7 +20,8 @@ const folder = folderOf({
   'dialogs.html': page(
     '<button onclick="alert(1); critiq.reward = confirm(2) ? 5 : prompt(3) === null ? 4 : 6">ask</button><script>critiq = { reward: 0 }; onbeforeunload = (event) => event.preventDefault()</script>',
   ),
-  'wide.html': '<!doctype html><body style="margin:0"><button style="width:980px;height:300px" onclick="critiq.reward++">x</button><script>critiq = { reward: 0 }</script>',
+  'wide.html':
+    '<!doctype html><body style="margin:0"><button style="width:980px;height:300px" onclick="critiq.reward++">x</button><script>critiq = { reward: 0 }</script>',
   'refused.html': page(
     `<button onclick="navigator.geolocation.getCurrentPosition(() => critiq.reward = 9, (e) => critiq.reward = e.code)">where</button>
     <a href="data.bin" download>load</a><input type="file" style="display:block;width:412px;height:100px">
@@ -113,12 +114,15 @@ browserTest('no permission, no download, no file', async (t) => {
   assert.ok(before.length > 0 && (await device.health()) === 'ok');
 });
 
-browserTest('a page that is wider than the screen is touched where it is seen, without waiting for a second tap', async (t) => {
-  const { device } = openDevice(t, { folder });
-  await at(device, 'wide.html');
-  assert.equal(await tapped(device, 60), 1);
-  await device.screenshot(PATIENT);
-});
+browserTest(
+  'a page that is wider than the screen is touched where it is seen, without waiting for a second tap',
+  async (t) => {
+    const { device } = openDevice(t, { folder });
+    await at(device, 'wide.html');
+    assert.equal(await tapped(device, 60), 1);
+    await device.screenshot(PATIENT);
+  },
+);
 
 browserTest('several devices share one browser and know nothing of each other', async (t) => {
   const { device, browser } = openDevice(t, { folder });

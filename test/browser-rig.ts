@@ -90,7 +90,7 @@ export function runs(pid: number): boolean {
 
 /** Waits until something is so, looking again and again. @throws after `ms` */
 export async function until(what: string, so: () => boolean | Promise<boolean>, ms = 15_000): Promise<void> {
-  for (const end = performance.now() + ms; !(await so()); ) {
+  for (const end = performance.now() + ms; !(await so());) {
     if (performance.now() > end) throw new Error(`not so after ${ms} ms: ${what}`);
     await new Promise((resolve) => setTimeout(resolve, 20));
   }

@@ -44,7 +44,11 @@ browserTest('typing: a booking as asked is rewarded, a refused one can be mended
   const { device } = openDevice(t, { folder: WEB });
   for (const typing of [1, 2]) {
     await begin(device, 'form-grace', typing);
-    await play(device, [...fill(typing, 'name', 'Grace'), ...fill(typing, 'guests', '4'), ...fill(typing, 'mail', 'grace')]);
+    await play(device, [
+      ...fill(typing, 'name', 'Grace'),
+      ...fill(typing, 'guests', '4'),
+      ...fill(typing, 'mail', 'grace'),
+    ]);
     assert.deepEqual(await play(device, [BOOK]), [false], 'no address');
     assert.equal(device.over(), false);
     const end: Action[] = [field(typing, 'mail'), { type: 'TYPE', text: '@example.org' }, { type: 'PRESS_ENTER' }];

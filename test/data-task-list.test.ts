@@ -60,3 +60,30 @@ test('what is no list of tasks is refused in a line', () => {
   refused(file('long.txt', `ok\n${'x'.repeat(3000)}`), /long\.txt:2: a task of 3000 characters/);
   refused(folder, /EISDIR/);
 });
+
+test('a file of JSON lines has tasks with goals', () => {
+  const lines = [
+    '{"id":"a-1","text":"Do it","family":"web","goal":{"url":"a.html"}}',
+    '',
+    '{"id":"b","text":"And that"}',
+  ];
+  assert.deepEqual(readTaskList(file('web.jsonl', lines.join('\n'))), [
+    { id: 'a-1', text: 'Do it', family: 'web', goal: { url: 'a.html' } },
+    { id: 'b', text: 'And that', family: 'web' },
+  ]);
+  const refused = (text: string, message: RegExp) =>
+    assert.throws(
+      () => readTaskList(file('bad.jsonl', text)),
+      (error) => error instanceof UserError && message.test(error.message) && !error.message.includes('\n'),
+    );
+  refused('{"id":"a","text":"x"}\n{', /bad\.jsonl:2: not JSON/);
+  refused('{"text":"x"}', /bad\.jsonl:1: id: /);
+  refused('{"id":"a b","text":"x"}', /:1: id: expected 1 to 100 letters/);
+  refused('{"id":"a","text":"x","gaol":{}}', /:1: .*gaol/);
+  refused('{"id":"a","text":"x"}\n{"id":"a","text":"y"}', /:2: the id a comes a second time/);
+  refused(
+    JSON.stringify({ id: 'a', text: 'x', goal: { url: 'u'.repeat(20_000) } }),
+    /:1: goal: expected 16384 characters/,
+  );
+  refused('\n', /no tasks in it/);
+});

@@ -19,9 +19,7 @@ export function menuLayout(seed: number): { entries: string[]; colours: string[]
   };
   return {
     entries: shuffled(['Colour', 'Switch off', 'About', 'Help']),
-    colours: shuffled(
-      'red orange gold green teal blue purple pink brown grey black white'.split(' '),
-    ),
+    colours: shuffled('red orange gold green teal blue purple pink brown grey black white'.split(' ')),
   };
 }
 

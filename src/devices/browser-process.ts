@@ -166,8 +166,8 @@ async function playwright(): Promise<typeof import('playwright-core')> {
 }
 
 function launchFailure({ message }: Error): string {
-  if (/sandbox/i.test(message)) return 'it has no sandbox here; set device.browser.sandbox=off where its pages are trusted';
+  if (/sandbox/i.test(message))
+    return 'it has no sandbox here; set device.browser.sandbox=off where its pages are trusted';
   const library = /error while loading shared libraries: \S+/.exec(message)?.[0];
   return library ?? message.split('\n')[0];
 }
-

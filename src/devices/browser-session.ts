@@ -168,7 +168,8 @@ export class BrowserSession {
       if (error instanceof Overdue) throw error;
       throw new RunError(`${url}: cannot be opened: ${oneLine(error).replace(/ Call log:.*/, '')}`);
     }
-    if (status !== undefined && status >= 400) throw new RunError(`${url}: the server answered ${status}; expected a page`);
+    if (status !== undefined && status >= 400)
+      throw new RunError(`${url}: the server answered ${status}; expected a page`);
     await this.settle(limit);
   }
 
@@ -193,7 +194,8 @@ export class BrowserSession {
         const patience = Math.min(this.settings.settle_ms, limit.left);
         await this.idle(tab, patience);
         // a server that does not answer: the page stays what it was, and would not even be drawn while it waits
-        if (tab.requested) await limit.of(tab.input.send('Page.stopLoading'), 'giving up a page').then(() => loaded(tab));
+        if (tab.requested)
+          await limit.of(tab.input.send('Page.stopLoading'), 'giving up a page').then(() => loaded(tab));
       }
       try {
         // a document that never answers is seen as it is, if it can be seen at all
@@ -235,7 +237,10 @@ export class BrowserSession {
     await limit.of(this.context.newPage(), 'a new page');
     while (this.opening.size > 0) await limit.of(Promise.all(this.opening), 'a new page');
     const tab = this.tab();
-    await limit.of(tab.page.goto(this.startUrl, { waitUntil: 'commit', timeout: limit.left }), `opening ${this.startUrl}`);
+    await limit.of(
+      tab.page.goto(this.startUrl, { waitUntil: 'commit', timeout: limit.left }),
+      `opening ${this.startUrl}`,
+    );
     tab.floor = await limit.of(historyIndex(tab.input), 'its history');
   }
 
@@ -278,7 +283,8 @@ export class BrowserSession {
     const ofTab = (frame: string) => frame === frameTree.frame.id;
     input.on('Page.frameRequestedNavigation', ({ frameId, disposition, url }) => {
       if (disposition === 'newTab' || disposition === 'newWindow') this.expect();
-      else if (ofTab(frameId) && disposition === 'currentTab' && !isPart(url, page.url())) tab.loading = tab.requested = true;
+      else if (ofTab(frameId) && disposition === 'currentTab' && !isPart(url, page.url()))
+        tab.loading = tab.requested = true;
     });
     input.on('Page.frameNavigated', ({ frame }) => {
       if (ofTab(frame.id)) tab.requested = false;

@@ -27,12 +27,16 @@ export const BrowserSettings = z.object({
     .string()
     .max(4096)
     .default('')
-    .describe('start URL of tasks whose goal names none; {seed} and {task} stand for the seed of the episode and the id of the task'),
+    .describe(
+      'start URL of tasks whose goal names none; {seed} and {task} stand for the seed of the episode and the id of the task',
+    ),
   reset_url: z
     .string()
     .max(4096)
     .default('')
-    .describe('URL that is opened before the start URL of each episode, for sites whose server keeps the state; {seed} and {task} as in url'),
+    .describe(
+      'URL that is opened before the start URL of each episode, for sites whose server keeps the state; {seed} and {task} as in url',
+    ),
   hook: z
     .string()
     .default('')
@@ -49,7 +53,9 @@ export const BrowserSettings = z.object({
     .string()
     .max(1024)
     .default('')
-    .describe("the browser's name for servers; empty: that of Chrome on an Android phone, with Chromium's real version"),
+    .describe(
+      "the browser's name for servers; empty: that of Chrome on an Android phone, with Chromium's real version",
+    ),
   dialogs: z
     .enum(['dismiss', 'accept'])
     .default('dismiss')
@@ -58,10 +64,7 @@ export const BrowserSettings = z.object({
     .enum(['keys', 'insert'])
     .default('keys')
     .describe('type text key by key, or put it in at once as an on-screen keyboard does'),
-  seed_random: z
-    .boolean()
-    .default(true)
-    .describe("let the episode's seed decide Math.random in pages"),
+  seed_random: z.boolean().default(true).describe("let the episode's seed decide Math.random in pages"),
   settle_ms: z
     .int()
     .min(0)

@@ -78,10 +78,7 @@ export class BrowserDevice implements Device {
     const running = { session, task, seed, startUrl: urls.at(-1)! };
     try {
       if (this.hook.reset) {
-        await limit.of(
-          prepare(this.hook, session.page, task, seed),
-          'the hook',
-        );
+        await limit.of(prepare(this.hook, session.page, task, seed), 'the hook');
         await session.settle(limit);
       }
     } catch (error) {
@@ -98,7 +95,9 @@ export class BrowserDevice implements Device {
     const limit = new TimeLimit(deadlineMs, `${this.id}: screenshot`);
     const shoot = () =>
       limit.of(
-        session.guard(session.page.screenshot({ type: 'png', scale: 'device', animations: 'disabled', timeout: limit.left })),
+        session.guard(
+          session.page.screenshot({ type: 'png', scale: 'device', animations: 'disabled', timeout: limit.left }),
+        ),
         'Chromium',
       );
     try {
@@ -199,7 +198,10 @@ export class BrowserDevice implements Device {
   private async learn({ session, task, seed }: Running, limit: TimeLimit): Promise<void> {
     if (this.state?.done) return;
     try {
-      let state = await limit.of(session.guard(taskState(session.page, this.hook, task, seed)), 'the state of the task');
+      let state = await limit.of(
+        session.guard(taskState(session.page, this.hook, task, seed)),
+        'the state of the task',
+      );
       // a pop-up knows nothing of the task that opened it
       if (state.reward === undefined && session.firstPage !== session.page) {
         state = await limit.of(taskState(session.firstPage, this.hook, task, seed), 'the state of the task');

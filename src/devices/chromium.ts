@@ -13,7 +13,8 @@ const BINARIES: Readonly<Record<string, string>> = {
   'google-chrome-stable': '/opt/google/chrome/chrome',
 };
 
-const HOW = 'install one (Debian: apt install chromium-headless-shell, or chromium) or set device.browser.path to its binary';
+const HOW =
+  'install one (Debian: apt install chromium-headless-shell, or chromium) or set device.browser.path to its binary';
 
 /**
  * Chromium's binary on this machine.
