@@ -210,6 +210,8 @@ export class BrowserDevice implements Device {
       this.state = state.reward === undefined && this.judged ? { ...state, reward: 0 } : state;
     } catch (error) {
       this.state = undefined;
+      // what is wrong with the session, the next screenshot says
+      if (session.failure !== undefined) return;
       process.emitWarning(`${this.id}: the task's reward is not known: ${oneLine(error)}`, { code: 'CRITIQ_REWARD' });
     }
   }
