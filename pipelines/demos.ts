@@ -4,11 +4,12 @@ import type { Agent } from '../src/agents/rollout.js';
 import type { Device } from '../src/devices/device.js';
 import { demonstrator, type Demonstrator, type Phone } from '../src/devices/phone/index.js';
 import { stateJudge } from '../src/judges/state.js';
+import { UserError } from '../src/errors.js';
 import { Random } from '../src/random.js';
 import { stage } from '../src/runner/stage.js';
 import { deviceInfluence, deviceWorkers } from './devices.js';
 import { collectShard, episodeShards } from './episodes.js';
-import type { TaskSettings } from './sections.js';
+import type { DeviceSettings, TaskSettings } from './sections.js';
 import { tasksOf } from './tasks.js';
 
 export const Demos = z.object({
@@ -37,6 +38,12 @@ export const demos = stage({
   run: async (shard, ctx) => {
     const { settings, seed } = ctx;
     const tasks = ctx.config.tasks as TaskSettings;
+    const { backend } = ctx.config.device as DeviceSettings;
+    if (backend !== 'phone') {
+      throw new UserError(
+        `device.backend=${backend}: the person who demonstrates knows the embedded phone only; make demos and sft with device.backend=phone, or name a policy with models.policy`,
+      );
+    }
     const list = tasksOf(ctx.config, 'train', {
       count: settings.episodes,
       seed: new Random(seed, 'demos').int(2 ** 31),
