@@ -11,7 +11,7 @@ header{padding-top:28px}h1{font-size:26px;margin:0 0 4px}h2{font-size:20px;margi
 h3{font-size:16px;margin:24px 0 4px}p{margin:4px 0 10px;max-width:86ch}
 .lead{font-size:19px}.note,.tick{color:var(--dim)}.missing{color:var(--dim);border-left:3px solid var(--s1);padding-left:10px}
 nav a{margin-right:14px}a{color:var(--s2)}
-.side{display:flex;flex-wrap:wrap;gap:28px;align-items:flex-start}.side>*{flex:1 1 420px;min-width:0}
+.side{display:flex;flex-wrap:wrap;gap:28px;align-items:flex-start}.side>*{flex:1 1 420px;min-width:0}.side>.scroll{flex-basis:660px}
 .scroll{overflow-x:auto}table{border-collapse:collapse;font-variant-numeric:tabular-nums}
 caption{text-align:left;color:var(--dim);padding:2px 0}th,td{padding:3px 12px 3px 0;text-align:right;border-bottom:1px solid var(--rule);vertical-align:top}
 th[scope=row],thead th:first-child{text-align:left;font-weight:500}thead th{font-weight:600}
