@@ -33,10 +33,11 @@ import {
 } from '../src/graph/index.js';
 import { SECOND_HOST } from '../src/graph/ort-device.js';
 import { openFfi } from '../src/graph/ort-ffi.js';
-import { autoUISpecs, type AutoUIConfig } from '../src/models/autoui-config.js';
+import { autoUISpecs } from '../src/models/autoui-config.js';
 import { decodeTeacherForced, encode, logProb } from '../src/models/autoui.js';
-import { convTower, convTowerDim, convTowerSpecs, POCKET_TOWER } from '../src/models/conv-tower.js';
+import { convTower, convTowerSpecs, POCKET_TOWER } from '../src/models/conv-tower.js';
 import { Random } from '../src/random.js';
+import { POCKET_POLICY } from './real-sizes.js';
 
 const { values: options } = parseArgs({
   options: {
@@ -63,24 +64,7 @@ const numbers = (random: Random, n: number) => Float32Array.from({ length: n }, 
 
 function policy(rows: number): Subject {
   const [prompt, action] = [40, 17];
-  const config: AutoUIConfig = {
-    vocabulary: 700,
-    width: 96,
-    headWidth: 24,
-    heads: 4,
-    feedForward: 256,
-    encoderLayers: 2,
-    decoderLayers: 2,
-    buckets: 32,
-    maxDistance: 128,
-    gated: false,
-    epsilon: 1e-6,
-    image: convTowerDim(POCKET_TOWER),
-    tied: true,
-    pad: 0,
-    eos: 1,
-    start: 0,
-  };
+  const config = POCKET_POLICY;
   const pixels = [rows, 3, ...POCKET_TOWER.image_size];
   return {
     params: () => Parameters.init({ ...autoUISpecs(config), ...convTowerSpecs(POCKET_TOWER) }, 1),

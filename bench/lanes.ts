@@ -17,34 +17,18 @@ import {
   Trainer,
   type TypedArray,
 } from '../src/graph/index.js';
-import { autoUISpecs, type AutoUIConfig } from '../src/models/autoui-config.js';
+import { autoUISpecs } from '../src/models/autoui-config.js';
 import { decodeTeacherForced, encode, logProb } from '../src/models/autoui.js';
-import { convTower, convTowerDim, convTowerSpecs, POCKET_TOWER } from '../src/models/conv-tower.js';
+import { convTower, convTowerSpecs, POCKET_TOWER } from '../src/models/conv-tower.js';
 import { sft } from '../src/algorithms/digiq.js';
 import { Random } from '../src/random.js';
+import { POCKET_POLICY } from './real-sizes.js';
 
 const { values: options } = parseArgs({
   options: { steps: { type: 'string', default: '15' }, rounds: { type: 'string', default: '3' } },
 });
 const [ROWS, PROMPT, ACTION] = [32, 40, 17];
-const config: AutoUIConfig = {
-  vocabulary: 700,
-  width: 96,
-  headWidth: 24,
-  heads: 4,
-  feedForward: 256,
-  encoderLayers: 2,
-  decoderLayers: 2,
-  buckets: 32,
-  maxDistance: 128,
-  gated: false,
-  epsilon: 1e-6,
-  image: convTowerDim(POCKET_TOWER),
-  tied: true,
-  pad: 0,
-  eos: 1,
-  start: 0,
-};
+const config = POCKET_POLICY;
 const WAYS = {
   'one thread': { threads: 1, lanes: 1 },
   'two threads in an operation': { threads: 2, lanes: 1 },

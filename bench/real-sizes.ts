@@ -1,8 +1,9 @@
 import type { AutoUIConfig } from '../src/models/autoui-config.js';
 import type { Blip2VisionConfig } from '../src/models/blip2.js';
+import { convTowerDim, POCKET_TOWER } from '../src/models/conv-tower.js';
 import type { RobertaConfig } from '../src/models/roberta.js';
 
-/** The sizes of the released models (their config.json), for benchmarks on random weights. */
+/** The sizes of the released models (their config.json) and of the pocket policy, for benchmarks on random weights. */
 
 /** Auto-UI-Base: T5-base (ALGORITHMS §1). */
 export const AUTOUI_BASE: AutoUIConfig = {
@@ -56,4 +57,24 @@ export const BLIP2_VISION: Blip2VisionConfig = {
   layer_norm_eps: 1e-6,
   qkv_bias: true,
   hidden_act: 'gelu',
+};
+
+/** The embedded phone's policy, as configs/pocket.yaml trains it. */
+export const POCKET_POLICY: AutoUIConfig = {
+  vocabulary: 700,
+  width: 96,
+  headWidth: 24,
+  heads: 4,
+  feedForward: 256,
+  encoderLayers: 2,
+  decoderLayers: 2,
+  buckets: 32,
+  maxDistance: 128,
+  gated: false,
+  epsilon: 1e-6,
+  image: convTowerDim(POCKET_TOWER),
+  tied: true,
+  pad: 0,
+  eos: 1,
+  start: 0,
 };

@@ -78,7 +78,9 @@ export const actor = stage({
     const { tokenizer, config } = policy;
     const found = await (settings.method === 'digiq' ? digiqLessons(ctx) : filteredLessons(ctx));
     // longer than the policy ever says (and an end token): it cannot learn that, and a micro-batch would be padded to it
-    const lessons = found.filter(({ action }) => tokenizer.encode(action).length <= policy.maxTokens + 1);
+    const lessons = found
+      .map((lesson) => ({ ...lesson, said: tokenizer.encode(lesson.action) }))
+      .filter(({ said }) => said.length <= policy.maxTokens + 1);
     if (lessons.length < found.length) {
       ctx.log.warn(
         `${found.length - lessons.length} of ${found.length} actions are left out: longer than the ${policy.maxTokens} tokens that the policy may say`,
@@ -93,7 +95,7 @@ export const actor = stage({
     }
     const vectors = ImageVectors.open(await filesOf(ctx.dataset('image-vectors'), 'collect'));
     const prompts = lessons.map(({ prompt }) => tokenizer.encode(prompt));
-    const actions = lessons.map(({ action }) => tokenizer.encode(action));
+    const actions = lessons.map(({ said }) => said);
     const longest = (texts: readonly number[][]) => bucketOf(Math.max(...texts.map((ids) => ids.length)));
     const params = policy.params.clone();
     const weighted = settings.method === 'digiq' && settings.loss !== 'sft';

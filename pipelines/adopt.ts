@@ -32,11 +32,7 @@ export async function adoptPolicy(ctx: StageContext<unknown>, folder: string): P
       `models.image=${image}: makes vectors of ${made} numbers, and the policy ${source} takes ${config.image}; are they of the same agent?`,
     );
   }
-  if (tokenizer.vocabulary > config.vocabulary) {
-    throw new UserError(
-      `${source}: its tokenizer has ${tokenizer.vocabulary} tokens, its config.json a vocab_size of ${config.vocabulary}; are they of the same model?`,
-    );
-  }
+  tokenizer.mustFit(config.vocabulary, source);
   mkdirSync(folder, { recursive: true });
   for (const file of ['tokenizer.json', 'tokenizer_config.json']) copyFileSync(join(source, file), join(folder, file));
   const eyes =

@@ -86,11 +86,7 @@ async function frozenText(ctx: StageContext<TextSettings>, folder: string): Prom
 async function trainedText(folder: string, texts: Texts, { text_tokens: most }: TextSettings): Promise<CriticText> {
   const { config: tower, params: weights } = await loadRoberta(folder);
   const tokenizer = TextTokenizer.load(folder);
-  if (tokenizer.vocabulary > tower.vocab_size) {
-    throw new UserError(
-      `${folder}: its tokenizer has ${tokenizer.vocabulary} tokens, its config.json a vocab_size of ${tower.vocab_size}; are they of the same model?`,
-    );
-  }
+  tokenizer.mustFit(tower.vocab_size, folder);
   const lengths = TokenFeeds.lengthsOf(tokenizer, texts, most);
   const positions = tower.max_position_embeddings - tower.pad_token_id - 1;
   if (longest(lengths) > positions) {

@@ -3,6 +3,7 @@ import { createReadStream, existsSync, mkdirSync, readdirSync, statSync } from '
 import { basename, join, relative, resolve } from 'node:path';
 import { z } from 'zod';
 import { writeAtomic } from '../src/data/atomic.js';
+import { isFolder } from '../src/data/file.js';
 import { UserError } from '../src/errors.js';
 import { readJson } from '../src/models/checkpoint.js';
 
@@ -146,10 +147,6 @@ function filesBelow(folder: string): string[] {
   };
   walk(folder);
   return found;
-}
-
-function isFolder(path: string): boolean {
-  return statSync(path, { throwIfNoEntry: false })?.isDirectory() ?? false;
 }
 
 function fingerprint(content: unknown): string {

@@ -32,12 +32,10 @@ import { pocketVlm, type PocketVlmConfig, type VlmBucket } from '../src/models/p
 import { screenChange } from '../src/data/screen-change.js';
 import { Random } from '../src/random.js';
 import { stage, type StageContext } from '../src/runner/stage.js';
-import type { Config } from '../src/settings.js';
 import { UserError } from '../src/errors.js';
 import { filesOf, readTransitions } from './datasets.js';
 import { ImageVectors } from '../src/data/image-vectors.js';
-import { imagesOf, policyOf, runtimeOf } from './resources.js';
-import type { ModelSettings } from './sections.js';
+import { imagesOf, modelsOf, policyOf, runtimeOf } from './resources.js';
 import { lanesOf, microBatches, schedule, train } from './training.js';
 import { registerVlm } from './vlm-reference.js';
 
@@ -233,8 +231,6 @@ export const vlm = stage({
     };
   },
 });
-
-const modelsOf = (config: Config) => config.models as ModelSettings;
 
 /** The data set `vlm` as a reference to a model that was made elsewhere. */
 async function register(ctx: StageContext<unknown>, model: string) {

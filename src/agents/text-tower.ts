@@ -1,4 +1,3 @@
-import { UserError } from '../errors.js';
 import { Forward, input, type Runtime } from '../graph/index.js';
 import { bucketOf } from '../models/buckets.js';
 import { CachedVectors, type OpenCache } from '../models/cached-vectors.js';
@@ -59,11 +58,7 @@ export class TextTower {
       truncate: 'right',
       maxLength: Math.min(MAX_TOKENS, positions),
     });
-    if (tokenizer.vocabulary > config.vocab_size) {
-      throw new UserError(
-        `${folder}: its tokenizer has ${tokenizer.vocabulary} ids, its config.json says vocab_size ${config.vocab_size}; take both from one model`,
-      );
-    }
+    tokenizer.mustFit(config.vocab_size, folder);
     const fingerprint = await checkpointFingerprint(folder);
     const cache = await openCache?.(`roberta-${fingerprint}`, config.hidden_size);
     return new TextTower(runtime, folder, config, tokenizer, fingerprint, cache);

@@ -82,6 +82,14 @@ export class TextTokenizer {
     return new TextTokenizer(tokenizer, files, options);
   }
 
+  /** @param source names tokenizer and model @throws UserError where it has more ids than the model's `vocab_size` */
+  mustFit(vocabulary: number, source: string): void {
+    if (this.vocabulary <= vocabulary) return;
+    throw new UserError(
+      `${source}: its tokenizer has ${this.vocabulary} ids, its config.json says vocab_size ${vocabulary}; take both from one model`,
+    );
+  }
+
   /** Token ids with the tokenizer's own special tokens (a final eos for T5), cut to maxLength. */
   encode(text: string): number[] {
     const { ids } = this.tokenizer.encode(text);

@@ -1,4 +1,4 @@
-import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
+import { closeSync, fstatSync, openSync, readSync, statSync } from 'node:fs';
 import { UserError } from '../errors.js';
 
 /** One read call asks for at most this much, since Linux moves at most 2 GiB - 4 KiB in one. */
@@ -64,4 +64,9 @@ export class PositionalFile {
   private truncated(needed: number): UserError {
     return this.fault(`truncated: expected at least ${needed} bytes, got ${this.size}`);
   }
+}
+
+/** Whether there is a folder at a path; a link to one counts. */
+export function isFolder(path: string): boolean {
+  return statSync(path, { throwIfNoEntry: false })?.isDirectory() ?? false;
 }

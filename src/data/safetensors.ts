@@ -2,7 +2,7 @@ import { readFileSync, statSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { UserError } from '../errors.js';
 import { writeAtomic } from './atomic.js';
-import { PositionalFile } from './file.js';
+import { PositionalFile, isFolder } from './file.js';
 import { decodeBfloat16, decodeHalf } from './half.js';
 
 /** The safetensors format: https://github.com/huggingface/safetensors, "Format". Bytes an element of each type. */
@@ -227,10 +227,6 @@ function checkedEntry(source: PositionalFile, name: string, value: unknown): Ent
 
 function isSizes(value: unknown): value is number[] {
   return Array.isArray(value) && value.every((size) => Number.isSafeInteger(size) && size >= 0);
-}
-
-function isFolder(path: string): boolean {
-  return statSync(path, { throwIfNoEntry: false })?.isDirectory() ?? false;
 }
 
 function inFolder(folder: string): string {
