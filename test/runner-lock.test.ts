@@ -58,7 +58,7 @@ test('what a killed process was writing beside the lock goes away, what a living
   const folder = emptyFolder(t);
   const file = join(folder, 'lock');
   const holder: Holder = { pid: process.pid, started: 'another boot 12', host: hostname(), running: '' };
-  const names = ['lock.123.tmp', 'lock.123-abcd.tmp', 'lock.takeover.123-abcd.tmp'];
+  const names = ['lock.123.tmp', 'lock.123-abcd.tmp', 'lock.takeover', 'lock.takeover.123-abcd.tmp'];
   for (const name of names) writeFileSync(join(folder, name), JSON.stringify(holder));
   writeFileSync(join(folder, 'lock.4-ef.tmp'), JSON.stringify({ ...holder, host: 'elsewhere' }));
   Lock.acquire(file).release();

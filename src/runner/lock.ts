@@ -58,7 +58,7 @@ export class Lock {
         }
         try {
           if (readText(file) === text) {
-            rmSync(file);
+            rmSync(file, { force: true });
             onTakeover(other);
           }
         } finally {
@@ -124,10 +124,13 @@ function create(file: string, holder: Holder): boolean {
   }
 }
 
-/** What processes that were killed while writing beside the lock file left there. */
+/**
+ * What killed processes left beside the lock file: unfinished ones, and the guard of a takeover. Whoever waits for that guard
+ * finds the lock held by us, and takes nothing over.
+ */
 function removeLeftovers(file: string): void {
   for (const name of readdirSync(dirname(file))) {
-    if (!name.startsWith(`${basename(file)}.`) || !name.endsWith('.tmp')) continue;
+    if (!name.startsWith(`${basename(file)}.`)) continue;
     const path = join(dirname(file), name);
     const text = readText(path);
     const holder = text === undefined ? undefined : parse(text);
