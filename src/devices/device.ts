@@ -47,5 +47,12 @@ export interface Device {
   achieved?(): boolean | undefined;
   /** For tasks with an end of their own: whether it has come, so that no further action counts. */
   over?(): boolean;
+  /**
+   * For a device that can film its own screen: begin to. At most one recording is under way. What it throws costs the
+   * recording and not the episode.
+   */
+  startRecording?(deadline: Deadline): Promise<void>;
+  /** End the recording; resolves with the video as a file's bytes, MP4 or WebM. A `reset` or `close` ends one and drops it. */
+  stopRecording?(deadline: Deadline): Promise<Uint8Array>;
   close(): Promise<void>;
 }

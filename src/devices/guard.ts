@@ -4,7 +4,21 @@ import type { Clock } from './clock.js';
 import type { Applied, Deadline, Device, Frame, ResetLevel, Task } from './device.js';
 
 /** What was asked of a device when it failed. */
-export type DeviceCall = 'lease' | 'reset' | 'screenshot' | 'act' | 'health' | 'achieved' | 'over';
+export type DeviceCall =
+  | 'lease'
+  | 'reset'
+  | 'screenshot'
+  | 'act'
+  | 'health'
+  | 'achieved'
+  | 'over'
+  | 'startRecording'
+  | 'stopRecording';
+
+/** A device could not film its screen, or give the film; there is nothing wrong with it otherwise. */
+export class RecordingFailed extends RunError {
+  override name = 'RecordingFailed';
+}
 
 /** A device failed: it threw, did not answer in time, or is no longer lent to whoever asks. Nobody's mistake above it. */
 export class DeviceFault extends RunError {
@@ -55,6 +69,8 @@ export class GuardedDevice implements Device {
   readonly id: string;
   readonly achieved?: () => boolean | undefined;
   readonly over?: () => boolean;
+  readonly startRecording?: (deadline: Deadline) => Promise<void>;
+  readonly stopRecording?: (deadline: Deadline) => Promise<Uint8Array>;
   /** what failed first */
   fault: DeviceFault | undefined;
   private ended: { readonly reason: unknown } | undefined;
@@ -68,6 +84,10 @@ export class GuardedDevice implements Device {
     // whoever asks looks first whether they are there
     if (inner.achieved) this.achieved = () => this.ask('achieved', () => inner.achieved!());
     if (inner.over) this.over = () => this.ask('over', () => inner.over!());
+    if (inner.startRecording && inner.stopRecording) {
+      this.startRecording = (deadline) => this.film('startRecording', deadline, () => inner.startRecording!(deadline));
+      this.stopRecording = (deadline) => this.film('stopRecording', deadline, () => inner.stopRecording!(deadline));
+    }
   }
 
   get size(): Device['size'] {
@@ -148,6 +168,24 @@ export class GuardedDevice implements Device {
         },
       );
     });
+  }
+
+  /** A recording that fails is no fault of the device; one that hangs is, for nothing else can be asked meanwhile. */
+  private async film<T>(
+    name: 'startRecording' | 'stopRecording',
+    { deadlineMs }: Deadline,
+    work: () => Promise<T>,
+  ): Promise<T> {
+    const outcome = await this.call(name, deadlineMs, async () => {
+      try {
+        return { made: await work() };
+      } catch (error) {
+        if (error instanceof UserError) throw error;
+        return { failed: new RecordingFailed(`device ${this.id}: ${name}: ${oneLine(error)}`, { cause: error }) };
+      }
+    });
+    if (outcome.failed) throw outcome.failed;
+    return outcome.made as T;
   }
 
   /** What a call that failed with `error` throws; the user's mistakes stay what they are. */
