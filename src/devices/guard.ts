@@ -5,15 +5,7 @@ import type { Applied, Deadline, Device, Frame, ResetLevel, Task } from './devic
 
 /** What was asked of a device when it failed. */
 export type DeviceCall =
-  | 'lease'
-  | 'reset'
-  | 'screenshot'
-  | 'act'
-  | 'health'
-  | 'achieved'
-  | 'over'
-  | 'startRecording'
-  | 'stopRecording';
+  'lease' | 'reset' | 'screenshot' | 'act' | 'health' | 'achieved' | 'over' | 'startRecording' | 'stopRecording';
 
 /** A device could not film its screen, or give the film; there is nothing wrong with it otherwise. */
 export class RecordingFailed extends RunError {
