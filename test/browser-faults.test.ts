@@ -159,6 +159,18 @@ browserTest('a link to a page that never comes leaves the agent where it is', as
   assert.equal(second.achieved(), false);
 });
 
+browserTest('a page that leaves for one that never comes only when nobody waits is seen all the same', async (t) => {
+  const { hook, page } = spy();
+  const { device } = openDevice(t, { folder }, hook);
+  await at(device, 'plain.html');
+  const leave = `setTimeout(() => (location.href = '${await badServer()}'), 200)`;
+  await page().evaluate(`document.querySelector('button').onclick = () => ${leave}`);
+  assert.deepEqual(await device.act(TAP, PATIENT), { applied: 'yes' });
+  await new Promise((resolve) => setTimeout(resolve, 500));
+  await device.screenshot(PATIENT);
+  await device.screenshot(PATIENT);
+});
+
 browserTest('a screenshot that fails once is taken again, one that fails twice is an error', async (t) => {
   const { hook, page } = spy();
   const { device } = openDevice(t, { folder }, hook);

@@ -209,6 +209,14 @@ export class BrowserSession {
     }
   }
 
+  /**
+   * Give up the document that the page may be waiting for. A busy Chromium can begin to load one after `settle` has given it
+   * up, and draws nothing until the server answers.
+   */
+  async stopLoading(): Promise<void> {
+    await this.tab().input.send('Page.stopLoading');
+  }
+
   /** End the episode; its pages and storage are gone afterwards. Never throws, and does not wait for a page that hangs. */
   async close(): Promise<void> {
     this.fail('the session is closed');

@@ -15,6 +15,9 @@ import { Overdue, TimeLimit } from './time-limit.js';
 /** A screenshot that failed is tried once more after this many milliseconds: Chromium fails one now and then. */
 const RETRY_MS = 15;
 
+/** Milliseconds after which a page that was not drawn is told to give up what it may be loading. */
+const UNDRAWN_MS = 1000;
+
 /** Milliseconds that a browser that does not open a session has to prove that it lives. */
 const HEARTBEAT_MS = 500;
 
@@ -100,6 +103,7 @@ export class BrowserDevice implements Device {
         ),
         'Chromium',
       );
+    const nudge = setInterval(() => void session.stopLoading().catch(() => undefined), UNDRAWN_MS);
     try {
       let png: Buffer;
       try {
@@ -114,6 +118,8 @@ export class BrowserDevice implements Device {
     } catch (error) {
       this.hangs = true;
       throw this.named('screenshot', error);
+    } finally {
+      clearInterval(nudge);
     }
   }
 
