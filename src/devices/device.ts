@@ -35,6 +35,8 @@ export interface Device {
   readonly id: string;
   /** pixels */
   readonly size: { readonly width: number; readonly height: number };
+  /** milliseconds that a reset may need where other calls need less: a new session, a new emulator */
+  readonly resetMs?: number;
   /** Put the device into the starting state of an episode. `seed` decides everything random in it, where the device can. */
   reset(level: ResetLevel, episode: { task: Task; seed: number } & Deadline): Promise<void>;
   screenshot(deadline: Deadline): Promise<Frame>;

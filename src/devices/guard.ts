@@ -92,7 +92,8 @@ export class GuardedDevice implements Device {
   }
 
   reset(level: ResetLevel, episode: { task: Task; seed: number } & Deadline): Promise<void> {
-    return this.call('reset', episode.deadlineMs, () => this.inner.reset(level, episode));
+    const deadlineMs = Math.max(episode.deadlineMs, this.inner.resetMs ?? 0);
+    return this.call('reset', deadlineMs, () => this.inner.reset(level, { ...episode, deadlineMs }));
   }
 
   screenshot(deadline: Deadline): Promise<Frame> {
