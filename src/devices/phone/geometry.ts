@@ -20,6 +20,18 @@ export interface Grid {
 /** 24 × 12 cells of 24.4 × 22.5 pixels: every target of the phone holds the centre of at least one. */
 export const DEFAULT_GRID: Grid = { rows: 24, columns: 12 };
 
+/** A pixel of the screen. */
+export interface Pixel {
+  readonly x: number;
+  readonly y: number;
+}
+
+/** The pixel that holds a place; places beyond an edge are at the edge. */
+export function pixelAt([y, x]: Point): Pixel {
+  const within = (fraction: number, side: number) => Math.min(side - 1, Math.max(0, Math.floor(fraction * side)));
+  return { x: within(x, SCREEN.width), y: within(y, SCREEN.height) };
+}
+
 /** Whether the rectangle holds the pixel place (x, y). */
 export function contains(rect: Rect, x: number, y: number): boolean {
   return x >= rect.x && y >= rect.y && x < rect.x + rect.w && y < rect.y + rect.h;

@@ -3,10 +3,10 @@ import { RunError } from '../../errors.js';
 import type { Action } from '../action.js';
 import type { Applied, Deadline, Device, Frame, ResetLevel, Task } from '../device.js';
 import { paintView, type View } from './element.js';
-import { SCREEN } from './geometry.js';
+import { SCREEN, type Pixel } from './geometry.js';
 import { goalOf, isAchieved, prepare, type Goal } from './goal.js';
 import { initialState, stateText, type PhoneState } from './state.js';
-import { applyAction } from './touch.js';
+import { applyAction, applyFinger } from './touch.js';
 import { viewOf } from './view.js';
 import { DEFAULT_SURPRISES, World, type Surprises } from './world.js';
 
@@ -42,11 +42,12 @@ export class Phone implements Device {
 
   /** Do an action. What it met and did can be seen on the next frame. */
   apply(action: Action): void {
-    const { world, state } = this.running();
-    const before = stateText(state);
-    applyAction(world, state, this.view(), action);
-    this.current = undefined; // its elements hold pages of the stack that the action may have replaced by their like
-    if (stateText(state) !== before) this.picture = undefined;
+    this.change((world, state, view) => applyAction(world, state, view, action));
+  }
+
+  /** A tap on a pixel, or a finger drawn from it to another; what `apply` does with a DUAL_POINT, for drivers that know pixels. */
+  finger(from: Pixel, to?: Pixel): void {
+    this.change((world, state, view) => applyFinger(world, state, view, from, to));
   }
 
   /**
@@ -108,6 +109,14 @@ export class Phone implements Device {
     this.canvas = undefined;
     this.episode = undefined;
     this.changed();
+  }
+
+  private change(how: (world: World, state: PhoneState, view: View) => void): void {
+    const { world, state } = this.running();
+    const before = stateText(state);
+    how(world, state, this.view());
+    this.current = undefined; // its elements hold pages of the stack that the action may have replaced by their like
+    if (stateText(state) !== before) this.picture = undefined;
   }
 
   private running(): NonNullable<typeof this.episode> {

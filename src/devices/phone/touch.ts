@@ -1,6 +1,6 @@
-import { isTap, type Action, type Point } from '../action.js';
+import { isTap, type Action } from '../action.js';
 import { elementAt, type View } from './element.js';
-import { SCREEN } from './geometry.js';
+import { pixelAt, type Pixel } from './geometry.js';
 import { shown, type Effect, type Page, type PhoneState } from './state.js';
 import { normalise, shopAt } from './words.js';
 import type { World } from './world.js';
@@ -26,9 +26,8 @@ export function applyAction(world: World, state: PhoneState, view: View, action:
     default:
   }
   if (action.type === 'DUAL_POINT') {
-    const { touch: from, lift: to } = action;
-    if (isTap(action)) touch(world, state, view, from);
-    else swipe(world, state, view, from, to);
+    const [from, to] = [pixelAt(action.touch), pixelAt(action.lift)];
+    applyFinger(world, state, view, from, isTap(action) ? undefined : to);
   } else if (state.loading) {
     state.loading = false; // the page arrived meanwhile; the action met the blank page
   } else if (action.type === 'PRESS_ENTER') {
@@ -36,6 +35,12 @@ export function applyAction(world: World, state: PhoneState, view: View, action:
   } else if (action.type === 'TYPE' && state.focus !== undefined) {
     state.text = action.text.slice(0, MAX_TEXT);
   }
+}
+
+/** What a finger does that touches a pixel and leaves it there (a tap), or is drawn to another. As `applyAction`, in place. */
+export function applyFinger(world: World, state: PhoneState, view: View, from: Pixel, to: Pixel | undefined): void {
+  if (to === undefined) touch(world, state, view, from);
+  else swipe(world, state, view, from, to);
 }
 
 function open(world: World, state: PhoneState, page: Page): void {
@@ -69,8 +74,8 @@ function goBack(state: PhoneState): void {
   }
 }
 
-function touch(world: World, state: PhoneState, view: View, point: Point): void {
-  const element = elementAt(view, point[1] * SCREEN.width, point[0] * SCREEN.height);
+function touch(world: World, state: PhoneState, view: View, { x, y }: Pixel): void {
+  const element = elementAt(view, x, y);
   const system = element?.tap?.do === 'back' || element?.tap?.do === 'home';
   if (state.loading && !system) {
     state.loading = false;
@@ -139,14 +144,14 @@ function perform(world: World, state: PhoneState, effect: Effect): void {
 }
 
 /** A finger drawn across the screen: lists follow it up and down, launcher pages left and right. */
-function swipe(world: World, state: PhoneState, view: View, from: Point, to: Point): void {
+function swipe(world: World, state: PhoneState, view: View, from: Pixel, to: Pixel): void {
   const page = shown(state);
   if (state.loading) {
     state.loading = false;
     return;
   }
   if (state.focus !== undefined || state.dialog) return;
-  const [dy, dx] = [(to[0] - from[0]) * SCREEN.height, (to[1] - from[1]) * SCREEN.width];
+  const [dy, dx] = [to.y - from.y, to.x - from.x];
   if (page.kind === 'launcher' && Math.abs(dx) > Math.abs(dy)) {
     page.page = Math.min(world.icons.length - 1, Math.max(0, page.page - Math.sign(dx)));
   } else if ('scroll' in page && Math.abs(dy) > Math.abs(dx)) {
