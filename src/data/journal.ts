@@ -10,13 +10,15 @@ export interface EpisodeStep {
   readonly action: string;
   /** whether it reached the device; `no` also for an action that could not be parsed */
   readonly applied: 'yes' | 'no' | 'unknown';
+  /** what a served agent answered, in full; left out where no answer was asked for */
+  readonly said?: string;
 }
 
-/** What a device did that ended an attempt at an episode; the episode was then begun anew. */
+/** What ended an attempt at an episode, mostly something that a device did; the episode was then begun anew. */
 export interface EpisodeFault {
   /** `Device.id` */
   readonly device: string;
-  /** what was asked of it: `reset`, `screenshot`, `act`, ... */
+  /** what was asked of it: `reset`, `screenshot`, `act`, ...; `agent` where the agent could not go on */
   readonly call: string;
   /** steps that the attempt had done before */
   readonly step: number;

@@ -40,6 +40,8 @@ export type Asked = 'end' | 'step';
 export interface Judge {
   readonly name: string;
   readonly asked?: Asked;
+  /** judges by the screenshots alone: at the end of an episode its device goes on to the next one meanwhile */
+  readonly byScreens?: boolean;
   judge(end: EpisodeEnd): Promise<Verdict>;
 }
 

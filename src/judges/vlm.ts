@@ -61,6 +61,7 @@ const MOST_REASONS = 10;
 export class VlmJudge implements Judge {
   readonly name: string;
   readonly asked: Asked;
+  readonly byScreens = true;
   readonly counts: JudgeCounts = { answered: 0, known: 0, same: 0, unanswered: 0 };
   private readonly examples: string;
   private readonly queue: PQueue;
