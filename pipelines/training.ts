@@ -1,8 +1,6 @@
-import { existsSync, mkdirSync, readFileSync, rmSync } from 'node:fs';
-import { join } from 'node:path';
-import { writeAtomic } from '../src/data/atomic.js';
-import { Parameters, type Trainer } from '../src/graph/index.js';
+import type { Parameters, Trainer } from '../src/graph/index.js';
 import type { ShardContext } from '../src/runner/stage.js';
+import { Checkpoints } from './checkpoints.js';
 
 /** A number of training steps that a kill can interrupt anywhere. */
 export interface TrainingPlan {
@@ -51,8 +49,9 @@ export function lanesOf(ctx: ShardContext<unknown>, count: number): number {
 export async function train(ctx: ShardContext<unknown>, plan: TrainingPlan): Promise<void> {
   const { steps, every, label } = plan;
   const spacing = every * Math.max(1, Math.round(steps / every / (plan.checkpoints ?? 10)));
-  const checkpoints = new Checkpoints(ctx.scratch(), plan);
-  let step = await checkpoints.restore();
+  const { trainer, parameters } = plan;
+  const checkpoints = new Checkpoints(ctx.scratch(), { trainers: { optimizer: trainer }, parameters });
+  let step = (await checkpoints.restore())?.step ?? 0;
   if (step > 0) ctx.metrics.resume(step);
   const progress = ctx.progress(steps, label, step);
   let sums: Record<string, number> = {};
@@ -72,42 +71,6 @@ export async function train(ctx: ShardContext<unknown>, plan: TrainingPlan): Pro
     if (step % spacing === 0 && step < steps) await checkpoints.save(step);
   }
   progress.done();
-}
-
-/** Two folders in turn and a file that says which one counts, so that a kill while saving leaves the one before. */
-class Checkpoints {
-  private readonly pointer: string;
-
-  constructor(
-    private readonly folder: string,
-    private readonly plan: TrainingPlan,
-  ) {
-    this.pointer = join(folder, 'checkpoint.json');
-  }
-
-  /** Restore the last checkpoint into the plan's parameters. Returns its step; 0 if there is none. */
-  async restore(): Promise<number> {
-    if (!existsSync(this.pointer)) return 0;
-    const { step, place } = JSON.parse(readFileSync(this.pointer, 'utf8')) as { step: number; place: string };
-    const folder = join(this.folder, place);
-    for (const [name, parameters] of Object.entries(this.plan.parameters)) {
-      parameters.copyFrom(Parameters.load(join(folder, `${name}.safetensors`)));
-    }
-    await this.plan.trainer.load(join(folder, 'optimizer.safetensors'));
-    return step;
-  }
-
-  async save(step: number): Promise<void> {
-    const place = existsSync(this.pointer) && readFileSync(this.pointer, 'utf8').includes('"a"') ? 'b' : 'a';
-    const folder = join(this.folder, place);
-    rmSync(folder, { recursive: true, force: true });
-    mkdirSync(folder, { recursive: true });
-    for (const [name, parameters] of Object.entries(this.plan.parameters)) {
-      await parameters.save(join(folder, `${name}.safetensors`));
-    }
-    await this.plan.trainer.save(join(folder, 'optimizer.safetensors'));
-    await writeAtomic(this.pointer, JSON.stringify({ step, place }));
-  }
 }
 
 /** Learning rate at a step: rises linearly over `warmup` steps, then falls linearly to `floor` × lr at the end. */

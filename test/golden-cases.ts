@@ -1,8 +1,9 @@
 import { join } from 'node:path';
 import { z } from 'zod';
 import { Sampler } from '../src/agents/sampler.js';
-import { holedTokens, influenceWeights, tokenEffects } from '../src/algorithms/coso.js';
+import { entropyBonus, holedTokens, influenceWeights, tokenEffects, withBonus } from '../src/algorithms/coso.js';
 import { targetValues, tdLoss, type CriticLoss } from '../src/algorithms/digiq.js';
+import { filteredImitation } from '../src/algorithms/digirl.js';
 import { UserError } from '../src/errors.js';
 import {
   Forward,
@@ -11,18 +12,13 @@ import {
   add,
   chain,
   clipByGlobalNorm,
-  div,
   grad,
   input,
-  mean,
-  mul,
-  neg,
   polyak,
   reshape,
   scaleByAdam,
   scaleByLearningRate,
   softmax,
-  sub,
   sum,
   type Runtime,
   type Tensor,
@@ -50,9 +46,8 @@ export async function autoUICase(folder: string, runtime: Runtime): Promise<Comp
   const logits = decodeTeacherForced(w, config, encode(w, config, ids, mask, image), mask, labels);
   const logProbs = logProb(logits, labels, labelMask);
   const entropies = entropy(logits);
-  const policy = neg(mean(mul(graph.of(data, 'advantage'), sum(logProbs, [1]))));
-  const weighted = sum(mul(mul(graph.of(data, 'token_weight'), entropies), labelMask), [1]);
-  const loss = sub(policy, mul(mean(div(weighted, sum(labelMask, [1]))), 0.3));
+  const policy = filteredImitation(sum(logProbs, [1]), graph.of(data, 'advantage'));
+  const loss = withBonus(policy, entropyBonus(entropies, graph.of(data, 'token_weight'), labelMask), 0.3);
   const outputs: Record<string, Tensor> = { logits, log_prob: logProbs, entropy: entropies, loss: reshape(loss, [1]) };
   const result = await graph.run(runtime, { ...outputs, ...gradients(loss, w) });
   const comparison = new Comparison();

@@ -5,24 +5,21 @@ import {
   div,
   exp,
   greater,
-  logSoftmax,
   maximum,
   mean,
   minimum,
   mul,
   neg,
-  reshape,
-  slice,
   square,
   stopGradient,
   sub,
-  where,
   cast,
   concat,
   type Tensor,
 } from '../graph/index.js';
 import type { Weights } from '../models/attention.js';
 import { asValue, q, v, type CriticConfig } from '../models/critic.js';
+import { successCrossEntropy } from '../models/mlp.js';
 
 /**
  * Digi-Q (arXiv 2502.15760; ALGORITHMS §2), offline: a critic learned by temporal differences on frozen representations
@@ -250,14 +247,6 @@ export function predictions(w: Weights, config: CriticConfig, state: Tensor, act
 
 function meanSquaredError(prediction: Tensor, target: Tensor): Tensor {
   return mean(square(sub(prediction, target)));
-}
-
-/** Cross-entropy of logits [B, 2] (failure, success) against return > 0. */
-function successCrossEntropy(logits: Tensor, mcReturn: Tensor): Tensor {
-  const logs = logSoftmax(logits);
-  const [batch] = mcReturn.shape;
-  const of = (label: number) => reshape(slice(logs, 1, label, label + 1), [batch]);
-  return neg(mean(where(greater(mcReturn, 0), of(1), of(0))));
 }
 
 /** A(s, a) = agg(Q1, Q2) - agg(V1, V2), each [B]; what best-of-N ranks actions by. */

@@ -1,6 +1,7 @@
-import { concat, linear, relu, reshape, slice, softmax, type Tensor } from '../graph/index.js';
+import { concat, reshape, type Tensor } from '../graph/index.js';
 import type { Weights } from './attention.js';
 import type { ParameterSpecs } from './checkpoint.js';
+import { mlp, mlpSpecs, successProbability } from './mlp.js';
 
 /**
  * Digi-Q's critic (ALGORITHMS §2.4): two Q and two V heads, each a multilayer perceptron with ReLU on concatenated
@@ -74,13 +75,7 @@ export function layerWidths(config: CriticConfig, head: Head): number[] {
 
 /** Value [B] of an input [B, width] by a head; [B, outputs] if the head has several. */
 export function value(w: Weights, config: CriticConfig, head: Head, x: Tensor): Tensor {
-  const layers = layerWidths(config, head).length - 1;
-  let h = x;
-  for (let i = 0; i < layers; i++) {
-    const name = `${head}.${2 * i}`;
-    h = linear(h, w[`${name}.weight`], w[`${name}.bias`]);
-    if (i + 1 < layers) h = relu(h);
-  }
+  const h = mlp(w, head, layerWidths(config, head).length - 1, x);
   return h.shape[1] === 1 ? reshape(h, [h.shape[0]]) : h;
 }
 
@@ -96,22 +91,12 @@ export function v(w: Weights, config: CriticConfig, i: 1 | 2, state: Tensor): Te
 
 /** A classifying head's logits [B, 2] as a value: the probability of success [B]. A value head's [B] stays as it is. */
 export function asValue(output: Tensor): Tensor {
-  if (output.shape.length === 1) return output;
-  return reshape(slice(softmax(output), 1, 1, 2), [output.shape[0]]);
+  return output.shape.length === 1 ? output : successProbability(output);
 }
 
 /** Every parameter under its checkpoint name, with PyTorch's default for linear layers. */
 export function criticSpecs(config: CriticConfig, heads: readonly Head[] = HEADS): ParameterSpecs {
-  const specs: ParameterSpecs = {};
-  for (const head of heads) {
-    const widths = layerWidths(config, head);
-    for (let i = 0; i + 1 < widths.length; i++) {
-      const bound = widths[i] ** -0.5;
-      specs[`${head}.${2 * i}.weight`] = { shape: [widths[i + 1], widths[i]], init: { uniform: bound } };
-      specs[`${head}.${2 * i}.bias`] = { shape: [widths[i + 1]], init: { uniform: bound } };
-    }
-  }
-  return specs;
+  return Object.assign({}, ...heads.map((head) => mlpSpecs(head, layerWidths(config, head)))) as ParameterSpecs;
 }
 
 /** The configuration that a checkpoint's tensor shapes describe, given the lengths that they only know the sum of. */

@@ -1,0 +1,55 @@
+import { concat, type Tensor } from '../graph/index.js';
+import type { Weights } from './attention.js';
+import type { ParameterSpecs } from './checkpoint.js';
+import { mlp, mlpSpecs } from './mlp.js';
+import { robertaPooled, robertaSpecs, type RobertaConfig } from './roberta.js';
+
+/**
+ * DigiRL's values (ALGORITHMS §3): twin step-level values of the prompt's vector and the previous and current picture's
+ * (768 + 2816 -> 768 -> 768 -> 2 as released), and an instruction-level value of the first prompt's vector alone.
+ */
+export interface ValueConfig {
+  /** length of a text's vector (RoBERTa-base: 768) */
+  readonly text: number;
+  /** length of a picture's vector; there are two (BLIP-2: 1408) */
+  readonly image: number;
+  /** widths of the hidden layers of every head */
+  readonly hidden: readonly number[];
+  /** an encoder of RoBERTa's class that is trained with the heads (`text.*`); without it texts come as vectors */
+  readonly tower?: RobertaConfig;
+}
+
+/** Which value: `v1` and `v2` of the step, or the instruction's. */
+export type ValueHead = 'v1' | 'v2' | 'instruction';
+export const VALUE_HEADS: readonly ValueHead[] = ['v1', 'v2', 'instruction'];
+
+function widths({ text, image, hidden }: ValueConfig, head: ValueHead): number[] {
+  return [head === 'instruction' ? text : text + 2 * image, ...hidden, 2];
+}
+
+/** Every parameter by name. */
+export function valueSpecs(config: ValueConfig): ParameterSpecs {
+  const tower = Object.entries(config.tower ? robertaSpecs(config.tower) : {});
+  const heads = VALUE_HEADS.map((head) => mlpSpecs(head, widths(config, head)));
+  return Object.assign({}, ...heads, Object.fromEntries(tower.map(([name, spec]) => [`text.${name}`, spec])));
+}
+
+/** Vectors [B, text] of tokens [B, L] by the network's own tower. */
+export function towerVectors(w: Weights, tower: RobertaConfig, ids: Tensor, mask: Tensor): Tensor {
+  const own = Object.entries(w).filter(([name]) => name.startsWith('text.'));
+  return robertaPooled(Object.fromEntries(own.map(([name, value]) => [name.slice(5), value])), tower, ids, mask);
+}
+
+/** Logits [B, 2] (failure, success) of a step's state. @param text [B, text] @param images [B, 2 image], the previous first */
+export function stepLogits(w: Weights, config: ValueConfig, head: 'v1' | 'v2', text: Tensor, images: Tensor): Tensor {
+  return logits(w, config, head, concat([text, images], 1));
+}
+
+/** Logits [B, 2] of a task's success. @param text [B, text] the vector of its first prompt */
+export function instructionLogits(w: Weights, config: ValueConfig, text: Tensor): Tensor {
+  return logits(w, config, 'instruction', text);
+}
+
+function logits(w: Weights, config: ValueConfig, head: ValueHead, x: Tensor): Tensor {
+  return mlp(w, head, widths(config, head).length - 1, x);
+}
