@@ -1,0 +1,361 @@
+import { spawn, type ChildProcess } from 'node:child_process';
+import { createWriteStream, mkdirSync, mkdtempSync, rmSync, writeFileSync, readFileSync } from 'node:fs';
+import { connect, createServer, type AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { Adbd } from './adbd.js';
+import { EmulatorConsole } from './emulator-console.js';
+import { ServedPhone } from './served-phone.js';
+import { findTools, HOME, type Tools } from './tools.js';
+import { Uiautomator2Server } from './uiautomator2.js';
+
+/** Milliseconds that a server may take to be there, on a machine that is busy. */
+const START_MS = 60_000;
+
+/** What critiq's device pool would have to know of an Appium. */
+export interface Appium {
+  readonly url: string;
+  readonly port: number;
+  /** all that it has written */
+  log(): string;
+  /** Ends it and waits for that; `kill` as the kernel does when memory is short. */
+  stop(how?: 'SIGTERM' | 'SIGKILL'): Promise<void>;
+  readonly pid: number;
+}
+
+interface Served {
+  readonly phone: ServedPhone;
+  readonly automation: Uiautomator2Server;
+  readonly console: EmulatorConsole;
+  readonly adbd: Adbd;
+  readonly adbPort: number;
+}
+
+/**
+ * Phones that are Android emulators for a real adb server, and real Appium servers and Selenium Grids to drive them. All has
+ * ports of its own (free ones) and a home of its own; what the rig started goes with it, and nothing else is ever touched.
+ */
+export class Rig {
+  readonly phones: readonly ServedPhone[];
+  readonly adbPort: number;
+  /** folder for logs and whatever the tools keep at home */
+  readonly folder: string;
+  private readonly children = new Set<Leashed>();
+
+  private constructor(
+    private readonly served: readonly Served[],
+    private readonly tools: Tools,
+    { adbPort, folder }: { adbPort: number; folder: string },
+  ) {
+    this.phones = served.map(({ phone }) => phone);
+    this.adbPort = adbPort;
+    this.folder = folder;
+  }
+
+  /** Phones, and an adb server that knows them. @throws Error where the tools are not installed */
+  static async start({ phones }: { phones: number }): Promise<Rig> {
+    const tools = findTools();
+    const folder = mkdtempSync(join(tmpdir(), 'critiq-rig-'));
+    const home = join(folder, 'home');
+    mkdirSync(home);
+    const served: Served[] = [];
+    for (let i = 0; i < phones; i++) served.push(await servePhone(join(home, '.emulator_console_auth_token')));
+    const rig = new Rig(served, tools, { adbPort: await freePort(), folder });
+    try {
+      rig.launch('adb', tools.adb, ['-P', String(rig.adbPort), 'nodaemon', 'server']);
+      await until('the adb server', () => answers(rig.adbPort), START_MS);
+      for (const { phone, adbd, adbPort } of served) {
+        phone.die = () => void adbd.close();
+        phone.disconnect = () => {
+          adbd.disconnect();
+          // an emulator that is there says so to the adb server
+          void announce(rig.adbPort, adbPort);
+        };
+        await announce(rig.adbPort, adbPort);
+      }
+      await until('adb devices', async () => (await rig.adb('devices')).split('\tdevice\n').length > phones, START_MS);
+    } catch (error) {
+      await rig.close();
+      throw error;
+    }
+    return rig;
+  }
+
+  get udids(): string[] {
+    return this.phones.map(({ serial }) => serial);
+  }
+
+  /** Requests of the drivers that the phones did not know. */
+  get unknown(): string[] {
+    return this.served.flatMap(({ phone, automation }) => [...phone.unknown, ...automation.unknown]);
+  }
+
+  /** What was said to the consoles of the emulators. */
+  get said(): string[][] {
+    return this.served.map(({ console }) => console.said);
+  }
+
+  /** Takes connections with a phone again that has died. */
+  async revive(phone: ServedPhone): Promise<void> {
+    const { adbd, adbPort } = this.served.find((one) => one.phone === phone)!;
+    phone.processes.endAll();
+    await adbd.listen(adbPort);
+    await announce(this.adbPort, adbPort);
+    await until(
+      `${phone.serial} back`,
+      async () => (await this.adb('devices')).includes(`${phone.serial}\tdevice`),
+      START_MS,
+    );
+  }
+
+  /** What `adb` says. @throws Error with what it complains of */
+  async adb(...args: string[]): Promise<string> {
+    return outputOf(this.tools.adb, ['-P', String(this.adbPort), ...args], this.environment());
+  }
+
+  /**
+   * An Appium server.
+   * @param options.port 0 takes a free one @param options.nodeOf the hub of a Grid at which it registers
+   */
+  async appium({
+    port = 0,
+    nodeOf,
+    udids = this.udids,
+  }: { port?: number; nodeOf?: Hub; udids?: readonly string[] } = {}): Promise<Appium> {
+    const at = port === 0 ? await freePort() : port;
+    const args = [
+      ...['server', '--address', '127.0.0.1', '--port', String(at), '--log-no-colors'],
+      ...['--allow-insecure', 'uiautomator2:adb_shell,uiautomator2:emulator_console'],
+    ];
+    if (nodeOf) {
+      const file = join(this.folder, `node-${at}.json`);
+      writeFileSync(file, JSON.stringify(nodeConfig(nodeOf, at, udids)));
+      args.push('--base-path', '/wd/hub', '--nodeconfig', file);
+    }
+    const child = this.launch(`appium-${at}`, process.execPath, [this.tools.appium, ...args]);
+    const url = `http://127.0.0.1:${at}${nodeOf ? '/wd/hub' : ''}`;
+    await this.untilThere(child, url);
+    return {
+      url,
+      port: at,
+      log: () => child.log(),
+      stop: (how) => this.stop(child, how),
+      pid: await child.pid(),
+    };
+  }
+
+  /** A hub of Selenium Grid 3. */
+  async hub(): Promise<Hub> {
+    const port = await freePort();
+    const child = this.launch(`hub-${port}`, this.tools.java, [
+      ...['-Xmx256m', '-jar', this.tools.selenium, '-role', 'hub', '-host', '127.0.0.1', '-port', String(port)],
+      ...['-timeout', '60', '-browserTimeout', '60', '-newSessionWaitTimeout', '20000', '-cleanUpCycle', '1000'],
+    ]);
+    const url = `http://127.0.0.1:${port}/wd/hub`;
+    await this.untilThere(child, url);
+    return { url, port, nodes: () => nodesOf(port) };
+  }
+
+  /** Ends all that the rig has started, in the order in which one uses the other. */
+  async close(): Promise<void> {
+    for (const child of [...this.children].reverse()) await this.stop(child);
+    // a client that found no server may have started one
+    await outputOf(this.tools.adb, ['-P', String(this.adbPort), 'kill-server'], this.environment()).catch(
+      () => undefined,
+    );
+    for (const { adbd, console, automation } of this.served) {
+      await Promise.all([adbd.close(), console.close(), automation.close()]);
+    }
+    rmSync(this.folder, { recursive: true, force: true });
+  }
+
+  private environment(): NodeJS.ProcessEnv {
+    return {
+      PATH: process.env.PATH,
+      HOME: join(this.folder, 'home'),
+      TMPDIR: this.folder,
+      ANDROID_HOME: this.tools.sdk,
+      APPIUM_HOME: HOME,
+      ANDROID_ADB_SERVER_PORT: String(this.adbPort),
+      // the emulators of others, at 5555 and above, are none of ours
+      ADB_LOCAL_TRANSPORT_MAX_PORT: '5553',
+    };
+  }
+
+  private launch(name: string, program: string, args: readonly string[]): Leashed {
+    const child = new Leashed(program, args, { env: this.environment(), log: join(this.folder, `${name}.log`) });
+    this.children.add(child);
+    return child;
+  }
+
+  private async stop(child: Leashed, how: 'SIGTERM' | 'SIGKILL' = 'SIGTERM'): Promise<void> {
+    this.children.delete(child);
+    await child.stop(how);
+  }
+
+  private async untilThere(child: Leashed, url: string): Promise<void> {
+    try {
+      await until(
+        url,
+        async () => {
+          if (child.over) throw new Error(`it has ended`);
+          return fetch(`${url}/status`).then(
+            ({ ok }) => ok,
+            () => false,
+          );
+        },
+        START_MS,
+      );
+    } catch (error) {
+      throw new Error(`${(error as Error).message}\n${child.log().slice(-4000)}`);
+    }
+  }
+}
+
+export interface Hub {
+  readonly url: string;
+  readonly port: number;
+  /** URLs of the nodes that are registered */
+  nodes(): Promise<string[]>;
+}
+
+/** A program that ends with us, by way of leash.ts. */
+class Leashed {
+  over = false;
+  private readonly leash: ChildProcess;
+  private readonly ended: Promise<void>;
+  private readonly file: string;
+
+  constructor(program: string, args: readonly string[], { env, log }: { env: NodeJS.ProcessEnv; log: string }) {
+    this.file = log;
+    const script = fileURLToPath(new URL('./leash.js', import.meta.url));
+    const out = createWriteStream(log);
+    this.leash = spawn(process.execPath, [script, program, ...args], { env, stdio: ['pipe', 'pipe', 'pipe'] });
+    this.leash.stdin!.on('error', () => undefined);
+    this.leash.stdout!.pipe(out, { end: false });
+    this.leash.stderr!.pipe(out, { end: false });
+    this.ended = new Promise((resolve) => {
+      this.leash.once('exit', () => {
+        this.over = true;
+        resolve();
+      });
+    });
+  }
+
+  log(): string {
+    return readFileSync(this.file, 'utf8');
+  }
+
+  /** Number of the program's process. */
+  async pid(): Promise<number> {
+    const children = readFileSync(`/proc/${this.leash.pid}/task/${this.leash.pid}/children`, 'utf8');
+    return Number(children.trim().split(/\s+/)[0]);
+  }
+
+  async stop(how: 'SIGTERM' | 'SIGKILL'): Promise<void> {
+    if (!this.over && how === 'SIGKILL') process.kill(await this.pid(), how);
+    this.leash.stdin!.end();
+    await this.ended;
+  }
+}
+
+async function servePhone(tokenFile: string): Promise<Served> {
+  // an emulator has a console at an even port, whose number is in its name, and adbd at the next
+  for (;;) {
+    const consolePort = 2 * Math.ceil((await freePort()) / 2);
+    const phone = new ServedPhone(`emulator-${consolePort}`);
+    const console = new EmulatorConsole(phone, tokenFile);
+    const adbd = new Adbd(phone);
+    try {
+      await console.listen(consolePort);
+      await adbd.listen(consolePort + 1);
+    } catch {
+      await console.close();
+      continue;
+    }
+    const automation = new Uiautomator2Server(phone);
+    phone.automationPort = await automation.listen();
+    return { phone, console, adbd, automation, adbPort: consolePort + 1 };
+  }
+}
+
+/** Tells an adb server that an emulator is there, as emulators do. */
+function announce(serverPort: number, adbPort: number): Promise<void> {
+  const request = `host:emulator:${adbPort}`;
+  return new Promise((resolve, reject) => {
+    const socket = connect(serverPort, '127.0.0.1', () => {
+      socket.end(request.length.toString(16).padStart(4, '0') + request);
+    });
+    socket.resume();
+    socket.on('error', reject);
+    socket.on('close', () => resolve());
+  });
+}
+
+/** What an Appium says to a Grid of itself: a slot for each of its devices. */
+function nodeConfig({ port: hubPort }: Hub, port: number, udids: readonly string[]): object {
+  return {
+    capabilities: udids.map((udid) => ({
+      browserName: '',
+      platformName: 'Android',
+      'appium:udid': udid,
+      maxInstances: 1,
+      seleniumProtocol: 'WebDriver',
+    })),
+    configuration: {
+      ...{ host: '127.0.0.1', port, url: `http://127.0.0.1:${port}/wd/hub` },
+      ...{ hubHost: '127.0.0.1', hubPort, hubProtocol: 'http' },
+      ...{ register: true, registerCycle: 500, maxSession: udids.length, timeout: 60, cleanUpCycle: 1000 },
+      ...{ nodePolling: 1000, unregisterIfStillDownAfter: 2000, downPollingLimit: 1 },
+      proxy: 'org.openqa.grid.selenium.proxy.DefaultRemoteProxy',
+      role: 'node',
+    },
+  };
+}
+
+async function nodesOf(port: number): Promise<string[]> {
+  const page = await (await fetch(`http://127.0.0.1:${port}/grid/console`)).text();
+  return [...new Set([...page.matchAll(/id : (http:\/\/[^,\s<]+)/g)].map(([, id]) => id))];
+}
+
+/** A port that nobody has now. */
+export async function freePort(): Promise<number> {
+  const server = createServer();
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const { port } = server.address() as AddressInfo;
+  await new Promise((resolve) => server.close(resolve));
+  return port;
+}
+
+function answers(port: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = connect(port, '127.0.0.1', () => {
+      socket.destroy();
+      resolve(true);
+    });
+    socket.on('error', () => resolve(false));
+  });
+}
+
+function outputOf(program: string, args: readonly string[], env: NodeJS.ProcessEnv): Promise<string> {
+  return new Promise((resolve, reject) => {
+    const child = spawn(program, args, { env, stdio: ['ignore', 'pipe', 'pipe'] });
+    let [out, err] = ['', ''];
+    child.stdout.setEncoding('utf8').on('data', (text: string) => (out += text));
+    child.stderr.setEncoding('utf8').on('data', (text: string) => (err += text));
+    child.on('error', reject);
+    child.on('close', (code) => {
+      if (code === 0) resolve(out);
+      else reject(new Error(`${args.join(' ')}: exit ${code}: ${err || out}`));
+    });
+  });
+}
+
+/** Waits until something is so, looking again and again. @throws after `ms` */
+export async function until(what: string, so: () => boolean | Promise<boolean>, ms: number): Promise<void> {
+  for (const end = performance.now() + ms; !(await so());) {
+    if (performance.now() > end) throw new Error(`not so after ${ms} ms: ${what}`);
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
+}
