@@ -3,6 +3,8 @@ import { BrowserProcess } from '../src/devices/browser-process.js';
 import { BrowserDevice } from '../src/devices/browser.js';
 import type { Device } from '../src/devices/device.js';
 import { Phone } from '../src/devices/phone/index.js';
+import { WebDriverFleet } from '../src/devices/webdriver-fleet.js';
+import { webdriverInfluence } from '../src/devices/webdriver-settings.js';
 import type { Config } from '../src/settings.js';
 import type { DeviceSettings } from './sections.js';
 
@@ -11,7 +13,7 @@ export type DeviceFactory = (slot: number) => Promise<Device>;
 
 /** The factory of the configured backend. @throws UserError where its settings cannot work */
 export function deviceFactory(config: Config): DeviceFactory {
-  const { backend, browser } = config.device as DeviceSettings;
+  const { backend, browser, webdriver } = config.device as DeviceSettings;
   switch (backend) {
     case 'phone':
       return async (slot) => new Phone(`phone-${slot}`);
@@ -22,6 +24,10 @@ export function deviceFactory(config: Config): DeviceFactory {
         return new BrowserDevice(`browser-${slot}`, shared, browser, hook);
       };
     }
+    case 'webdriver': {
+      const fleet = new WebDriverFleet(webdriver);
+      return (slot) => fleet.open(slot);
+    }
   }
 }
 
@@ -30,8 +36,15 @@ export function deviceFactory(config: Config): DeviceFactory {
  * embedded phone, which was all there was once; how many there are and how patient the pool is decide nothing.
  */
 export function deviceInfluence(config: Config): Readonly<Record<string, unknown>> {
-  const { backend, ...others } = config.device as DeviceSettings & Readonly<Record<string, unknown>>;
-  return backend === 'phone' ? {} : { device: { backend, [backend]: others[backend] } };
+  const { backend, browser, webdriver } = config.device as DeviceSettings;
+  switch (backend) {
+    case 'phone':
+      return {};
+    case 'browser':
+      return { device: { backend, browser } };
+    case 'webdriver':
+      return { device: { backend, webdriver: webdriverInfluence(webdriver) } };
+  }
 }
 
 /**
@@ -40,4 +53,11 @@ export function deviceInfluence(config: Config): Readonly<Record<string, unknown
  */
 export function deviceWorkers(config: Config): number | undefined {
   return (config.device as DeviceSettings).backend === 'phone' ? undefined : 1;
+}
+
+/** How many devices there are for `device.count` to work on: those that are listed, if any are. */
+export function deviceCount(config: Config): number {
+  const { backend, count, webdriver } = config.device as DeviceSettings;
+  const { length: listed } = webdriver.udids;
+  return backend === 'webdriver' && listed > 0 ? Math.min(count, listed) : count;
 }

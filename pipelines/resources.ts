@@ -7,7 +7,7 @@ import { openRuntime, type Runtime } from '../src/graph/index.js';
 import type { OpenCache } from '../src/models/cached-vectors.js';
 import type { Config } from '../src/settings.js';
 import type { StageContext } from '../src/runner/stage.js';
-import { deviceFactory } from './devices.js';
+import { deviceCount, deviceFactory } from './devices.js';
 import type { DeviceSettings, ModelSettings } from './sections.js';
 
 /** What the shards of one stage share: made when first asked for, once for each stage that runs. */
@@ -75,7 +75,7 @@ export function openPool(
 ): DevicePool {
   const settings = config.device as DeviceSettings;
   return new DevicePool({
-    count: Math.max(1, Math.min(settings.count, wanted)),
+    count: Math.max(1, Math.min(deviceCount(config), wanted)),
     open: deviceFactory(config),
     seed: config.seed,
     graceMs: settings.grace_ms,

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { BrowserSettings } from '../src/devices/browser-settings.js';
 import { POOL_DEFAULTS } from '../src/devices/pool.js';
+import { WebDriverSettings } from '../src/devices/webdriver-settings.js';
 
 /** Sections of the settings that several stages share. */
 
@@ -9,9 +10,11 @@ const DAY = 86_400_000;
 
 export const DeviceSettings = z.object({
   backend: z
-    .enum(['phone', 'browser'])
+    .enum(['phone', 'browser', 'webdriver'])
     .default('phone')
-    .describe('what is driven: the embedded phone, or pages in a Chromium that is installed here (docs/browser.md)'),
+    .describe(
+      'what is driven: the embedded phone, pages in a Chromium that is installed here (docs/browser.md), or phones behind Appium, Selenium Grid or a farm (docs/webdriver.md)',
+    ),
   count: z.int().min(1).max(1024).default(64).describe('devices at work at the same time'),
   deadline_ms: z.int().min(1).max(DAY).default(30_000).describe('milliseconds a call to a device may take'),
   grace_ms: z
@@ -59,6 +62,7 @@ export const DeviceSettings = z.object({
     .default(POOL_DEFAULTS.giveUpAfter)
     .describe('failures of a device and its replacements in a row after which it is not replaced any more'),
   browser: BrowserSettings.prefault({}),
+  webdriver: WebDriverSettings.prefault({}),
 });
 
 export const TaskSettings = z.object({

@@ -24,7 +24,7 @@ export function tasksOf(config: Config, split: Split, options: { seed: number; c
   const file = split === 'train' ? train_file : test_file;
   if (file === '' && backend !== 'phone') {
     throw new UserError(
-      `tasks.${split}_file is not set, and device.backend=${backend} has no tasks of its own; set it to a .jsonl file of tasks (docs/browser.md)`,
+      `tasks.${split}_file is not set, and device.backend=${backend} has no tasks of its own; set it to a .jsonl file of tasks (docs/${backend}.md)`,
     );
   }
   if (file === '') return phoneTasks({ set, split, ...options });
@@ -34,9 +34,11 @@ export function tasksOf(config: Config, split: Split, options: { seed: number; c
     );
   }
   const list = readTaskList(file);
-  // now, and not when the first episode of one begins
-  const served = browser.folder === '' ? undefined : { folder: realFolder(browser.folder), url: 'http://127.0.0.1/' };
-  for (const task of list) startUrls(browser, task, 0, served);
+  if (backend === 'browser') {
+    // now, and not when the first episode of one begins
+    const served = browser.folder === '' ? undefined : { folder: realFolder(browser.folder), url: 'http://127.0.0.1/' };
+    for (const task of list) startUrls(browser, task, 0, served);
+  }
   if (split === 'test') return list;
   const { count = list.length, seed } = options;
   const rounds = Math.ceil(count / list.length);
