@@ -23,10 +23,11 @@ endif
 endif
 
 CRITIQ := node dist/src/cli.js
-SOURCES := $(shell find src pipelines test bench -name '*.ts' 2>/dev/null)
+PAGE := $(shell find src/viewer/page -type f 2>/dev/null)
+SOURCES := $(filter-out $(PAGE),$(shell find src pipelines test bench -name '*.ts' 2>/dev/null))
 TESTS = $(patsubst %.ts,dist/%.js,$(shell find test -name '*.test.ts' | sort))
 
-setup: dist/.stamp
+setup: dist/.stamp dist/.page-stamp
 
 # Not npm ci: it refuses a lock without @napi-rs/canvas 1.1.1's packages for other platforms, which the registry this lock
 # was made with does not have. npm install takes the versions of the lock too, and --no-save leaves the lock as it is.
@@ -36,6 +37,11 @@ node_modules/.stamp: package.json package-lock.json .npmrc
 
 dist/.stamp: node_modules/.stamp tsconfig.json $(SOURCES)
 	node_modules/.bin/tsc -p tsconfig.json
+	@touch $@
+
+# the page of critiq view, which shares types and a few drawings with the rest
+dist/.page-stamp: node_modules/.stamp $(PAGE) $(wildcard src/viewer/*.ts src/report/*.ts) src/agents/grammar.ts
+	npm run --silent build:page
 	@touch $@
 
 $(STAGES) status config: setup
@@ -56,10 +62,10 @@ demo: setup
 test: setup
 	node --test --test-reporter=spec $(TESTS)
 
-# tests of the browser backend; installs a Chromium from Debian where there is none, and leaves nothing out
+# tests of the browser backend and of the viewer's page; installs a Chromium where there is none, and leaves nothing out
 test-browser: setup
 	@node dist/test/install-chromium.js
-	CRITIQ_NO_SKIP=1 node --test --test-reporter=spec $(filter dist/test/browser%,$(TESTS))
+	CRITIQ_NO_SKIP=1 node --test --test-reporter=spec $(filter dist/test/browser% dist/test/viewer-page%,$(TESTS))
 
 lint: setup
 	npm run --silent lint

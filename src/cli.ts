@@ -5,6 +5,7 @@ import { Command, CommanderError } from 'commander';
 import { common, complain, EXIT, Interrupt, load, print, work, type Options } from './cli-command.js';
 import { addJudgeCommand } from './cli-judge.js';
 import { addCheckpointCommands, addVlmCommands } from './cli-models.js';
+import { addViewCommand } from './cli-view.js';
 import { RunError, UserError } from './errors.js';
 import { describeFailure } from './runner/failure.js';
 import { packageVersion } from './runner/package.js';
@@ -94,6 +95,7 @@ Example:
 
   addCheckpointCommands(critiq, interrupt);
   addJudgeCommand(critiq, registry, interrupt);
+  addViewCommand(critiq, registry, interrupt);
 
   common(
     critiq.command('phone').description('play the embedded phone by hand, in a browser'),

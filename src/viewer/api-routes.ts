@@ -1,0 +1,82 @@
+import { Hono, type Context } from 'hono';
+import { z } from 'zod';
+import { UserError } from '../errors.js';
+import type { RunList, Screen } from './api.js';
+import type { Picture, Pictures } from './pictures.js';
+import type { RunFolders } from './run-folders.js';
+import { Runs } from './runs.js';
+
+const whole = (most: number) => z.coerce.number().int().min(0).max(most);
+const text = z.string().max(2000);
+
+const Filter = z.object({
+  text: text.optional(),
+  /** data set */
+  in: text.optional(),
+  stage: text.optional(),
+  policy: text.optional(),
+  device: text.optional(),
+  family: text.optional(),
+  success: z
+    .enum(['yes', 'no'])
+    .transform((word) => word === 'yes')
+    .optional(),
+});
+const Paging = z.object({ offset: whole(1e9).default(0), limit: whole(200).default(50) });
+const Named = z.object({ set: text, id: text });
+const Place = Named.extend({ step: whole(1e6) });
+const Size = z.object({ size: z.enum(['small', 'full']).default('full') });
+
+/** The JSON API below `/api`; all of it reads. What a URL names is looked up, never joined to a path. */
+export function apiRoutes(folders: RunFolders, pictures: Pictures, images: string | undefined): Hono {
+  const runs = new Runs(folders);
+  const app = new Hono();
+  const of = (c: Context) => runs.of(c.req.param('run')!);
+
+  app.get('/runs', (c) =>
+    c.json({ folder: folders.folder, runs: folders.names(), first: folders.first } satisfies RunList),
+  );
+  app.get('/runs/:run', async (c) => c.json(await of(c).trajectories.info(c.req.param('run'))));
+  app.get('/runs/:run/trajectories', async (c) => {
+    const { offset, limit } = query(c, Paging);
+    return c.json(await of(c).trajectories.page(query(c, Filter), offset, limit));
+  });
+  app.get('/runs/:run/trajectory', async (c) => {
+    const { set, id } = query(c, Named);
+    return c.json(await of(c).trajectories.one(set, id));
+  });
+  app.get('/runs/:run/state', async (c) => {
+    const { set, id, step } = query(c, Place);
+    return c.json(await of(c).trajectories.state(set, id, step));
+  });
+  app.get('/runs/:run/images/:id', async (c) => {
+    const picture = await pictures.stored(of(c).folder, c.req.param('id'), query(c, Size).size === 'small');
+    return sent(c, picture, 'private, max-age=31536000, immutable');
+  });
+  app.get('/runs/:run/screen', async (c) => {
+    const { set, id, step } = query(c, Place);
+    const screen: Screen = await of(c).trajectories.screen(set, id, step);
+    if (screen.kind !== 'file') throw new UserError('the data set names no screenshot for this step');
+    if (images === undefined)
+      throw new UserError(
+        `the screenshot is said to be ${screen.path}: start critiq view with --images FOLDER, where it is below`,
+      );
+    const name = screen.path.replace(/^\/+/, '');
+    return sent(c, await pictures.named(images, name, query(c, Size).size === 'small'), 'private, max-age=60');
+  });
+  return app;
+}
+
+function sent(c: Context, { bytes, type }: Picture, cache: string): Response {
+  c.header('content-type', type);
+  c.header('cache-control', cache);
+  return c.body(bytes);
+}
+
+/** What the URL asks for. @throws UserError that names the parameter */
+function query<T>(c: Context, schema: z.ZodType<T>): T {
+  const read = schema.safeParse(c.req.query());
+  if (read.success) return read.data;
+  const [{ path, message }] = read.error.issues;
+  throw new UserError(`?${path.join('.')}=: ${message}`);
+}

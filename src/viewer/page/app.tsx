@@ -1,0 +1,114 @@
+import { useRef } from 'preact/hooks';
+import type { RunInfo, RunList } from '../api.js';
+import { ActionsView } from './actions-view.js';
+import { changed, go, href, useAddress, VIEWS, type View } from './address.js';
+import { runPath, useAnswer } from './answer.js';
+import { EvaluationsView } from './evaluations-view.js';
+import { KeyboardHelp } from './keyboard-help.js';
+import { useKeys } from './keyboard.js';
+import { Notice, Waiting } from './notice.js';
+import { TokensView } from './tokens-view.js';
+import { TrainingView } from './training-view.js';
+import { TrajectoriesView } from './trajectories-view.js';
+import { ValuesView } from './values-view.js';
+
+/** What each view is given. */
+export interface ViewProps {
+  readonly info: RunInfo;
+  readonly runs: readonly string[];
+  readonly params: URLSearchParams;
+}
+
+const TITLES: Readonly<Record<View, string>> = {
+  trajectories: 'Trajectories',
+  actions: 'Actions',
+  training: 'Training',
+  values: 'Values',
+  tokens: 'Tokens',
+  evaluations: 'Evaluations',
+};
+
+const BODIES: Readonly<Record<View, (props: ViewProps) => preact.ComponentChild>> = {
+  trajectories: TrajectoriesView,
+  actions: ActionsView,
+  training: TrainingView,
+  values: ValuesView,
+  tokens: TokensView,
+  evaluations: EvaluationsView,
+};
+
+/** What of the address goes along from one view to another. */
+const KEPT = ['run', 'set', 'id', 'step'] as const;
+/** How often a run that is at work is looked at. */
+const LOOK_MS = 4000;
+
+export function App() {
+  const { view, params } = useAddress();
+  const runs = useAnswer<RunList>('/runs');
+  const run = params.get('run') ?? runs.value?.first;
+  const info = useAnswer<RunInfo>(run === undefined ? undefined : runPath(run), LOOK_MS);
+  const help = useRef<HTMLDialogElement>(null);
+  const kept = new URLSearchParams([...params].filter(([name]) => (KEPT as readonly string[]).includes(name)));
+  useKeys({
+    '?': () => help.current?.showModal(),
+    ...Object.fromEntries(VIEWS.map((name, i) => [String(i + 1), () => go(href(name, kept))])),
+  });
+  document.title = `${TITLES[view]} · ${run ?? ''} · critiq`;
+  const Body = BODIES[view];
+  return (
+    <>
+      <a class="skip" href="#main">
+        Skip to the content
+      </a>
+      <header>
+        <span class="brand">critiq</span>
+        <label class="run">
+          Run
+          <select
+            value={run}
+            onChange={({ currentTarget }) => go(href(view, { run: currentTarget.value }))}
+            aria-label="run"
+          >
+            {(runs.value?.runs ?? []).map((name) => (
+              <option key={name} value={name}>
+                {name}
+              </option>
+            ))}
+          </select>
+        </label>
+        <nav aria-label="Views">
+          {VIEWS.map((name) => (
+            <a key={name} href={href(name, kept)} aria-current={name === view ? 'page' : undefined}>
+              {TITLES[name]}
+            </a>
+          ))}
+        </nav>
+        <button type="button" class="quiet" onClick={() => help.current?.showModal()}>
+          Keys <kbd>?</kbd>
+        </button>
+      </header>
+      <main id="main" tabIndex={-1}>
+        <h1 class="hidden">{TITLES[view]}</h1>
+        {info.value?.running && (
+          <Notice kind="empty">
+            <p>
+              <b>critiq {info.value.running}</b> is at work in this run: what it has finished is shown, and more as it
+              comes.
+            </p>
+          </Notice>
+        )}
+        {(runs.error ?? info.error) && (
+          <Notice kind="problem">
+            <p>{runs.error ?? info.error}</p>
+          </Notice>
+        )}
+        {info.value && info.value.name === run ? (
+          <Body key={run} info={info.value} runs={runs.value?.runs ?? []} params={changed(params, { run })} />
+        ) : (
+          !info.error && <Waiting />
+        )}
+      </main>
+      <KeyboardHelp ref={help} />
+    </>
+  );
+}

@@ -1,0 +1,5 @@
+import type { ViewProps } from './app.js';
+
+export function TokensView({ info }: ViewProps) {
+  return <p>{info.name}</p>;
+}

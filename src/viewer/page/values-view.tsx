@@ -1,0 +1,5 @@
+import type { ViewProps } from './app.js';
+
+export function ValuesView({ info }: ViewProps) {
+  return <p>{info.name}</p>;
+}

@@ -1,0 +1,113 @@
+import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileInside } from '../data/inside.js';
+import { verifyFile } from '../data/integrity.js';
+import { UserError } from '../errors.js';
+import { livingHolder } from '../runner/lock.js';
+import { readManifest, readPlan } from '../runner/outputs.js';
+import type { Problem } from './api.js';
+
+/** Folders of a run that hold no data sets. */
+const NO_SETS = new Set(['images', 'metrics', 'tb', 'scratch']);
+/** `eval/<name>` and `online/<name>/<part>` are the deepest. */
+const DEEPEST = 3;
+
+/** What of a run's settings the viewer looks at. */
+export interface RunRecord {
+  readonly seed?: number;
+  readonly settings?: {
+    readonly device?: { readonly backend?: string };
+    readonly actor?: { readonly aggregate?: string; readonly threshold?: number };
+  };
+}
+
+/** Names of a run's data sets: its folders with a manifest, and those that a stage has begun. Sorted. */
+export function dataSets(run: string): string[] {
+  const found: string[] = [];
+  const look = (below: string, depth: number): void => {
+    const folder = join(run, below);
+    for (const entry of existsSync(folder) ? readdirSync(folder, { withFileTypes: true }) : []) {
+      if (entry.name.startsWith('.') || (depth === 1 && NO_SETS.has(entry.name))) continue;
+      const name = below === '' ? entry.name : `${below}/${entry.name}`;
+      if (!statSync(join(run, name), { throwIfNoEntry: false })?.isDirectory()) continue;
+      if (['manifest.jsonl', 'plan.json'].some((file) => existsSync(join(run, name, file)))) found.push(name);
+      if (depth < DEEPEST) look(name, depth + 1);
+    }
+  };
+  look('', 1);
+  return found.sort();
+}
+
+/** Changes whenever the data set may have: its manifest and plan by size and time. */
+export function setVersion(folder: string): string {
+  return ['manifest.jsonl', 'plan.json']
+    .map((file) => statSync(join(folder, file), { throwIfNoEntry: false }))
+    .map((stat) => (stat ? `${stat.size}:${stat.mtimeMs}` : '-'))
+    .join();
+}
+
+/** One committed file of a data set, found whole. */
+export interface WholeFile {
+  readonly path: string;
+  /** equal for equal content */
+  readonly version: string;
+}
+
+/**
+ * The committed files of a data set that are whole (size, rows, checksum), and what is wrong with the others, which are
+ * left out: one bad shard does not hide the rest.
+ * @param name the data set's, below the run's folder
+ * @param wanted by the end of the file's name
+ */
+export async function wholeFiles(
+  run: string,
+  name: string,
+  wanted: RegExp,
+): Promise<{ files: WholeFile[]; problems: Problem[] }> {
+  const folder = join(run, name);
+  const files: WholeFile[] = [];
+  const problems: Problem[] = [];
+  const note = (error: unknown): void => void problems.push(problem(name, error));
+  try {
+    const lines = [...readManifest(folder).values()].sort((a, b) => (a.shard < b.shard ? -1 : 1));
+    const stage = stageOf(folder);
+    for (const record of lines.flatMap((line) => line.files).filter(({ file }) => wanted.test(file))) {
+      try {
+        const path = fileInside(folder, record.file, `${join(folder, 'manifest.jsonl')}`);
+        await verifyFile(path, record, 'once', `run \`critiq ${stage}\` again to make it anew`);
+        files.push({ path, version: `${path} ${record.bytes} ${record.crc32}` });
+      } catch (error) {
+        note(error);
+      }
+    }
+  } catch (error) {
+    note(error);
+  }
+  return { files, problems };
+}
+
+function stageOf(folder: string): string {
+  const stage = readPlan(folder)?.stage;
+  return stage === undefined ? 'STAGE' : stage;
+}
+
+/** A failure of ours to read something as a problem to show. @throws what is none: an error of the viewer itself */
+export function problem(where: string, error: unknown): Problem {
+  if (error instanceof UserError || (error as NodeJS.ErrnoException).code !== undefined)
+    return { where, message: (error as Error).message };
+  throw error;
+}
+
+/** run.json; empty where there is none or it is torn. */
+export function runRecord(run: string): RunRecord {
+  try {
+    return JSON.parse(readFileSync(join(run, 'run.json'), 'utf8')) as RunRecord;
+  } catch {
+    return {};
+  }
+}
+
+/** The stage instance that a living process works on in the run's folder. */
+export function runningStage(run: string): string | null {
+  return livingHolder(join(run, 'lock'))?.running ?? null;
+}

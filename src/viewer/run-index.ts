@@ -1,0 +1,211 @@
+import { basename, join } from 'node:path';
+import { readPlan, type PlanRecord } from '../runner/outputs.js';
+import type { Problem, Screen, SetInfo, TrajectoryRow } from './api.js';
+import { Interned } from './interned.js';
+import { dataSets, problem, setVersion, wholeFiles } from './run-files.js';
+import { indexShard, type ShardIndex } from './shard-index.js';
+
+/** Files of transitions, by their names: the stages' and the import's. */
+export const TRANSITION_FILES = /transitions[^/]*\.parquet$/;
+
+/** A data set of trajectories with its index. */
+export interface IndexedSet extends SetInfo {
+  /** imported data has no screenshots of its own */
+  readonly imported: boolean;
+  readonly indexed: readonly ShardIndex[];
+}
+
+/** Which trajectories to list. Undefined: whatever. */
+export interface Filter {
+  /** words that the goal, the task's id or the trajectory's id hold, in any order, whatever the case */
+  readonly text?: string;
+  /** name of a data set */
+  readonly in?: string;
+  readonly stage?: string;
+  readonly policy?: string;
+  readonly device?: string;
+  readonly family?: string;
+  readonly success?: boolean;
+}
+
+/** A trajectory's place: which set, which of its shards, which of the shard's trajectories. */
+export interface Place {
+  readonly set: IndexedSet;
+  readonly shard: ShardIndex;
+  readonly at: number;
+}
+
+/**
+ * What is listed of all trajectories of a run, in memory: numbers in typed arrays, repeated texts once. Made once; later
+ * only shards that are new are read, so that a run in progress can be looked at.
+ */
+export class RunIndex {
+  private readonly texts = new Interned();
+  private readonly kept = new Map<string, ShardIndex>();
+  private versions = '';
+  private building: Promise<void> | undefined;
+  private found: IndexedSet[] = [];
+  private faults: Problem[] = [];
+
+  constructor(readonly run: string) {}
+
+  get sets(): readonly IndexedSet[] {
+    return this.found;
+  }
+
+  get problems(): readonly Problem[] {
+    return this.faults;
+  }
+
+  /** Reads what is new since the last call. */
+  async refresh(): Promise<void> {
+    this.building ??= this.build().finally(() => (this.building = undefined));
+    await this.building;
+  }
+
+  private async build(): Promise<void> {
+    const names = dataSets(this.run);
+    const versions = names.map((name) => `${name} ${setVersion(join(this.run, name))}`).join('\n');
+    if (versions === this.versions) return;
+    const found: IndexedSet[] = [];
+    const faults: Problem[] = [];
+    const seen = new Set<string>();
+    for (const name of names) {
+      const set = await this.indexed(name, seen, faults);
+      if (set) found.push(set);
+    }
+    for (const version of this.kept.keys()) if (!seen.has(version)) this.kept.delete(version);
+    this.found = found.sort((a, b) => rank(a) - rank(b) || (a.name < b.name ? -1 : 1));
+    this.faults = faults;
+    this.versions = versions;
+  }
+
+  private async indexed(name: string, seen: Set<string>, faults: Problem[]): Promise<IndexedSet | undefined> {
+    const folder = join(this.run, name);
+    let plan: PlanRecord | undefined;
+    try {
+      plan = readPlan(folder);
+    } catch (error) {
+      faults.push(problem(name, error));
+    }
+    const { files, problems } = await wholeFiles(this.run, name, TRANSITION_FILES);
+    faults.push(...problems);
+    const shards: ShardIndex[] = [];
+    for (const { path, version } of files) {
+      try {
+        const shard = this.kept.get(version) ?? (await indexShard(path, this.texts));
+        this.kept.set(version, shard);
+        seen.add(version);
+        shards.push(shard);
+      } catch (error) {
+        faults.push(problem(name, error));
+      }
+    }
+    if (shards.length === 0 && problems.length === 0) return undefined;
+    return {
+      name,
+      ...actorOf(name, plan),
+      imported: plan?.stage === 'import',
+      trajectories: shards.reduce((sum, { count }) => sum + count, 0),
+      successes: shards.reduce((sum, { reward }) => sum + reward.filter((value) => value > 0).length, 0),
+      shards: shards.length,
+      planned: plan && plan.shards.length > 0 ? plan.shards.length : null,
+      indexed: shards,
+    };
+  }
+
+  /** Families of tasks, sorted. */
+  families(): string[] {
+    const numbers = new Set(this.found.flatMap(({ indexed }) => indexed.flatMap(({ family }) => [...new Set(family)])));
+    return [...numbers]
+      .map((number) => this.texts.text(number))
+      .filter((text) => text !== '')
+      .sort();
+  }
+
+  /** All trajectories that pass, in the order of sets and shards; how many, and those of one page. */
+  list(filter: Filter, offset: number, limit: number): { total: number; rows: TrajectoryRow[] } {
+    const rows: TrajectoryRow[] = [];
+    let total = 0;
+    for (const place of this.places(filter)) {
+      if (total >= offset && rows.length < limit) rows.push(this.row(place));
+      total++;
+    }
+    return { total, rows };
+  }
+
+  /** The trajectories that pass, one by one. */
+  *places({ text = '', in: only, stage, policy, device, family, success }: Filter): Generator<Place> {
+    const words = text.toLowerCase().split(/\s+/).filter(Boolean);
+    const lower = words.length > 0 ? this.texts.texts.map((one) => one.toLowerCase()) : [];
+    for (const set of this.found) {
+      if (only !== undefined && set.name !== only) continue;
+      if (stage !== undefined && set.stage !== stage) continue;
+      if (policy !== undefined && set.policy !== policy) continue;
+      if (device !== undefined && set.device !== device) continue;
+      for (const shard of set.indexed) {
+        for (let at = 0; at < shard.count; at++) {
+          if (success !== undefined && shard.reward[at] > 0 !== success) continue;
+          if (family !== undefined && this.texts.text(shard.family[at]) !== family) continue;
+          const texts = [lower[shard.goal[at]], lower[shard.task[at]], shard.ids[at].toLowerCase()];
+          if (words.every((word) => texts.some((one) => one.includes(word)))) yield { set, shard, at };
+        }
+      }
+    }
+  }
+
+  /** A trajectory by the name of its set and its id. */
+  find(set: string, id: string): Place | undefined {
+    const found = this.found.find(({ name }) => name === set);
+    for (const shard of found?.indexed ?? []) {
+      const at = shard.ids.indexOf(id);
+      if (at >= 0) return { set: found!, shard, at };
+    }
+    return undefined;
+  }
+
+  row({ set, shard, at }: Place): TrajectoryRow {
+    return {
+      set: set.name,
+      id: shard.ids[at],
+      stage: set.stage,
+      policy: set.policy,
+      device: set.device,
+      task: this.texts.text(shard.task[at]),
+      goal: this.texts.text(shard.goal[at]),
+      family: this.texts.text(shard.family[at]),
+      steps: shard.steps[at],
+      success: shard.reward[at] > 0,
+      truncated: shard.truncated[at] === 1,
+      reward: shard.reward[at],
+      last: screenOf(set, shard.last[at]),
+    };
+  }
+}
+
+/** Where a screen is: a content id is 32 hex digits, and imported data knows only paths. */
+export function screenOf({ imported }: { imported: boolean }, image: string, path = ''): Screen {
+  if (path !== '') return { kind: 'file', path };
+  if (imported) return /^[0-9a-f]{32}$/.test(image) || image === '' ? { kind: 'none' } : { kind: 'file', path: image };
+  return { kind: 'stored', id: image };
+}
+
+/** What the agent was and where it acted, by the settings that the set was made with. */
+function actorOf(name: string, plan: PlanRecord | undefined): { stage: string; policy: string; device: string } {
+  const settings = (plan?.settings ?? {}) as Record<string, Record<string, unknown> | undefined>;
+  const stage = plan?.stage ?? (name.startsWith('eval/') ? 'eval' : name === 'trajectories' ? 'collect' : name);
+  const own = settings[stage]?.policy;
+  const ranked = Number(settings.eval?.best_of_q ?? 0) > 0 ? '+bestofq' : '';
+  const evaluated = /^(.+)-(test|train)(-first96)?(-greedy)?$/.exec(basename(name))?.[1];
+  const policy =
+    stage === 'demos' ? 'demonstrator' : typeof own === 'string' ? own + ranked : stage === 'eval' ? evaluated : '';
+  // the phone is what stages run on whose settings name no other
+  const device = settings.device?.backend ?? (plan && plan.stage !== 'import' ? 'phone' : '');
+  return { stage, policy: policy ?? '', device: String(device) };
+}
+
+/** What was collected first, then evaluations, then the rest. */
+function rank({ name }: SetInfo): number {
+  if (name === 'trajectories') return 0;
+  return name.startsWith('online') ? 1 : name.startsWith('eval/') ? 2 : 3;
+}

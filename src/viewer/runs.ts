@@ -1,0 +1,35 @@
+import type { RunFolders } from './run-folders.js';
+import { Trajectories } from './trajectories.js';
+
+/** What is kept in memory of one run. */
+export class OpenRun {
+  readonly trajectories: Trajectories;
+
+  constructor(readonly folder: string) {
+    this.trajectories = new Trajectories(folder);
+  }
+}
+
+/** Runs whose indexes are held at a time. */
+const MOST = 6;
+
+/** The runs that were looked at last. */
+export class Runs {
+  private readonly open = new Map<string, OpenRun>();
+
+  constructor(private readonly folders: RunFolders) {}
+
+  /** @throws UserError where there is no such run */
+  of(name: string): OpenRun {
+    const folder = this.folders.path(name);
+    const run = this.open.get(name) ?? new OpenRun(folder);
+    // the one looked at last goes to the end
+    this.open.delete(name);
+    this.open.set(name, run);
+    for (const oldest of this.open.keys()) {
+      if (this.open.size <= MOST) break;
+      this.open.delete(oldest);
+    }
+    return run;
+  }
+}

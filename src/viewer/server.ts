@@ -1,0 +1,122 @@
+import { createAdaptorServer } from '@hono/node-server';
+import { Hono } from 'hono';
+import type { Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { UserError } from '../errors.js';
+import { Access } from './access.js';
+import { apiRoutes } from './api-routes.js';
+import type { Failure } from './api.js';
+import { pageFiles, type PageFile } from './page-files.js';
+import { PictureCache } from './picture-cache.js';
+import { Pictures } from './pictures.js';
+import type { RunFolders } from './run-folders.js';
+
+/** Only what the page itself brings: no request leaves for anywhere else, and no page elsewhere embeds it. */
+const HEADERS: Readonly<Record<string, string>> = {
+  'content-security-policy':
+    "default-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'; object-src 'none'",
+  'cross-origin-opener-policy': 'same-origin',
+  'cross-origin-resource-policy': 'same-origin',
+  'referrer-policy': 'no-referrer',
+  'x-content-type-options': 'nosniff',
+};
+
+/** The addresses of the page's views; each is the page itself. */
+const VIEWS = ['trajectories', 'actions', 'training', 'values', 'tokens', 'evaluations'] as const;
+
+export interface ViewerOptions {
+  readonly runs: RunFolders;
+  /** what to listen on; anything but loopback needs the token in the URL */
+  readonly host: string;
+  /** 0 takes a free one */
+  readonly port: number;
+  /** folder of the screenshots that imported data sets name; undefined: they are not shown */
+  readonly images?: string;
+  /** folder of the thumbnails; undefined: the user's cache folder */
+  readonly cache?: string;
+  /** told of errors of the viewer itself */
+  readonly complain: (line: string) => void;
+}
+
+/** A viewer that answers. */
+export interface Viewer {
+  /** with the token, where one is needed */
+  readonly url: string;
+  close(): Promise<void>;
+}
+
+/**
+ * Serves the page and what it reads of the run folders, which are never written to.
+ * @throws UserError where the page is not built, or the port is taken
+ */
+export async function openViewer(options: ViewerOptions): Promise<Viewer> {
+  const { host, port } = options;
+  const access = new Access(host);
+  const pictures = new Pictures(new PictureCache(options.cache));
+  const app = viewerApp(options, access, pictures, pageFiles());
+  const server = createAdaptorServer({ fetch: app.fetch }) as Server;
+  await new Promise<void>((started, failed) => {
+    server.once('error', (error: NodeJS.ErrnoException) => {
+      const why = error.code === 'EADDRINUSE' ? 'it is taken; --port 0 takes a free one' : error.code;
+      failed(new UserError(`cannot listen on ${host}, port ${port}: ${why}`));
+    });
+    server.listen(port, host, started);
+  });
+  const shown = host === '0.0.0.0' || host === '::' ? '127.0.0.1' : host.includes(':') ? `[${host}]` : host;
+  const token = access.token === undefined ? '' : `?token=${access.token}`;
+  return {
+    url: `http://${shown}:${(server.address() as AddressInfo).port}/${token}`,
+    close: async () => {
+      const closed = new Promise<void>((done) => server.close(() => done()));
+      server.closeAllConnections();
+      await closed;
+      await pictures.close();
+    },
+  };
+}
+
+function viewerApp(
+  { runs, images, complain }: ViewerOptions,
+  access: Access,
+  pictures: Pictures,
+  page: ReadonlyMap<string, PageFile>,
+): Hono {
+  const app = new Hono();
+  app.use('*', async (c, next) => {
+    const token = c.req.query('token');
+    const refusal = access.refusal({
+      method: c.req.method,
+      host: c.req.header('host'),
+      cookie: c.req.header('cookie'),
+      authorization: c.req.header('authorization'),
+      token,
+    });
+    for (const [name, value] of Object.entries(HEADERS)) c.header(name, value);
+    if (refusal) return c.json({ error: refusal.error } satisfies Failure, refusal.status);
+    if (access.token !== undefined && token !== undefined) {
+      // out of the address line, where it would be copied along
+      const url = new URL(c.req.url);
+      url.searchParams.delete('token');
+      c.header('set-cookie', access.cookie());
+      return c.redirect(url.pathname + url.search);
+    }
+    await next();
+  });
+  app.route('/api', apiRoutes(runs, pictures, images));
+  app.get('*', (c) => {
+    const path = new URL(c.req.url).pathname;
+    const file = page.get((VIEWS as readonly string[]).includes(path.slice(1)) ? '/' : path);
+    if (!file) return c.json({ error: `there is nothing at ${path}` } satisfies Failure, 404);
+    c.header('content-type', file.type);
+    // names of assets change with their content
+    c.header('cache-control', path.startsWith('/assets/') ? 'private, max-age=31536000, immutable' : 'no-cache');
+    return c.body(file.bytes);
+  });
+  app.onError((error, c) => {
+    for (const [name, value] of Object.entries(HEADERS)) c.header(name, value);
+    if (error instanceof UserError) return c.json({ error: error.message } satisfies Failure, 404);
+    complain(`${c.req.path}: ${error.message}`);
+    return c.json({ error: `an error of the viewer: ${error.message}` } satisfies Failure, 500);
+  });
+  return app;
+}

@@ -1,0 +1,132 @@
+import { Table } from '../data/tables.js';
+import { TRANSITIONS, type Transition } from '../data/transitions.js';
+import { UserError } from '../errors.js';
+import type { RunInfo, Screen, State, Step, Trajectory, TrajectoryPage } from './api.js';
+import { candidatesOf, CriticValues, SCORED, stepScores } from './critic-values.js';
+import { runningStage, runRecord } from './run-files.js';
+import { RunIndex, screenOf, type Filter, type Place } from './run-index.js';
+
+const STRIP = ['tid', 'step', 'action', 'image', 'imagePath', 'reward', 'mcReturn', 'nextImage'] as const;
+const STATE = ['tid', 'step', 'action', 'image', 'imagePath', 'mcReturn', 'prompt'] as const;
+
+/** The trajectories of one run: listed from the index, read from the tables a few rows at a time. */
+export class Trajectories {
+  readonly index: RunIndex;
+  readonly critic: CriticValues;
+
+  constructor(private readonly run: string) {
+    this.index = new RunIndex(run);
+    this.critic = new CriticValues(run);
+  }
+
+  /** The run as a whole. */
+  async info(name: string): Promise<RunInfo> {
+    await this.index.refresh();
+    const { sets, problems } = this.index;
+    const values = await this.critic.values.files();
+    return {
+      name,
+      seed: runRecord(this.run).seed ?? null,
+      running: runningStage(this.run),
+      sets: sets.map(({ indexed: _, imported: __, ...info }) => info),
+      families: this.index.families(),
+      values: values.paths.length > 0,
+      ...this.critic.settings(),
+      problems: [...problems, ...values.problems],
+    };
+  }
+
+  /** A page of the trajectories that pass. */
+  async page(filter: Filter, offset: number, limit: number): Promise<TrajectoryPage> {
+    await this.index.refresh();
+    const { sets, problems } = this.index;
+    const about = new Set(
+      sets.filter(({ name }) => filter.in === undefined || filter.in === name).map(({ name }) => name),
+    );
+    const listed = problems.filter(({ where }) => about.has(where) || filter.in === undefined);
+    return { ...this.index.list(filter, offset, limit), offset, problems: listed };
+  }
+
+  /** One trajectory, step by step. @throws UserError where there is none of this name, or its file cannot be read */
+  async one(set: string, id: string): Promise<Trajectory> {
+    const place = await this.place(set, id);
+    const rows = await read(place, STRIP);
+    const { aggregate, threshold } = this.critic.settings();
+    const { scored, problems } = await this.scores(set, rows);
+    const strip = rows.map(({ tid, step, action, image, imagePath, reward, mcReturn }): Step => ({
+      step,
+      tid,
+      action,
+      screen: screenOf(place.set, image, imagePath),
+      reward,
+      mcReturn,
+      scores: stepScores(scored.get(tid), aggregate, threshold),
+    }));
+    const asked = strip.some(({ scores }) => scores !== null);
+    return { ...this.index.row(place), strip, part: asked ? this.part(id) : null, problems };
+  }
+
+  /** One state with all its candidates. @throws UserError as `one`, and where the trajectory has no such step */
+  async state(set: string, id: string, step: number): Promise<State> {
+    const place = await this.place(set, id);
+    const rows = await read(place, STATE, step);
+    if (rows.length === 0)
+      throw new UserError(`${set}: trajectory ${id} has ${place.shard.steps[place.at]} steps, no step ${step}`);
+    const [{ tid, action, image, imagePath, mcReturn, prompt }] = rows;
+    const { aggregate, threshold } = this.critic.settings();
+    const { scored, problems } = await this.scores(set, rows);
+    const of = scored.get(tid) ?? { candidates: undefined, values: undefined };
+    const { goal, success, steps } = this.index.row(place);
+    const { v1 = null, v2 = null } = of.values ?? {};
+    return {
+      ...{ set, id, step, steps, tid, goal, prompt, mcReturn, success, v1, v2, problems },
+      screen: screenOf(place.set, image, imagePath),
+      v: stepScores(of, aggregate, threshold)?.v ?? null,
+      ...candidatesOf(of, action, aggregate, threshold),
+    };
+  }
+
+  /** Where the screenshot of a step lies that an imported data set refers to by a path; the one after the last step too. */
+  async screen(set: string, id: string, step: number): Promise<Screen> {
+    const place = await this.place(set, id);
+    const [row] = await read(place, ['image', 'imagePath'], step);
+    return row ? screenOf(place.set, row.image, row.imagePath) : { kind: 'none' };
+  }
+
+  private async place(set: string, id: string): Promise<Place> {
+    await this.index.refresh();
+    const place = this.index.find(set, id);
+    if (!place) throw new UserError(`there is no trajectory ${id} in ${set}, or its file cannot be read`);
+    return place;
+  }
+
+  /** Candidates and values are those of the collected trajectories; the tids of other sets name other states. */
+  private async scores(set: string, rows: readonly { tid: number }[]): ReturnType<CriticValues['read']> {
+    if (set !== SCORED) return { scored: new Map(), problems: [] };
+    return this.critic.read(rows.map(({ tid }) => tid));
+  }
+
+  private part(id: string): Trajectory['part'] {
+    const collected = this.index.sets.find(({ name }) => name === SCORED)?.indexed.flatMap(({ ids }) => ids) ?? [];
+    const held = this.critic.heldOut(collected);
+    return held ? (held.has(id) ? 'validation' : 'train') : null;
+  }
+}
+
+/** Rows of a trajectory, or the one of a step, with only some columns. */
+async function read<K extends keyof Transition & string>(
+  { shard, at }: Place,
+  columns: readonly K[],
+  step?: number,
+): Promise<Pick<Transition, K>[]> {
+  const first = shard.start[at];
+  const count = shard.steps[at];
+  if (step !== undefined && !(Number.isInteger(step) && step >= 0 && step < count)) return [];
+  const table = await Table.open(shard.file, TRANSITIONS);
+  try {
+    const rowStart = first + (step ?? 0);
+    return await table.read({ columns, rowStart, rowEnd: step === undefined ? first + count : rowStart + 1 });
+  } finally {
+    table.close();
+  }
+}
