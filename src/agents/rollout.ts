@@ -44,6 +44,8 @@ export interface Decision {
   readonly said?: string;
   /** what its answer wants done in the steps after this one, without another question */
   readonly rest?: readonly Action[];
+  /** version of the policy that decided, where it is trained meanwhile */
+  readonly version?: number;
 }
 
 /** An agent cannot go on with an episode, and would not the next time either: the episode is lost, and the others go on. */
@@ -252,12 +254,13 @@ async function runEpisode(
     remember(history, { decision, frame }, agent.pastScreens ?? 0);
     const applied = decision.action ? (await device.act(decision.action, deadline)).applied : 'no';
     const prompt = policyPrompt(task.text, previous);
-    const { said } = decision;
+    const { said, version } = decision;
     steps.push({
       prompt,
       action: decision.text,
       applied,
       ...(said === undefined ? {} : { said }),
+      ...(version === undefined ? {} : { version }),
       image,
       vector: decision.vector,
     });

@@ -10,6 +10,8 @@ export interface EpisodeStep {
   readonly action: string;
   /** whether it reached the device; `no` also for an action that could not be parsed */
   readonly applied: 'yes' | 'no' | 'unknown';
+  /** version of the policy that acted, where it is trained meanwhile */
+  readonly version?: number;
   /** what a served agent answered, in full; left out where no answer was asked for */
   readonly said?: string;
 }
