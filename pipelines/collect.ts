@@ -6,6 +6,7 @@ import { deviceInfluence, deviceWorkers } from './devices.js';
 import { collectShard, episodeShards, judgedEpisodes } from './episodes.js';
 import { judgeFingerprint, judgeOf, judgeSummary, judgeWorkers, reportUnknown } from './judge.js';
 import { policyOf } from './resources.js';
+import { AgentKind, agentFingerprint, servedAgent, servedSummary } from './served.js';
 import { tasksOf } from './tasks.js';
 
 export const Collect = z.object({
@@ -14,7 +15,13 @@ export const Collect = z.object({
     .min(1)
     .default(2000)
     .describe('trajectories to collect (1008 in AitW General, 1296 in Web Shopping)'),
-  policy: z.string().default('base').describe('the policy that acts, by its name below `policy/`'),
+  agent: AgentKind,
+  policy: z
+    .string()
+    .default('base')
+    .describe(
+      'the policy that acts, by its name below `policy/`; of a served agent, the one whose vision tower makes the image vectors',
+    ),
   temperature: z.number().min(0).default(1).describe('divides the logits of the policy; 0 takes the likeliest token'),
   gamma: z
     .number()
@@ -25,14 +32,24 @@ export const Collect = z.object({
   shard: z.int().min(1).default(250).describe('episodes a shard'),
 });
 
+type Collect = z.infer<typeof Collect>;
+
+/** Decides what the agent samples. */
+const agentSeed = (seed: number): number => new Random(seed, 'collect', 'agent').int(2 ** 31);
+
 /** Trajectories of a policy on the training tasks (ALGORITHMS §2, first stage). */
 export const collect = stage({
   name: 'collect',
   summary: 'collect trajectories with a policy',
   settings: Collect,
   uses: ['seed', 'tasks'],
-  derived: (config) => ({ ...deviceInfluence(config), ...judgeFingerprint(config) }),
-  workers: (_, config) => deviceWorkers(config) ?? judgeWorkers(config),
+  neutral: ['agent'],
+  derived: (config) => ({
+    ...deviceInfluence(config),
+    ...judgeFingerprint(config),
+    ...agentFingerprint((config.collect as Collect).agent, config),
+  }),
+  workers: ({ agent }, config) => (agent === 'served' ? 1 : (deviceWorkers(config) ?? judgeWorkers(config))),
   inputs: ({ policy }) => [`policy/${policy}`],
   outputs: () => ['trajectories', 'image-vectors'],
   plan: ({ settings }) => episodeShards(settings.episodes, settings.shard),
@@ -43,11 +60,12 @@ export const collect = stage({
       count: settings.episodes,
       seed: new Random(seed, 'collect').int(2 ** 31),
     });
+    const own = agentSeed(seed);
     return collectShard(shard, ctx, 'trajectories', {
-      agent: new PolicyAgent(policy, {
-        seed: new Random(seed, 'collect', 'agent').int(2 ** 31),
-        temperature: settings.temperature,
-      }),
+      agent:
+        settings.agent === 'served'
+          ? await servedAgent(ctx, own)
+          : new PolicyAgent(policy, { seed: own, temperature: settings.temperature }),
       task: (episode) => list[episode],
       seed: (episode) => new Random(seed, 'collect', episode).int(2 ** 31),
       gamma: settings.gamma,
@@ -59,6 +77,7 @@ export const collect = stage({
   finish: async (ctx) => {
     const summary = await judgeSummary(ctx);
     if (summary) ctx.log.info(summary);
+    if (ctx.settings.agent === 'served') ctx.log.info(servedSummary(await servedAgent(ctx, agentSeed(ctx.seed))));
     const { unknown, judged } = await judgedEpisodes(ctx.dataset('trajectories'), 'collect');
     reportUnknown(ctx, unknown, judged);
   },

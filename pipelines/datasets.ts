@@ -5,6 +5,7 @@ import { CANDIDATES, TRANSITIONS, type CandidateRow, type Transition } from '../
 /** Names of the files of shard `id` in the data sets of the pipeline; those of `critiq import` too. */
 export const FILES = {
   transitions: (id: string) => `transitions-${id}.parquet`,
+  answers: (id: string) => `answers-${id}.jsonl`,
   candidates: (id: string) => `candidates-${id}.parquet`,
   vectors: (id: string) => `images-${id}.arrow`,
   representations: (id: string) => `representations-${id}.arrow`,
@@ -15,9 +16,9 @@ export async function shardIds(folder: string, stage: string): Promise<string[]>
   return (await openDataset(folder, { stage })).shards.map(({ shard }) => shard);
 }
 
-/** Paths of the committed files of a data set. */
-export async function filesOf(folder: string, stage: string): Promise<string[]> {
-  return (await openDataset(folder, { stage })).files();
+/** Paths of the committed files of a data set whose names end with `suffix`. */
+export async function filesOf(folder: string, stage: string, suffix = ''): Promise<string[]> {
+  return (await openDataset(folder, { stage })).files(suffix);
 }
 
 /** All transitions of a data set, in the order of their tids; only some columns if given. */
@@ -41,7 +42,7 @@ async function readAll<Row extends object, K extends keyof Row & string>(
   columns?: readonly K[],
 ): Promise<Pick<Row, K>[]> {
   const rows: Row[] = [];
-  for (const file of await filesOf(folder, stage)) {
+  for (const file of await filesOf(folder, stage, '.parquet')) {
     for (const row of await readTable(file, kind, columns ? { columns } : {})) rows.push(row);
   }
   return rows;

@@ -35,12 +35,14 @@ export function disturbedEpisodes(
   const [{ episode, faults }] = lost;
   const { device, call, reason } = faults.at(-1)!;
   const example = `the last fault of ${episode}: ${device}: ${call}: ${reason}`;
+  const refused = lost.every((one) => one.faults.at(-1)!.call === 'agent');
+  const [what, who] = refused ? ["refusals of the agent's server", 'the server'] : ['faults of devices', 'the devices'];
   if (lost.length === planned) {
     throw new RunError(
-      `all episodes of a shard (${planned}) were lost to faults of devices (${example}); look after the devices and run the same command again`,
+      `all episodes of a shard (${planned}) were lost to ${what} (${example}); look after ${who} and run the same command again`,
     );
   }
-  log.warn(`${count(lost.length)} lost to faults of devices and not counted: ${names(lost)} (${example})`);
+  log.warn(`${count(lost.length)} lost to ${what} and not counted: ${names(lost)} (${example})`);
   return { ...again, lost };
 }
 

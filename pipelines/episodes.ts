@@ -1,5 +1,6 @@
 import { join } from 'node:path';
 import { rollout, type Agent, type EpisodePlan, type LostEpisode, type Rollout } from '../src/agents/rollout.js';
+import { writeAtomic } from '../src/data/atomic.js';
 import { ImageVectorWriter } from '../src/data/image-vectors.js';
 import { Journal, type Episode } from '../src/data/journal.js';
 import { openDataset } from '../src/data/manifest.js';
@@ -120,11 +121,28 @@ export async function collectShard(
     episodes.flatMap((episode) => toTransitions(episode, Number(episode.episode) * STEPS, options.gamma)),
   );
   const successes = episodes.filter(({ reward }) => reward > 0).length;
-  const made = { files: [transitions], facts: { episodes: episodes.length, successes, unknown, ...disturbed } };
+  const answers = await writeAnswers(folder, shard.id, episodes);
+  const made = {
+    files: [transitions, ...answers],
+    facts: { episodes: episodes.length, successes, unknown, ...disturbed },
+  };
   if (!options.vectors) return { [output]: made };
   const file = FILES.vectors(shard.id);
   await writeVectors(join(ctx.dataset(options.vectors.output), file), episodes, vectors, options.vectors.tower, ctx);
   return { [output]: made, [options.vectors.output]: { files: [file] } };
+}
+
+/** What a served agent answered in each step, as JSON lines beside the transitions; no file where none was asked. */
+async function writeAnswers(folder: string, shard: string, episodes: readonly Episode[]): Promise<string[]> {
+  const lines = episodes.flatMap(({ episode: trajectory, steps }) =>
+    steps.flatMap(({ action, said: answer }, step) =>
+      answer === undefined ? [] : [`${JSON.stringify({ trajectory, step, action, answer })}\n`],
+    ),
+  );
+  if (lines.length === 0) return [];
+  const file = FILES.answers(shard);
+  await writeAtomic(join(folder, file), lines.join(''));
+  return [file];
 }
 
 /** How many episodes of a data set were judged, which were not, and which were lost to faults of devices. */

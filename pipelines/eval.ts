@@ -4,18 +4,22 @@ import { z } from 'zod';
 import { BestOfQ } from '../src/agents/best-of-q.js';
 import { Critic } from '../src/agents/critic.js';
 import { AGGREGATES } from '../src/algorithms/digiq.js';
+import { isValidAction } from '../src/agents/grammar.js';
 import { PolicyAgent } from '../src/agents/policy-agent.js';
 import type { Agent } from '../src/agents/rollout.js';
 import { writeAtomic } from '../src/data/atomic.js';
 import { wilson95 } from '../src/data/interval.js';
 import { comparable } from '../src/data/task-list.js';
+import { UserError } from '../src/errors.js';
 import { Random } from '../src/random.js';
 import { stage, type StageContext } from '../src/runner/stage.js';
+import type { Config } from '../src/settings.js';
 import { readTransitions } from './datasets.js';
 import { deviceInfluence, deviceWorkers } from './devices.js';
 import { collectShard, episodeShards, judgedEpisodes } from './episodes.js';
 import { judgeFingerprint, judgeOf, judgeSummary, judgeWorkers, reportUnknown } from './judge.js';
 import { cachesOf, once, policyOf, runtimeOf } from './resources.js';
+import { AgentKind, agentFingerprint, servedAgent, servedName, servedSettings, servedSummary } from './served.js';
 import { tasksOf, trainedTexts } from './tasks.js';
 import { vlmOf } from './vlm-backend.js';
 
@@ -25,7 +29,11 @@ const PROTOCOL = 96;
 const RANKED = 6;
 
 export const Eval = z.object({
-  policy: z.string().default('base').describe('the policy to evaluate, by its name below `policy/`'),
+  agent: AgentKind,
+  policy: z
+    .string()
+    .default('base')
+    .describe('the policy to evaluate, by its name below `policy/`; not for `eval.agent=served`'),
   split: z.enum(['test', 'train']).default('test').describe('tasks of the test list, or of the training list'),
   protocol: z
     .enum(['all', 'first96'])
@@ -36,7 +44,11 @@ export const Eval = z.object({
     .min(1)
     .default(480)
     .describe('episodes to run (protocol all); the tasks come round again after the last'),
-  temperature: z.number().min(0).default(1).describe('divides the logits of the policy; 0 is greedy'),
+  temperature: z
+    .number()
+    .min(0)
+    .default(1)
+    .describe('divides the logits of the policy; 0 is greedy (a served agent has `served.temperature`)'),
   best_of_q: z
     .int()
     .min(0)
@@ -49,7 +61,7 @@ type Eval = z.infer<typeof Eval>;
 
 /** What an evaluation found; `result.json` of its data set. */
 export interface EvalResult {
-  /** the policy's name, with `+bestofq` where the critic ranked its samples */
+  /** the policy's name, with `+bestofq` where the critic ranked its samples; `served-...` for an agent that is not ours */
   readonly policy: string;
   readonly split: string;
   readonly protocol: string;
@@ -70,20 +82,36 @@ export interface EvalResult {
   /** the same of the episodes whose task is not among those that `collect` trains on (ALGORITHMS §7) */
   readonly unseen: { episodes: number; successes: number; rate: number; ci95: readonly [number, number] };
   readonly mean_steps: number;
+  /** steps of these episodes in which nothing was done, since what the agent said is no action; not in results of before */
+  readonly invalid_steps?: number;
   readonly families: Readonly<
     Record<string, { episodes: number; successes: number; rate: number; ci95: readonly [number, number] }>
   >;
 }
 
+/** Who is evaluated, by name. */
+function agentName({ agent, policy, best_of_q }: Eval, config: Config): string {
+  if (agent === 'served') return servedName(config);
+  return best_of_q > 0 ? `${policy}+bestofq` : policy;
+}
+
+/** Of its sampling. */
+function temperatureOf({ agent, temperature }: Eval, config: Config): number {
+  return agent === 'served' ? servedSettings(config).temperature : temperature;
+}
+
 /** Name of an evaluation's data set below `eval/`. */
-export function evalName({ policy, split, protocol, temperature, best_of_q }: Eval): string {
-  const parts = [best_of_q > 0 ? `${policy}+bestofq` : policy, split];
-  if (protocol === 'first96') parts.push('first96');
-  if (temperature === 0) parts.push('greedy');
+export function evalName(settings: Eval, config: Config): string {
+  const parts = [agentName(settings, config), settings.split];
+  if (settings.protocol === 'first96') parts.push('first96');
+  if (temperatureOf(settings, config) === 0) parts.push('greedy');
   return parts.join('-');
 }
 
-const evaluation = (settings: Eval) => `eval/${evalName(settings)}`;
+const evaluation = (settings: Eval, config: Config) => `eval/${evalName(settings, config)}`;
+
+/** The data set that a stage writes. */
+const written = ({ settings, config, dataset }: StageContext<Eval>) => dataset(evaluation(settings, config));
 
 /** Success rates on tasks (ALGORITHMS §7), by the judge of `judge.*`. */
 export const evaluate = stage({
@@ -91,18 +119,40 @@ export const evaluate = stage({
   summary: 'measure success rates of a policy',
   settings: Eval,
   uses: ['seed', 'tasks'],
-  derived: (config) => ({ ...deviceInfluence(config), ...judgeFingerprint(config) }),
-  workers: (_, config) => deviceWorkers(config) ?? judgeWorkers(config),
+  neutral: ['agent'],
+  derived: (config) => ({
+    ...deviceInfluence(config),
+    ...judgeFingerprint(config),
+    ...agentFingerprint((config.eval as Eval).agent, config),
+  }),
+  // a server is asked by one thread, so that its limits are kept
+  workers: ({ agent }, config) => (agent === 'served' ? 1 : (deviceWorkers(config) ?? judgeWorkers(config))),
   instance: evaluation,
-  inputs: ({ policy, best_of_q }) => [`policy/${policy}`, ...(best_of_q > 0 ? ['vlm', 'critic'] : [])],
-  outputs: (settings) => [evaluation(settings)],
+  inputs: ({ agent, policy, best_of_q }) =>
+    agent === 'served' ? [] : [`policy/${policy}`, ...(best_of_q > 0 ? ['vlm', 'critic'] : [])],
+  outputs: (settings, config) => [evaluation(settings, config)],
   // base-test, filteredbc-test-greedy, digiq+bestofq-test-first96, ...
   provides: (dataset, config) => {
     const match = /^eval\/(.+?)(\+bestofq)?-(test|train)(-first96)?(-greedy)?$/.exec(dataset);
     if (!match) return undefined;
     const [, policy, ranked, split, first96, greedy] = match;
     const own = config.eval as Eval;
+    if (policy === servedName(config)) {
+      const { temperature } = servedSettings(config);
+      return {
+        'eval.agent': 'served',
+        'eval.split': split,
+        'eval.protocol': first96 ? 'first96' : 'all',
+        'served.temperature': greedy ? 0 : temperature || 1,
+      };
+    }
+    if (policy.startsWith('served-')) {
+      throw new UserError(
+        `${dataset}: is of a served agent, but served.name and served.model say ${servedName(config)}; give the served.* settings that it was made with`,
+      );
+    }
     return {
+      'eval.agent': 'policy',
       'eval.policy': policy,
       'eval.split': split,
       'eval.protocol': first96 ? 'first96' : 'all',
@@ -117,7 +167,7 @@ export const evaluate = stage({
   run: async (shard, ctx) => {
     const { settings, seed } = ctx;
     const list = tasksOf(ctx.config, settings.split, { seed: new Random(seed, 'eval').int(2 ** 31) });
-    return collectShard(shard, ctx, evaluation(settings), {
+    return collectShard(shard, ctx, evaluation(settings, ctx.config), {
       agent: await agentOf(ctx),
       task: (episode) => list[episode % list.length],
       // the same phones for every policy, so that differences between policies are the policies'
@@ -129,9 +179,10 @@ export const evaluate = stage({
   },
   finish: async (ctx) => {
     const result = await resultOf(ctx);
-    const file = join(ctx.dataset(evaluation(ctx.settings)), 'result.json');
+    const file = join(written(ctx), 'result.json');
     const summary = await judgeSummary(ctx);
     if (summary) ctx.log.info(summary);
+    if (ctx.settings.agent === 'served') ctx.log.info(servedSummary(await servedAgent(ctx, agentSeed(ctx.seed))));
     // no older result in the place of one that there is not
     rmSync(file, { force: true });
     reportUnknown(ctx, result.unknown, result.episodes);
@@ -157,19 +208,22 @@ export function readResult(folder: string): EvalResult {
   return JSON.parse(readFileSync(join(folder, 'result.json'), 'utf8')) as EvalResult;
 }
 
+/** Decides what the agent of an evaluation samples. */
+const agentSeed = (seed: number): number => new Random(seed, 'eval', 'agent').int(2 ** 31);
+
 function agentOf(ctx: StageContext<Eval>): Promise<Agent> {
   return once(ctx, 'agent', async () => {
-    const { settings, seed } = ctx;
+    const { settings } = ctx;
+    const seed = agentSeed(ctx.seed);
+    if (settings.agent === 'served') return servedAgent(ctx, seed);
     const policy = await policyOf(ctx, `policy/${settings.policy}`);
-    const agentSeed = new Random(seed, 'eval', 'agent').int(2 ** 31);
-    if (settings.best_of_q === 0)
-      return new PolicyAgent(policy, { seed: agentSeed, temperature: settings.temperature });
+    if (settings.best_of_q === 0) return new PolicyAgent(policy, { seed, temperature: settings.temperature });
     const critic = await Critic.load(await runtimeOf(ctx), ctx.dataset('critic'), cachesOf(ctx));
     return new BestOfQ(
       policy,
       { representer: (await vlmOf(ctx)).representer, critic },
       {
-        seed: agentSeed,
+        seed,
         samples: settings.best_of_q,
         temperature: settings.temperature,
         aggregate: AGGREGATES[settings.aggregate],
@@ -179,13 +233,9 @@ function agentOf(ctx: StageContext<Eval>): Promise<Agent> {
 }
 
 async function resultOf(ctx: StageContext<Eval>): Promise<EvalResult> {
-  const { settings } = ctx;
-  const steps = await readTransitions(ctx.dataset(evaluation(settings)), 'eval', [
-    'family',
-    'goal',
-    'done',
-    'trajectoryReward',
-  ]);
+  const { settings, config } = ctx;
+  const temperature = temperatureOf(settings, config);
+  const steps = await readTransitions(written(ctx), 'eval', ['family', 'goal', 'action', 'done', 'trajectoryReward']);
   const ends = steps.filter(({ done }) => done);
   const rateOf = (rows: typeof ends) => {
     const successes = rows.filter(({ trajectoryReward }) => trajectoryReward > 0).length;
@@ -196,21 +246,22 @@ async function resultOf(ctx: StageContext<Eval>): Promise<EvalResult> {
       ci95: wilson95(successes, rows.length),
     };
   };
-  const { unknown, lost } = await judgedEpisodes(ctx.dataset(evaluation(settings)), 'eval');
+  const { unknown, lost } = await judgedEpisodes(written(ctx), 'eval');
   const trained = trainedTexts(ctx.config);
   const names = [...new Set(ends.map(({ family }) => family))].sort();
   return {
-    policy: settings.best_of_q > 0 ? `${settings.policy}+bestofq` : settings.policy,
+    policy: agentName(settings, config),
     split: settings.split,
     protocol: settings.protocol,
-    mode: settings.temperature === 0 ? 'greedy' : 'sampled',
-    temperature: settings.temperature,
+    mode: temperature === 0 ? 'greedy' : 'sampled',
+    temperature,
     judge: (await judgeOf(ctx)).name,
     unknown,
     lost,
     ...rateOf(ends),
     unseen: rateOf(ends.filter(({ goal }) => !trained.has(comparable(goal)))),
     mean_steps: ends.length === 0 ? 0 : steps.length / ends.length,
+    invalid_steps: steps.filter(({ action }) => !isValidAction(action)).length,
     families: Object.fromEntries(names.map((family) => [family, rateOf(ends.filter((row) => row.family === family))])),
   };
 }

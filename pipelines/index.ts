@@ -57,12 +57,14 @@ export const registry: Registry = {
     const { DeviceSettings, ModelSettings, TaskSettings } = await import('./sections.js');
     const { ImportSettings } = await import('./import.js');
     const { JudgeSettings } = await import('./judge.js');
+    const { ServedSettings } = await import('./served.js');
     return {
       import: ImportSettings,
       models: ModelSettings,
       device: DeviceSettings,
       tasks: TaskSettings,
       judge: JudgeSettings,
+      served: ServedSettings,
     };
   },
   // the names that the reference's configuration files (DigiRL, Digi-Q, CoSo) use
