@@ -132,6 +132,8 @@ export class Rig {
       const file = join(this.folder, `node-${at}.json`);
       writeFileSync(file, JSON.stringify(nodeConfig(nodeOf, at, udids)));
       args.push('--base-path', '/wd/hub', '--nodeconfig', file);
+      // a hub passes on what was asked for, without what it knows of the node's device
+      if (udids.length === 1) args.push('--default-capabilities', JSON.stringify({ 'appium:udid': udids[0] }));
     }
     const child = this.launch(`appium-${at}`, process.execPath, [this.tools.appium, ...args]);
     const url = `http://127.0.0.1:${at}${nodeOf ? '/wd/hub' : ''}`;
@@ -154,7 +156,9 @@ export class Rig {
     ]);
     const url = `http://127.0.0.1:${port}/wd/hub`;
     await this.untilThere(child, url);
-    return { url, port, nodes: () => nodesOf(port) };
+    const ready = (count: number) =>
+      until(`${count} nodes at the hub`, async () => (await nodesOf(port)).length >= count, START_MS);
+    return { url, port, nodes: () => nodesOf(port), ready, stop: (how) => this.stop(child, how) };
   }
 
   /** Ends all that the rig has started, in the order in which one uses the other. */
@@ -199,7 +203,7 @@ export class Rig {
       await until(
         url,
         async () => {
-          if (child.over) throw new Error(`it has ended`);
+          if (child.over) throw new Error(`${url} has ended`);
           return fetch(`${url}/status`).then(
             ({ ok }) => ok,
             () => false,
@@ -208,7 +212,7 @@ export class Rig {
         START_MS,
       );
     } catch (error) {
-      throw new Error(`${(error as Error).message}\n${child.log().slice(-4000)}`);
+      throw new Error(`${(error as Error).message}\n${child.log().slice(-4000)}`, { cause: error });
     }
   }
 }
@@ -218,6 +222,9 @@ export interface Hub {
   readonly port: number;
   /** URLs of the nodes that are registered */
   nodes(): Promise<string[]>;
+  /** Waits until so many are. */
+  ready(nodes: number): Promise<void>;
+  stop(how?: 'SIGTERM' | 'SIGKILL'): Promise<void>;
 }
 
 /** A program that ends with us, by way of leash.ts. */
