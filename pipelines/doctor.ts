@@ -13,6 +13,7 @@ import { judgeUrl, openJudge, type JudgeSettings } from './judge.js';
 import type { Represent } from './represent.js';
 import { modelsOf, openPool } from './resources.js';
 import type { DeviceSettings } from './sections.js';
+import { openServed, servedSettings, servedUrl } from './served.js';
 import { plainUrl } from './server-settings.js';
 import { overlapOf, tasksOf } from './tasks.js';
 
@@ -47,6 +48,7 @@ export async function examine(config: Config): Promise<Finding[]> {
     ['models.text', () => model(models.text, 'roberta', 'the critic trains a text tower of its own')],
     ['models.vlm', () => vlm(config)],
     ['judge', () => judge(config)],
+    ['served', () => served(config)],
   ];
   const findings: Finding[] = [];
   for (const [what, look] of looks) findings.push(await finding(what, look));
@@ -177,13 +179,28 @@ async function judge(config: Config): Promise<string | { note: string }> {
     if (key) return `${name} at ${url}, with the key in ${keyName}`;
     throw new UserError(`judge.kind=gemini: put the key in the environment variable ${keyName} (judge.api_key_env)`);
   }
-  const served = await servedModels(
-    url,
-    key,
-    `start it, or set judge.url (docs/judges.md); its key comes from ${keyName}`,
-  );
-  if (served.includes(name)) return `${url} serves ${name}`;
-  return { note: `${url} serves ${served.slice(0, MODELS_SAID).join(', ')}, not ${name}: set judge.model` };
+  const whatToDo = `start it, or set judge.url (docs/judges.md); its key comes from ${keyName}`;
+  return serves(url, name, 'judge.model', await servedModels(url, key, whatToDo));
+}
+
+/** Whether an agent that is not ours can be asked, without asking it. */
+async function served(config: Config): Promise<string | { note: string }> {
+  const { model, api_key_env: keyName, format } = servedSettings(config);
+  const stages = ['eval', 'collect'].filter((stage) => (config[stage] as { agent: string }).agent === 'served');
+  if (stages.length === 0 && model === '') return 'none: policies of this run act';
+  const agent = openServed(config, config.seed, () => undefined);
+  const url = servedUrl(config);
+  const whatToDo = `start it, or set served.url (docs/served-agents.md); its key comes from ${keyName}`;
+  const found = serves(url, model, 'served.model', await servedModels(url, process.env[keyName]?.trim(), whatToDo));
+  if (typeof found !== 'string') return found;
+  const who = stages.length > 0 ? `acts in ${stages.join(' and ')}` : 'acts nowhere: set eval.agent=served';
+  return `${found}, read as ${format}, shown ${1 + agent.pastScreens} screens, and ${who}`;
+}
+
+/** Whether a server has the model that is wanted of it. */
+function serves(url: string, model: string, setting: string, all: readonly string[]): string | { note: string } {
+  if (all.includes(model)) return `${url} serves ${model}`;
+  return { note: `${url} serves ${all.slice(0, MODELS_SAID).join(', ')}, not ${model}: set ${setting}` };
 }
 
 /** Names of the models that an OpenAI-style server has. @throws RunError where it is not there or answers wrongly */
