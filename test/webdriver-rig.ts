@@ -6,6 +6,7 @@ import type { Task } from '../src/devices/device.js';
 import { phoneTasks } from '../src/devices/phone/index.js';
 import { WebDriverFleet } from '../src/devices/webdriver-fleet.js';
 import { DeviceLeases } from '../src/devices/webdriver-leases.js';
+import { SessionRecords } from '../src/devices/webdriver-records.js';
 import { WebDriverSettings } from '../src/devices/webdriver-settings.js';
 import type { WebDriverDevice } from '../src/devices/webdriver.js';
 import type { ScriptedServer } from './webdriver-server.js';
@@ -29,10 +30,10 @@ export function settingsOf(server: { url: string }, others: object = {}): WebDri
 }
 
 /** Leases that only the tests of one file have to do with, in a folder that goes away. */
-export function someLeases(t: { after(fn: () => unknown): void }): { leases: DeviceLeases; folder: string } {
+export function someLeases(t: { after(fn: () => unknown): void }): { leases: DeviceLeases; records: SessionRecords } {
   const folder = mkdtempSync(join(tmpdir(), 'critiq-leases-'));
   t.after(() => rmSync(folder, { recursive: true, force: true }));
-  return { leases: new DeviceLeases(folder), folder };
+  return { leases: new DeviceLeases(join(folder, 'leases')), records: new SessionRecords(join(folder, 'sessions')) };
 }
 
 type Context = { after(fn: () => unknown): void };
@@ -43,7 +44,7 @@ export function fleetOf(
   settings: object = {},
   env: NodeJS.ProcessEnv = {},
 ): WebDriverFleet {
-  return new WebDriverFleet(settingsOf(server, settings), { env, leases: someLeases(t).leases });
+  return new WebDriverFleet(settingsOf(server, settings), { env, ...someLeases(t) });
 }
 
 /** A device of the scripted server, in an episode. */

@@ -84,7 +84,9 @@ export class WebDriverClient {
       try {
         return await this.status(Math.max(1000, end - machineClock.now()));
       } catch (error) {
-        if (!(error instanceof CallError) || error.failing === 'refused') throw error;
+        if (!(error instanceof CallError)) throw error;
+        // some farms have no /status; what is not a server at all, the new session will say
+        if (error.failing === 'refused') return { ready: true, name: 'a WebDriver server', single: false };
         if (machineClock.now() + PAUSE_MS < end) continue;
         if (known) throw error;
         throw new UserError(`${error.message}; start the server (docs/webdriver.md) or set device.webdriver.url`);
@@ -105,7 +107,9 @@ export class WebDriverClient {
     const body = JSON.stringify({ capabilities: { alwaysMatch: capabilities, firstMatch: [{}] } });
     const asked = this.call('POST', '/session', body, timeoutMs + LATE_MS)
       .catch((error: unknown) => {
-        if (!(error instanceof CallError) || error.failing !== 'refused') throw error;
+        if (!(error instanceof CallError)) throw error;
+        if (error.failing === 'refused') throw new UserError(error.message);
+        if (error.code !== 'invalid argument') throw error;
         throw new UserError(`${error.message}; check device.webdriver.capabilities`);
       })
       .then(
@@ -122,6 +126,14 @@ export class WebDriverClient {
       if (!(error instanceof TooLate)) throw error;
       throw new CallError(this.named('new session', `no session in ${timeoutMs} ms`), 'overdue', 'unknown');
     }
+  }
+
+  /** Delete a session. @returns whether the server has answered, be it that there is none */
+  endSession(id: string): Promise<boolean> {
+    return this.call('DELETE', `/session/${encodeURIComponent(id)}`, undefined, DELETE_MS).then(
+      () => true,
+      (error: unknown) => !(error instanceof CallError) || !['absent', 'overdue'].includes(error.failing),
+    );
   }
 
   /**
@@ -219,7 +231,10 @@ export class WebDriverSession {
   readonly id: string;
   /** what the server says it has given */
   readonly capabilities: Readonly<Record<string, unknown>>;
-  private ended: Promise<void> | undefined;
+  /** resolves after `end`: whether the server has answered */
+  readonly gone: Promise<boolean>;
+  private ended = false;
+  private tellGone!: (answered: boolean) => void;
 
   constructor(
     private readonly client: WebDriverClient,
@@ -227,6 +242,7 @@ export class WebDriverSession {
   ) {
     this.id = id;
     this.capabilities = capabilities;
+    this.gone = new Promise((resolve) => (this.tellGone = resolve));
   }
 
   /** A call that changes something, sent once. @throws CallError */
@@ -259,27 +275,13 @@ export class WebDriverSession {
     throw new CallError('the server names no element that has the focus', 'failed', 'no');
   }
 
-  /** Whether the server still has it. @throws CallError where that cannot be found out */
-  async alive(left: () => number): Promise<boolean> {
-    try {
-      await this.read('/timeouts', left);
-      return true;
-    } catch (error) {
-      if (!(error instanceof CallError)) throw error;
-      if (error.failing === 'lost') return false;
-      // it was there to refuse the question
-      if (error.failing === 'refused') return true;
-      throw error;
-    }
-  }
-
   /** Delete it, once; that this fails is nobody's concern: the server ends sessions that nobody uses. */
-  end(): Promise<void> {
-    this.ended ??= this.client.call('DELETE', this.path(''), undefined, DELETE_MS).then(
-      () => undefined,
-      () => undefined,
-    );
-    return this.ended;
+  end(): Promise<boolean> {
+    if (!this.ended) {
+      this.ended = true;
+      void this.client.endSession(this.id).then(this.tellGone);
+    }
+    return this.gone;
   }
 
   private path(path: string): string {
@@ -334,18 +336,18 @@ function plain(message: string): string {
 const LOST =
   /is either terminated or not started|not among the last \d+ terminated sessions|Session \[.*\] (was terminated|not available)|unexpectedly shut ?down|Unable to find session|instrumentation process is not running/i;
 
+/** What a server says that will not do such a thing for anybody, until it is started otherwise. */
+const NEVER = /insecure feature|Could not find a driver for|Unsupported execute method/i;
+
 /** What an error means for the session, and whether what was asked for can have happened. */
 function judged(code: string, message: string, status: number): [failing: Failing, applied: 'no' | 'unknown'] {
   if (code === 'invalid session id' || LOST.test(message)) {
     // said of a command that was under way, too
     return ['lost', /unexpectedly/i.test(message) ? 'unknown' : 'no'];
   }
-  if (['unknown command', 'unknown method', 'unsupported operation', 'invalid argument'].includes(code)) {
-    return ['refused', 'no'];
-  }
-  if (/insecure feature/i.test(message) || /Could not find a driver for/i.test(message)) return ['refused', 'no'];
-  if (code === 'no such element' || status === 429) return ['failed', 'no'];
-  return ['failed', 'unknown'];
+  if (code === 'unknown command' || code === 'unknown method' || NEVER.test(message)) return ['refused', 'no'];
+  const before = ['invalid argument', 'unsupported operation', 'no such element'].includes(code) || status === 429;
+  return ['failed', before ? 'no' : 'unknown'];
 }
 
 /** What to do about an error that is known. */

@@ -2,6 +2,7 @@ import { UserError } from '../errors.js';
 import { machineClock } from './clock.js';
 import { WebDriverClient, type ServerStatus, type WebDriverSession } from './webdriver-client.js';
 import { DeviceLeases, type DeviceLease } from './webdriver-leases.js';
+import { SessionRecords } from './webdriver-records.js';
 import type { WebDriverSettings } from './webdriver-settings.js';
 import { differsBySlot, filled, Secrets, type Substitutes } from './webdriver-template.js';
 import { WebDriverDevice } from './webdriver.js';
@@ -12,6 +13,7 @@ const known = new Set<string>();
 interface FleetOptions {
   readonly env?: NodeJS.ProcessEnv;
   readonly leases?: DeviceLeases;
+  readonly records?: SessionRecords;
 }
 
 /** The devices of one server: what their sessions have in common, and which of them has which device. */
@@ -21,15 +23,19 @@ export class WebDriverFleet {
   /** what templates are filled in from, beside the device and the episode */
   private readonly context: { readonly env: NodeJS.ProcessEnv; readonly secrets: Secrets };
   private readonly leases: DeviceLeases;
+  private readonly records: SessionRecords;
+  /** ends what killed processes of ours have left at the server, once */
+  private cleaned: Promise<void> | undefined;
 
   /** @throws UserError where the settings cannot work */
   constructor(
     readonly settings: WebDriverSettings,
-    { env = process.env, leases = new DeviceLeases() }: FleetOptions = {},
+    { env = process.env, leases = new DeviceLeases(), records = new SessionRecords() }: FleetOptions = {},
   ) {
     const { url, user_env: user, key_env: key, read_retries: retries, reset, snapshot } = settings;
     this.context = { env, secrets: this.secrets };
     this.leases = leases;
+    this.records = records;
     if (reset === 'snapshot' && snapshot === '') {
       throw new UserError('device.webdriver.reset=snapshot: set device.webdriver.snapshot to the name of a snapshot');
     }
@@ -66,6 +72,8 @@ export class WebDriverFleet {
   async open(slot: number): Promise<WebDriverDevice> {
     const { settings } = this;
     const { single } = await this.status();
+    this.cleaned ??= this.clean();
+    await this.cleaned;
     const lease = this.lease(slot, single);
     const substitutes: Substitutes = { slot, udid: lease.udid };
     const capabilities = this.capabilities(substitutes);
@@ -76,10 +84,13 @@ export class WebDriverFleet {
     /** A session for this device. A request that is not answered in time holds the device until it is. */
     const newSession = async (timeoutMs: number): Promise<WebDriverSession> => {
       line.busy = true;
-      return this.client.newSession(capabilities, Math.min(timeoutMs, settings.session_ms), () => {
+      const session = await this.client.newSession(capabilities, Math.min(timeoutMs, settings.session_ms), () => {
         line.busy = false;
         free();
       });
+      const record = this.records.keep(settings.url, session.id);
+      void session.gone.then((answered) => answered && record.forget());
+      return session;
     };
     const release = (): void => {
       line.closed = true;
@@ -96,6 +107,16 @@ export class WebDriverFleet {
       throw error;
     }
     return device;
+  }
+
+  private async clean(): Promise<void> {
+    const { url } = this.settings;
+    const orphans = this.records.orphans(url);
+    await Promise.all(
+      orphans.map(async ({ id, forget }) => {
+        if (await this.client.endSession(id)) forget();
+      }),
+    );
   }
 
   private lease(slot: number, single: boolean): DeviceLease {

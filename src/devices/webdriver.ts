@@ -54,6 +54,7 @@ export class WebDriverDevice implements Device {
   private hangs = false;
   private closed: Promise<void> | undefined;
   private readonly film: FilmedScreen | undefined;
+  private readonly warned = new Set<string>();
 
   /** The device is there after `begin`. */
   constructor(
@@ -93,23 +94,25 @@ export class WebDriverDevice implements Device {
     this.state = undefined;
     this.moved = false;
     this.hangs = false;
+    const wanted = LEVELS[Math.max(LEVELS.indexOf(level), LEVELS.indexOf(this.settings.reset))];
+    const episode = { task, seed };
     await this.named('reset', async () => {
       if (this.session && !this.lost) await this.film?.drop(this.session, command());
-      const wanted = LEVELS[Math.max(LEVELS.indexOf(level), LEVELS.indexOf(this.settings.reset))];
-      if (wanted === 'recreate' || !this.session || this.lost || !(await this.session.alive(command))) {
+      if (wanted === 'recreate' || !this.session || this.lost) {
         await this.renew(left);
+        await this.prepare(wanted, episode, left, command);
+        return;
       }
-      if (wanted === 'snapshot') await this.loadSnapshot(left, command);
-      await this.startApp(command);
-      const episode = { task, seed };
-      for (const [i, { script, args }] of this.settings.prepare.entries()) {
-        const where = `prepare[${i}]`;
-        const { fill } = this.origin;
-        await this.session!.execute(fill(script, where, episode), fill(args, where, episode), command());
+      try {
+        await this.prepare(wanted, episode, left, command);
+      } catch (error) {
+        // it ended while nobody used it: all that was done for this episode is done anew
+        if (!(error instanceof CallError) || error.failing !== 'lost') throw error;
+        await this.renew(left);
+        await this.prepare(wanted, episode, left, command);
       }
-      await this.whenReady(episode, left, command);
-      this.episode = episode;
     });
+    this.episode = episode;
     this.settlesBy = machineClock.now() + this.settings.settle_ms;
     await this.learn(command);
   }
@@ -152,11 +155,7 @@ export class WebDriverDevice implements Device {
       applied = error.applied;
       this.note(error);
       if (error.failing === 'overdue') this.hangs = true;
-      if (error.code !== 'no such element') {
-        process.emitWarning(`${this.id}: act: ${action.type}: ${error.message} (applied: ${applied})`, {
-          code: 'CRITIQ_ACTION',
-        });
-      }
+      this.warn(error, action, applied);
       // what is wrong with the device, the next screenshot says
       if (error.failing === 'overdue' || this.lost) {
         this.state = undefined;
@@ -203,7 +202,7 @@ export class WebDriverDevice implements Device {
     const old = this.session;
     this.session = undefined;
     // two on one device would not live together
-    if (!this.lost) await old?.end();
+    await old?.end();
     this.lost = undefined;
     const session = await this.origin.newSession(left());
     if (this.closed) {
@@ -214,6 +213,18 @@ export class WebDriverDevice implements Device {
     const { width, height } = await this.shot(session, left);
     this.screen = { width, height };
     this.window = this.settings.coordinates === 'window' ? await windowOf(session, left) : undefined;
+  }
+
+  /** Everything that an episode begins with, but for a new session. */
+  private async prepare(level: ResetLevel, episode: Episode, left: () => number, command: () => number): Promise<void> {
+    if (level === 'snapshot') await this.loadSnapshot(left, command);
+    await this.startApp(command);
+    for (const [i, { script, args }] of this.settings.prepare.entries()) {
+      const where = `prepare[${i}]`;
+      const { fill } = this.origin;
+      await this.session!.execute(fill(script, where, episode), fill(args, where, episode), command());
+    }
+    await this.whenReady(episode, left, command);
   }
 
   private async startApp(command: () => number): Promise<void> {
@@ -229,14 +240,13 @@ export class WebDriverDevice implements Device {
   /** What drives the device from within is as old as the snapshot, so the session seldom outlives it. */
   private async loadSnapshot(left: () => number, command: () => number): Promise<void> {
     const { snapshot } = this.settings;
-    const said = await this.session!.execute(
-      'mobile: execEmuConsoleCommand',
-      // in milliseconds: a snapshot takes longer than the driver waits by itself
-      { command: `avd snapshot load ${snapshot}`, execTimeout: command() },
-      command(),
-    );
-    if (typeof said === 'string' && /^KO\b/m.test(said)) {
-      throw new UserError(`device.webdriver.snapshot=${snapshot}: the emulator says ${oneLine(said)}`);
+    // in milliseconds: a snapshot takes longer than the driver waits by itself
+    const args = { command: `avd snapshot load ${snapshot}`, execTimeout: command() };
+    try {
+      await this.session!.execute('mobile: execEmuConsoleCommand', args, command());
+    } catch (error) {
+      if (!(error instanceof CallError) || !/\bKO\b/.test(error.message)) throw error;
+      throw new UserError(`${error.message}; is device.webdriver.snapshot=${snapshot} a snapshot of this emulator?`);
     }
     try {
       await this.shot(this.session!, command);
@@ -370,12 +380,22 @@ export class WebDriverDevice implements Device {
       return await work();
     } catch (error) {
       this.note(error);
-      if (error instanceof CallError && error.failing === 'refused') {
+      // of what the settings ask for
+      if (error instanceof CallError && (error.failing === 'refused' || error.code === 'invalid argument')) {
         throw new UserError(`${this.id}: ${call}: ${error.message}`);
       }
       if (error instanceof UserError) throw error;
       throw new RunError(`${this.id}: ${call}: ${oneLine(error)}`, { cause: error });
     }
+  }
+
+  /** Says once of each kind of action how it fails. */
+  private warn({ failing, code, message }: CallError, { type }: Action, applied: Applied): void {
+    const kind = `${type} ${failing} ${code}`;
+    // nothing to type into is the agent's mistake
+    if (code === 'no such element' || this.warned.has(kind)) return;
+    this.warned.add(kind);
+    process.emitWarning(`${this.id}: act: ${type}: ${message} (applied: ${applied})`, { code: 'CRITIQ_ACTION' });
   }
 
   private note(error: unknown): void {
