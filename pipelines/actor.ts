@@ -1,7 +1,6 @@
-import { copyFileSync, mkdirSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { join } from 'node:path';
 import { z } from 'zod';
-import { policyFiles, savePolicy } from '../src/agents/policy.js';
+import { policyFiles, saveTrained } from '../src/agents/policy.js';
 import { padTokens } from '../src/agents/tokenizer.js';
 import {
   ActorSettings,
@@ -168,13 +167,7 @@ export const actor = stage({
     vectors.close();
     const output = `policy/${nameOf(settings)}`;
     const folder = ctx.dataset(output);
-    const source = ctx.dataset(`policy/${settings.from}`);
-    for (const file of policyFiles(source)) {
-      if (file === 'model.safetensors') continue;
-      mkdirSync(dirname(join(folder, file)), { recursive: true });
-      copyFileSync(join(source, file), join(folder, file));
-    }
-    await savePolicy(folder, { config, params, maxTokens: policy.maxTokens });
+    await saveTrained(folder, ctx.dataset(`policy/${settings.from}`), policy, params);
     return { [output]: { files: policyFiles(folder), facts: { lessons: lessons.length } } };
   },
 });

@@ -43,7 +43,10 @@ export interface CriticText {
 }
 
 /** The data set of the run that holds the tokenizer, where it is not a folder's. */
-export function tokenizerDataset({ tokenizer }: TextSettings, models: ModelSettings): string | undefined {
+export function tokenizerDataset(
+  { tokenizer }: Pick<TextSettings, 'tokenizer'>,
+  models: ModelSettings,
+): string | undefined {
   return models.text !== '' || isFolder(tokenizer) ? undefined : tokenizer;
 }
 
@@ -111,23 +114,37 @@ async function freshText(ctx: StageContext<TextSettings>, texts: Texts): Promise
       'critic.train_text_tower=false: a fresh text tower would stay random; name a pre-trained one with models.text=FOLDER, or train it',
     );
   }
-  const folder = isFolder(settings.tokenizer) ? settings.tokenizer : ctx.dataset(settings.tokenizer);
+  const folder = tokenizerFolder(ctx, settings.tokenizer);
   const tokenizer = TextTokenizer.load(folder);
   const lengths = TokenFeeds.lengthsOf(tokenizer, texts, settings.text_tokens);
-  const tower: RobertaConfig = {
-    vocab_size: tokenizer.vocabulary,
-    hidden_size: settings.text_width,
-    num_hidden_layers: settings.text_layers,
-    num_attention_heads: settings.text_heads,
-    intermediate_size: 4 * settings.text_width,
-    max_position_embeddings: longest(lengths) + 2,
+  const tower = freshTower(tokenizer, settings, longest(lengths));
+  const feeds = new TokenFeeds(tokenizer, lengths);
+  return { dim: tower.hidden_size, feeds, file: { text: { tower, lengths }, marked: false }, tokenizer: folder };
+}
+
+/** An encoder of RoBERTa's class for texts of at most `tokens` tokens. */
+export function freshTower(
+  { vocabulary }: TextTokenizer,
+  { text_width, text_layers, text_heads }: Pick<TextSettings, 'text_width' | 'text_layers' | 'text_heads'>,
+  tokens: number,
+): RobertaConfig {
+  return {
+    vocab_size: vocabulary,
+    hidden_size: text_width,
+    num_hidden_layers: text_layers,
+    num_attention_heads: text_heads,
+    intermediate_size: 4 * text_width,
+    max_position_embeddings: tokens + 2,
     type_vocab_size: 1,
     pad_token_id: 1,
     layer_norm_eps: 1e-5,
     hidden_act: 'gelu',
   };
-  const feeds = new TokenFeeds(tokenizer, lengths);
-  return { dim: tower.hidden_size, feeds, file: { text: { tower, lengths }, marked: false }, tokenizer: folder };
+}
+
+/** Where a fresh tower's tokenizer lies: a folder that is named as such, or a data set of the run. */
+export function tokenizerFolder(ctx: StageContext<unknown>, tokenizer: string): string {
+  return isFolder(tokenizer) ? tokenizer : ctx.dataset(tokenizer);
 }
 
 function longest({ type, action, goal }: TextLengths): number {

@@ -32,7 +32,7 @@ export function episodeShards(count: number, size: number): EpisodeShard[] {
 }
 
 /** Numbers transitions so that shards need not know of each other: the steps of episode e start at e × STEPS. */
-const STEPS = 1000;
+export const STEPS = 1000;
 
 interface CollectOptions {
   readonly agent: Agent;

@@ -43,6 +43,11 @@ export const registry: Registry = {
       load: async () => (await import('./actor.js')).actor,
     },
     {
+      name: 'online',
+      summary: 'fine-tune a policy on live devices: DigiRL, Filtered BC, CoSo',
+      load: async () => (await import('./online.js')).online,
+    },
+    {
       name: 'eval',
       summary: 'measure success rates of a policy',
       load: async () => (await import('./eval.js')).evaluate,

@@ -1,5 +1,5 @@
-import { existsSync } from 'node:fs';
-import { join } from 'node:path';
+import { copyFileSync, existsSync, mkdirSync } from 'node:fs';
+import { dirname, join } from 'node:path';
 import { writeAtomic } from '../data/atomic.js';
 import type { Action } from '../devices/action.js';
 import { Parameters, type Runtime } from '../graph/index.js';
@@ -167,4 +167,14 @@ export async function savePolicy(folder: string, parts: PolicyParts): Promise<vo
   if (!vision) return;
   await writeTowerConfig(join(folder, 'vision'), vision.config);
   await vision.params.save(join(folder, 'vision', 'model.safetensors'));
+}
+
+/** Write the folder of a policy that was trained from another: its parameters, and all else as it was there. */
+export async function saveTrained(folder: string, source: string, trained: Policy, params: Parameters): Promise<void> {
+  for (const file of policyFiles(source)) {
+    if (file === 'model.safetensors') continue;
+    mkdirSync(dirname(join(folder, file)), { recursive: true });
+    copyFileSync(join(source, file), join(folder, file));
+  }
+  await savePolicy(folder, { config: trained.config, params, maxTokens: trained.maxTokens });
 }

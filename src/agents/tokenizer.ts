@@ -32,6 +32,8 @@ export interface TokenizerOptions {
 export class TextTokenizer {
   readonly eos: number;
   readonly pad: number;
+  /** what stands for text that is not in the vocabulary; undefined where the tokenizer has none */
+  readonly unknown: number | undefined;
   /** number of token ids, added tokens included */
   readonly vocabulary: number;
   readonly maxLength: number;
@@ -55,6 +57,7 @@ export class TextTokenizer {
     const pad = files.special('pad_token');
     if (options.pad !== 'pad') this.pad = this.eos;
     else this.pad = pad === undefined ? (tokenizer.token_to_id('<pad>') ?? this.eos) : id(pad);
+    this.unknown = tokenizer.token_to_id(files.special('unk_token') ?? '<unk>');
     this.vocabulary = 1 + Math.max(...tokenizer.get_vocab(true).values());
     this.maxLength = options.maxLength ?? 512;
     this.truncate = options.truncate ?? 'left';
@@ -109,6 +112,11 @@ export class TextTokenizer {
       skip_special_tokens: true,
       clean_up_tokenization_spaces: this.files.cleansUp,
     });
+  }
+
+  /** Whether a token is special or has neither letters nor digits. */
+  isPunctuation(id: number): boolean {
+    return !/[\p{L}\p{N}]/u.test(this.decode([id]));
   }
 
   /** Encode texts into one padded batch whose length is a bucket (models/buckets.ts), or `length` if given. */

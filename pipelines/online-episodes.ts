@@ -1,0 +1,197 @@
+import { join } from 'node:path';
+import { rollout, type Agent, type EpisodePlan, type RolloutOptions } from '../src/agents/rollout.js';
+import { Journal, type Episode, type EpisodeFault } from '../src/data/journal.js';
+import type { ImageStore } from '../src/data/images.js';
+import type { Task } from '../src/devices/device.js';
+import type { DevicePool } from '../src/devices/pool.js';
+import type { Judge } from '../src/judges/judge.js';
+import type { ShardContext } from '../src/runner/stage.js';
+import { episodeId } from './episodes.js';
+import type { ScreenVectors } from './online-screens.js';
+import type { Online } from './online-settings.js';
+import type { DeviceSettings, TaskSettings } from './sections.js';
+
+/** How a planned episode ended, as it is journalled: each exactly once. */
+export interface OnlineEpisode {
+  readonly episode: string;
+  /** `unknown`: nobody could judge it; `lost`: faults of devices kept it from its end. Neither is learnt from. */
+  readonly outcome: 'judged' | 'unknown' | 'lost';
+  readonly trajectory?: Episode;
+  readonly faults?: readonly EpisodeFault[];
+}
+
+export interface LiveOptions {
+  readonly ctx: ShardContext<Online>;
+  readonly pool: DevicePool;
+  readonly agent: Agent;
+  readonly judge: Judge;
+  readonly images: ImageStore;
+  readonly screens: ScreenVectors;
+  /** of episode n */
+  readonly task: (episode: number) => Task;
+  readonly seed: (episode: number) => number;
+  /** all live episodes of the run */
+  readonly total: number;
+  readonly onEpisode?: () => void;
+}
+
+/**
+ * The live episodes of a run, journalled as they end. Iteration k has the k-th `rollout_size` of them: by their numbers, or
+ * with `async_rollouts` in the order in which they ended, which the journal keeps.
+ */
+export class LiveEpisodes {
+  private readonly journal: Journal<OnlineEpisode>;
+  private readonly stop = new AbortController();
+  private running: Promise<void> | undefined;
+  private failure: { readonly error: unknown } | undefined;
+  /** called when an episode ends or the iteration that may be played changes */
+  private wake: () => void = () => undefined;
+  private allowed = 0;
+
+  constructor(private readonly options: LiveOptions) {
+    this.journal = Journal.open<OnlineEpisode>(join(options.ctx.scratch(), 'episodes.jsonl'));
+  }
+
+  /** episodes that have ended */
+  get count(): number {
+    return this.journal.episodes.length;
+  }
+
+  /** The episodes of iteration `k` (from 0): they are played now, or have been while something else went on. */
+  async take(k: number): Promise<readonly OnlineEpisode[]> {
+    const { ctx } = this.options;
+    const { rollout_size: size, async_rollouts: ahead } = ctx.settings;
+    if (!ahead) {
+      const numbers = Array.from({ length: size }, (_, i) => k * size + i);
+      await this.play(numbers);
+      const own = new Set(numbers.map(episodeId));
+      return this.journal.episodes
+        .filter(({ episode }) => own.has(episode))
+        .sort((a, b) => (a.episode < b.episode ? -1 : 1));
+    }
+    this.allow(k);
+    while (this.count < (k + 1) * size) {
+      ctx.signal.throwIfAborted();
+      if (this.failure) throw this.failure.error;
+      await new Promise<void>((resolve) => (this.wake = resolve));
+    }
+    if (this.failure) throw this.failure.error;
+    return this.journal.episodes.slice(k * size, (k + 1) * size);
+  }
+
+  /** Episodes that iterations before were made of, in the order in which they were taken. */
+  taken(iterations: number): readonly (readonly OnlineEpisode[])[] {
+    const { rollout_size: size, async_rollouts: ahead } = this.options.ctx.settings;
+    const all = ahead
+      ? this.journal.episodes
+      : [...this.journal.episodes].sort((a, b) => (a.episode < b.episode ? -1 : 1));
+    return Array.from({ length: iterations }, (_, k) => all.slice(k * size, (k + 1) * size));
+  }
+
+  /** Ends what is still being played. */
+  async close(): Promise<void> {
+    this.stop.abort(new Error('no more episodes are needed'));
+    await this.running;
+  }
+
+  /** Let episodes be begun that iteration k may need, and as far ahead as their age allows. */
+  private allow(k: number): void {
+    const { ctx, pool, total } = this.options;
+    const { rollout_size: size, max_age: age } = ctx.settings;
+    this.allowed = Math.min(total, (k + 1 + age) * size);
+    if (this.running) return this.wake();
+    const missing = Array.from({ length: total }, (_, n) => n).filter((n) => !this.journal.has(episodeId(n)));
+    let next = 0;
+    const signal = AbortSignal.any([ctx.signal, this.stop.signal]);
+    const worker = async (): Promise<void> => {
+      while (next < missing.length && !signal.aborted) {
+        if (missing[next] >= this.allowed) {
+          await this.changed(signal);
+          continue;
+        }
+        await this.run([missing[next++]], signal);
+      }
+    };
+    this.running = Promise.all(Array.from({ length: pool.count }, worker)).then(
+      () => undefined,
+      (error: unknown) => {
+        if (!this.stop.signal.aborted) this.failure = { error };
+        this.stop.abort(error);
+        this.notify();
+      },
+    );
+    ctx.signal.addEventListener('abort', () => this.notify(), { once: true });
+  }
+
+  private readonly waiting = new Set<() => void>();
+
+  /** Resolves when more may be played. */
+  private changed(signal: AbortSignal): Promise<void> {
+    return new Promise((resolve) => {
+      const done = () => {
+        this.waiting.delete(done);
+        signal.removeEventListener('abort', done);
+        resolve();
+      };
+      this.waiting.add(done);
+      signal.addEventListener('abort', done, { once: true });
+    });
+  }
+
+  private notify(): void {
+    this.wake();
+    for (const done of [...this.waiting]) done();
+  }
+
+  private async play(numbers: readonly number[]): Promise<void> {
+    const missing = numbers.filter((n) => !this.journal.has(episodeId(n)));
+    if (missing.length > 0) await this.run(missing, this.options.ctx.signal);
+  }
+
+  private async run(numbers: readonly number[], signal: AbortSignal): Promise<void> {
+    const { ctx, screens, task, seed } = this.options;
+    const plans: EpisodePlan[] = numbers.map((n) => ({ episode: episodeId(n), task: task(n), seed: seed(n) }));
+    await rollout({
+      ...rolloutOptions(this.options),
+      episodes: plans,
+      signal,
+      onEpisode: async ({ episode: trajectory, verdict, vectors }) => {
+        const { episode } = trajectory;
+        await this.journal.append(
+          verdict === 'unknown' ? { episode, outcome: 'unknown' } : { episode, outcome: 'judged', trajectory },
+        );
+        screens.add(vectors);
+        this.options.onEpisode?.();
+        this.notify();
+      },
+      onLost: async ({ episode, faults }) => {
+        const { device, call, reason } = faults.at(-1)!;
+        ctx.log.warn(`episode ${episode} is lost: ${device}: ${call}: ${reason}`);
+        await this.journal.append({ episode, outcome: 'lost', faults });
+        this.options.onEpisode?.();
+        this.notify();
+      },
+    });
+  }
+}
+
+/** What every rollout of the stage has in common. */
+export function rolloutOptions({
+  ctx,
+  pool,
+  agent,
+  judge,
+  images,
+}: Pick<LiveOptions, 'ctx' | 'pool' | 'agent' | 'judge' | 'images'>): Omit<RolloutOptions, 'episodes'> {
+  const device = ctx.config.device as DeviceSettings;
+  return {
+    pool,
+    agent,
+    judge,
+    maxSteps: (ctx.config.tasks as TaskSettings).max_steps,
+    deadlineMs: device.deadline_ms,
+    attempts: device.attempts,
+    keep: (frame) => images.put(frame),
+    signal: ctx.signal,
+  };
+}

@@ -1,0 +1,337 @@
+import { join } from 'node:path';
+import { OnlineAgent } from '../src/agents/online-agent.js';
+import { PolicyAgent } from '../src/agents/policy-agent.js';
+import { Policy, policyFiles, saveTrained } from '../src/agents/policy.js';
+import { ImageVectors } from '../src/data/image-vectors.js';
+import type { ImageStore } from '../src/data/images.js';
+import { CURVE, ONLINE_STEPS, TOKEN_INFLUENCE, type CurveRow, type InfluenceRow } from '../src/data/online-tables.js';
+import { writeTable } from '../src/data/tables.js';
+import { TRANSITIONS, toTransitions } from '../src/data/transitions.js';
+import type { DevicePool } from '../src/devices/pool.js';
+import { UserError } from '../src/errors.js';
+import type { Judge } from '../src/judges/judge.js';
+import { Random } from '../src/random.js';
+import { stage, type DatasetOutput, type ShardContext } from '../src/runner/stage.js';
+import { Checkpoints } from './checkpoints.js';
+import { tokenizerDataset } from './critic-text.js';
+import { FILES, filesOf, readTransitions } from './datasets.js';
+import { deviceInfluence } from './devices.js';
+import { outOfOrder } from './episode-faults.js';
+import { STEPS } from './episodes.js';
+import { judgeFingerprint, judgeOf, judgeSummary } from './judge.js';
+import { LiveEpisodes, type OnlineEpisode } from './online-episodes.js';
+import { OnlineLearner } from './online-learner.js';
+import { ofEpisode, ofTransitions, type OnlineTrajectory } from './online-replay.js';
+import { ScreenVectors } from './online-screens.js';
+import { iterationsOf, Online, onlineName } from './online-settings.js';
+import { evaluateOn } from './online-tests.js';
+import { cachesOf, imagesOf, modelsOf, openPool, runtimeOf } from './resources.js';
+import { tasksOf } from './tasks.js';
+
+const collected = (settings: Online) => iterationsOf(settings).offline > 0;
+
+/** Fine-tuning on live devices (ALGORITHMS §3 and §4): DigiRL or Filtered BC, with no, naive or CoSo's entropy bonus. */
+export const online = stage({
+  name: 'online',
+  summary: 'fine-tune a policy on live devices: DigiRL, Filtered BC, CoSo',
+  settings: Online,
+  uses: ['seed', 'tasks', 'models.text'],
+  derived: (config) => ({ ...deviceInfluence(config), ...judgeFingerprint(config) }),
+  workers: () => 1,
+  instance: (settings) => `online/${onlineName(settings)}`,
+  inputs: (settings, config) => {
+    const tokenizer = tokenizerDataset(settings, modelsOf(config));
+    const policy = `policy/${settings.from}`;
+    return [
+      policy,
+      ...(collected(settings) ? ['trajectories', 'image-vectors'] : []),
+      ...(tokenizer === undefined || tokenizer === policy ? [] : [tokenizer]),
+    ];
+  },
+  outputs: (settings) =>
+    settings.mode === 'eval'
+      ? [`online/${onlineName(settings)}`]
+      : [`policy/${onlineName(settings)}`, `online/${onlineName(settings)}`],
+  provides: (dataset) => {
+    const entropy = { 'policy/digirl': 'none', 'policy/naive': 'naive', 'policy/coso': 'causal' }[dataset];
+    if (entropy === undefined) return undefined;
+    return { 'online.entropy': entropy, 'online.algorithm': 'digirl', 'online.name': '' };
+  },
+  plan: () => [{ id: 'online' }],
+  run: async (_shard, ctx) => {
+    const run = await OnlineRun.open(ctx);
+    try {
+      await run.iterate();
+      return await run.write();
+    } finally {
+      await run.close();
+    }
+  },
+  finish: async (ctx) => {
+    const summary = await judgeSummary(ctx);
+    if (summary) ctx.log.info(summary);
+  },
+});
+
+/** What a checkpoint knows beside parameters and optimizers. */
+interface Notes {
+  readonly curve: readonly CurveRow[];
+  readonly influence: readonly InfluenceRow[];
+  readonly followed: readonly string[];
+  /** trajectories that were too old to be imitated when they came */
+  readonly stale: readonly string[];
+}
+
+/** One run of the stage: iterations of live episodes, values, causal model and policy. */
+class OnlineRun {
+  private readonly checkpoints: Checkpoints;
+  private curve: CurveRow[] = [];
+  private influence: InfluenceRow[] = [];
+  private stale = new Set<string>();
+  private live: LiveEpisodes | undefined;
+
+  private constructor(
+    private readonly ctx: ShardContext<Online>,
+    private readonly learner: OnlineLearner,
+    private readonly screens: ScreenVectors,
+    private readonly shared: { readonly pool: DevicePool; readonly judge: Judge; readonly images: ImageStore },
+    /** acts by a copy of the policy that follows it */
+    private readonly agent: OnlineAgent,
+  ) {
+    const { parameters, trainers } = learner;
+    this.checkpoints = new Checkpoints(ctx.scratch(), { parameters, trainers });
+  }
+
+  static async open(ctx: ShardContext<Online>): Promise<OnlineRun> {
+    const { settings, seed, config } = ctx;
+    const load = async () => Policy.load(await runtimeOf(ctx), ctx.dataset(`policy/${settings.from}`), cachesOf(ctx));
+    const [policy, acting] = [await load(), await load()];
+    const images = await imagesOf(ctx);
+    const screens = new ScreenVectors(images, policy);
+    const learner = await OnlineLearner.create(ctx, policy, screens);
+    const pool = openPool(config, Math.max(settings.rollout_size, settings.eval_episodes), {
+      signal: ctx.signal,
+      onEvent: ({ kind, line }) => {
+        if (kind === 'given up' || kind === 'not closed') ctx.log.warn(line);
+        else ctx.log.debug(line);
+      },
+    });
+    const agent = new OnlineAgent(
+      acting,
+      { seed: new Random(seed, 'online', 'agent').int(2 ** 31), temperature: settings.temperature },
+      0,
+    );
+    return new OnlineRun(ctx, learner, screens, { pool, judge: await judgeOf(ctx), images }, agent);
+  }
+
+  /** All iterations that are not done yet. */
+  async iterate(): Promise<void> {
+    const { ctx, learner } = this;
+    const { settings } = ctx;
+    const { offline, live } = iterationsOf(settings);
+    const collected = offline > 0 ? await this.collected() : [];
+    learner.replay.add(collected);
+    const progress = ctx.progress(offline + live, settings.mode === 'eval' ? 'evaluate' : onlineName(settings));
+    const episodes = (this.live = this.openLive(live, (text) => progress.note(text)));
+    const done = await this.restore(offline, episodes);
+    progress.advance(done);
+    if (done === 0 && this.curve.length === 0) await this.measure(0, 'start', []);
+    for (let iteration = done; iteration < offline + live; iteration++) {
+      ctx.signal.throwIfAborted();
+      const phase = iteration < offline ? 'offline' : 'live';
+      const fresh = phase === 'live' ? await episodes.take(iteration - offline) : [];
+      this.takeIn(fresh, iteration);
+      progress.note(`train on ${learner.replay.trajectories.length} trajectories`);
+      const measured = await learner.learn(iteration, { offline: phase === 'offline', stale: this.stale });
+      this.agent.publish(learner.policy.params, iteration + 1);
+      await this.shared.images.sync();
+      const point = await this.measure(iteration + 1, phase, fresh);
+      ctx.metrics.write(iteration + 1, { ...measured, ...point });
+      this.influence.push(...(await learner.influence(iteration + 1, phase)));
+      await this.save(iteration + 1);
+      progress.advance();
+    }
+    progress.done();
+  }
+
+  /** The policy, and what it was trained on and how it went. */
+  async write(): Promise<Record<string, DatasetOutput>> {
+    const { ctx, learner, curve, influence } = this;
+    const { settings } = ctx;
+    const name = onlineName(settings);
+    const folder = ctx.dataset(`online/${name}`);
+    const file = (of: string) => join(folder, of);
+    const { offline, live } = iterationsOf(settings);
+    const taken = this.live!.taken(live).flatMap((episodes, k) =>
+      episodes.map((episode) => ({ ...episode, iteration: offline + k + 1 })),
+    );
+    const judged = taken.flatMap(({ trajectory, iteration }) => (trajectory ? [{ trajectory, iteration }] : []));
+    const first = (n: number) => n * STEPS;
+    await writeTable(
+      file(FILES.transitions('live')),
+      TRANSITIONS,
+      judged.flatMap(({ trajectory }, n) => toTransitions(trajectory, first(n), settings.digirl.gamma)),
+    );
+    await writeTable(
+      file('steps.parquet'),
+      ONLINE_STEPS,
+      judged.flatMap(({ trajectory: { steps }, iteration }, n) =>
+        steps.map(({ version = -1 }, step) => ({ tid: first(n) + step, iteration, version })),
+      ),
+    );
+    await writeTable(file('curve.parquet'), CURVE, curve);
+    await writeTable(file('token-influence.parquet'), TOKEN_INFLUENCE, influence);
+    const count = (outcome: OnlineEpisode['outcome']) => taken.filter((episode) => episode.outcome === outcome).length;
+    const facts = {
+      episodes: judged.length,
+      successes: judged.filter(({ trajectory }) => trajectory.reward > 0).length,
+      unknown: count('unknown'),
+      lost: count('lost'),
+      stale: this.stale.size,
+    };
+    const files = [FILES.transitions('live'), 'steps.parquet', 'curve.parquet', 'token-influence.parquet'];
+    const output = { [`online/${name}`]: { files, facts } };
+    if (settings.mode === 'eval') return output;
+    const policy = ctx.dataset(`policy/${name}`);
+    await saveTrained(policy, ctx.dataset(`policy/${settings.from}`), learner.policy, learner.policy.params);
+    return { ...output, [`policy/${name}`]: { files: policyFiles(policy), facts: {} } };
+  }
+
+  async close(): Promise<void> {
+    await this.live?.close();
+    await this.shared.pool.close();
+    this.learner.close();
+  }
+
+  private openLive(iterations: number, note: (text: string) => void): LiveEpisodes {
+    const { ctx, screens, agent, shared } = this;
+    const { settings, seed, config } = ctx;
+    const total = iterations * settings.rollout_size;
+    const tasks =
+      total === 0
+        ? []
+        : tasksOf(config, 'train', { count: total, seed: new Random(seed, 'online', 'tasks').int(2 ** 31) });
+    const live: LiveEpisodes = new LiveEpisodes({
+      ctx,
+      ...shared,
+      agent,
+      screens,
+      task: (episode) => tasks[episode],
+      seed: (episode) => new Random(seed, 'online', episode).int(2 ** 31),
+      total,
+      onEpisode: () => {
+        const outages = outOfOrder(shared.pool);
+        note(`${live.count} of ${total} episodes${outages === '' ? '' : `, ${outages}`}`);
+      },
+    });
+    return live;
+  }
+
+  /** The trajectories of `collect`, or imported ones, with their screens' vectors. @throws UserError where these do not fit */
+  private async collected(): Promise<OnlineTrajectory[]> {
+    const { ctx, screens, learner } = this;
+    const rows = await readTransitions(ctx.dataset('trajectories'), 'collect', [
+      'trajectory',
+      'task',
+      'prompt',
+      'action',
+      'image',
+      'prevImage',
+      'reward',
+      'trajectoryReward',
+    ]);
+    const vectors = ImageVectors.open(await filesOf(ctx.dataset('image-vectors'), 'collect'));
+    try {
+      const { image } = learner.policy.config;
+      if (vectors.dim !== image) {
+        throw new UserError(
+          `online.from=${ctx.settings.from}: takes image vectors of ${image} numbers, those of the collected trajectories have ${vectors.dim}; collect with a policy of the same vision tower`,
+        );
+      }
+      for (const id of new Set(rows.flatMap(({ image: now, prevImage }) => [now, prevImage]))) {
+        const vector = new Float32Array(vectors.dim);
+        vectors.read(id, vector, 0);
+        screens.add([[id, vector]]);
+      }
+    } finally {
+      vectors.close();
+    }
+    return ofTransitions(rows, ctx.settings.digirl.gamma);
+  }
+
+  /** Episodes of an iteration come into the replay. */
+  private takeIn(episodes: readonly OnlineEpisode[], version: number): void {
+    const { digirl, max_age: most, async_rollouts: ahead } = this.ctx.settings;
+    const fresh = episodes.flatMap(({ trajectory }) => (trajectory ? [ofEpisode(trajectory, digirl.gamma)] : []));
+    for (const { id, steps } of fresh) {
+      const oldest = Math.min(...steps.map((step) => step.version ?? version));
+      if (ahead && version - oldest > most) this.stale.add(id);
+    }
+    this.learner.replay.add(fresh);
+  }
+
+  /** A point of the curve, with an evaluation where one is due. @returns what goes into the metrics */
+  private async measure(
+    iteration: number,
+    phase: string,
+    fresh: readonly OnlineEpisode[],
+  ): Promise<Record<string, number>> {
+    const { ctx, shared, learner } = this;
+    const { settings, seed } = ctx;
+    const { offline, live } = iterationsOf(settings);
+    const due =
+      settings.eval_every > 0
+        ? iteration % settings.eval_every === 0 || iteration === offline
+        : settings.mode !== 'offline' && iteration === 0;
+    const last = iteration === offline + live && settings.mode !== 'offline';
+    const agent = () =>
+      new PolicyAgent(learner.policy, {
+        seed: new Random(seed, 'online', 'test agent').int(2 ** 31),
+        temperature: settings.eval_temperature,
+      });
+    const tested =
+      due || last ? await evaluateOn({ ctx, ...shared }, agent(), String(iteration)) : { evaluated: 0, successes: 0 };
+    const judged = fresh.flatMap(({ trajectory }) => (trajectory ? [trajectory] : []));
+    const liveSuccesses = judged.filter(({ reward }) => reward > 0).length;
+    const environmentSteps =
+      (this.curve.at(-1)?.environmentSteps ?? 0) + judged.reduce((sum, { steps }) => sum + steps.length, 0);
+    this.curve.push({ iteration, phase, environmentSteps, liveEpisodes: judged.length, liveSuccesses, ...tested });
+    const { evaluated, successes } = tested;
+    if (evaluated > 0) {
+      ctx.log.info(
+        `iteration ${iteration}: ${successes} of ${evaluated} test tasks (${((100 * successes) / evaluated).toFixed(1)} %) after ${environmentSteps} steps on devices`,
+      );
+    }
+    return {
+      environment_steps: environmentSteps,
+      ...(judged.length > 0 ? { live_success: liveSuccesses / judged.length } : {}),
+      ...(evaluated > 0 ? { test_success: successes / evaluated } : {}),
+    };
+  }
+
+  private async save(iteration: number): Promise<void> {
+    const notes: Notes = {
+      curve: this.curve,
+      influence: this.influence,
+      followed: this.learner.followed,
+      stale: [...this.stale],
+    };
+    await this.checkpoints.save(iteration, notes);
+  }
+
+  /** Go on from the last checkpoint. @returns iterations done */
+  private async restore(offline: number, episodes: LiveEpisodes): Promise<number> {
+    const found = await this.checkpoints.restore();
+    if (!found) return 0;
+    const { step: done } = found;
+    const notes = found.notes as Notes;
+    this.curve = [...notes.curve];
+    this.influence = [...notes.influence];
+    this.learner.followed = notes.followed;
+    this.stale = new Set(notes.stale);
+    for (const [k, fresh] of episodes.taken(Math.max(0, done - offline)).entries()) this.takeIn(fresh, offline + k);
+    this.agent.publish(this.learner.policy.params, done);
+    this.ctx.metrics.resume(done);
+    return done;
+  }
+}
