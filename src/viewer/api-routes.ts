@@ -2,6 +2,7 @@ import { Hono, type Context } from 'hono';
 import { z } from 'zod';
 import { UserError } from '../errors.js';
 import type { RunList, Screen } from './api.js';
+import { metricInstances, metricsTail } from './metrics-tail.js';
 import type { Picture, Pictures } from './pictures.js';
 import type { RunFolders } from './run-folders.js';
 import { Runs } from './runs.js';
@@ -25,6 +26,7 @@ const Filter = z.object({
 const Paging = z.object({ offset: whole(1e9).default(0), limit: whole(200).default(50) });
 const Named = z.object({ set: text, id: text });
 const Place = Named.extend({ step: whole(1e6) });
+const Tail = z.object({ instance: text, file: text.default(''), from: whole(1e12).default(0) });
 const Size = z.object({ size: z.enum(['small', 'full']).default('full') });
 
 /** The JSON API below `/api`; all of it reads. What a URL names is looked up, never joined to a path. */
@@ -48,6 +50,11 @@ export function apiRoutes(folders: RunFolders, pictures: Pictures, images: strin
   app.get('/runs/:run/state', async (c) => {
     const { set, id, step } = query(c, Place);
     return c.json(await of(c).trajectories.state(set, id, step));
+  });
+  app.get('/runs/:run/metrics', (c) => c.json(metricInstances(of(c).folder)));
+  app.get('/runs/:run/metrics-tail', (c) => {
+    const { instance, file, from } = query(c, Tail);
+    return c.json(metricsTail(of(c).folder, instance, file, from));
   });
   app.get('/runs/:run/images/:id', async (c) => {
     const picture = await pictures.stored(of(c).folder, c.req.param('id'), query(c, Size).size === 'small');

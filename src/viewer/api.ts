@@ -1,5 +1,7 @@
 /** What the viewer's server answers and its page reads. JSON: numbers that are not finite are null. */
 
+import type { MetricsLine } from '../runner/metrics.js';
+
 /** Something that could not be read; the rest goes on without it. */
 export interface Problem {
   /** the data set, or what else it is about */
@@ -151,4 +153,17 @@ export interface State {
 /** What went wrong, in one line. */
 export interface Failure {
   readonly error: string;
+}
+
+/** What a stage instance has written of its metrics since the place that was asked for. */
+export interface MetricsTail {
+  /** which file this was: another one means that the stage began anew */
+  readonly file: string;
+  /** whether these lines are from the file's start, in the place of all before */
+  readonly fresh: boolean;
+  /** where to go on */
+  readonly next: number;
+  /** whether there is more already */
+  readonly more: boolean;
+  readonly lines: readonly MetricsLine[];
 }

@@ -1,5 +1,129 @@
+import { useState } from 'preact/hooks';
+import type { State, TrajectoryPage } from '../api.js';
+import { changed, go, href } from './address.js';
+import { runPath, useAnswer } from './answer.js';
 import type { ViewProps } from './app.js';
+import { orderOf, type Order } from './candidate-table.js';
+import { useKeys } from './keyboard.js';
+import { Notice, Waiting } from './notice.js';
+import { Value } from './numbers.js';
+import { StatePanel } from './state-panel.js';
 
-export function ActionsView({ info }: ViewProps) {
-  return <p>{info.name}</p>;
+/** One state with all its candidates; beside it, the same state as the critic of another run sees it. */
+export function ActionsView({ info, runs, params }: ViewProps) {
+  const run = info.name;
+  const named = params.has('set') && params.has('id');
+  const first = useAnswer<TrajectoryPage>(
+    named ? undefined : runPath(run, 'trajectories', new URLSearchParams('limit=1')),
+  );
+  const [set, id] = [params.get('set') ?? first.value?.rows[0]?.set, params.get('id') ?? first.value?.rows[0]?.id];
+  if (!named && first.value?.total === 0)
+    return (
+      <Notice kind="empty">
+        <p>There is no state to look at: {run} has no trajectories yet.</p>
+      </Notice>
+    );
+  if (set === undefined || id === undefined) return <Waiting />;
+  return <OneState info={info} runs={runs} params={changed(params, { set, id })} />;
+}
+
+function OneState({ info, runs, params }: ViewProps) {
+  const run = info.name;
+  const [set, id, step] = [params.get('set')!, params.get('id')!, Number(params.get('step') ?? 0)];
+  const other = params.get('with') ?? undefined;
+  const place = new URLSearchParams({ set, id, step: String(step) });
+  const here = useAnswer<State>(runPath(run, 'state', place));
+  const there = useAnswer<State>(other === undefined ? undefined : runPath(other, 'state', place));
+  const [hot, setHot] = useState<string>();
+  const order = orderOf(params.get('sort'));
+  const state = here.value;
+  const last = (state?.steps ?? 1) - 1;
+  const to = (n: number) => href('actions', changed(params, { step: n }));
+  const back = href('trajectories', { run, set, id, step });
+  useKeys({
+    ArrowRight: () => go(to(Math.min(step + 1, last)), { replace: true }),
+    ArrowLeft: () => go(to(Math.max(step - 1, 0)), { replace: true }),
+    Enter: () => go(back),
+  });
+  const table = {
+    order,
+    onOrder: (by: Order) => go(href('actions', changed(params, { sort: by })), { replace: true }),
+    hot,
+    onHot: setHot,
+  };
+  return (
+    <article class="actions" aria-labelledby="goal">
+      <div class="bar">
+        <nav aria-label="Steps">
+          {step > 0 ? <a href={to(step - 1)}>← step {step}</a> : <span aria-disabled="true">← first</span>}{' '}
+          <b>
+            step {step + 1} of {state?.steps ?? '…'}
+          </b>{' '}
+          {step < last ? <a href={to(step + 1)}>step {step + 2} →</a> : <span aria-disabled="true">last →</span>}
+        </nav>
+        <a href={back}>The trajectory</a>
+        <label>
+          Beside it
+          <select
+            value={other ?? ''}
+            onChange={({ currentTarget }) => go(href('actions', changed(params, { with: currentTarget.value })))}
+          >
+            <option value="">nothing</option>
+            {runs
+              .filter((name) => name !== run)
+              .map((name) => (
+                <option key={name} value={name}>
+                  run {name}
+                </option>
+              ))}
+          </select>
+        </label>
+      </div>
+      {here.error && <Notice kind="problem">{here.error}</Notice>}
+      {state && (
+        <>
+          <h2 id="goal">{state.goal}</h2>
+          <p class="about">
+            <code>{id}</code> of <code>{set}</code> · V <Value of={state.v} /> · return that followed{' '}
+            <Value of={state.mcReturn} /> · {state.candidates.length} candidates · the two critics as one by{' '}
+            {info.aggregate}, imitated above A {info.threshold}
+          </p>
+          {state.v === null && state.problems.length === 0 && (
+            <Notice kind="empty">
+              <p>
+                No critic was asked about this state: <code>critiq critic</code> values those of{' '}
+                <code>trajectories</code>.
+              </p>
+            </Notice>
+          )}
+          <div class={other === undefined ? '' : 'sides'}>
+            <StatePanel run={run} state={state} caption={`run ${run}`} {...table} />
+            {there.error && <Notice kind="problem">{`run ${other}: ${there.error}`}</Notice>}
+            {other !== undefined && there.value && (
+              <div>
+                {sameScreen(state, there.value) || (
+                  <Notice kind="problem">
+                    <p>
+                      Run {other} has another screen at this step: what stands beside each other is not the same state.
+                    </p>
+                  </Notice>
+                )}
+                <StatePanel run={other} state={there.value} caption={`run ${other}`} {...table} />
+              </div>
+            )}
+          </div>
+          <details>
+            <summary>The prompt</summary>
+            <p>
+              <code>{state.prompt}</code>
+            </p>
+          </details>
+        </>
+      )}
+    </article>
+  );
+}
+
+function sameScreen(a: State, b: State): boolean {
+  return JSON.stringify(a.screen) === JSON.stringify(b.screen) && a.goal === b.goal;
 }

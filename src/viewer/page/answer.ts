@@ -37,7 +37,8 @@ export function useAnswer<T>(path: string | undefined, everyMs?: number): Answer
   return path === undefined ? { ...NOTHING, loading: false } : answer;
 }
 
-async function fetchAnswer<T>(path: string, signal: AbortSignal): Promise<Answer<T>> {
+/** Asks the server once; a failure is an answer too. */
+export async function fetchAnswer<T>(path: string, signal: AbortSignal): Promise<Answer<T>> {
   try {
     const response = await fetch(`/api${path}`, { signal });
     const body = (await response.json()) as T | Failure;

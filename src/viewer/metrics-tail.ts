@@ -1,0 +1,58 @@
+import { existsSync, fstatSync, openSync, readSync, closeSync, readdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { UserError } from '../errors.js';
+import { metricsFile, type MetricsLine } from '../runner/metrics.js';
+import type { MetricsTail } from './api.js';
+
+/** Bytes that one answer reads at most; the next goes on from there. */
+const MOST = 4 << 20;
+
+/** Stages in the order of the pipeline; others come after, by name. */
+const STAGES = ['demos', 'sft', 'collect', 'vlm', 'critic', 'actor', 'online', 'eval'];
+
+/** Stage instances of a run that wrote metrics. */
+export function metricInstances(run: string): string[] {
+  const folder = join(run, 'metrics');
+  const files = existsSync(folder) ? readdirSync(folder, { recursive: true, encoding: 'utf8' }) : [];
+  const rank = (instance: string) => (STAGES.indexOf(instance.split('/')[0]) + STAGES.length + 1) % (STAGES.length + 1);
+  return files
+    .filter((file) => file.endsWith('.jsonl'))
+    .map((file) => file.slice(0, -'.jsonl'.length).replaceAll('\\', '/'))
+    .sort((a, b) => rank(a) - rank(b) || (a < b ? -1 : 1));
+}
+
+/**
+ * The whole lines of an instance's metrics from a place on. A stage appends while it runs, and puts another file in the
+ * place of this one when it begins or ends: then the answer starts over, which `fresh` says.
+ * @param file what the last answer called the file
+ * @param from where the last answer ended
+ * @throws UserError where the run has no such metrics
+ */
+export function metricsTail(run: string, instance: string, file: string, from: number): MetricsTail {
+  if (!metricInstances(run).includes(instance))
+    throw new UserError(`there are no metrics of ${JSON.stringify(instance)} in ${run}`);
+  const fd = openSync(metricsFile(run, instance), 'r');
+  try {
+    const { size, ino } = fstatSync(fd);
+    const fresh = file !== String(ino) || from > size;
+    const start = fresh ? 0 : from;
+    const bytes = Buffer.alloc(Math.min(MOST, size - start));
+    const got = readSync(fd, bytes, 0, bytes.length, start);
+    const whole = bytes.subarray(0, got).lastIndexOf(10) + 1;
+    // a line that is longer than an answer is none of ours
+    const next = start + (whole > 0 ? whole : got === MOST ? got : 0);
+    const lines = bytes.toString('utf8', 0, whole).split('\n').flatMap(parse);
+    return { file: String(ino), fresh, next, more: next < size && got === MOST, lines };
+  } finally {
+    closeSync(fd);
+  }
+}
+
+function parse(text: string): MetricsLine[] {
+  try {
+    const line = JSON.parse(text) as MetricsLine;
+    return typeof line.shard === 'string' && typeof line.step === 'number' ? [line] : [];
+  } catch {
+    return [];
+  }
+}
