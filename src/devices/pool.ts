@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events';
 import { RunError, UserError } from '../errors.js';
 import { Random } from '../random.js';
 import { machineClock, within, type Clock } from './clock.js';
@@ -107,6 +108,8 @@ export class DevicePool {
       throw new RangeError(`DevicePool: expected 1 or more slots, got ${count}`);
     this.count = count;
     this.clock = clock;
+    // every device that is being made listens
+    setMaxListeners(0, this.abandon.signal);
     const limits = { ...POOL_DEFAULTS } as Record<keyof typeof POOL_DEFAULTS, number>;
     for (const key of Object.keys(limits) as (keyof typeof POOL_DEFAULTS)[]) limits[key] = options[key] ?? limits[key];
     this.limits = limits;
