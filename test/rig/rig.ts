@@ -152,7 +152,7 @@ export class Rig {
     const port = await freePort();
     const child = this.launch(`hub-${port}`, this.tools.java, [
       ...['-Xmx256m', '-jar', this.tools.selenium, '-role', 'hub', '-host', '127.0.0.1', '-port', String(port)],
-      ...['-timeout', '60', '-browserTimeout', '60', '-newSessionWaitTimeout', '20000', '-cleanUpCycle', '1000'],
+      ...['-timeout', '60', '-browserTimeout', '60', '-newSessionWaitTimeout', '3000', '-cleanUpCycle', '1000'],
     ]);
     const url = `http://127.0.0.1:${port}/wd/hub`;
     await this.untilThere(child, url);

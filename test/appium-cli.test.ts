@@ -1,0 +1,107 @@
+/** `critiq eval` and `critiq collect` with a policy: the same data sets on phones in process, by Appium and by a Grid. */
+import assert from 'node:assert/strict';
+import { cpSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { readResult } from '../pipelines/eval.js';
+import type { Task } from '../src/devices/device.js';
+import { phoneTasks } from '../src/devices/phone/index.js';
+import { Random } from '../src/random.js';
+import { appiumTest, rigSettings, shared } from './appium-rig.js';
+import { Rig } from './rig/rig.js';
+import { contents, emptyFolder, succeed } from './runner-process.js';
+
+const program = fileURLToPath(new URL('../src/cli.js', import.meta.url));
+const rig = shared(() => Rig.start({ phones: 2 }));
+
+const SEED = 0;
+const EPISODES = { eval: 16, collect: 12 };
+/** A policy that has learned how actions are written, and little else. */
+const SETTINGS = {
+  run: 'wire',
+  seed: SEED,
+  tasks: { set: 'general', max_steps: 6 },
+  judge: { declare: 'ignored' },
+  demos: { episodes: 150, noise: 0 },
+  sft: { epochs: 12, batch: 8, width: 48, heads: 2, layers: 1, feed_forward: 64, lr: 0.005, warmup: 20 },
+  eval: { episodes: EPISODES.eval, temperature: 0.6 },
+  collect: { episodes: EPISODES.collect, temperature: 0.6 },
+};
+
+/** The phone's tasks as files from which other devices get them in the same order. */
+function taskFiles(folder: string): { train_file: string; test_file: string } {
+  const set = 'general';
+  const write = (name: string, tasks: readonly Task[]) => {
+    writeFileSync(join(folder, name), tasks.map((task) => `${JSON.stringify(task)}\n`).join(''));
+    return name;
+  };
+  const test = phoneTasks({ set, split: 'test', seed: new Random(SEED, 'eval').int(2 ** 31) });
+  const seed = new Random(SEED, 'collect').int(2 ** 31);
+  const train = phoneTasks({ set, split: 'train', count: EPISODES.collect, seed });
+  // training tasks of a file are shuffled: this order becomes the phone's
+  const order = new Random(seed, 'tasks', 0).shuffled(train.map((_, i) => i));
+  const shuffled: Task[] = [];
+  order.forEach((from, to) => (shuffled[from] = train[to]));
+  return { train_file: write('train.jsonl', shuffled), test_file: write('test.jsonl', test) };
+}
+
+async function run(cwd: string, settings: object, ...stages: readonly (readonly string[])[]): Promise<void> {
+  writeFileSync(join(cwd, 'settings.yaml'), JSON.stringify(settings));
+  for (const stage of stages) await succeed([...stage, '--config', 'settings.yaml'], { cwd, program });
+}
+
+/** What the episodes were: transitions, image vectors, and what the evaluation found. */
+function found(cwd: string): object {
+  const data = join(cwd, 'data', 'wire');
+  const all = Object.entries(contents(data));
+  // manifests have the fingerprints of the settings, in which the devices differ
+  const kept = all.filter(([name]) => /^(eval|trajectories|image-vectors)\/.*\.(parquet|arrow)$/.test(name));
+  const { unseen: _, ...result } = readResult(join(data, 'eval', 'base-test'));
+  return { ...Object.fromEntries(kept), result };
+}
+
+/** The screens that were stored, by the digests of their pixels, which are their names. */
+function screens(cwd: string): string[] {
+  return Object.keys(contents(join(cwd, 'data', 'wire', 'images')));
+}
+
+appiumTest('eval and collect find the same on phones in process, by Appium and by a Grid of two nodes', async (t) => {
+  const alone = emptyFolder(t);
+  await run(alone, SETTINGS, ['sft'], ['eval'], ['collect']);
+  const expected = found(alone);
+  assert.ok(Object.keys(expected).filter((name) => name.endsWith('.parquet')).length === 2);
+
+  const hub = await (await rig()).hub();
+  for (const udid of (await rig()).udids) {
+    const node = await (await rig()).appium({ nodeOf: hub, udids: [udid] });
+    t.after(() => node.stop());
+  }
+  await hub.ready(2);
+  const appium = await (await rig()).appium();
+  t.after(() => appium.stop());
+
+  for (const webdriver of [rigSettings(await rig(), appium.url), rigSettings(await rig(), hub.url, { udids: [] })]) {
+    const cwd = emptyFolder(t);
+    for (const policy of ['policy', 'demos']) {
+      cpSync(join(alone, 'data', 'wire', policy), join(cwd, 'data', 'wire', policy), { recursive: true });
+    }
+    const device = { backend: 'webdriver', count: 2, webdriver };
+    const settings = { ...SETTINGS, device, tasks: { ...SETTINGS.tasks, ...taskFiles(cwd) } };
+    const before = (await rig()).phones.map(({ episodes }) => episodes);
+    await run(cwd, settings, ['eval', '--no-deps'], ['collect', '--no-deps']);
+    assert.deepEqual(found(cwd), expected);
+    const known = new Set(screens(alone));
+    assert.ok(screens(cwd).length > 20 && screens(cwd).every((name) => known.has(name)));
+    // both devices were at work, and every episode was begun once
+    const begun = (await rig()).phones.map(({ episodes }, i) => episodes - before[i]);
+    assert.ok(
+      begun.every((episodes) => episodes > 0),
+      String(begun),
+    );
+    assert.equal(begun[0] + begun[1], EPISODES.eval + EPISODES.collect);
+    for (const set of ['eval/base-test', 'trajectories']) {
+      const manifest = readFileSync(join(cwd, 'data', 'wire', set, 'manifest.jsonl'), 'utf8');
+      assert.doesNotMatch(manifest, /repeated|lost/);
+    }
+  }
+});

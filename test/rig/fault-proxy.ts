@@ -1,0 +1,84 @@
+import { createServer, request, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import type { AddressInfo } from 'node:net';
+
+/**
+ * What becomes of a request: `hang` is never answered, `reset` ends the connection without an answer, a number is the status
+ * of an answer that is none of WebDriver's. With `before` the server has not had the request, with `after` it has.
+ */
+export interface Injected {
+  readonly how: 'hang' | 'reset' | number;
+  readonly when: 'before' | 'after';
+}
+
+/** A call to a WebDriver server. */
+export interface Call {
+  readonly method: string;
+  /** without the number of the session */
+  readonly path: string;
+  readonly session: string | undefined;
+  readonly body: string;
+}
+
+/** Stands between critiq and a server, and spoils the calls that a test chooses. */
+export class FaultProxy {
+  /** asked for each call; undefined: it goes through */
+  inject: (call: Call) => Injected | undefined = () => undefined;
+  /** all that came, in its order */
+  readonly calls: Call[] = [];
+  private server: Server | undefined;
+
+  private constructor(private readonly target: URL) {}
+
+  static async start(target: string): Promise<FaultProxy> {
+    const proxy = new FaultProxy(new URL(target));
+    const server = createServer((from, to) => void proxy.pass(from, to));
+    await new Promise<void>((started) => server.listen(0, '127.0.0.1', started));
+    proxy.server = server;
+    return proxy;
+  }
+
+  get url(): string {
+    return `http://127.0.0.1:${(this.server!.address() as AddressInfo).port}${this.target.pathname.replace(/\/$/, '')}`;
+  }
+
+  /** Calls that came to a path of any session. */
+  count(method: string, path: string): number {
+    return this.calls.filter((call) => call.method === method && call.path === path).length;
+  }
+
+  async close(): Promise<void> {
+    this.server!.closeAllConnections();
+    await new Promise((resolve) => this.server!.close(resolve));
+  }
+
+  private async pass(from: IncomingMessage, to: ServerResponse): Promise<void> {
+    const pieces: Buffer[] = [];
+    for await (const piece of from as AsyncIterable<Buffer>) pieces.push(piece);
+    const body = Buffer.concat(pieces);
+    const url = from.url!;
+    const [, session, path] = /\/session\/([^/]+)(.*)$/.exec(url) ?? [undefined, undefined, url];
+    const call: Call = { method: from.method!, path: path!, session, body: body.toString('utf8') };
+    this.calls.push(call);
+    const injected = this.inject(call);
+    const spoil = (): void => {
+      if (injected!.how === 'reset') from.socket.resetAndDestroy();
+      else if (injected!.how !== 'hang') to.writeHead(injected!.how).end('the proxy says so');
+    };
+    if (injected?.when === 'before') return spoil();
+    const { host: _, connection: __, ...headers } = from.headers;
+    const onward = request(
+      { host: this.target.hostname, port: this.target.port, path: url, method: from.method, headers, agent: false },
+      (answer) => {
+        if (injected) {
+          answer.resume().on('end', spoil);
+          return;
+        }
+        to.writeHead(answer.statusCode!, answer.headers);
+        answer.pipe(to);
+        answer.on('error', () => from.socket.destroy());
+      },
+    );
+    onward.on('error', () => from.socket.destroy());
+    onward.end(body);
+  }
+}
