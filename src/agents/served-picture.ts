@@ -45,13 +45,20 @@ export function patchedSize(
       `a screen of ${width} x ${height} pixels is too long for the model (at most ${MOST_STRETCHED} to 1)`,
     );
   }
-  const sized = (scale: number, round: (n: number) => number) => ({
-    width: Math.max(factor, round((width * scale) / factor) * factor),
-    height: Math.max(factor, round((height * scale) / factor) * factor),
+  // in the order of the released code's operations, so that sides at the edge of a patch are rounded alike
+  const sized = (patchesOf: (side: number) => number) => ({
+    width: Math.max(factor, patchesOf(width) * factor),
+    height: Math.max(factor, patchesOf(height) * factor),
   });
-  const near = sized(1, halfToEven);
-  if (near.width * near.height > maxPixels) return sized(Math.sqrt(maxPixels / (width * height)), Math.floor);
-  if (near.width * near.height < minPixels) return sized(Math.sqrt(minPixels / (width * height)), Math.ceil);
+  const near = sized((side) => halfToEven(side / factor));
+  if (near.width * near.height > maxPixels) {
+    const beta = Math.sqrt((height * width) / maxPixels);
+    return sized((side) => Math.floor(side / beta / factor));
+  }
+  if (near.width * near.height < minPixels) {
+    const beta = Math.sqrt(minPixels / (height * width));
+    return sized((side) => Math.ceil((side * beta) / factor));
+  }
   return near;
 }
 
