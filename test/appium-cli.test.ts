@@ -1,17 +1,29 @@
 /** `critiq eval` and `critiq collect` with a policy: the same data sets on phones in process, by Appium and by a Grid. */
 import assert from 'node:assert/strict';
-import { cpSync, readFileSync, writeFileSync } from 'node:fs';
+import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import type { TestContext } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { readResult } from '../pipelines/eval.js';
 import type { Task } from '../src/devices/device.js';
 import { phoneTasks } from '../src/devices/phone/index.js';
+import type { WebDriverSettings } from '../src/devices/webdriver-settings.js';
 import { Random } from '../src/random.js';
-import { appiumTest, rigSettings, shared } from './appium-rig.js';
-import { Rig } from './rig/rig.js';
-import { contents, emptyFolder, succeed } from './runner-process.js';
+import { appiumTest, shared } from './appium-rig.js';
+import { rigSettings } from './rig/rig-settings.js';
+import { Rig, until } from './rig/rig.js';
+import { contents, emptyFolder, start, succeed } from './runner-process.js';
 
 const program = fileURLToPath(new URL('../src/cli.js', import.meta.url));
+/** A folder in which a policy has been trained, and evaluated and collected with, on phones in process. */
+const inProcess = shared(async () => {
+  const cwd = mkdtempSync(join(tmpdir(), 'critiq-wire-'));
+  await run(cwd, SETTINGS, ['sft'], ['eval'], ['collect']);
+  return { cwd, close: async () => rmSync(cwd, { recursive: true, force: true }) };
+});
+
 const rig = shared(() => Rig.start({ phones: 2 }));
 
 const SEED = 0;
@@ -45,6 +57,17 @@ function taskFiles(folder: string): { train_file: string; test_file: string } {
   return { train_file: write('train.jsonl', shuffled), test_file: write('test.jsonl', test) };
 }
 
+/** A folder with the policy, and settings with which it acts on devices of the rig. */
+async function wired(t: TestContext, webdriver: WebDriverSettings): Promise<{ cwd: string; settings: object }> {
+  const cwd = emptyFolder(t);
+  for (const made of ['policy', 'demos']) {
+    const from = join((await inProcess()).cwd, 'data', 'wire', made);
+    cpSync(from, join(cwd, 'data', 'wire', made), { recursive: true });
+  }
+  const device = { backend: 'webdriver', count: 2, webdriver };
+  return { cwd, settings: { ...SETTINGS, device, tasks: { ...SETTINGS.tasks, ...taskFiles(cwd) } } };
+}
+
 async function run(cwd: string, settings: object, ...stages: readonly (readonly string[])[]): Promise<void> {
   writeFileSync(join(cwd, 'settings.yaml'), JSON.stringify(settings));
   for (const stage of stages) await succeed([...stage, '--config', 'settings.yaml'], { cwd, program });
@@ -66,27 +89,16 @@ function screens(cwd: string): string[] {
 }
 
 appiumTest('eval and collect find the same on phones in process, by Appium and by a Grid of two nodes', async (t) => {
-  const alone = emptyFolder(t);
-  await run(alone, SETTINGS, ['sft'], ['eval'], ['collect']);
+  const { cwd: alone } = await inProcess();
   const expected = found(alone);
   assert.ok(Object.keys(expected).filter((name) => name.endsWith('.parquet')).length === 2);
 
-  const hub = await (await rig()).hub();
-  for (const udid of (await rig()).udids) {
-    const node = await (await rig()).appium({ nodeOf: hub, udids: [udid] });
-    t.after(() => node.stop());
-  }
-  await hub.ready(2);
+  const grid = await (await rig()).grid();
   const appium = await (await rig()).appium();
   t.after(() => appium.stop());
 
-  for (const webdriver of [rigSettings(await rig(), appium.url), rigSettings(await rig(), hub.url, { udids: [] })]) {
-    const cwd = emptyFolder(t);
-    for (const policy of ['policy', 'demos']) {
-      cpSync(join(alone, 'data', 'wire', policy), join(cwd, 'data', 'wire', policy), { recursive: true });
-    }
-    const device = { backend: 'webdriver', count: 2, webdriver };
-    const settings = { ...SETTINGS, device, tasks: { ...SETTINGS.tasks, ...taskFiles(cwd) } };
+  for (const webdriver of [rigSettings(await rig(), appium.url), rigSettings(await rig(), grid, { udids: [] })]) {
+    const { cwd, settings } = await wired(t, webdriver);
     const before = (await rig()).phones.map(({ episodes }) => episodes);
     await run(cwd, settings, ['eval', '--no-deps'], ['collect', '--no-deps']);
     assert.deepEqual(found(cwd), expected);
@@ -105,3 +117,29 @@ appiumTest('eval and collect find the same on phones in process, by Appium and b
     }
   }
 });
+
+for (const [signal, what, code] of [
+  ['SIGINT', 'Ctrl-C ends the sessions, and no server', 130],
+  ['SIGKILL', 'a session of a critiq that was killed ends when its time has passed', null],
+] as const) {
+  appiumTest(what, async (t) => {
+    const appium = await (await rig()).appium();
+    t.after(() => appium.stop());
+    const { phones } = await rig();
+    const capabilities = signal === 'SIGKILL' ? { 'appium:newCommandTimeout': 2 } : {};
+    const { cwd, settings } = await wired(t, rigSettings(await rig(), appium.url, { capabilities }));
+    writeFileSync(join(cwd, 'settings.yaml'), JSON.stringify(settings));
+    const taken = () => phones.reduce((sum, phone) => sum + phone.taken.length, 0);
+    const before = taken();
+    const args = ['eval', '--no-deps', '--config', 'settings.yaml', 'eval.episodes=5000'];
+    const { child, ended } = start(args, { cwd, program });
+    await until('at work', () => taken() > before + 10, 60_000);
+    child.kill(signal);
+    assert.equal((await ended).code, code);
+    await until('no session', () => phones.every(({ processes }) => !processes.instrumented), 60_000);
+    assert.equal((await fetch(`${appium.url}/status`)).status, 200, 'the server is not ours to end');
+    const now = taken();
+    await sleep(300);
+    assert.equal(taken(), now, 'nothing is done any more');
+  });
+}

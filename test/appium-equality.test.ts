@@ -10,7 +10,8 @@ import { WebDriverFleet } from '../src/devices/webdriver-fleet.js';
 import type { WebDriverSettings } from '../src/devices/webdriver-settings.js';
 import { stateJudge } from '../src/judges/state.js';
 import { Random } from '../src/random.js';
-import { appiumTest, rigSettings, shared } from './appium-rig.js';
+import { appiumTest, shared } from './appium-rig.js';
+import { rigSettings } from './rig/rig-settings.js';
 import { Rig } from './rig/rig.js';
 
 const rig = shared(() => Rig.start({ phones: 2 }));
@@ -67,13 +68,8 @@ appiumTest(
     t.after(() => appium.stop());
     assert.deepEqual(await overTheWire(rigSettings(await rig(), appium.url), again), rollouts);
 
-    const hub = await (await rig()).hub();
-    for (const udid of (await rig()).udids) {
-      const node = await (await rig()).appium({ nodeOf: hub, udids: [udid] });
-      t.after(() => node.stop());
-    }
-    await hub.ready(2);
-    assert.deepEqual(await overTheWire(rigSettings(await rig(), hub.url, { udids: [] }), again), rollouts);
+    const grid = await (await rig()).grid();
+    assert.deepEqual(await overTheWire(rigSettings(await rig(), grid, { udids: [] }), again), rollouts);
     assert.deepEqual((await rig()).unknown, []);
   },
 );

@@ -10,8 +10,9 @@ import { createPhones, phoneTasks, SCREEN } from '../src/devices/phone/index.js'
 import { DevicePool, type PoolOptions } from '../src/devices/pool.js';
 import { WebDriverFleet } from '../src/devices/webdriver-fleet.js';
 import { stateJudge } from '../src/judges/state.js';
-import { appiumTest, rigSettings, shared } from './appium-rig.js';
+import { appiumTest, shared } from './appium-rig.js';
 import { FaultProxy, type Call, type Injected } from './rig/fault-proxy.js';
+import { rigSettings } from './rig/rig-settings.js';
 import { Rig, until, type Appium } from './rig/rig.js';
 import type { ServedPhone } from './rig/served-phone.js';
 

@@ -161,6 +161,19 @@ export class Rig {
     return { url, port, nodes: () => nodesOf(port), ready, stop: (how) => this.stop(child, how) };
   }
 
+  /** A hub with a node for each phone. @returns its URL */
+  async grid(): Promise<string> {
+    const hub = await this.hub();
+    await Promise.all(this.udids.map((udid) => this.appium({ nodeOf: hub, udids: [udid] })));
+    await hub.ready(this.udids.length);
+    return hub.url;
+  }
+
+  /** Numbers of the processes that it has started. */
+  async pids(): Promise<number[]> {
+    return Promise.all([...this.children].map((child) => child.pid()));
+  }
+
   /** Ends all that the rig has started, in the order in which one uses the other. */
   async close(): Promise<void> {
     for (const child of [...this.children].reverse()) await this.stop(child);
