@@ -11,7 +11,7 @@ SHELL := /bin/bash
 .NOTPARALLEL:
 
 STAGES := demos sft collect candidates vlm represent critic actor eval report
-.PHONY: help setup demo $(STAGES) status config test test-browser lint bench golden docs clean
+.PHONY: help setup demo $(STAGES) status config test test-browser test-appium lint bench golden docs clean
 
 ifneq ($(filter-out help clean,$(or $(MAKECMDGOALS),help)),)
 NODE_FINE := $(shell node -e 'const [a, b] = process.versions.node.split(".").map(Number); console.log(a > 20 || (a === 20 && b >= 19) ? "yes" : process.version)' 2>/dev/null)
@@ -67,6 +67,11 @@ test-browser: setup
 	@node dist/test/install-chromium.js
 	CRITIQ_NO_SKIP=1 node --test --test-reporter=spec $(filter dist/test/browser% dist/test/viewer-page%,$(TESTS))
 
+# the phone behind the real Appium, UiAutomator2 driver, adb and Selenium Grid, which are installed into .rig and from Debian
+test-appium: setup
+	@node dist/test/rig/install.js
+	CRITIQ_NO_SKIP=1 node --test --test-concurrency=2 --test-reporter=spec $(filter dist/test/appium%,$(TESTS))
+
 lint: setup
 	npm run --silent lint
 
@@ -81,13 +86,14 @@ docs: setup
 
 # data/ and checkpoints/ are results and stay
 clean:
-	rm -rf dist node_modules
+	rm -rf dist node_modules .rig
 
 help:
 	@echo 'make demo      everything from nothing on the embedded phone, then a report'
 	@echo 'make STAGE     one stage, after whatever it lacks: $(STAGES)'
 	@echo 'make status    what is done and what is outdated'
 	@echo 'make test-browser  tests that need a Chromium, which is installed if there is none'
+	@echo 'make test-appium   tests that need Appium, adb and a Selenium Grid, which are installed if they are not there'
 	@echo 'make test | lint | bench | docs | clean'
 	@echo 'make golden FOLDER=../shared/golden'
 	@echo 'CONFIG=configs/pocket.yaml ARGS="seed=1 critic.lr=1e-4" go with each of them'
