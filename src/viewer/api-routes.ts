@@ -2,6 +2,7 @@ import { Hono, type Context } from 'hono';
 import { z } from 'zod';
 import { UserError } from '../errors.js';
 import type { RunList, Screen } from './api.js';
+import { evaluationList, paired } from './evaluations.js';
 import { metricInstances, metricsTail } from './metrics-tail.js';
 import type { Picture, Pictures } from './pictures.js';
 import type { RunFolders } from './run-folders.js';
@@ -26,6 +27,14 @@ const Filter = z.object({
 const Paging = z.object({ offset: whole(1e9).default(0), limit: whole(200).default(50) });
 const Named = z.object({ set: text, id: text });
 const Place = Named.extend({ step: whole(1e6) });
+const Worklist = z.object({ side: z.enum(['over', 'under', 'either']).default('either') });
+const Pair = z.object({ before: text, after: text });
+const Tokens = z.object({
+  set: text.optional(),
+  iteration: whole(1e9).optional(),
+  text: text.optional(),
+  action: z.string().max(10_000).optional(),
+});
 const Tail = z.object({ instance: text, file: text.default(''), from: whole(1e12).default(0) });
 const Size = z.object({ size: z.enum(['small', 'full']).default('full') });
 
@@ -51,6 +60,19 @@ export function apiRoutes(folders: RunFolders, pictures: Pictures, images: strin
     const { set, id, step } = query(c, Place);
     return c.json(await of(c).trajectories.state(set, id, step));
   });
+  app.get('/runs/:run/values', async (c) => c.json(await of(c).values.overview()));
+  app.get('/runs/:run/worklist', async (c) => {
+    const { offset, limit } = query(c, Paging);
+    return c.json(await of(c).values.worklist(query(c, Worklist).side, offset, limit));
+  });
+  app.get('/runs/:run/evaluations', (c) => c.json(evaluationList(of(c).folder)));
+  app.get('/runs/:run/paired', async (c) => {
+    const { before, after } = query(c, Pair);
+    return c.json(await paired(of(c).trajectories.index, before, after));
+  });
+  app.get('/runs/:run/tokens', async (c) =>
+    c.json(await of(c).tokens.page({ ...query(c, Tokens), ...query(c, Paging) })),
+  );
   app.get('/runs/:run/metrics', (c) => c.json(metricInstances(of(c).folder)));
   app.get('/runs/:run/metrics-tail', (c) => {
     const { instance, file, from } = query(c, Tail);

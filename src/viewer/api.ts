@@ -1,5 +1,9 @@
 /** What the viewer's server answers and its page reads. JSON: numbers that are not finite are null. */
 
+import type { InfluenceRow } from '../data/online-tables.js';
+import type { Evaluation } from '../report/evaluations.js';
+import type { Histogram } from '../report/histogram.js';
+import type { Reliability } from '../report/reliability.js';
 import type { MetricsLine } from '../runner/metrics.js';
 
 /** Something that could not be read; the rest goes on without it. */
@@ -166,4 +170,86 @@ export interface MetricsTail {
   /** whether there is more already */
   readonly more: boolean;
   readonly lines: readonly MetricsLine[];
+}
+
+/** How the critic's Q of the actions taken, the smaller of its twins, compares with the returns that followed. */
+export interface ValueOverview {
+  /** by part: `train`, `validation`, or `all` where the split is not recorded; empty where there are no values */
+  readonly reliability: Readonly<Record<string, Reliability>>;
+  readonly advantages: Histogram | null;
+  readonly threshold: number;
+  readonly aggregate: Aggregate;
+  readonly problems: readonly Problem[];
+}
+
+/** A trajectory at the step where the critic is farthest from what came. */
+export interface Disagreement extends TrajectoryRow {
+  readonly step: number;
+  readonly q: number;
+  readonly mcReturn: number;
+  /** Q less the return */
+  readonly error: number;
+}
+
+export interface WorklistPage {
+  readonly total: number;
+  readonly offset: number;
+  readonly rows: readonly Disagreement[];
+}
+
+/** An evaluation's result, by the name of its data set. */
+export interface NamedEvaluation extends Evaluation {
+  readonly name: string;
+  /** who judged; empty where that is not recorded */
+  readonly judge: string;
+  /** episodes that were not judged, and that faults of devices kept from their end: in none of the numbers */
+  readonly unknown: readonly string[];
+  readonly lost: readonly string[];
+}
+
+export interface EvaluationList {
+  readonly evaluations: readonly NamedEvaluation[];
+  /** begun, without a result yet */
+  readonly unfinished: readonly string[];
+  readonly problems: readonly Problem[];
+}
+
+/** Two evaluations, episode by episode. */
+export interface Paired {
+  readonly before: string;
+  readonly after: string;
+  readonly counts: {
+    /** episodes of the same task in both */
+    readonly shared: number;
+    readonly both: number;
+    readonly neither: number;
+    /** only the second succeeds; only the first does */
+    readonly gained: number;
+    readonly lost: number;
+  };
+  readonly gained: readonly { readonly id: string; readonly goal: string }[];
+  readonly lost: readonly { readonly id: string; readonly goal: string }[];
+}
+
+/** A token over the actions that were asked for. */
+export interface TokenMean {
+  readonly token: string;
+  readonly mean: number;
+  readonly count: number;
+}
+
+/** CoSo's weights of the tokens of actions, at one time of the training, or of one action at all times. */
+export interface TokenPage {
+  /** data sets of online runs that have weights; empty where none has */
+  readonly sets: readonly string[];
+  readonly set: string;
+  /** after how many iterations weights were taken */
+  readonly iterations: readonly number[];
+  readonly iteration: number;
+  readonly total: number;
+  readonly offset: number;
+  readonly rows: readonly InfluenceRow[];
+  /** the tokens of largest mean weight */
+  readonly top: readonly TokenMean[];
+  readonly problems: readonly Problem[];
 }

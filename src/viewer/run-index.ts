@@ -198,7 +198,15 @@ function actorOf(name: string, plan: PlanRecord | undefined): { stage: string; p
   const ranked = Number(settings.eval?.best_of_q ?? 0) > 0 ? '+bestofq' : '';
   const evaluated = /^(.+)-(test|train)(-first96)?(-greedy)?$/.exec(basename(name))?.[1];
   const policy =
-    stage === 'demos' ? 'demonstrator' : typeof own === 'string' ? own + ranked : stage === 'eval' ? evaluated : '';
+    stage === 'online'
+      ? basename(name)
+      : stage === 'demos'
+        ? 'demonstrator'
+        : typeof own === 'string'
+          ? own + ranked
+          : stage === 'eval'
+            ? evaluated
+            : '';
   // the phone is what stages run on whose settings name no other
   const device = settings.device?.backend ?? (plan && plan.stage !== 'import' ? 'phone' : '');
   return { stage, policy: policy ?? '', device: String(device) };

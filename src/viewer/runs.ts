@@ -1,12 +1,18 @@
 import type { RunFolders } from './run-folders.js';
+import { TokenWeights } from './token-weights.js';
 import { Trajectories } from './trajectories.js';
+import { ValueReview } from './value-review.js';
 
 /** What is kept in memory of one run. */
 export class OpenRun {
   readonly trajectories: Trajectories;
+  readonly values: ValueReview;
+  readonly tokens: TokenWeights;
 
   constructor(readonly folder: string) {
     this.trajectories = new Trajectories(folder);
+    this.values = new ValueReview(folder, this.trajectories.index, this.trajectories.critic);
+    this.tokens = new TokenWeights(folder);
   }
 }
 

@@ -103,8 +103,7 @@ export function CurvePlot({ overlay, runs, smoothing, logarithmic }: CurvePlotPr
             <li key={line.run + line.label}>
               <i class="swatch" style={{ background: `var(--s${colourOf(line)})` }} />
               {runs.length > 1 && `${line.run} · `}
-              {line.label} <Value of={line.values[at]} digits={4} />{' '}
-              <span class="note">at step {overlay.steps[at]}</span>
+              {line.label} <Value of={line.values[at]} rounded /> <span class="note">at step {overlay.steps[at]}</span>
             </li>
           );
         })}

@@ -1,19 +1,19 @@
-import { fixed } from '../../report/html.js';
+import { decimal, fixed } from '../../report/html.js';
 
 /** A value as it is shown everywhere: three decimals; a dash where there is none. */
 export function shown(value: number | null | undefined, digits = 3): string {
   return value === null || value === undefined ? '–' : fixed(value, digits);
 }
 
-/** A number of the data: three decimals to read, and all of it in the tooltip. */
-export function Value({ of, digits }: { of: number | null | undefined; digits?: number }) {
+/** A number of the data: three decimals to read (or `digits`, or as many as `rounded` needs), and all of it in the tooltip. */
+export function Value({ of, digits, rounded }: { of: number | null | undefined; digits?: number; rounded?: boolean }) {
   return (
     <data
       class="value"
       value={of === null || of === undefined ? '' : String(of)}
       title={of === null ? undefined : String(of)}
     >
-      {shown(of, digits)}
+      {rounded ? decimal(of) : shown(of, digits)}
     </data>
   );
 }

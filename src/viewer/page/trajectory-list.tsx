@@ -1,6 +1,7 @@
 import type { TrajectoryPage, TrajectoryRow } from '../api.js';
 import { changed, href } from './address.js';
 import { Outcome } from './outcome.js';
+import { PageLinks } from './page-links.js';
 
 /** Trajectories of a page of the list. */
 export const PAGE = 50;
@@ -40,22 +41,7 @@ export function TrajectoryList({ page: { rows, total, offset }, params, chosen }
           );
         })}
       </ol>
-      {total > PAGE && (
-        <nav class="pages" aria-label="Pages of the list">
-          <PageLink to={offset > 0 ? pageAt(Math.max(0, offset - PAGE)) : undefined}>Previous</PageLink>
-          <PageLink to={offset + PAGE < total ? pageAt(offset + PAGE) : undefined}>Next</PageLink>
-        </nav>
-      )}
+      <PageLinks total={total} offset={offset} size={PAGE} to={pageAt} />
     </div>
-  );
-}
-
-function PageLink({ to, children }: { to: string | undefined; children: string }) {
-  return to === undefined ? (
-    <span aria-disabled="true">{children}</span>
-  ) : (
-    <a href={to} rel={children.toLowerCase()}>
-      {children}
-    </a>
   );
 }

@@ -1,0 +1,94 @@
+import { existsSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { z } from 'zod';
+import { UserError } from '../errors.js';
+import type { EvaluationList, Paired, Problem } from './api.js';
+import { dataSets, problem } from './run-files.js';
+import type { RunIndex } from './run-index.js';
+
+const Rate = z.object({
+  episodes: z.number(),
+  successes: z.number(),
+  rate: z.number(),
+  ci95: z.tuple([z.number(), z.number()]),
+});
+/** What the viewer shows of an evaluation's result.json. */
+const Result = Rate.extend({
+  policy: z.string(),
+  split: z.string(),
+  protocol: z.string(),
+  mode: z.string(),
+  temperature: z.number(),
+  mean_steps: z.number(),
+  judge: z.string().default(''),
+  unknown: z.array(z.string()).default([]),
+  lost: z.array(z.string()).default([]),
+  families: z.record(z.string(), Rate),
+});
+
+/** The results of a run's evaluations, by the names of their data sets; of those at work, that they have none yet. */
+export function evaluationList(run: string): EvaluationList {
+  const evaluations: EvaluationList['evaluations'][number][] = [];
+  const unfinished: string[] = [];
+  const problems: Problem[] = [];
+  for (const name of dataSets(run).filter((one) => one.startsWith('eval/'))) {
+    const file = join(run, name, 'result.json');
+    if (!existsSync(file)) unfinished.push(name);
+    else {
+      try {
+        evaluations.push({ name, ...resultOf(file) });
+      } catch (error) {
+        problems.push(problem(name, error));
+      }
+    }
+  }
+  return { evaluations, unfinished, problems };
+}
+
+function resultOf(file: string): z.infer<typeof Result> {
+  let read: unknown;
+  try {
+    read = JSON.parse(readFileSync(file, 'utf8'));
+  } catch (error) {
+    throw new UserError(
+      `${file}: cannot be read (${(error as Error).message}); run \`critiq eval\` again after deleting it`,
+    );
+  }
+  const parsed = Result.safeParse(read);
+  if (parsed.success) return parsed.data;
+  const [{ path, message }] = parsed.error.issues;
+  throw new UserError(`${file}: ${path.join('.')}: ${message}; run \`critiq eval\` again after deleting it`);
+}
+
+/** Names of a pair's episodes that are listed at most, of each kind. */
+const LISTED = 200;
+
+/**
+ * Two evaluations episode by episode. Evaluations of one split and seed give an episode the same task and phone, so that
+ * the difference is the policies'; episodes of different tasks are not paired.
+ * @throws UserError where one of them has no trajectories
+ */
+export async function paired(index: RunIndex, before: string, after: string): Promise<Paired> {
+  await index.refresh();
+  const outcomes = (name: string): Map<string, { goal: string; success: boolean }> => {
+    const found = new Map(
+      [...index.places({ in: name })].map((place) => [place.shard.ids[place.at], index.row(place)]),
+    );
+    if (found.size === 0) throw new UserError(`${name} has no trajectories that can be read`);
+    return found;
+  };
+  const [a, b] = [outcomes(before), outcomes(after)];
+  const counts = { shared: 0, both: 0, neither: 0, gained: 0, lost: 0 };
+  const gained: Paired['gained'][number][] = [];
+  const lost: Paired['lost'][number][] = [];
+  for (const [id, { goal, success }] of a) {
+    const other = b.get(id);
+    if (other?.goal !== goal) continue;
+    const kind = success ? (other.success ? 'both' : 'lost') : other.success ? 'gained' : 'neither';
+    counts.shared++;
+    counts[kind]++;
+    if (kind === 'gained' && gained.length < LISTED) gained.push({ id, goal });
+    if (kind === 'lost' && lost.length < LISTED) lost.push({ id, goal });
+  }
+  return { before, after, counts, gained, lost };
+}

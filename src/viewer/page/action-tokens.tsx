@@ -1,0 +1,21 @@
+import type { TokenPage } from '../api.js';
+import { shown } from './numbers.js';
+
+/** An action's text token by token, each the stronger the more it decides; the numbers are in the tooltips. */
+export function ActionTokens({ row: { tokens, weights } }: { row: TokenPage['rows'][number] }) {
+  return (
+    <p class="action-text">
+      {tokens.map((token, i) => (
+        <span
+          key={i}
+          class={`token ${token === '' ? 'end' : ''}`}
+          style={{ '--weight': String(Math.min(1, Math.max(0, weights[i]))) }}
+          data-weight={weights[i]}
+          title={`${token === '' ? 'the end' : JSON.stringify(token)}: ${shown(weights[i])}`}
+        >
+          {token}
+        </span>
+      ))}
+    </p>
+  );
+}
