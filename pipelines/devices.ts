@@ -61,3 +61,11 @@ export function deviceCount(config: Config): number {
   const { length: listed } = webdriver.udids;
   return backend === 'webdriver' && listed > 0 ? Math.min(count, listed) : count;
 }
+
+/** What the server of the devices says that it is, for people; '' where there is none. @throws UserError where it is not there */
+export async function deviceServer(config: Config): Promise<string> {
+  const { backend, webdriver } = config.device as DeviceSettings;
+  if (backend !== 'webdriver') return '';
+  const { name, ready } = await new WebDriverFleet(webdriver).status();
+  return `${name} at ${webdriver.url}${ready ? '' : ' (not ready, it says)'}: `;
+}

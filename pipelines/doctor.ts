@@ -11,6 +11,7 @@ import type { Config } from '../src/settings.js';
 import { inspectCheckpoint, type Inspection } from './checkpoint.js';
 import { judgeUrl, openJudge, type JudgeSettings } from './judge.js';
 import type { Represent } from './represent.js';
+import { deviceCount, deviceServer } from './devices.js';
 import { modelsOf, openPool } from './resources.js';
 import type { DeviceSettings } from './sections.js';
 import { openServed, servedSettings, servedUrl } from './served.js';
@@ -92,6 +93,7 @@ async function disk({ data, run }: Config): Promise<string | { note: string }> {
 
 async function device(config: Config): Promise<string> {
   const settings = config.device as DeviceSettings;
+  const server = await deviceServer(config);
   // the first failure is what one wants to know
   const pool = openPool({ ...config, device: { ...settings, give_up_after: 1 } }, 1);
   try {
@@ -100,7 +102,7 @@ async function device(config: Config): Promise<string> {
     const [task] = tasksOf(config, 'test', { seed: config.seed });
     await opened.reset('app', { task, seed: config.seed, deadlineMs });
     const { width, height } = await opened.screenshot({ deadlineMs });
-    return `${settings.backend}: shows a screen of ${width} × ${height}; ${settings.count} at work at the same time`;
+    return `${settings.backend}: ${server}shows a screen of ${width} × ${height}; ${deviceCount(config)} at work at the same time`;
   } finally {
     await pool.close();
   }

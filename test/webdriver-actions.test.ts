@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Action } from '../src/devices/action.js';
 import { Phone } from '../src/devices/phone/index.js';
-import { deviceOf, EPISODE, PATIENT, tapAt, TASKS } from './webdriver-rig.js';
+import { deviceOf, EPISODE, PATIENT, tapAt } from './webdriver-rig.js';
 import { ScriptedServer } from './webdriver-server.js';
 
 test('every action is one call with an effect, and does to the phone what it does in process', async (t) => {
@@ -49,4 +49,3 @@ function plain(phone: Phone) {
   const { width, height, rgba } = phone.frame();
   return { width, height, rgba: new Uint8ClampedArray(rgba) };
 }
-void TASKS;

@@ -30,10 +30,11 @@ export function settingsOf(server: { url: string }, others: object = {}): WebDri
 }
 
 /** Leases that only the tests of one file have to do with, in a folder that goes away. */
-export function someLeases(t: { after(fn: () => unknown): void }): { leases: DeviceLeases; records: SessionRecords } {
+export function someLeases(t: { after(fn: () => unknown): void }) {
   const folder = mkdtempSync(join(tmpdir(), 'critiq-leases-'));
   t.after(() => rmSync(folder, { recursive: true, force: true }));
-  return { leases: new DeviceLeases(join(folder, 'leases')), records: new SessionRecords(join(folder, 'sessions')) };
+  const leases = new DeviceLeases(join(folder, 'leases'));
+  return { folder, leases, records: new SessionRecords(join(folder, 'sessions')) };
 }
 
 type Context = { after(fn: () => unknown): void };

@@ -61,7 +61,7 @@ export interface ServerOptions {
   readonly idleMs?: number;
   /** only who sends this is let in */
   readonly authorization?: string;
-  /** answers to scripts that the server does not know */
+  /** answers to scripts, instead of the server's own */
   readonly scripts?: Readonly<Record<string, (args: Record<string, unknown>, phone: Phone) => unknown>>;
 }
 
@@ -282,6 +282,8 @@ export class ScriptedServer {
     if (path === '/appium/device/press_keycode') return this.key(Number(args.keycode), act);
     if (path === '/appium/start_recording_screen') return '';
     if (path === '/appium/stop_recording_screen') return Buffer.from('film').toString('base64');
+    const own = script === undefined ? undefined : this.options.scripts?.[script];
+    if (own) return own(args, phone);
     switch (script) {
       case 'mobile: pressKey':
         return this.key(Number(args.keycode), act);
@@ -303,8 +305,6 @@ export class ScriptedServer {
       case 'test: achieved':
         return phone.achieved();
     }
-    const own = script === undefined ? undefined : this.options.scripts?.[script];
-    if (own) return own(args, phone);
     throw new Refusal(404, 'unknown command', 'The requested resource could not be found');
   }
 
