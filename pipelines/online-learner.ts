@@ -18,8 +18,8 @@ const FOLLOWED = 3;
 /** Everything that is trained, and the replay it is trained on. */
 export class OnlineLearner {
   readonly replay: OnlineReplay;
-  /** actions whose token weights are followed; chosen when the causal model is first trained */
-  followed: readonly string[] = [];
+  /** actions whose token weights are followed; undefined until the causal model is first trained */
+  followed: readonly string[] | undefined;
 
   private constructor(
     private readonly ctx: ShardContext<Online>,
@@ -91,10 +91,10 @@ export class OnlineLearner {
 
   /** The token weights of the followed actions as the causal model sees them now. */
   async influence(iteration: number, phase: string): Promise<InfluenceRow[]> {
-    const { causal, policy } = this;
-    if (!causal) return [];
-    await causal.prepare(this.followed);
-    return this.followed.map((action) => ({
+    const { causal, policy, followed } = this;
+    if (!causal || !followed) return [];
+    await causal.prepare(followed);
+    return followed.map((action) => ({
       iteration,
       phase,
       action,
@@ -112,8 +112,8 @@ export class OnlineLearner {
   private async learnCauses(causal: CausalLearner, iteration: number): Promise<Record<string, number>> {
     const { coso } = this.ctx.settings;
     const actions = this.replay.trajectories.flatMap(({ steps }) => steps.map(({ action }) => action));
-    const first = this.followed.length === 0;
-    if (first) this.followed = followedActions(this.replay.trajectories);
+    const first = this.followed === undefined;
+    this.followed ??= followedActions(this.replay.trajectories);
     return causal.train(actions, first ? coso.pretrain_rounds : coso.rounds, String(iteration));
   }
 }

@@ -22,7 +22,7 @@ export const Online = z.object({
     .string()
     .default('')
     .describe(
-      'name of the policy that is made, below `policy/`, and of its data below `online/`; empty: coso with entropy=causal, naive with naive, else the algorithm; with mode=eval the policy it starts from',
+      'name of the policy that is made, below `policy/`, and of its data below `online/`; empty: coso with entropy=causal, naive with naive, else the algorithm; with mode=eval the policy it starts from and -tested',
     ),
   from: z.string().default('base').describe('the policy it starts from'),
   iterations: z.int().min(0).default(20).describe('iterations with live episodes'),
@@ -90,7 +90,7 @@ export type Online = z.infer<typeof Online>;
 /** Name of what these settings make, below `policy/` and `online/`. */
 export function onlineName({ name, algorithm, entropy, mode, from }: Online): string {
   if (name !== '') return name;
-  if (mode === 'eval') return from;
+  if (mode === 'eval') return `${from}-tested`;
   return { none: algorithm, naive: 'naive', causal: 'coso' }[entropy];
 }
 

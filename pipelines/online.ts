@@ -52,7 +52,9 @@ export const online = stage({
     settings.mode === 'eval'
       ? [`online/${onlineName(settings)}`]
       : [`policy/${onlineName(settings)}`, `online/${onlineName(settings)}`],
-  provides: (dataset) => {
+  provides: (dataset, config) => {
+    // how the policy that is evaluated was made is recorded with it
+    if ((config.online as Online).mode === 'eval') return undefined;
     const entropy = { 'policy/digirl': 'none', 'policy/naive': 'naive', 'policy/coso': 'causal' }[dataset];
     if (entropy === undefined) return undefined;
     return { 'online.entropy': entropy, 'online.algorithm': 'digirl', 'online.name': '' };
@@ -77,7 +79,7 @@ export const online = stage({
 interface Notes {
   readonly curve: readonly CurveRow[];
   readonly influence: readonly InfluenceRow[];
-  readonly followed: readonly string[];
+  readonly followed: readonly string[] | null;
   /** trajectories that were too old to be imitated when they came */
   readonly stale: readonly string[];
 }
@@ -313,7 +315,7 @@ class OnlineRun {
     const notes: Notes = {
       curve: this.curve,
       influence: this.influence,
-      followed: this.learner.followed,
+      followed: this.learner.followed ?? null,
       stale: [...this.stale],
     };
     await this.checkpoints.save(iteration, notes);
@@ -327,7 +329,7 @@ class OnlineRun {
     const notes = found.notes as Notes;
     this.curve = [...notes.curve];
     this.influence = [...notes.influence];
-    this.learner.followed = notes.followed;
+    this.learner.followed = notes.followed ?? undefined;
     this.stale = new Set(notes.stale);
     for (const [k, fresh] of episodes.taken(Math.max(0, done - offline)).entries()) this.takeIn(fresh, offline + k);
     this.agent.publish(this.learner.policy.params, done);
