@@ -5,6 +5,7 @@ import type { RunList, Screen } from './api.js';
 import { evaluationList, paired } from './evaluations.js';
 import { metricInstances, metricsTail } from './metrics-tail.js';
 import type { Picture, Pictures } from './pictures.js';
+import type { PolicyScorer } from './policy-scores.js';
 import type { RunFolders } from './run-folders.js';
 import { Runs } from './runs.js';
 
@@ -35,11 +36,21 @@ const Tokens = z.object({
   text: text.optional(),
   action: z.string().max(10_000).optional(),
 });
+const Scored = Place.extend({ policy: text });
 const Tail = z.object({ instance: text, file: text.default(''), from: whole(1e12).default(0) });
 const Size = z.object({ size: z.enum(['small', 'full']).default('full') });
 
+/** What the API answers from. */
+export interface ApiSources {
+  readonly folders: RunFolders;
+  readonly pictures: Pictures;
+  readonly scorer: PolicyScorer;
+  /** folder of the screenshots that imported data sets name; undefined: they are not shown */
+  readonly images: string | undefined;
+}
+
 /** The JSON API below `/api`; all of it reads. What a URL names is looked up, never joined to a path. */
-export function apiRoutes(folders: RunFolders, pictures: Pictures, images: string | undefined): Hono {
+export function apiRoutes({ folders, pictures, scorer, images }: ApiSources): Hono {
   const runs = new Runs(folders);
   const app = new Hono();
   const of = (c: Context) => runs.of(c.req.param('run')!);
@@ -59,6 +70,14 @@ export function apiRoutes(folders: RunFolders, pictures: Pictures, images: strin
   app.get('/runs/:run/state', async (c) => {
     const { set, id, step } = query(c, Place);
     return c.json(await of(c).trajectories.state(set, id, step));
+  });
+  app.get('/runs/:run/policy-scores', async (c) => {
+    const { set, id, step, policy } = query(c, Scored);
+    const { trajectories, folder } = of(c);
+    const { tid, screen, prompt, candidates } = await trajectories.state(set, id, step);
+    if (screen.kind !== 'stored') throw new UserError('policies are compared on screens that the run has stored');
+    const actions = candidates.map(({ action }) => action);
+    return c.json(await scorer.scores(folder, policy, { tid, image: screen.id, prompt, actions }));
   });
   app.get('/runs/:run/values', async (c) => c.json(await of(c).values.overview()));
   app.get('/runs/:run/worklist', async (c) => {

@@ -39,6 +39,7 @@ export interface RunInfo {
   readonly running: string | null;
   readonly sets: readonly SetInfo[];
   readonly families: readonly string[];
+  readonly policies: readonly string[];
   /** whether a critic's values are there */
   readonly values: boolean;
   /** how the critic's twins make one value, and above which advantage the actor imitates */
@@ -152,6 +153,13 @@ export interface State {
   /** the one that best-of-N would imitate */
   readonly best: number | null;
   readonly problems: readonly Problem[];
+}
+
+/** What a policy says of a state's candidates, in their order: nats; null for a text longer than it may say. */
+export interface PolicyScores {
+  readonly tid: number;
+  readonly policy: string;
+  readonly logProbs: readonly (number | null)[];
 }
 
 /** What went wrong, in one line. */

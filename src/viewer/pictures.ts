@@ -1,11 +1,11 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { createHash } from 'node:crypto';
-import { Worker } from 'node:worker_threads';
 import PQueue from 'p-queue';
 import { fileInside } from '../data/inside.js';
 import { UserError } from '../errors.js';
 import type { PictureCache } from './picture-cache.js';
+import { QuestionWorker } from './question-worker.js';
 import type { ThumbnailAnswer, ThumbnailRequest } from './thumbnail-worker.js';
 
 /** Pixels that a thumbnail is wide: a strip's pictures on a screen of two pixels a CSS pixel. */
@@ -27,10 +27,10 @@ export interface Picture {
  * kept in the cache.
  */
 export class Pictures {
-  private worker: Worker | undefined;
-  private readonly waiting = new Map<number, (answer: ThumbnailAnswer) => void>();
+  private readonly worker = new QuestionWorker<ThumbnailRequest, ThumbnailAnswer>(
+    new URL('./thumbnail-worker.js', import.meta.url),
+  );
   private readonly queue = new PQueue({ concurrency: 2 });
-  private made = 0;
 
   constructor(private readonly cache: PictureCache) {}
 
@@ -50,8 +50,8 @@ export class Pictures {
     return small ? this.small(picture, createHash('sha256').update(picture.bytes).digest('hex').slice(0, 32)) : picture;
   }
 
-  async close(): Promise<void> {
-    await this.worker?.terminate();
+  close(): Promise<void> {
+    return this.worker.close();
   }
 
   private async read(folder: string, name: string, what: string): Promise<Picture> {
@@ -84,34 +84,9 @@ export class Pictures {
   }
 
   private async thumbnail(png: Uint8Array): Promise<Uint8Array> {
-    const worker = this.running();
-    const number = this.made++;
-    const answer = await new Promise<ThumbnailAnswer>((resolve) => {
-      this.waiting.set(number, resolve);
-      worker.postMessage({ number, png, width: THUMBNAIL_WIDTH } satisfies ThumbnailRequest);
-    });
+    const answer = await this.worker.ask({ png, width: THUMBNAIL_WIDTH });
     if ('error' in answer) throw new UserError(`the screenshot cannot be read: ${answer.error}`);
     return answer.webp;
-  }
-
-  private running(): Worker {
-    if (this.worker) return this.worker;
-    const worker = new Worker(new URL('./thumbnail-worker.js', import.meta.url));
-    worker.unref();
-    worker.on('message', (answer: ThumbnailAnswer) => {
-      this.waiting.get(answer.number)?.(answer);
-      this.waiting.delete(answer.number);
-    });
-    // a decoder that crashes takes its thread along: the pictures that waited are errors, the next ones get a new thread
-    const gone = (): void => {
-      if (this.worker === worker) this.worker = undefined;
-      for (const [number, resolve] of this.waiting) resolve({ number, error: 'its decoder ended' });
-      this.waiting.clear();
-    };
-    worker.on('error', gone);
-    worker.on('exit', gone);
-    this.worker = worker;
-    return worker;
   }
 }
 

@@ -4,11 +4,12 @@ import type { Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { UserError } from '../errors.js';
 import { Access } from './access.js';
-import { apiRoutes } from './api-routes.js';
+import { apiRoutes, type ApiSources } from './api-routes.js';
 import type { Failure } from './api.js';
 import { pageFiles, type PageFile } from './page-files.js';
 import { PictureCache } from './picture-cache.js';
 import { Pictures } from './pictures.js';
+import { PolicyScorer } from './policy-scores.js';
 import type { RunFolders } from './run-folders.js';
 
 /** Only what the page itself brings: no request leaves for anywhere else, and no page elsewhere embeds it. */
@@ -53,7 +54,9 @@ export async function openViewer(options: ViewerOptions): Promise<Viewer> {
   const { host, port } = options;
   const access = new Access(host);
   const pictures = new Pictures(new PictureCache(options.cache));
-  const app = viewerApp(options, access, pictures, pageFiles());
+  const scorer = new PolicyScorer();
+  const sources = { folders: options.runs, pictures, scorer, images: options.images };
+  const app = viewerApp(access, sources, pageFiles(), options.complain);
   const server = createAdaptorServer({ fetch: app.fetch }) as Server;
   await new Promise<void>((started, failed) => {
     server.once('error', (error: NodeJS.ErrnoException) => {
@@ -71,15 +74,16 @@ export async function openViewer(options: ViewerOptions): Promise<Viewer> {
       server.closeAllConnections();
       await closed;
       await pictures.close();
+      await scorer.close();
     },
   };
 }
 
 function viewerApp(
-  { runs, images, complain }: ViewerOptions,
   access: Access,
-  pictures: Pictures,
+  sources: ApiSources,
   page: ReadonlyMap<string, PageFile>,
+  complain: ViewerOptions['complain'],
 ): Hono {
   const app = new Hono();
   app.use('*', async (c, next) => {
@@ -102,7 +106,7 @@ function viewerApp(
     }
     await next();
   });
-  app.route('/api', apiRoutes(runs, pictures, images));
+  app.route('/api', apiRoutes(sources));
   app.get('*', (c) => {
     const path = new URL(c.req.url).pathname;
     const file = page.get((VIEWS as readonly string[]).includes(path.slice(1)) ? '/' : path);

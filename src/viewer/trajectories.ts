@@ -3,6 +3,7 @@ import { TRANSITIONS, type Transition } from '../data/transitions.js';
 import { UserError } from '../errors.js';
 import type { RunInfo, Screen, State, Step, Trajectory, TrajectoryPage } from './api.js';
 import { candidatesOf, CriticValues, SCORED, stepScores } from './critic-values.js';
+import { policiesOf } from './policy-scores.js';
 import { runningStage, runRecord } from './run-files.js';
 import { RunIndex, screenOf, type Filter, type Place } from './run-index.js';
 
@@ -30,6 +31,7 @@ export class Trajectories {
       running: runningStage(this.run),
       sets: sets.map(({ indexed: _, imported: __, ...info }) => info),
       families: this.index.families(),
+      policies: policiesOf(this.run),
       values: values.paths.length > 0,
       ...this.critic.settings(),
       problems: [...problems, ...values.problems],

@@ -1,9 +1,9 @@
 import { useState } from 'preact/hooks';
-import type { State, TrajectoryPage } from '../api.js';
+import type { PolicyScores, State, TrajectoryPage } from '../api.js';
 import { changed, go, href } from './address.js';
-import { runPath, useAnswer } from './answer.js';
+import { runPath, useAnswer, type Answer } from './answer.js';
 import type { ViewProps } from './app.js';
-import { orderOf, type Order } from './candidate-table.js';
+import { FIRST_ORDER } from './candidate-table.js';
 import { useKeys } from './keyboard.js';
 import { Notice, Waiting } from './notice.js';
 import { Value } from './numbers.js';
@@ -34,9 +34,13 @@ function OneState({ info, runs, params }: ViewProps) {
   const place = new URLSearchParams({ set, id, step: String(step) });
   const here = useAnswer<State>(runPath(run, 'state', place));
   const there = useAnswer<State>(other === undefined ? undefined : runPath(other, 'state', place));
+  const pair = [params.get('policy'), params.get('policy2')];
+  const scored = [usePolicy(run, place, pair[0]), usePolicy(run, place, pair[1])];
   const [hot, setHot] = useState<string>();
-  const order = orderOf(params.get('sort'));
+  const order = params.get('sort') ?? FIRST_ORDER;
   const state = here.value;
+  // while the next state is asked for, what policies said of the last one is not about what is shown
+  const policies = scored.flatMap(({ value }) => (value && value.tid === state?.tid ? [value] : []));
   const last = (state?.steps ?? 1) - 1;
   const to = (n: number) => href('actions', changed(params, { step: n }));
   const back = href('trajectories', { run, set, id, step });
@@ -47,7 +51,7 @@ function OneState({ info, runs, params }: ViewProps) {
   });
   const table = {
     order,
-    onOrder: (by: Order) => go(href('actions', changed(params, { sort: by })), { replace: true }),
+    onOrder: (by: string) => go(href('actions', changed(params, { sort: by })), { replace: true }),
     hot,
     onHot: setHot,
   };
@@ -57,7 +61,7 @@ function OneState({ info, runs, params }: ViewProps) {
         <nav aria-label="Steps">
           {step > 0 ? <a href={to(step - 1)}>← step {step}</a> : <span aria-disabled="true">← first</span>}{' '}
           <b>
-            step {step + 1} of {state?.steps ?? '…'}
+            step {(state?.step ?? step) + 1} of {state?.steps ?? '…'}
           </b>{' '}
           {step < last ? <a href={to(step + 1)}>step {step + 2} →</a> : <span aria-disabled="true">last →</span>}
         </nav>
@@ -79,6 +83,37 @@ function OneState({ info, runs, params }: ViewProps) {
           </select>
         </label>
       </div>
+      {info.policies.length > 0 && (
+        <div class="bar">
+          {pair.map((chosen, i) => (
+            <label key={i}>
+              {i === 0 ? 'Policy' : 'and policy'}
+              <select
+                value={chosen ?? ''}
+                onChange={({ currentTarget }) =>
+                  go(href('actions', changed(params, { [i === 0 ? 'policy' : 'policy2']: currentTarget.value })))
+                }
+              >
+                <option value="">none</option>
+                {info.policies.map((name) => (
+                  <option key={name} value={name}>
+                    {name}
+                  </option>
+                ))}
+              </select>
+            </label>
+          ))}
+          {scored.some(({ loading }) => loading) && <span class="note">computing…</span>}
+        </div>
+      )}
+      {scored.map(
+        ({ error }, i) =>
+          error && (
+            <Notice key={i} kind="problem">
+              {error}
+            </Notice>
+          ),
+      )}
       {here.error && <Notice kind="problem">{here.error}</Notice>}
       {state && (
         <>
@@ -97,9 +132,9 @@ function OneState({ info, runs, params }: ViewProps) {
             </Notice>
           )}
           <div class={other === undefined ? '' : 'sides'}>
-            <StatePanel run={run} state={state} caption={`run ${run}`} {...table} />
+            <StatePanel run={run} state={state} caption={`run ${run}`} policies={policies} {...table} />
             {there.error && <Notice kind="problem">{`run ${other}: ${there.error}`}</Notice>}
-            {other !== undefined && there.value && (
+            {other !== undefined && there.value?.step === state.step && (
               <div>
                 {sameScreen(state, there.value) || (
                   <Notice kind="problem">
@@ -108,7 +143,7 @@ function OneState({ info, runs, params }: ViewProps) {
                     </p>
                   </Notice>
                 )}
-                <StatePanel run={other} state={there.value} caption={`run ${other}`} {...table} />
+                <StatePanel run={other} state={there.value} caption={`run ${other}`} policies={[]} {...table} />
               </div>
             )}
           </div>
@@ -122,6 +157,12 @@ function OneState({ info, runs, params }: ViewProps) {
       )}
     </article>
   );
+}
+
+function usePolicy(run: string, place: URLSearchParams, policy: string | null): Answer<PolicyScores> {
+  const query = new URLSearchParams(place);
+  if (policy !== null) query.set('policy', policy);
+  return useAnswer<PolicyScores>(policy === null ? undefined : runPath(run, 'policy-scores', query));
 }
 
 function sameScreen(a: State, b: State): boolean {

@@ -1,35 +1,48 @@
 import { inWords } from '../../report/gesture.js';
-import type { Candidate, State } from '../api.js';
+import type { Candidate, PolicyScores, State } from '../api.js';
 import { advantageColour, Value } from './numbers.js';
 
-/** What the table can be in the order of. */
-export const COLUMNS = ['count', 'logProb', 'q', 'v', 'advantage'] as const;
-export type SortBy = (typeof COLUMNS)[number];
-
-/** A column and a direction: `-q` is Q, the largest first. */
-export type Order = SortBy | `-${SortBy}`;
-
-const HEADS: Readonly<Record<SortBy, readonly [label: string, meaning: string]>> = {
-  count: ['n', 'how often it was sampled'],
-  logProb: ['log p', 'log-probability under the policy that sampled it, in nats'],
-  q: ['Q', 'what the critic expects of taking it'],
-  v: ['V', 'what the critic expects of the state'],
-  advantage: ['A', 'advantage: Q less V'],
-};
-
-/** The order that a URL names; the largest advantage first where it names none. */
-export function orderOf(text: string | null): Order {
-  const column = COLUMNS.find((name) => name === text?.replace(/^-/, ''));
-  return column ? (`${text!.startsWith('-') ? '-' : ''}${column}` as Order) : '-advantage';
+/** A column of numbers that the table can be in the order of. */
+interface Column {
+  /** its name in URLs */
+  readonly key: string;
+  readonly label: string;
+  readonly meaning: string;
+  readonly digits?: number;
+  readonly of: (candidate: Candidate, index: number) => number | null;
 }
 
-/** Indices of the candidates in an order; what has no number comes last, and the earlier first among equals. */
-export function sorted(state: State, order: Order): number[] {
-  const column = order.replace(/^-/, '') as SortBy;
+/** A column and a direction: `-q` is Q, the largest first. */
+export const FIRST_ORDER = '-advantage';
+
+function columnsOf(state: State, policies: readonly PolicyScores[]): Column[] {
+  return [
+    { key: 'count', label: 'n', meaning: 'how often it was sampled', digits: 0, of: ({ count }) => count },
+    {
+      key: 'logProb',
+      label: 'log p',
+      meaning: 'log-probability under the policy that sampled it, in nats',
+      of: ({ logProb }) => logProb,
+    },
+    ...policies.map(({ policy, logProbs }) => ({
+      key: `p:${policy}`,
+      label: `log p ${policy}`,
+      meaning: `log-probability under policy ${policy}, in nats, computed now`,
+      of: (_: Candidate, index: number) => logProbs[index] ?? null,
+    })),
+    { key: 'q', label: 'Q', meaning: 'what the critic expects of taking it', of: ({ q }) => q },
+    { key: 'v', label: 'V', meaning: 'what the critic expects of the state', of: () => state.v },
+    { key: 'advantage', label: 'A', meaning: 'advantage: Q less V', of: ({ advantage }) => advantage },
+  ];
+}
+
+/** Indices of the candidates by a column; what has no number comes last, and the earlier first among equals. */
+function sorted({ candidates }: State, columns: readonly Column[], order: string): number[] {
+  const column = columns.find(({ key }) => key === order.replace(/^-/, '')) ?? columns.at(-1)!;
   const sign = order.startsWith('-') ? -1 : 1;
-  const value = (i: number) => (column === 'v' ? state.v : state.candidates[i][column]);
-  return [...state.candidates.keys()].sort((a, b) => {
-    const [x, y] = [value(a), value(b)];
+  const values = candidates.map(column.of);
+  return [...candidates.keys()].sort((a, b) => {
+    const [x, y] = [values[a], values[b]];
     if (x === null || y === null) return Number(x === null) - Number(y === null) || a - b;
     return sign * (x - y) || a - b;
   });
@@ -38,16 +51,19 @@ export function sorted(state: State, order: Order): number[] {
 interface CandidateTableProps {
   readonly state: State;
   readonly caption: string;
-  readonly order: Order;
-  readonly onOrder: (order: Order) => void;
+  /** what policies say of the candidates, a column each */
+  readonly policies: readonly PolicyScores[];
+  readonly order: string;
+  readonly onOrder: (order: string) => void;
   /** text of the action that is pointed at, in all tables and drawings */
   readonly hot: string | undefined;
   readonly onHot: (action: string | undefined) => void;
 }
 
 /** All candidates of a state with their numbers. */
-export function CandidateTable({ state, caption, order, onOrder, hot, onHot }: CandidateTableProps) {
+export function CandidateTable({ state, caption, policies, order, onOrder, hot, onHot }: CandidateTableProps) {
   const scale = advantageScale(state.candidates);
+  const columns = columnsOf(state, policies);
   return (
     <div class="scroll">
       <table class="candidates">
@@ -55,15 +71,14 @@ export function CandidateTable({ state, caption, order, onOrder, hot, onHot }: C
         <thead>
           <tr>
             <th scope="col">action</th>
-            {COLUMNS.map((column) => (
-              <SortableHead key={column} column={column} order={order} onOrder={onOrder} />
+            {columns.map((column) => (
+              <SortableHead key={column.key} column={column} order={order} onOrder={onOrder} />
             ))}
           </tr>
         </thead>
         <tbody onMouseLeave={() => onHot(undefined)}>
-          {sorted(state, order).map((i) => {
-            const { action, count, valid, logProb, q, q1, q2, advantage } = state.candidates[i];
-            const best = i === state.best;
+          {sorted(state, columns, order).map((i) => {
+            const { action, valid, q1, q2, advantage } = state.candidates[i];
             return (
               <tr
                 key={action}
@@ -76,23 +91,13 @@ export function CandidateTable({ state, caption, order, onOrder, hot, onHot }: C
                     {inWords(action)}
                   </button>
                   {i === 0 && <span class="mark taken">taken</span>}
-                  {best && <span class="mark best">best of N</span>}
+                  {i === state.best && <span class="mark best">best of N</span>}
                 </th>
-                <td>
-                  <Value of={count} digits={0} />
-                </td>
-                <td>
-                  <Value of={logProb} />
-                </td>
-                <td title={q1 === null ? undefined : `Q1 ${q1}, Q2 ${q2}`}>
-                  <Value of={q} />
-                </td>
-                <td>
-                  <Value of={state.v} />
-                </td>
-                <td>
-                  <Value of={advantage} />
-                </td>
+                {columns.map(({ key, digits, of }) => (
+                  <td key={key} data-column={key} title={key === 'q' && q1 !== null ? `Q1 ${q1}, Q2 ${q2}` : undefined}>
+                    <Value of={of(state.candidates[i], i)} digits={digits} />
+                  </td>
+                ))}
               </tr>
             );
           })}
@@ -102,15 +107,15 @@ export function CandidateTable({ state, caption, order, onOrder, hot, onHot }: C
   );
 }
 
-function SortableHead({ column, order, onOrder }: { column: SortBy } & Pick<CandidateTableProps, 'order' | 'onOrder'>) {
-  const [label, meaning] = HEADS[column];
-  const direction = order === column ? 'ascending' : order === `-${column}` ? 'descending' : undefined;
+function SortableHead({ column, order, onOrder }: { column: Column } & Pick<CandidateTableProps, 'order' | 'onOrder'>) {
+  const { key, label, meaning } = column;
+  const direction = order === key ? 'ascending' : order === `-${key}` ? 'descending' : undefined;
   return (
     <th scope="col" aria-sort={direction}>
       <button
         type="button"
         title={`${meaning}; sort by it`}
-        onClick={() => onOrder(direction === 'descending' ? column : `-${column}`)}
+        onClick={() => onOrder(direction === 'descending' ? key : `-${key}`)}
       >
         {label}
         <span aria-hidden="true">{direction === 'ascending' ? ' ↑' : direction === 'descending' ? ' ↓' : ''}</span>

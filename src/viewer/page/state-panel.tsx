@@ -1,5 +1,5 @@
-import type { State } from '../api.js';
-import { CandidateTable, advantageScale, type Order } from './candidate-table.js';
+import type { PolicyScores, State } from '../api.js';
+import { CandidateTable, advantageScale } from './candidate-table.js';
 import { advantageColour } from './numbers.js';
 import { Problems } from './notice.js';
 import { Screenshot } from './screenshot.js';
@@ -8,8 +8,9 @@ interface StatePanelProps {
   readonly run: string;
   readonly state: State;
   readonly caption: string;
-  readonly order: Order;
-  readonly onOrder: (order: Order) => void;
+  readonly policies: readonly PolicyScores[];
+  readonly order: string;
+  readonly onOrder: (order: string) => void;
   readonly hot: string | undefined;
   readonly onHot: (action: string | undefined) => void;
 }

@@ -1,0 +1,109 @@
+import { parentPort } from 'node:worker_threads';
+import { Policy } from '../agents/policy.js';
+import { padTokens } from '../agents/tokenizer.js';
+import { Forward, input, openRuntime, sum, type Runtime } from '../graph/index.js';
+import { decodeTeacherForced, encode, logProb } from '../models/autoui.js';
+import { bucketOf, rowBucket } from '../models/buckets.js';
+
+/** A state's actions to score by a policy; `number` goes back with the answer. */
+export interface PolicyRequest {
+  readonly number: number;
+  readonly folder: string;
+  /** changes when the policy in the folder does */
+  readonly version: string;
+  readonly prompt: string;
+  /** the screen's image vector */
+  readonly vector: Float32Array;
+  readonly actions: readonly string[];
+}
+
+/** Log-probabilities in the order of the actions, in nats; null for an action longer than the policy may say. */
+export type PolicyAnswer =
+  | { readonly number: number; readonly logProbs: readonly (number | null)[] }
+  | { readonly number: number; readonly error: string };
+
+interface Bucket {
+  readonly rows: number;
+  readonly prompt: number;
+  readonly action: number;
+}
+
+/** Policies that are held at a time: two to compare. */
+const MOST = 2;
+const held = new Map<string, Promise<{ policy: Policy; forward: Forward<Bucket> }>>();
+let runtime: Promise<Runtime> | undefined;
+
+parentPort!.on('message', (request: PolicyRequest) => {
+  score(request).then(
+    (logProbs) => parentPort!.postMessage({ number: request.number, logProbs } satisfies PolicyAnswer),
+    (error: unknown) =>
+      parentPort!.postMessage({ number: request.number, error: (error as Error).message } satisfies PolicyAnswer),
+  );
+});
+
+async function score({ folder, version, prompt, vector, actions }: PolicyRequest): Promise<(number | null)[]> {
+  const { policy, forward } = await loaded(folder, version);
+  const { config, tokenizer, maxTokens } = policy;
+  if (vector.length !== config.image)
+    throw new Error(`${folder}: wants image vectors of ${config.image} numbers, those stored have ${vector.length}`);
+  const texts = actions.map((action) => tokenizer.encode(action));
+  const said = [...texts.keys()].filter((i) => texts[i].length <= maxTokens + 1);
+  const scores = texts.map((): number | null => null);
+  if (said.length === 0) return scores;
+  const asked = tokenizer.encode(prompt);
+  const rows = rowBucket(said.length);
+  const bucket = {
+    rows,
+    prompt: bucketOf(asked.length),
+    action: bucketOf(Math.max(...said.map((i) => texts[i].length))),
+  };
+  const read = padTokens(
+    Array.from({ length: rows }, () => asked),
+    tokenizer.pad,
+    bucket.prompt,
+  );
+  const written = padTokens(
+    Array.from({ length: rows }, (_, row) => texts[said[row] ?? said[0]]),
+    tokenizer.pad,
+    bucket.action,
+  );
+  const image = new Float32Array(rows * vector.length);
+  for (let row = 0; row < rows; row++) image.set(vector, row * vector.length);
+  const { log_prob: logs } = await forward.run(bucket, {
+    ids: read.ids,
+    mask: read.mask,
+    image,
+    labels: written.ids,
+    label_mask: written.mask,
+  });
+  for (const [row, i] of said.entries()) scores[i] = Number(logs[row]);
+  return scores;
+}
+
+async function loaded(folder: string, version: string): Promise<{ policy: Policy; forward: Forward<Bucket> }> {
+  const key = `${folder} ${version}`;
+  const known = held.get(key) ?? load(folder);
+  held.delete(key);
+  held.set(key, known);
+  known.catch(() => held.delete(key)); // told to whoever asked; the next one tries again
+  for (const [oldest, one] of held) {
+    if (held.size <= MOST) break;
+    held.delete(oldest);
+    (await one).forward.close();
+  }
+  return known;
+}
+
+async function load(folder: string): Promise<{ policy: Policy; forward: Forward<Bucket> }> {
+  runtime ??= openRuntime({ threads: 1 });
+  const policy = await Policy.load(await runtime, folder);
+  const { config } = policy;
+  const forward = new Forward<Bucket>(await runtime, policy.params, (p, { rows, prompt, action }) => {
+    const mask = input('mask', [rows, prompt]);
+    const labels = input('labels', [rows, action], 'int64');
+    const memory = encode(p, config, input('ids', [rows, prompt], 'int64'), mask, input('image', [rows, config.image]));
+    const logits = decodeTeacherForced(p, config, memory, mask, labels);
+    return { log_prob: sum(logProb(logits, labels, input('label_mask', [rows, action])), [1]) };
+  });
+  return { policy, forward };
+}
