@@ -74,7 +74,7 @@ export const TaskSettings = z.object({
     .string()
     .default('')
     .describe(
-      "text file with a training task on each line, or for the browser a .jsonl file of tasks; empty: the embedded phone's own tasks",
+      "text file with a training task on each line, or for browsers and WebDriver a .jsonl file of tasks; empty: the embedded phone's own tasks",
     ),
   test_file: z
     .string()

@@ -1,6 +1,6 @@
 /** The command line on devices behind WebDriver. */
 import assert from 'node:assert/strict';
-import { rmSync, writeFileSync } from 'node:fs';
+import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { test } from 'node:test';
@@ -72,6 +72,20 @@ test('an evaluation over the wire is the same, to the byte, as in process; Ctrl-
   child.kill('SIGINT');
   assert.equal((await ended).code, 130);
   assert.deepEqual([server.made, server.ended, server.sessions.size], [4, 4, 0]);
+});
+
+test('the settings in docs/webdriver.md are settings', async (t) => {
+  const cwd = emptyFolder(t);
+  const root = fileURLToPath(new URL('../../', import.meta.url));
+  const page = readFileSync(join(root, 'docs/webdriver.md'), 'utf8');
+  const blocks = [...page.matchAll(/```yaml\n([\s\S]*?)```/g)].map(([, text]) => text);
+  assert.equal(blocks.length, 4);
+  for (const block of blocks) {
+    writeFileSync(join(cwd, 'phones.yaml'), block.replace('extends: ', `extends: ${root}`));
+    const { stdout } = await succeed(['config', '--config', 'phones.yaml'], { cwd, program });
+    assert.match(stdout, /webdriver:/);
+    assert.doesNotMatch(stdout, /undefined/);
+  }
 });
 
 test('critiq doctor says what it found at the server, and what it lacks', async (t) => {

@@ -1,4 +1,3 @@
-import { decodePng } from '../data/png.js';
 import { RunError, UserError } from '../errors.js';
 import { endsEpisode, type Action } from './action.js';
 import { machineClock } from './clock.js';
@@ -7,6 +6,7 @@ import { oneLine } from './guard.js';
 import { goHome, perform } from './webdriver-actions.js';
 import { CallError, type WebDriverSession } from './webdriver-client.js';
 import { FilmedScreen } from './webdriver-recording.js';
+import { restingScreen, screenNow } from './webdriver-screen.js';
 import type { Command, WebDriverSettings } from './webdriver-settings.js';
 import type { Substitutes } from './webdriver-template.js';
 
@@ -124,7 +124,11 @@ export class WebDriverDevice implements Device {
     const left = (): number => Math.max(1, end - machineClock.now());
     let frame: Frame;
     try {
-      frame = await this.named('screenshot', () => this.look(session, left));
+      frame = await this.named('screenshot', async () => {
+        const seen = await restingScreen(session, this.settings, this.settlesBy, left);
+        return this.fitting(seen);
+      });
+      this.hangs = false;
     } catch (error) {
       this.hangs = true;
       throw error;
@@ -210,7 +214,7 @@ export class WebDriverDevice implements Device {
       throw new RunError(`${this.id}: the device was closed while its session was opened`);
     }
     this.session = session;
-    const { width, height } = await this.shot(session, left);
+    const { width, height } = await screenNow(session, this.settings, left);
     this.screen = { width, height };
     this.window = this.settings.coordinates === 'window' ? await windowOf(session, left) : undefined;
   }
@@ -249,7 +253,7 @@ export class WebDriverDevice implements Device {
       throw new UserError(`${error.message}; is device.webdriver.snapshot=${snapshot} a snapshot of this emulator?`);
     }
     try {
-      await this.shot(this.session!, command);
+      await screenNow(this.session!, this.settings, command);
     } catch (error) {
       if (error instanceof UserError) throw error;
       await this.renew(left);
@@ -309,53 +313,6 @@ export class WebDriverDevice implements Device {
     return typeof said === 'string' ? said : JSON.stringify(said ?? null);
   }
 
-  private async look(session: WebDriverSession, left: () => number): Promise<Frame> {
-    const blankBy = machineClock.now() + this.settings.blank_ms;
-    let before: string | undefined;
-    for (;;) {
-      const png = await this.png(session, left);
-      const now = machineClock.now();
-      const more = left() > 10 * PAUSE_MS;
-      // the same file twice is the same screen
-      if (png === before || now >= this.settlesBy || !more) {
-        const frame = await this.decoded(session, png, left);
-        if (!isBlank(frame) || now >= blankBy || !more) {
-          this.hangs = false;
-          return this.fitting(frame);
-        }
-      }
-      before = png;
-      await pause(PAUSE_MS);
-    }
-  }
-
-  /** A screenshot as it is now. */
-  private async shot(session: WebDriverSession, left: () => number): Promise<Frame> {
-    return this.decoded(session, await this.png(session, left), left);
-  }
-
-  /** @returns PNG in base64 */
-  private async png(session: WebDriverSession, left: () => number): Promise<string> {
-    const png = await session.read('/screenshot', left);
-    if (typeof png === 'string') return png;
-    throw new RunError(`expected a PNG in base64, got ${typeof png}`);
-  }
-
-  /** The picture; a file that is none is asked for again. */
-  private async decoded(session: WebDriverSession, png: string, left: () => number): Promise<Frame> {
-    for (let attempt = 0; ; attempt++) {
-      try {
-        return decodePng(Buffer.from(png, 'base64'));
-      } catch (error) {
-        if (attempt >= this.settings.read_retries || left() <= 2 * PAUSE_MS) {
-          throw new RunError(`what the server sends is no screenshot: ${oneLine(error)}`, { cause: error });
-        }
-      }
-      await pause(PAUSE_MS);
-      png = await this.png(session, left);
-    }
-  }
-
   /** Devices are turned, but do not grow. */
   private fitting(frame: Frame): Frame {
     const { width, height } = this.screen;
@@ -401,12 +358,6 @@ export class WebDriverDevice implements Device {
   private note(error: unknown): void {
     if (error instanceof CallError && error.failing === 'lost') this.lost ??= `the session has ended: ${error.message}`;
   }
-}
-
-/** Whether a frame is all of one colour. */
-function isBlank({ rgba }: Frame): boolean {
-  const pixels = new Uint32Array(rgba.buffer, rgba.byteOffset, rgba.byteLength / 4);
-  return pixels.every((pixel) => pixel === pixels[0]);
 }
 
 async function windowOf(session: WebDriverSession, left: () => number): Promise<{ width: number; height: number }> {
