@@ -15,6 +15,8 @@ const BENCHMARKS: Readonly<Record<string, string>> = {
   'full-size': 'the whole pipeline with checkpoints of the released sizes on random weights: memory of each stage',
   lanes: 'a training step of the pocket policy: threads within operations against micro-batches side by side',
   browser: 'steps a second of the browser backend, with one session and with four in one browser',
+  appium:
+    'steps a second of the phone in process, behind Appium and behind a Grid (skipped where make test-appium has installed none)',
   gpu: 'the same training on the CPU and on a GPU: do the numbers agree, and what is it worth (skipped without one)',
 };
 

@@ -128,6 +128,7 @@ const COMMANDS: Readonly<Record<string, Command>> = {
     const file = phone.files.get(path);
     return file ? { out: file } : { err: `cat: ${path}: No such file or directory\n`, code: 1 };
   },
+  '[': (phone, [, path]) => ({ code: phone.files.has(path) || path === STATE_FILE ? 0 : 1 }),
   ls: (phone, args) => {
     const path = args.at(-1)!;
     const found = phone.files.has(path) || path === STATE_FILE;
