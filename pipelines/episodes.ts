@@ -13,6 +13,7 @@ import type { VisionTower } from '../src/models/vision.js';
 import type { DatasetOutput, Shard, ShardContext } from '../src/runner/stage.js';
 import { FILES } from './datasets.js';
 import { disturbedEpisodes, outOfOrder, type Disturbed } from './episode-faults.js';
+import { Recorder } from './recordings.js';
 import { imagesOf, openPool } from './resources.js';
 import type { DeviceSettings, TaskSettings } from './sections.js';
 
@@ -73,6 +74,11 @@ export async function collectShard(
     `${options.label} ${shard.id}`,
     shard.to - shard.from - plans.length,
   );
+  const recorder = await Recorder.open(ctx, output);
+  recorder?.begin(
+    Array.from({ length: shard.to - shard.from }, (_, i) => episodeId(shard.from + i)),
+    journal.episodes,
+  );
   const unknown: string[] = [];
   let lost: readonly LostEpisode[];
   const pool: DevicePool = openPool(ctx.config, plans.length, {
@@ -93,19 +99,27 @@ export async function collectShard(
       deadlineMs: device.deadline_ms,
       attempts: device.attempts,
       keep: (frame) => images.put(frame),
+      film: recorder?.byDevice,
+      onFilmFailed: ({ message }) => ctx.log.debug(`${message}; the recording is made from the screenshots`),
       signal: ctx.signal,
-      onEpisode: async ({ episode, verdict, vectors: made }: Rollout) => {
+      onEpisode: async (rollout: Rollout) => {
+        const { episode, verdict, vectors: made } = rollout;
         if (verdict === 'unknown') unknown.push(episode.episode);
         else await journal.append(episode);
         if (options.vectors) for (const [id, vector] of made) vectors.set(id, vector);
+        recorder?.ended(rollout);
         progress.advance();
       },
       onLost: () => progress.advance(),
     }));
+  } catch (error) {
+    await recorder?.stop();
+    throw error;
   } finally {
     await pool.close();
     progress.done();
   }
+  await recorder?.finish();
   // not in the order of finishing
   unknown.sort();
   if (unknown.length > 0) ctx.log.debug(`not judged: ${unknown.join(', ')}`);

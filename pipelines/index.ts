@@ -62,6 +62,7 @@ export const registry: Registry = {
     const { DeviceSettings, ModelSettings, TaskSettings } = await import('./sections.js');
     const { ImportSettings } = await import('./import.js');
     const { JudgeSettings } = await import('./judge.js');
+    const { RecordingSettings } = await import('./recordings.js');
     const { ServedSettings } = await import('./served.js');
     return {
       import: ImportSettings,
@@ -70,6 +71,7 @@ export const registry: Registry = {
       tasks: TaskSettings,
       judge: JudgeSettings,
       served: ServedSettings,
+      recordings: RecordingSettings,
     };
   },
   // the names that the reference's configuration files (DigiRL, Digi-Q, CoSo) use

@@ -5,6 +5,7 @@ import { Command, CommanderError } from 'commander';
 import { common, complain, EXIT, Interrupt, load, print, work, type Options } from './cli-command.js';
 import { addJudgeCommand } from './cli-judge.js';
 import { addCheckpointCommands, addVlmCommands } from './cli-models.js';
+import { addRecordCommand } from './cli-record.js';
 import { addViewCommand } from './cli-view.js';
 import { RunError, UserError } from './errors.js';
 import { describeFailure } from './runner/failure.js';
@@ -95,6 +96,7 @@ Example:
 
   addCheckpointCommands(critiq, interrupt);
   addJudgeCommand(critiq, registry, interrupt);
+  addRecordCommand(critiq, registry, interrupt);
   addViewCommand(critiq, registry, interrupt);
 
   common(

@@ -45,6 +45,8 @@ export interface ServedCounts {
 
 /** The text of a step in which an agent waits. It is no action of our grammar, so that nobody imitates it. */
 export const WAIT = 'wait';
+/** How the text of a step begins whose answer was no action. */
+export const INVALID = 'invalid answer: ';
 
 /** Statuses that no other episode would change: a key that is wrong, a model that is not there, a server that moved. */
 const NEVER = new Set([301, 302, 303, 307, 308, 401, 403, 404]);
@@ -117,7 +119,7 @@ export class ServedAgent implements Agent {
     if ('invalid' in found) {
       this.counts.invalid++;
       this.tell(found.invalid);
-      return { text: `invalid answer: ${found.invalid}`, said };
+      return { text: `${INVALID}${found.invalid}`, said };
     }
     const actions = [...found.actions];
     if (enter && actions.at(-1)?.type === 'TYPE') actions.push({ type: 'PRESS_ENTER' });
