@@ -2,11 +2,11 @@
 import assert from 'node:assert/strict';
 import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { phoneTasks } from '../src/devices/phone/index.js';
 import { contents, critiq, emptyFolder, start, succeed } from './runner-process.js';
+import { until } from './webdriver-rig.js';
 import { ScriptedServer } from './webdriver-server.js';
 
 const program = fileURLToPath(new URL('../src/cli.js', import.meta.url));
@@ -68,7 +68,7 @@ test('an evaluation over the wire is the same, to the byte, as in process; Ctrl-
   assert.deepEqual([server.made, server.ended, server.killed], [2, 2, 0]);
 
   const { child, ended } = start([...overWire, '--force'], { cwd, program });
-  while (server.made < 4) await sleep(20);
+  await until('at work again', () => server.made === 4);
   child.kill('SIGINT');
   assert.equal((await ended).code, 130);
   assert.deepEqual([server.made, server.ended, server.sessions.size], [4, 4, 0]);

@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { test, type TestContext } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { WebDriverFleet } from '../src/devices/webdriver-fleet.js';
-import { fleetOf, settingsOf, someLeases } from './webdriver-rig.js';
+import { fleetOf, settingsOf, someLeases, until } from './webdriver-rig.js';
 import { ScriptedServer } from './webdriver-server.js';
 
 const OWNER = fileURLToPath(new URL('./webdriver-owner.js', import.meta.url));
@@ -87,8 +87,7 @@ for (const dialect of ['grid4', undefined] as const) {
     assert.equal(server.killed, 0);
     assert.equal(server.sessions.size, 2);
     await device.close();
-    await new Promise((resolve) => setImmediate(resolve));
-    assert.deepEqual(readdirSync(join(folder, 'sessions')), []);
+    await until('no records', () => readdirSync(join(folder, 'sessions')).length === 0);
     assert.deepEqual(
       [...server.sessions.values()].map(({ udid }) => udid),
       ['someone-else'],

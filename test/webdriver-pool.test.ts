@@ -1,6 +1,5 @@
 /** Episodes on a pool of devices behind WebDriver: as in process, also where the server fails; nothing is done twice or left. */
 import assert from 'node:assert/strict';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { test, type TestContext } from 'node:test';
 import { formatAction } from '../src/agents/grammar.js';
 import { rollout, type Agent, type EpisodePlan, type RolloutOptions } from '../src/agents/rollout.js';
@@ -11,7 +10,7 @@ import { DevicePool, type PoolOptions } from '../src/devices/pool.js';
 import type { WebDriverDevice } from '../src/devices/webdriver.js';
 import { stateJudge } from '../src/judges/state.js';
 import { Random } from '../src/random.js';
-import { BY_COMMANDS, fleetOf, TASKS } from './webdriver-rig.js';
+import { BY_COMMANDS, fleetOf, TASKS, until } from './webdriver-rig.js';
 import { ScriptedServer, type Call, type Fault } from './webdriver-server.js';
 
 const UDIDS = ['emulator-5554', 'emulator-5556', 'emulator-5558'];
@@ -66,7 +65,7 @@ async function overWire(
     open: (slot) => fleet.open(slot),
     seed: 3,
     restMs: 20,
-    graceMs: 200,
+    graceMs: 5000,
     onEvent: ({ kind }) => void events.push(kind),
     ...patience,
   });
@@ -112,7 +111,9 @@ for (const [fault, reason] of [
       return fault === 'hang' && struck && call.session === struck.session && call.method === 'GET' ? 'hang' : 'well';
     };
     const server = await ScriptedServer.start(t, { behave });
-    const { rollouts, lost, events } = await overWire(t, server, episodes, { deadlineMs: 2500 });
+    const { rollouts, lost, events } = await overWire(t, server, episodes, {
+      deadlineMs: fault === 'hang' ? 3000 : 30_000,
+    });
     assert.deepEqual(lost, []);
     assert.deepEqual(outcomes(rollouts), outcomes(await inProcess(episodes)));
     const faults = rollouts.flatMap(({ episode }) => episode.faults ?? []);
@@ -192,7 +193,8 @@ test('Ctrl-C in the middle ends all sessions', async (t) => {
   };
   const running = rollout({ pool, agent, episodes: planOf(9), deadlineMs: 30_000, ...common, signal: stop.signal });
   const ended = assert.rejects(running, /Ctrl-C/);
-  while (server.calls.filter(({ path, nth }) => path === '/actions' && nth === 3).length < 3) await sleep(10);
+  const hung = () => server.calls.filter(({ path, nth }) => path === '/actions' && nth === 3).length;
+  await until('all hang', () => hung() === 3);
   stop.abort(new Error('Ctrl-C'));
   await ended;
   await pool.close();

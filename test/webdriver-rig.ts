@@ -78,3 +78,11 @@ export async function warnings(work: () => Promise<unknown>): Promise<string[]> 
   }
   return said;
 }
+
+/** Waits until something is so, looking again and again. @throws after a minute */
+export async function until(what: string, so: () => boolean): Promise<void> {
+  for (const end = performance.now() + 60_000; !so();) {
+    if (performance.now() > end) throw new Error(`not so after a minute: ${what}`);
+    await new Promise((resolve) => setTimeout(resolve, 10));
+  }
+}

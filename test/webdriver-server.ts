@@ -57,8 +57,6 @@ export interface ServerOptions {
   readonly behave?: (call: Call) => Fault;
   /** milliseconds that a new session takes */
   readonly sessionMs?: number;
-  /** milliseconds without a command after which a session ends */
-  readonly idleMs?: number;
   /** only who sends this is let in */
   readonly authorization?: string;
   /** answers to scripts, instead of the server's own */
@@ -68,7 +66,6 @@ export interface ServerOptions {
 interface Session {
   readonly udid: string;
   readonly capabilities: Record<string, unknown>;
-  timer?: NodeJS.Timeout;
 }
 
 /** What a phone shows that nobody has prepared. */
@@ -131,13 +128,9 @@ export class ScriptedServer {
     this.server = this.listener();
   }
 
-  /** End a session as its idle time does. */
+  /** End a session, as newCommandTimeout does. */
   end(id: string): void {
-    const session = this.sessions.get(id);
-    if (!session) return;
-    clearTimeout(session.timer);
-    this.sessions.delete(id);
-    this.ended++;
+    if (this.sessions.delete(id)) this.ended++;
   }
 
   private listener(): Server {
@@ -204,7 +197,6 @@ export class ScriptedServer {
           )
         : error(404, 'invalid session id', 'A session is either terminated or not started');
     }
-    if (session !== undefined) this.rest(session);
     let value: unknown;
     try {
       value = await this.answer(call, open);
@@ -249,13 +241,6 @@ export class ScriptedServer {
       default:
         return json(200, value ?? null);
     }
-  }
-
-  private rest(id: string): void {
-    const session = this.sessions.get(id)!;
-    clearTimeout(session.timer);
-    const { idleMs } = this.options;
-    if (idleMs !== undefined) session.timer = setTimeout(() => this.end(id), idleMs).unref();
   }
 
   private async answer({ method, path, session, script, args }: Call, open: Session | undefined): Promise<unknown> {
@@ -345,7 +330,6 @@ export class ScriptedServer {
     }
     const sessionId = `session-${this.made++}`;
     this.sessions.set(sessionId, { udid, capabilities: alwaysMatch });
-    this.rest(sessionId);
     return { sessionId, capabilities: { ...alwaysMatch, deviceUDID: udid } };
   }
 
