@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events';
 import { join } from 'node:path';
 import { rollout, type Agent, type EpisodePlan, type RolloutOptions } from '../src/agents/rollout.js';
 import { Journal, type Episode, type EpisodeFault } from '../src/data/journal.js';
@@ -44,8 +45,8 @@ export class LiveEpisodes {
   private readonly stop = new AbortController();
   private running: Promise<void> | undefined;
   private failure: { readonly error: unknown } | undefined;
-  /** called when an episode ends or the iteration that may be played changes */
-  private wake: () => void = () => undefined;
+  /** called when an episode ends, or more may be played */
+  private readonly waiting = new Set<() => void>();
   private allowed = 0;
 
   constructor(private readonly options: LiveOptions) {
@@ -73,7 +74,7 @@ export class LiveEpisodes {
     while (this.count < (k + 1) * size) {
       ctx.signal.throwIfAborted();
       if (this.failure) throw this.failure.error;
-      await new Promise<void>((resolve) => (this.wake = resolve));
+      await this.changed(ctx.signal);
     }
     if (this.failure) throw this.failure.error;
     return this.journal.episodes.slice(k * size, (k + 1) * size);
@@ -99,10 +100,12 @@ export class LiveEpisodes {
     const { ctx, pool, total } = this.options;
     const { rollout_size: size, max_age: age } = ctx.settings;
     this.allowed = Math.min(total, (k + 1 + age) * size);
-    if (this.running) return this.wake();
+    if (this.running) return this.notify();
     const missing = Array.from({ length: total }, (_, n) => n).filter((n) => !this.journal.has(episodeId(n)));
     let next = 0;
     const signal = AbortSignal.any([ctx.signal, this.stop.signal]);
+    // every device's worker listens
+    setMaxListeners(0, signal);
     const worker = async (): Promise<void> => {
       while (next < missing.length && !signal.aborted) {
         if (missing[next] >= this.allowed) {
@@ -112,22 +115,18 @@ export class LiveEpisodes {
         await this.run([missing[next++]], signal);
       }
     };
-    this.running = Promise.all(Array.from({ length: pool.count }, worker)).then(
-      () => undefined,
-      (error: unknown) => {
-        if (!this.stop.signal.aborted) this.failure = { error };
-        this.stop.abort(error);
-        this.notify();
-      },
-    );
-    ctx.signal.addEventListener('abort', () => this.notify(), { once: true });
+    const failed = (error: unknown): void => {
+      if (!signal.aborted) this.failure = { error };
+      this.stop.abort(error);
+      this.notify();
+    };
+    this.running = Promise.all(Array.from({ length: pool.count }, () => worker().catch(failed))).then(() => undefined);
   }
 
-  private readonly waiting = new Set<() => void>();
-
-  /** Resolves when more may be played. */
+  /** Resolves when an episode has ended, more may be played, or nothing more will be. */
   private changed(signal: AbortSignal): Promise<void> {
     return new Promise((resolve) => {
+      if (signal.aborted) return resolve();
       const done = () => {
         this.waiting.delete(done);
         signal.removeEventListener('abort', done);
@@ -139,7 +138,6 @@ export class LiveEpisodes {
   }
 
   private notify(): void {
-    this.wake();
     for (const done of [...this.waiting]) done();
   }
 

@@ -2,7 +2,10 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { writeAtomic } from '../src/data/atomic.js';
+import { CURVE, TOKEN_INFLUENCE } from '../src/data/online-tables.js';
+import { readTable } from '../src/data/tables.js';
 import { curves } from '../src/report/curves.js';
+import type { OnlinePart } from '../src/report/online.js';
 import { page } from '../src/report/page.js';
 import { reportJson, type Part, type RecordedSettings, type Report } from '../src/report/report.js';
 import { readMetrics } from '../src/runner/metrics.js';
@@ -31,6 +34,10 @@ export const ReportSettings = z.object({
     .tuple([evaluation, evaluation])
     .default(['base-test', 'digiq-test'])
     .describe('two of them, before and after: the headline, and an episode that only the second wins'),
+  online: z
+    .array(z.string().regex(/^[\w+-][\w.+-]*$/, 'the name of a folder below `online/`'))
+    .default([])
+    .describe('runs of `online` to show, by their names below `online/`; those that are missing are made'),
   sources: z
     .array(z.enum(['trajectories', 'candidates', 'values']))
     .default(['trajectories', 'candidates', 'values'])
@@ -46,7 +53,7 @@ export const ReportSettings = z.object({
 export type ReportSettings = z.infer<typeof ReportSettings>;
 
 /** Learning curves come in the order of the pipeline. */
-const LEARNERS = ['sft', 'vlm', 'critic', 'actor'];
+const LEARNERS = ['sft', 'vlm', 'critic', 'actor', 'online'];
 
 /** Settings that name no result: where the run is and how fast it is made. */
 const PLACES: readonly string[] = ['data', 'workers', 'threads'];
@@ -57,7 +64,11 @@ export const report = stage({
   summary: 'write report.html and report.json',
   settings: ReportSettings,
   uses: ['run', 'seed', 'actor.aggregate', 'actor.threshold'],
-  inputs: ({ evals, sources }) => [...sources, ...new Set(evals.map((name) => `eval/${name}`))],
+  inputs: ({ evals, sources, online }) => [
+    ...sources,
+    ...online.map((name) => `online/${name}`),
+    ...new Set(evals.map((name) => `eval/${name}`)),
+  ],
   outputs: () => ['.'],
   plan: () => [{ id: 'report' }],
   run: async (_shard, ctx) => {
@@ -82,6 +93,7 @@ async function reportOf(ctx: StageContext<ReportSettings>): Promise<Report> {
     compare: settings.compare,
     amounts: data ? { found: data.amounts() } : trajectories(),
     curves: learningCurves(folder),
+    online: await onlineParts(ctx),
     values: data ? data.valuesPart() : trajectories(),
     trajectories: data ? await data.pictured() : trajectories(),
     comparison: await comparisonOf(ctx),
@@ -90,6 +102,19 @@ async function reportOf(ctx: StageContext<ReportSettings>): Promise<Report> {
     versions: record.versions,
     commit: record.commit,
   };
+}
+
+async function onlineParts(ctx: StageContext<ReportSettings>): Promise<OnlinePart[]> {
+  const parts: OnlinePart[] = [];
+  for (const name of ctx.settings.online) {
+    const at = (file: string) => join(ctx.dataset(`online/${name}`), file);
+    const [curve, influence] = [
+      await readTable(at('curve.parquet'), CURVE),
+      await readTable(at('token-influence.parquet'), TOKEN_INFLUENCE),
+    ];
+    parts.push({ name, curve, influence });
+  }
+  return parts;
 }
 
 async function comparisonOf(ctx: StageContext<ReportSettings>): Promise<Report['comparison']> {

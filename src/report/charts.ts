@@ -12,7 +12,7 @@ export function colour(n: number): string {
 const at = (value: number) => Number(value.toFixed(2));
 
 /** An SVG that says in words what it shows. Texts in it are styled by the page, so that they follow light and dark. */
-function svg(width: number, height: number, title: string, body: readonly Markup[]): Markup {
+export function svg(width: number, height: number, title: string, body: readonly Markup[]): Markup {
   return html`<svg class="chart" viewBox="0 0 ${width} ${height}" role="img" aria-label="${title}" style="max-width:${width}px">
 ${body}</svg>`;
 }
@@ -122,7 +122,8 @@ export function legend(entries: readonly { readonly label: string; readonly colo
   return html`<p class="legend">${entries.map(({ label, colour: n }) => html`<span class="${colour(n)}"><i></i>${label}</span> `)}</p>`;
 }
 
-function axisX(
+/** Vertical lines of a grid, with their names below. */
+export function axisX(
   at: readonly number[],
   x: (v: number) => number,
   top: number,
@@ -137,7 +138,8 @@ function axisX(
   );
 }
 
-function axisY(
+/** Horizontal lines of a grid, with their names on the left. */
+export function axisY(
   at: readonly number[],
   y: (v: number) => number,
   left: number,

@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { legend, histogramChart, rateBars, reliabilityChart } from './charts.js';
 import { apart, rateRows, type Evaluation, type RateRow } from './evaluations.js';
 import { count, decimal, html, jsonScript, Markup, percent, percentRange, signed, table } from './html.js';
+import { onlineMarkup } from './online.js';
 import type { Amounts, Comparison, Part, Report, Values } from './report.js';
 import { DRAW_CURVES, uPlot } from './script.js';
 import { settingsSection } from './settings-section.js';
@@ -24,10 +25,11 @@ export function page(report: Report): string {
 <body>
 <header><h1>${report.run}</h1>
 <p class="note">critiq report · seed ${report.seed}</p>
-<nav aria-label="sections"><a href="#success">Success</a> <a href="#learning">Learning</a> <a href="#values">Values</a> <a href="#trajectories">Trajectories</a> <a href="#comparison">Before and after</a> <a href="#settings">Data and settings</a></nav></header>
+<nav aria-label="sections"><a href="#success">Success</a> <a href="#learning">Learning</a> ${report.online.length > 0 && html`<a href="#online">Online</a> `}<a href="#values">Values</a> <a href="#trajectories">Trajectories</a> <a href="#comparison">Before and after</a> <a href="#settings">Data and settings</a></nav></header>
 <main>
 ${section('success', 'Success rates', success(report))}
 ${section('learning', 'Learning curves', learning(report))}
+${report.online.length > 0 && section('online', 'Online fine-tuning', onlineMarkup(report.online))}
 ${section('values', 'What the critic’s values are worth', part(report.values, values))}
 ${section('trajectories', 'Trajectories under the critic', part(report.trajectories, trajectories))}
 ${section(

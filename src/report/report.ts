@@ -1,6 +1,7 @@
 import type { Curve } from './curves.js';
 import { rateRows, type Evaluation } from './evaluations.js';
 import type { Histogram } from './histogram.js';
+import type { OnlinePart } from './online.js';
 import type { Reliability } from './reliability.js';
 import type { Strip } from './strip.js';
 
@@ -58,6 +59,8 @@ export interface Report {
   readonly compare: readonly [string, string];
   readonly amounts: Part<Amounts>;
   readonly curves: readonly { readonly stage: string; readonly curves: readonly Curve[] }[];
+  /** online runs that report.online names */
+  readonly online: readonly OnlinePart[];
   readonly values: Part<Values>;
   readonly trajectories: Part<readonly Strip[]>;
   readonly comparison: Part<Comparison>;
@@ -79,6 +82,7 @@ export function reportJson(report: Report): string {
     seed,
     ...rateRows(evaluations.values()),
     evaluations: Object.fromEntries(evaluations),
+    online: Object.fromEntries(report.online.map(({ name, curve }) => [name, curve])),
     data: found(amounts),
     values: valued && { reliability: valued.reliability, advantages: valued.advantages ?? null },
     comparison: compared && {

@@ -36,6 +36,7 @@ svg.chart{width:100%;height:auto;font:12px system-ui,sans-serif;fill:var(--fg);d
 .candidates{font-size:11.5px;width:100%;table-layout:fixed}.candidates th,.candidates td,.candidates thead th{white-space:normal;padding:1px 4px 1px 0}.candidates th:first-child{width:52%;overflow-wrap:anywhere}
 .candidates .chosen{font-weight:700}.candidates .chosen th{font-weight:700}.candidates .invalid{color:var(--dim);text-decoration:line-through}
 .outcome{font-size:13px;font-weight:600;margin-left:8px}.good{color:var(--good)}.bad{color:var(--bad)}
+table.tokens{margin:6px 0 14px}.tokens td{text-align:left;white-space:pre-wrap;font:12px/1.7 ui-monospace,monospace}.tokens span{background:color-mix(in srgb,var(--s1) var(--w),transparent);border-radius:2px}
 details{margin:6px 0}summary{cursor:pointer}footer{color:var(--dim);padding:32px 24px}
 @media print{body{font-size:11px}main,header,footer{max-width:none;padding:0}nav{display:none}.strip ol{flex-wrap:wrap;overflow:visible}h2,h3{break-after:avoid}.scroll{overflow:visible}}
 `;

@@ -1,0 +1,109 @@
+import type { CurveRow, InfluenceRow } from '../data/online-tables.js';
+import { wilson95 } from '../data/interval.js';
+import { axisX, axisY, colour, legend, svg } from './charts.js';
+import { count, html, Markup, percent, percentRange, table } from './html.js';
+import { ticks } from './ticks.js';
+
+/** An online run: how it went, and what its causal model thought of tokens. */
+export interface OnlinePart {
+  readonly name: string;
+  readonly curve: readonly CurveRow[];
+  readonly influence: readonly InfluenceRow[];
+}
+
+/** Times of its training at which an action's tokens are shown, at most. */
+const TIMES = 6;
+
+/** Success on test tasks by steps on devices, and heat maps of token weights. */
+export function onlineMarkup(parts: readonly OnlinePart[]): Markup {
+  const influences = parts.filter(({ influence }) => influence.length > 0);
+  return html`${successChart(parts)}
+${legend(parts.map(({ name }, n) => ({ label: name, colour: n })))}
+${curveTable(parts)}
+${influences.map((part) => influenceMarkup(part))}`;
+}
+
+/** Evaluations on test tasks as points with 95 % intervals, live success on training tasks as a thin line. */
+export function successChart(parts: readonly OnlinePart[]): Markup {
+  const [width, height, left, bottom, top, right] = [720, 360, 52, 312, 12, 704];
+  const most = Math.max(1, ...parts.flatMap(({ curve }) => curve.map((row) => row.environmentSteps)));
+  const x = (steps: number) => Number((left + (steps / most) * (right - left)).toFixed(2));
+  const y = (rate: number) => Number((bottom - rate * (bottom - top)).toFixed(2));
+  const last = parts.map(({ name, curve }) => {
+    const row = tested(curve).at(-1);
+    return row ? `${name}: ${percent(row.successes / row.evaluated)} after ${count(row.environmentSteps)} steps` : name;
+  });
+  return svg(width, height, `Success by steps on devices. ${last.join(', ')}`, [
+    ...axisX(ticks(0, most), x, top, bottom, (v) => count(v)),
+    ...axisY([0, 0.25, 0.5, 0.75, 1], y, left, right, (rate) => `${100 * rate}\u00a0%`),
+    html`<text x="${(left + right) / 2}" y="${height - 8}" text-anchor="middle">steps on devices that were learned from</text>
+`,
+    ...parts.map(({ curve }, n) => {
+      const live = curve.filter(({ liveEpisodes }) => liveEpisodes > 0);
+      const points = tested(curve);
+      const line = (rows: readonly { environmentSteps: number }[], rate: (i: number) => number) =>
+        rows.map(({ environmentSteps }, i) => `${x(environmentSteps)} ${y(rate(i))}`).join('L');
+      return html`<g class="points ${colour(n)}">${
+        live.length > 1 &&
+        html`<path class="line" style="stroke-width:1;opacity:.55" d="M${line(live, (i) => live[i].liveSuccesses / live[i].liveEpisodes)}"/>`
+      }
+${points.length > 1 && html`<path class="line" d="M${line(points, (i) => points[i].successes / points[i].evaluated)}"/>`}
+${points.map(({ environmentSteps, successes, evaluated }) => {
+  const [low, high] = wilson95(successes, evaluated);
+  return html`<path class="whisker" d="M${x(environmentSteps)} ${y(low)}V${y(high)}"/><circle class="bar" cx="${x(environmentSteps)}" cy="${y(successes / evaluated)}" r="3.5"><title>${successes} of ${evaluated} after ${count(environmentSteps)} steps</title></circle>`;
+})}</g>
+`;
+    }),
+  ]);
+}
+
+function tested(curve: readonly CurveRow[]): CurveRow[] {
+  return curve.filter(({ evaluated }) => evaluated > 0);
+}
+
+function curveTable(parts: readonly OnlinePart[]): Markup {
+  const rows = parts.flatMap(({ name, curve }) =>
+    tested(curve).map(({ iteration, phase, environmentSteps, successes, evaluated }) => [
+      name,
+      `${iteration} (${phase})`,
+      count(environmentSteps),
+      `${successes} / ${evaluated}`,
+      html`<b>${percent(successes / evaluated)}</b>`,
+      percentRange(wilson95(successes, evaluated)),
+    ]),
+  );
+  return html`<details><summary>All evaluations</summary>${table(
+    ['run', 'iterations', 'steps on devices', 'successes', 'rate', '95 % interval'],
+    rows,
+  )}</details>`;
+}
+
+/** A heat map for each action: its tokens along a line, a line for each time, dark where the token decided much. */
+function influenceMarkup({ name, influence }: OnlinePart): Markup {
+  const actions = [...new Set(influence.map(({ action }) => action))];
+  const times = thinned([...new Set(influence.map(({ iteration }) => iteration))]);
+  const at = new Map(influence.map((row) => [`${row.iteration} ${row.action}`, row]));
+  return html`<h3>Which tokens decide, in the eyes of ${name}’s causal model</h3>
+<p class="note">The darker a token, the more the meaning of the action hangs on it (B, 0 to 1): there CoSo keeps the policy’s entropy up. A line for each time of the training; the number is the iteration.</p>
+${actions.map(
+  (action) => html`<div class="scroll"><table class="tokens"><tbody>${times.map((iteration) => {
+    const row = at.get(`${iteration} ${action}`);
+    return row && html`<tr><th scope="row">${iteration}</th><td>${tokensMarkup(row)}</td></tr>`;
+  })}</tbody></table></div>
+`,
+)}`;
+}
+
+function tokensMarkup({ tokens, weights }: InfluenceRow): Markup[] {
+  return tokens.map((token, i) =>
+    token === ''
+      ? html``
+      : html`<span style="--w:${Math.round(100 * weights[i])}%" title="B ${weights[i].toFixed(2)}">${token}</span>`,
+  );
+}
+
+/** At most TIMES of them, evenly, the first and the last among them. */
+function thinned(times: readonly number[]): number[] {
+  if (times.length <= TIMES) return [...times];
+  return Array.from({ length: TIMES }, (_, i) => times[Math.round((i * (times.length - 1)) / (TIMES - 1))]);
+}
