@@ -54,6 +54,23 @@ test('a device that another critiq has is not touched; one that it has not is ta
   await device.close();
 });
 
+test('a device that the capabilities name is one with the listed one of that name', async (t) => {
+  const server = await ScriptedServer.start(t);
+  const kept = someLeases(t);
+  const device = await new WebDriverFleet(settingsOf(server, { udids: ['emulator-5554'] }), kept).open(0);
+  for (const capabilities of [{ 'appium:udid': 'emulator-5554' }, { 'appium:options': { udid: 'emulator-5554' } }]) {
+    const other = new WebDriverFleet(settingsOf(server, { capabilities }), kept);
+    await assert.rejects(other.open(0), { message: /^device emulator-5554 still used by this process/ });
+  }
+  await device.close();
+  const listed = { capabilities: { 'appium:options': { udid: '{udid}' } }, udids: ['a'] };
+  await (await new WebDriverFleet(settingsOf(server, listed), kept).open(0)).close();
+  assert.deepEqual(server.calls.filter(({ path }) => path === '/session').at(-1)!.args, {
+    capabilities: { alwaysMatch: { 'appium:options': { udid: 'a' } }, firstMatch: [{}] },
+  });
+  assert.equal(server.killed, 0);
+});
+
 test('localhost and 127.0.0.1 are one machine, whatever the port: they have the same devices', async (t) => {
   const [one, two] = [await ScriptedServer.start(t), await ScriptedServer.start(t)];
   const kept = someLeases(t);
@@ -117,6 +134,11 @@ test('an Appium that chooses the device gives all sessions the same: only one ma
     ],
   );
   for (const one of two) await one.close();
+  // a port of its own makes no device of its own
+  const ports = fleetOf(t, server, { capabilities: { 'appium:systemPort': '{slot+8200}' } });
+  const only = await ports.open(0);
+  await assert.rejects(ports.open(1), { name: 'UserError', message: /the same device/ });
+  await only.close();
   for (const dialect of ['grid3', 'grid4'] as const) {
     const grid = await ScriptedServer.start(t, { dialect, base: '/wd/hub' });
     const nodes = fleetOf(t, grid);

@@ -54,7 +54,7 @@ export class WebDriverFleet {
     }
     this.client = new WebDriverClient(url, authorization, this.secrets, retries);
     // what is not set is to be known now, and not at the first device
-    this.capabilities({ slot: 0, udid: settings.udids[0] ?? '' });
+    this.capabilities({ slot: 0, udid: settings.udids.at(0) });
   }
 
   /** What the server says about itself. @throws UserError where it is not there */
@@ -77,9 +77,11 @@ export class WebDriverFleet {
     const lease = this.lease(slot, single);
     const substitutes: Substitutes = { slot, udid: lease.udid };
     const capabilities = this.capabilities(substitutes);
-    const line = { busy: false, closed: false };
+    const line = { busy: false, closed: false, released: false };
     const free = (): void => {
-      if (line.closed && !line.busy) lease.release();
+      if (!line.closed || line.busy || line.released) return;
+      line.released = true;
+      lease.release();
     };
     /** A session for this device. A request that is not answered in time holds the device until it is. */
     const newSession = async (timeoutMs: number): Promise<WebDriverSession> => {
@@ -88,8 +90,13 @@ export class WebDriverFleet {
         line.busy = false;
         free();
       });
-      const record = this.records.keep(settings.url, session.id);
-      void session.gone.then((answered) => answered && record.forget());
+      try {
+        const record = this.records.keep(settings.url, session.id);
+        void session.gone.then((answered) => answered && record.forget());
+      } catch (error) {
+        await session.end();
+        throw error;
+      }
       return session;
     };
     const release = (): void => {
@@ -120,27 +127,43 @@ export class WebDriverFleet {
   }
 
   private lease(slot: number, single: boolean): DeviceLease {
-    const { udids, url } = this.settings;
+    const { udids, url, capabilities: template } = this.settings;
     const { hostname, host } = new URL(url);
     const machine = hostname === 'localhost' ? '127.0.0.1' : hostname;
     if (udids.length > 0) return this.leases.take(machine, udids, slot);
-    // a Grid or a farm gives each session a device that is free
-    if (!single || differsBySlot(this.settings.capabilities)) return { release: () => undefined };
-    if (slot > 0) {
+    // the capabilities may name the device themselves, an emulator by its AVD
+    const { udid, avd } = identity(this.capabilities({ slot }));
+    const name = udid ?? (avd === undefined ? undefined : `AVD ${avd}`);
+    const sameForAll = !differsBySlot(identity(template));
+    if (single && sameForAll && slot > 0) {
       throw new UserError(
         `${url} gives all sessions the same device, and each new one would end the one before: set device.count=1, or list the devices in device.webdriver.udids (\`adb devices\`)`,
       );
     }
-    const { udid: _, ...lease } = this.leases.take(machine, [`the device of ${host}`], 0);
-    return lease;
+    // a Grid or a farm gives each session a device that is free
+    if (name === undefined && !single) return { release: () => undefined };
+    const { release } = this.leases.take(machine, [name ?? `the device of ${host}`], 0);
+    return { release };
   }
 
   private capabilities(substitutes: Substitutes): Readonly<Record<string, unknown>> {
     const { capabilities: template } = this.settings;
     const capabilities = filled(template, 'device.webdriver.capabilities', substitutes, this.context);
     const { udid } = substitutes;
-    const names = Object.keys(capabilities);
-    const said = names.some((name) => name === 'appium:udid' || name === 'appium:options');
-    return udid === undefined || said ? capabilities : { ...capabilities, 'appium:udid': udid };
+    // the template may have its own place for it
+    return udid === undefined || identity(template).udid?.includes('{udid')
+      ? capabilities
+      : { ...capabilities, 'appium:udid': udid };
   }
+}
+
+/** The capabilities that say which device it is to be. */
+function identity(capabilities: Readonly<Record<string, unknown>>): { readonly udid?: string; readonly avd?: string } {
+  const nested = capabilities['appium:options'];
+  const all = { ...(typeof nested === 'object' ? nested : {}), ...capabilities } as Record<string, unknown>;
+  const said = (name: string): string | undefined => {
+    const value = all[`appium:${name}`] ?? all[name];
+    return value === undefined || value === '' ? undefined : String(value);
+  };
+  return { udid: said('udid'), avd: said('avd') };
 }

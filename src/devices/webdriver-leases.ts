@@ -54,8 +54,9 @@ export class DeviceLeases {
   private file(key: string): string {
     mkdirSync(this.folder, { recursive: true });
     try {
-      // others may use this machine as well
-      chmodSync(this.folder, 0o1777);
+      // others may use this machine as well,
+      // and have to take over what a killed process of ours has left
+      chmodSync(this.folder, 0o777);
     } catch {
       // it is another's, who has done so
     }

@@ -134,7 +134,7 @@ function lookUp(name: string, { slot, udid, episode }: Substitutes): unknown {
     );
 }
 
-/** Whether a template says `{slot}` or `{udid}`, so that it is another for each device. */
+/** Whether a template says `{slot}`, so that it is another for each device. */
 export function differsBySlot(template: unknown): boolean {
-  return /\{(slot|udid)[}+|]/.test(JSON.stringify(template));
+  return /\{slot[}+|]/.test(JSON.stringify(template));
 }
