@@ -3,7 +3,7 @@ import { PolicyAgent } from '../src/agents/policy-agent.js';
 import { Random } from '../src/random.js';
 import { stage } from '../src/runner/stage.js';
 import { deviceInfluence, deviceWorkers } from './devices.js';
-import { collectShard, episodeShards, judgedEpisodes } from './episodes.js';
+import { collectShard, episodeShards, judgedEpisodes, sayHowToRepeat } from './episodes.js';
 import { judgeFingerprint, judgeOf, judgeSummary, judgeWorkers, reportUnknown } from './judge.js';
 import { policyOf } from './resources.js';
 import { AgentKind, agentFingerprint, servedAgent, servedSummary } from './served.js';
@@ -78,7 +78,8 @@ export const collect = stage({
     const summary = await judgeSummary(ctx);
     if (summary) ctx.log.info(summary);
     if (ctx.settings.agent === 'served') ctx.log.info(servedSummary(await servedAgent(ctx, agentSeed(ctx.seed))));
-    const { unknown, judged } = await judgedEpisodes(ctx.dataset('trajectories'), 'collect');
+    const { unknown, lost, judged } = await judgedEpisodes(ctx.dataset('trajectories'), 'collect');
     reportUnknown(ctx, unknown, judged);
+    sayHowToRepeat(ctx, { unknown, lost });
   },
 });

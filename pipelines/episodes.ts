@@ -10,7 +10,7 @@ import type { Task } from '../src/devices/device.js';
 import type { DevicePool } from '../src/devices/pool.js';
 import type { Judge } from '../src/judges/judge.js';
 import type { VisionTower } from '../src/models/vision.js';
-import type { DatasetOutput, Shard, ShardContext } from '../src/runner/stage.js';
+import type { DatasetOutput, Shard, ShardContext, StageContext } from '../src/runner/stage.js';
 import { FILES } from './datasets.js';
 import { disturbedEpisodes, outOfOrder, type Disturbed } from './episode-faults.js';
 import { Recorder } from './recordings.js';
@@ -171,6 +171,19 @@ export async function judgedEpisodes(
     lost: facts.flatMap((of) => (of?.lost ?? []).map(({ episode }) => episode)),
     judged: facts.reduce((sum, of) => sum + (of?.episodes ?? 0), 0),
   };
+}
+
+/** Says what to type where episodes of a stage came to no result: a plain run would find its shards done. */
+export function sayHowToRepeat(
+  ctx: StageContext<unknown>,
+  { unknown, lost }: { readonly unknown: readonly string[]; readonly lost: readonly string[] },
+): void {
+  const count = unknown.length + lost.length;
+  if (count === 0) return;
+  const known = unknown.length > 0 ? '; what the judge has answered is not asked again' : '';
+  ctx.log.info(
+    `${count} episode${count === 1 ? '' : 's'} without a result: the same command with --force runs all of this stage's episodes again${known}`,
+  );
 }
 
 /** Name of episode `n`, sortable. */

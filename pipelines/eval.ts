@@ -16,7 +16,7 @@ import { stage, type StageContext } from '../src/runner/stage.js';
 import type { Config } from '../src/settings.js';
 import { readTransitions } from './datasets.js';
 import { deviceInfluence, deviceWorkers } from './devices.js';
-import { collectShard, episodeShards, judgedEpisodes } from './episodes.js';
+import { collectShard, episodeShards, judgedEpisodes, sayHowToRepeat } from './episodes.js';
 import { judgeFingerprint, judgeOf, judgeSummary, judgeWorkers, reportUnknown } from './judge.js';
 import { cachesOf, once, policyOf, runtimeOf } from './resources.js';
 import { AgentKind, agentFingerprint, servedAgent, servedName, servedSettings, servedSummary } from './served.js';
@@ -186,6 +186,7 @@ export const evaluate = stage({
     // no older result in the place of one that there is not
     rmSync(file, { force: true });
     reportUnknown(ctx, result.unknown, result.episodes);
+    sayHowToRepeat(ctx, result);
     await writeAtomic(file, `${JSON.stringify(result, null, 2)}\n`);
     const percent = (rate: number) => `${(100 * rate).toFixed(1)} %`;
     const [low, high] = result.ci95;

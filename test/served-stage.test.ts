@@ -176,6 +176,7 @@ test('a request that is refused alone costs its episode, which is listed and in 
     stderr,
     /1 episode lost to refusals of the agent's server and not counted: 000002 .*maximum context length/,
   );
+  assert.match(stderr, /1 episode without a result: the same command with --force /);
   const [{ lost }] = shards.map(({ facts }) => facts as { lost?: { faults: { call: string; step: number }[] }[] });
   assert.deepEqual(
     lost![0].faults.map(({ call, step }) => [call, step]),
