@@ -27,15 +27,15 @@ const inProcess = shared(async () => {
 const rig = shared(() => Rig.start({ phones: 2 }));
 
 const SEED = 0;
-const EPISODES = { eval: 16, collect: 12 };
+const EPISODES = { eval: 12, collect: 8 };
 /** A policy that has learned how actions are written, and little else. */
 const SETTINGS = {
   run: 'wire',
   seed: SEED,
   tasks: { set: 'general', max_steps: 6 },
   judge: { declare: 'ignored' },
-  demos: { episodes: 150, noise: 0 },
-  sft: { epochs: 12, batch: 8, width: 48, heads: 2, layers: 1, feed_forward: 64, lr: 0.005, warmup: 20 },
+  demos: { episodes: 120, noise: 0 },
+  sft: { epochs: 10, batch: 8, width: 48, heads: 2, layers: 1, feed_forward: 64, lr: 0.005, warmup: 20 },
   eval: { episodes: EPISODES.eval, temperature: 0.6 },
   collect: { episodes: EPISODES.collect, temperature: 0.6 },
 };

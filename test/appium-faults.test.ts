@@ -314,7 +314,7 @@ appiumTest(
         return hangs ? 'hang' : undefined;
       };
     }
-    const run = await play(await openOn((await appium()).url), { steps, deadlineMs: 3000, graceMs: 500 });
+    const run = await play(await openOn((await appium()).url), { steps, deadlineMs: 6000, graceMs: 500 });
     for (const phone of (await rig()).phones) phone.fault = () => undefined;
     await others!;
     const affected = await marked(run);
@@ -430,8 +430,8 @@ appiumTest('a node of a Grid is killed: its episode goes to the other, which nev
   const since = await marks();
   const hub = await (await rig()).hub();
   t.after(() => hub.stop());
-  const nodes: Appium[] = [];
-  for (const udid of (await rig()).udids) nodes.push(await (await rig()).appium({ nodeOf: hub, udids: [udid] }));
+  const { udids } = await rig();
+  const nodes = await Promise.all(udids.map(async (udid) => (await rig()).appium({ nodeOf: hub, udids: [udid] })));
   t.after(() => Promise.all(nodes.map((node) => node.stop())));
   await hub.ready(2);
   const steps = new Map<string, number>();
@@ -451,7 +451,7 @@ appiumTest('a node of a Grid is killed: its episode goes to the other, which nev
     await killed;
   };
   const open = await openOn(hub.url, { udids: [], session_ms: 30_000 });
-  const run = await play(open, { watch, steps, deadlineMs: 8000, closeMs: 2000 });
+  const run = await play(open, { watch, steps, closeMs: 2000 });
   assert.ok(killed);
   await others;
   const affected = await marked(run);
