@@ -55,6 +55,15 @@ appiumTest(
   },
 );
 
+appiumTest('a snapshot that is not there is refused in a line', async (t) => {
+  const device = await open(t, { reset: 'snapshot', snapshot: 'nowhere' });
+  const reset = device.reset('app', { task: tasks[0], seed: 0, ...PATIENT });
+  await assert.rejects(reset, {
+    name: 'UserError',
+    message: /avd snapshot load nowhere: .*refused.*device\.webdriver\.snapshot=nowhere/,
+  });
+});
+
 appiumTest('recreate: a session for each episode', async (t) => {
   const device = await open(t, { reset: 'recreate' });
   await same(device);

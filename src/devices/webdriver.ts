@@ -246,12 +246,17 @@ export class WebDriverDevice implements Device {
     const { snapshot } = this.settings;
     // in milliseconds: a snapshot takes longer than the driver waits by itself
     const args = { command: `avd snapshot load ${snapshot}`, execTimeout: command() };
+    const refused = (why: string) =>
+      new UserError(`${why}; is device.webdriver.snapshot=${snapshot} a snapshot of this emulator?`);
+    let said: unknown;
     try {
-      await this.session!.execute('mobile: execEmuConsoleCommand', args, command());
+      said = await this.session!.execute('mobile: execEmuConsoleCommand', args, command());
     } catch (error) {
       if (!(error instanceof CallError) || !/\bKO\b/.test(error.message)) throw error;
-      throw new UserError(`${error.message}; is device.webdriver.snapshot=${snapshot} a snapshot of this emulator?`);
+      throw refused(error.message);
     }
+    // UiAutomator2 8.7.0 answers a console's KO with null, and everything else with its text
+    if (said === null) throw refused(`${args.command}: the console of the emulator has refused it`);
     try {
       await screenNow(this.session!, this.settings, command);
     } catch (error) {
