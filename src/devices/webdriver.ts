@@ -265,7 +265,7 @@ export class WebDriverDevice implements Device {
     }
   }
 
-  /** Waits until the device says that it is ready, and shows something. */
+  /** Waits until the device says that it is ready. */
   private async whenReady(episode: Episode, left: () => number, command: () => number): Promise<void> {
     const { ready, ready_ms: readyMs } = this.settings;
     const session = this.session!;
