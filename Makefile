@@ -10,8 +10,8 @@ SHELL := /bin/bash
 # one stage at a time in a run folder, also under make -j
 .NOTPARALLEL:
 
-STAGES := demos sft collect candidates vlm represent critic actor eval report
-.PHONY: help setup demo $(STAGES) status config test test-browser test-appium lint bench golden docs clean
+STAGES := demos sft collect candidates vlm represent critic actor online eval report
+.PHONY: help setup demo $(STAGES) status config test test-browser test-appium lint bench golden study-online docs clean
 
 ifneq ($(filter-out help clean,$(or $(MAKECMDGOALS),help)),)
 NODE_FINE := $(shell node -e 'const [a, b] = process.versions.node.split(".").map(Number); console.log(a > 20 || (a === 20 && b >= 19) ? "yes" : process.version)' 2>/dev/null)
@@ -43,6 +43,9 @@ dist/.stamp: node_modules/.stamp tsconfig.json $(SOURCES)
 dist/.page-stamp: node_modules/.stamp $(PAGE) $(wildcard src/viewer/*.ts src/report/*.ts) src/agents/grammar.ts
 	npm run --silent build:page
 	@touch $@
+
+# CoSo, unless another configuration is named
+online: CONFIG = configs/pocket-coso.yaml
 
 $(STAGES) status config: setup
 	$(CRITIQ) $@ --config $(CONFIG) $(ARGS)
@@ -78,6 +81,10 @@ lint: setup
 bench: setup
 	npm run --silent bench -- $(ARGS)
 
+# entropy bonuses compared over seeds, into docs/; goes on where it was stopped
+study-online: setup
+	node dist/bench/study-online.js $(ARGS)
+
 golden: setup
 	npm run --silent golden -- $(FOLDER)
 
@@ -95,5 +102,6 @@ help:
 	@echo 'make test-browser  tests that need a Chromium, which is installed if there is none'
 	@echo 'make test-appium   tests that need Appium, adb and a Selenium Grid, which are installed if they are not there'
 	@echo 'make test | lint | bench | docs | clean'
+	@echo 'make study-online  entropy bonuses compared over seeds, into docs/'
 	@echo 'make golden FOLDER=../shared/golden'
 	@echo 'CONFIG=configs/pocket.yaml ARGS="seed=1 critic.lr=1e-4" go with each of them'
