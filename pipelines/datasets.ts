@@ -1,3 +1,4 @@
+import { basename } from 'node:path';
 import { openDataset } from '../src/data/manifest.js';
 import { readTable, type TableKind } from '../src/data/tables.js';
 import { CANDIDATES, TRANSITIONS, type CandidateRow, type Transition } from '../src/data/transitions.js';
@@ -42,7 +43,9 @@ async function readAll<Row extends object, K extends keyof Row & string>(
   columns?: readonly K[],
 ): Promise<Pick<Row, K>[]> {
   const rows: Row[] = [];
-  for (const file of await filesOf(folder, stage, '.parquet')) {
+  // a data set may hold tables of several kinds; each is named after its own (FILES)
+  const files = (await filesOf(folder, stage, '.parquet')).filter((file) => basename(file).includes(kind.name));
+  for (const file of files) {
     for (const row of await readTable(file, kind, columns ? { columns } : {})) rows.push(row);
   }
   return rows;

@@ -8,6 +8,7 @@ import type { DevicePool } from '../src/devices/pool.js';
 import type { Judge } from '../src/judges/judge.js';
 import type { ShardContext } from '../src/runner/stage.js';
 import { episodeId } from './episodes.js';
+import type { Recorder } from './recordings.js';
 import type { ScreenVectors } from './online-screens.js';
 import type { Online } from './online-settings.js';
 import type { DeviceSettings, TaskSettings } from './sections.js';
@@ -34,6 +35,8 @@ export interface LiveOptions {
   /** all live episodes of the run */
   readonly total: number;
   readonly onEpisode?: () => void;
+  /** keeps videos of the episodes */
+  readonly recorder?: Recorder;
 }
 
 /**
@@ -51,6 +54,10 @@ export class LiveEpisodes {
 
   constructor(private readonly options: LiveOptions) {
     this.journal = Journal.open<OnlineEpisode>(join(options.ctx.scratch(), 'episodes.jsonl'));
+    options.recorder?.begin(
+      Array.from({ length: options.total }, (_, n) => episodeId(n)),
+      this.journal.episodes.flatMap(({ trajectory }) => (trajectory ? [trajectory] : [])),
+    );
   }
 
   /** episodes that have ended */
@@ -147,18 +154,22 @@ export class LiveEpisodes {
   }
 
   private async run(numbers: readonly number[], signal: AbortSignal): Promise<void> {
-    const { ctx, screens, task, seed } = this.options;
+    const { ctx, screens, task, seed, recorder } = this.options;
     const plans: EpisodePlan[] = numbers.map((n) => ({ episode: episodeId(n), task: task(n), seed: seed(n) }));
     await rollout({
       ...rolloutOptions(this.options),
       episodes: plans,
       signal,
-      onEpisode: async ({ episode: trajectory, verdict, vectors }) => {
+      film: recorder?.byDevice,
+      onFilmFailed: ({ message }) => ctx.log.debug(`${message}; the recording is made from the screenshots`),
+      onEpisode: async (ended) => {
+        const { episode: trajectory, verdict, vectors } = ended;
         const { episode } = trajectory;
         await this.journal.append(
           verdict === 'unknown' ? { episode, outcome: 'unknown' } : { episode, outcome: 'judged', trajectory },
         );
         screens.add(vectors);
+        recorder?.ended(ended);
         this.options.onEpisode?.();
         this.notify();
       },

@@ -25,6 +25,7 @@ import { ofEpisode, ofTransitions, type OnlineTrajectory } from './online-replay
 import { ScreenVectors } from './online-screens.js';
 import { iterationsOf, Online, onlineName } from './online-settings.js';
 import { evaluateOn } from './online-tests.js';
+import { Recorder } from './recordings.js';
 import { cachesOf, imagesOf, modelsOf, openPool, runtimeOf } from './resources.js';
 import { tasksOf } from './tasks.js';
 
@@ -91,6 +92,7 @@ class OnlineRun {
   private influence: InfluenceRow[] = [];
   private stale = new Set<string>();
   private live: LiveEpisodes | undefined;
+  private recorder: Recorder | undefined;
 
   private constructor(
     private readonly ctx: ShardContext<Online>,
@@ -134,7 +136,9 @@ class OnlineRun {
     const collected = offline > 0 ? await this.collected() : [];
     learner.replay.add(collected);
     const progress = ctx.progress(offline + live, settings.mode === 'eval' ? 'evaluate' : onlineName(settings));
-    const episodes = (this.live = this.openLive(live, (text) => progress.note(text)));
+    const recorder = await Recorder.open(ctx, `online/${onlineName(settings)}`);
+    const episodes = (this.live = this.openLive(live, recorder, (text) => progress.note(text)));
+    this.recorder = recorder;
     const done = await this.restore(offline, episodes);
     progress.advance(done);
     if (done === 0 && this.curve.length === 0) await this.measure(0, 'start', []);
@@ -154,6 +158,7 @@ class OnlineRun {
       progress.advance();
     }
     progress.done();
+    await recorder?.finish();
   }
 
   /** The policy, and what it was trained on and how it went. */
@@ -201,11 +206,12 @@ class OnlineRun {
 
   async close(): Promise<void> {
     await this.live?.close();
+    await this.recorder?.stop();
     await this.shared.pool.close();
     this.learner.close();
   }
 
-  private openLive(iterations: number, note: (text: string) => void): LiveEpisodes {
+  private openLive(iterations: number, recorder: Recorder | undefined, note: (text: string) => void): LiveEpisodes {
     const { ctx, screens, agent, shared } = this;
     const { settings, seed, config } = ctx;
     const total = iterations * settings.rollout_size;
@@ -221,6 +227,7 @@ class OnlineRun {
       task: (episode) => tasks[episode],
       seed: (episode) => new Random(seed, 'online', episode).int(2 ** 31),
       total,
+      recorder,
       onEpisode: () => {
         const outages = outOfOrder(shared.pool);
         note(`${live.count} of ${total} episodes${outages === '' ? '' : `, ${outages}`}`);

@@ -1,6 +1,6 @@
 /** Online fine-tuning on the embedded phone, tiny: every mode and algorithm, killed at random, with devices that hang. */
 import assert from 'node:assert/strict';
-import { cpSync, existsSync, readFileSync } from 'node:fs';
+import { cpSync, existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { before, test, type TestContext } from 'node:test';
 import { fileURLToPath } from 'node:url';
@@ -162,7 +162,15 @@ test('every other way to run it', async (t) => {
     naive.curve.map(({ evaluated }) => evaluated),
     [3, 0, 0, 3],
   );
-  await run('online.algorithm=filteredbc', 'online.name=fbc', 'online.warmup=2');
+  await run(
+    'online.algorithm=filteredbc',
+    'online.name=fbc',
+    'online.warmup=2',
+    'recordings.keep=all',
+    'recordings.fps=0',
+  );
+  const videos = readdirSync(join(cwd, 'data/pocket/recordings/online/fbc'));
+  assert.equal(videos.filter((name) => name.endsWith('.webm')).length, 12);
   await run('online.mode=offline', 'online.name=off', 'online.eval_every=0');
   const offline = await tables(cwd, 'off');
   assert.deepEqual([offline.transitions.length, offline.curve.length], [0, 2]);
