@@ -89,6 +89,7 @@ function OneState({ info, runs, params }: ViewProps) {
             <label key={i}>
               {i === 0 ? 'Policy' : 'and policy'}
               <select
+                aria-label={i === 0 ? 'first policy' : 'second policy'}
                 value={chosen ?? ''}
                 onChange={({ currentTarget }) =>
                   go(href('actions', changed(params, { [i === 0 ? 'policy' : 'policy2']: currentTarget.value })))
