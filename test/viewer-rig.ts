@@ -1,7 +1,6 @@
 /** What the viewer's tests share: a run folder of every kind of data, written by the real writers, and a viewer on it. */
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import type { TestContext } from 'node:test';
 import { recordFile } from '../src/data/integrity.js';
 import { openDataset } from '../src/data/manifest.js';
 import { TOKEN_INFLUENCE, type InfluenceRow } from '../src/data/online-tables.js';
@@ -30,7 +29,7 @@ export const INFLUENCE: readonly InfluenceRow[] = [1, 2].flatMap((iteration) =>
 );
 
 /** A run with trajectories, candidates, values, metrics, two evaluations and token weights: `data/seen`. */
-export async function viewedRun(t: Pick<TestContext, 'after'>): Promise<ViewedRun> {
+export async function viewedRun(t: Parameters<typeof emptyFolder>[0]): Promise<ViewedRun> {
   const data = emptyFolder(t);
   const folder = join(data, 'seen');
   const run = await makeRun(folder);
@@ -68,7 +67,7 @@ export interface TestViewer {
 
 /** A viewer on a data folder, closed after the test. */
 export async function viewing(
-  t: Pick<TestContext, 'after'>,
+  t: Parameters<typeof emptyFolder>[0] & { after(fn: () => Promise<void>): void },
   data: string,
   run: string,
   options: { host?: string; images?: string } = {},
