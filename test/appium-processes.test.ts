@@ -40,7 +40,7 @@ for (const signal of ['SIGINT', 'SIGKILL'] as const) {
 
     const config = join(emptyFolder(t), 'phones.yaml');
     const child = spawn(process.execPath, [program, '--phones', '1', '--config', config], {
-      env: { ...process.env, NODE_TEST_CONTEXT: '' },
+      env: { ...process.env, NODE_TEST_CONTEXT: '', TMPDIR: emptyFolder(t) },
       stdio: ['ignore', 'pipe', 'inherit'],
     });
     t.after(() => child.kill('SIGKILL'));
