@@ -315,7 +315,8 @@ export class WebDriverDevice implements Device {
     const { fill } = this.origin;
     const filledIn = [fill(script, `${where}.script`, episode), fill(args, `${where}.args`, episode)] as const;
     const said = await session.execute(...filledIn, timeoutMs);
-    return typeof said === 'string' ? said : JSON.stringify(said ?? null);
+    // a shell's answer ends in a line break, which no pattern expects
+    return typeof said === 'string' ? said.trim() : JSON.stringify(said ?? null);
   }
 
   /** Devices are turned, but do not grow. */
