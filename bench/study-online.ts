@@ -63,6 +63,14 @@ const SETTINGS = [
   ...positionals,
 ];
 
+const GREEDY = [
+  'online.mode=eval',
+  'online.from=tuned',
+  'online.name=greedy',
+  'online.eval_temperature=0',
+  'threads=1',
+];
+
 /** Run critiq. @throws where it fails, with the end of what it said */
 function critiq(args: readonly string[]): Promise<void> {
   return new Promise((resolve, reject) => {
@@ -108,6 +116,8 @@ for (let seed = 0; seed < seeds; seed++) {
           'online.name=tuned',
           ...SETTINGS,
         ]);
+        // what it would do without chance: whether exploring has found better actions, or only made it less sure of them
+        await critiq(['online', '--no-deps', ...CONFIG, ...own, ...GREEDY]);
         console.log(`${++done} of ${seeds * names.length}: ${variant}, seed ${seed}`);
       }),
     );
@@ -122,6 +132,7 @@ for (const [k, variant] of names.entries()) {
     const folder = folderOf(`${k}-${seed}`);
     runs.push({
       curve: await readTable(join(folder, 'online', 'tuned', 'curve.parquet'), CURVE),
+      greedy: (await readTable(join(folder, 'online', 'greedy', 'curve.parquet'), CURVE))[0],
       metrics: readMetrics(metricsFile(folder, 'online/tuned')),
     });
   }

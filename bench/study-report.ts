@@ -5,6 +5,8 @@ import { html, Markup } from '../src/report/html.js';
 /** One run of a variant: its curve, and what was measured in each iteration. */
 export interface StudyRun {
   readonly curve: readonly CurveRow[];
+  /** of its policy in the end, acting greedily */
+  readonly greedy: CurveRow;
   readonly metrics: readonly MetricsLine[];
 }
 
@@ -84,6 +86,7 @@ export function studyTable(study: Study): string {
       of(final),
       of((run) => final(run) - rateOf(tested(run)[0])),
       show(meanOver(runs.map((run, k) => final(run) - final(first[k])))),
+      of((run) => rateOf(run.greedy)),
       of((run) => tested(run).at(-1)!.environmentSteps, 0),
       of((run) => last(run, 'entropy'), 3),
     ];
@@ -95,6 +98,7 @@ export function studyTable(study: Study): string {
     'after, %',
     'gain',
     `after, against ${[...study.keys()][0]}`,
+    'after, greedy',
     'steps on devices',
     'entropy of a token in the end, nats',
   ];
