@@ -17,6 +17,7 @@ const BENCHMARKS: Readonly<Record<string, string>> = {
   browser: 'steps a second of the browser backend, with one session and with four in one browser',
   appium:
     'steps a second of the phone in process, behind Appium and behind a Grid (skipped where make test-appium has installed none)',
+  viewer: 'the viewer on 2,000 trajectories of 15 steps: first view, next page, memory (needs a Chromium)',
   gpu: 'the same training on the CPU and on a GPU: do the numbers agree, and what is it worth (skipped without one)',
 };
 

@@ -6,8 +6,7 @@ import { evaluationList, paired } from './evaluations.js';
 import { metricInstances, metricsTail } from './metrics-tail.js';
 import type { Picture, Pictures } from './pictures.js';
 import type { PolicyScorer } from './policy-scores.js';
-import type { RunFolders } from './run-folders.js';
-import { Runs } from './runs.js';
+import type { Runs } from './runs.js';
 
 const whole = (most: number) => z.coerce.number().int().min(0).max(most);
 const text = z.string().max(2000);
@@ -42,7 +41,7 @@ const Size = z.object({ size: z.enum(['small', 'full']).default('full') });
 
 /** What the API answers from. */
 export interface ApiSources {
-  readonly folders: RunFolders;
+  readonly runs: Runs;
   readonly pictures: Pictures;
   readonly scorer: PolicyScorer;
   /** folder of the screenshots that imported data sets name; undefined: they are not shown */
@@ -50,8 +49,8 @@ export interface ApiSources {
 }
 
 /** The JSON API below `/api`; all of it reads. What a URL names is looked up, never joined to a path. */
-export function apiRoutes({ folders, pictures, scorer, images }: ApiSources): Hono {
-  const runs = new Runs(folders);
+export function apiRoutes({ runs, pictures, scorer, images }: ApiSources): Hono {
+  const { folders } = runs;
   const app = new Hono();
   const of = (c: Context) => runs.of(c.req.param('run')!);
 

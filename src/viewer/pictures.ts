@@ -30,7 +30,7 @@ export class Pictures {
   private readonly worker = new QuestionWorker<ThumbnailRequest, ThumbnailAnswer>(
     new URL('./thumbnail-worker.js', import.meta.url),
   );
-  private readonly queue = new PQueue({ concurrency: 2 });
+  private readonly queue = new PQueue({ concurrency: 1 });
 
   constructor(private readonly cache: PictureCache) {}
 
@@ -78,15 +78,11 @@ export class Pictures {
     const key = `${id}-${THUMBNAIL_WIDTH}`;
     const kept = await this.cache.get(key);
     if (kept) return { bytes: new Uint8Array(kept), type: 'image/webp' };
-    const webp = await this.queue.add(() => this.thumbnail(picture.bytes));
-    await this.cache.put(key, webp);
-    return { bytes: new Uint8Array(webp), type: 'image/webp' };
-  }
-
-  private async thumbnail(png: Uint8Array): Promise<Uint8Array> {
-    const answer = await this.worker.ask({ png, width: THUMBNAIL_WIDTH });
-    if ('error' in answer) throw new UserError(`the screenshot cannot be read: ${answer.error}`);
-    return answer.webp;
+    const answer = await this.queue.add(() => this.worker.ask({ png: picture.bytes, width: THUMBNAIL_WIDTH }));
+    // a PNG that only browsers read is sent as it is
+    if ('error' in answer) return picture;
+    await this.cache.put(key, answer.webp);
+    return { bytes: new Uint8Array(answer.webp), type: 'image/webp' };
   }
 }
 

@@ -23,7 +23,13 @@ const MOST = 6;
 export class Runs {
   private readonly open = new Map<string, OpenRun>();
 
-  constructor(private readonly folders: RunFolders) {}
+  constructor(readonly folders: RunFolders) {}
+
+  /** Begins to read what the first view shows. What is wrong with it is told to whoever asks for it. */
+  warm(): void {
+    const { trajectories } = this.of(this.folders.first);
+    trajectories.warm().catch(() => undefined);
+  }
 
   /** @throws UserError where there is no such run */
   of(name: string): OpenRun {

@@ -11,6 +11,7 @@ import { PictureCache } from './picture-cache.js';
 import { Pictures } from './pictures.js';
 import { PolicyScorer } from './policy-scores.js';
 import type { RunFolders } from './run-folders.js';
+import { Runs } from './runs.js';
 
 /** Only what the page itself brings: no request leaves for anywhere else, and no page elsewhere embeds it. */
 const HEADERS: Readonly<Record<string, string>> = {
@@ -55,7 +56,8 @@ export async function openViewer(options: ViewerOptions): Promise<Viewer> {
   const access = new Access(host);
   const pictures = new Pictures(new PictureCache(options.cache));
   const scorer = new PolicyScorer();
-  const sources = { folders: options.runs, pictures, scorer, images: options.images };
+  const runs = new Runs(options.runs);
+  const sources = { runs, pictures, scorer, images: options.images };
   const app = viewerApp(access, sources, pageFiles(), options.complain);
   const server = createAdaptorServer({ fetch: app.fetch }) as Server;
   await new Promise<void>((started, failed) => {
@@ -65,6 +67,7 @@ export async function openViewer(options: ViewerOptions): Promise<Viewer> {
     });
     server.listen(port, host, started);
   });
+  runs.warm();
   const shown = host === '0.0.0.0' || host === '::' ? '127.0.0.1' : host.includes(':') ? `[${host}]` : host;
   const token = access.token === undefined ? '' : `?token=${access.token}`;
   return {

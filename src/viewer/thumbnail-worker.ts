@@ -1,5 +1,7 @@
-import { createCanvas, loadImage } from '@napi-rs/canvas';
+import { createCanvas, ImageData } from '@napi-rs/canvas';
 import { parentPort } from 'node:worker_threads';
+import { decodePng } from '../data/png.js';
+import { Resampler } from '../models/resample.js';
 
 /** A picture to make smaller; `number` goes back with the answer. */
 export interface ThumbnailRequest {
@@ -14,6 +16,9 @@ export type ThumbnailAnswer =
 
 const QUALITY = 82;
 
+/** For the size of the last picture: the next one is of the same phone. */
+let resampler: Resampler | undefined;
+
 parentPort!.on('message', ({ number, png, width }: ThumbnailRequest) => {
   small(png, width).then(
     (webp) => parentPort!.postMessage({ number, webp } satisfies ThumbnailAnswer),
@@ -21,12 +26,22 @@ parentPort!.on('message', ({ number, png, width }: ThumbnailRequest) => {
   );
 });
 
+/** Not by a canvas of the large picture: its memory is not V8's, which would not know how much of it waits to be freed. */
 async function small(png: Uint8Array, width: number): Promise<Uint8Array> {
-  const picture = await loadImage(Buffer.from(png.buffer, png.byteOffset, png.byteLength));
-  const height = Math.max(1, Math.round((picture.height * width) / picture.width));
-  const canvas = createCanvas(width, height);
-  const context = canvas.getContext('2d');
-  context.imageSmoothingQuality = 'high';
-  context.drawImage(picture, 0, 0, width, height);
+  const frame = decodePng(png);
+  const to = { width, height: Math.max(1, Math.round((frame.height * width) / frame.width)) };
+  const { from } = resampler ?? {};
+  if (from?.width !== frame.width || from.height !== frame.height)
+    resampler = new Resampler({ width: frame.width, height: frame.height }, to, 'bilinear');
+  const planes = resampler!.resample(frame);
+  const pixels = to.width * to.height;
+  const rgba = new Uint8ClampedArray(4 * pixels).fill(255);
+  for (let i = 0; i < pixels; i++) {
+    rgba[4 * i] = planes[i];
+    rgba[4 * i + 1] = planes[pixels + i];
+    rgba[4 * i + 2] = planes[2 * pixels + i];
+  }
+  const canvas = createCanvas(to.width, to.height);
+  canvas.getContext('2d').putImageData(new ImageData(rgba, to.width, to.height), 0, 0);
   return canvas.encode('webp', QUALITY);
 }

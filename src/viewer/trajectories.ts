@@ -20,6 +20,12 @@ export class Trajectories {
     this.critic = new CriticValues(run);
   }
 
+  /** Makes the indexes that every view needs. */
+  async warm(): Promise<void> {
+    await this.index.refresh();
+    await this.critic.read([]);
+  }
+
   /** The run as a whole. */
   async info(name: string): Promise<RunInfo> {
     await this.index.refresh();
