@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { z } from 'zod';
+import { imitationBucket, imitationFeeds, imitationGraph, type ImitationBucket } from '../src/agents/imitation.js';
 import { policyFiles, saveTrained } from '../src/agents/policy.js';
-import { padTokens } from '../src/agents/tokenizer.js';
 import {
   ActorSettings,
   advantages,
@@ -29,8 +29,7 @@ import {
   Trainer,
   type Tensor,
 } from '../src/graph/index.js';
-import { decodeTeacherForced, encode, logProb } from '../src/models/autoui.js';
-import { bucketOf } from '../src/models/buckets.js';
+import { logProb } from '../src/models/autoui.js';
 import { Random } from '../src/random.js';
 import { stage, type StageContext } from '../src/runner/stage.js';
 import { filesOf, readCandidates, readTransitions } from './datasets.js';
@@ -95,10 +94,9 @@ export const actor = stage({
     const vectors = ImageVectors.open(await filesOf(ctx.dataset('image-vectors'), 'collect'));
     const prompts = lessons.map(({ prompt }) => tokenizer.encode(prompt));
     const actions = lessons.map(({ said }) => said);
-    const longest = (texts: readonly number[][]) => bucketOf(Math.max(...texts.map((ids) => ids.length)));
     const params = policy.params.clone();
     const weighted = settings.method === 'digiq' && settings.loss !== 'sft';
-    const trainer = new Trainer<Bucket>({
+    const trainer = new Trainer<ImitationBucket>({
       runtime: await runtimeOf(ctx),
       params,
       lanes: lanesOf(ctx, settings.grad_accum_steps),
@@ -107,24 +105,12 @@ export const actor = stage({
         ...adamW({ weightDecay: settings.weight_decay }),
         scaleByLearningRate(),
       ),
-      loss: (p, { batch, prompt, action }) => {
-        const labels = input('labels', [batch, action], 'int64');
-        const labelMask = input('label_mask', [batch, action]);
-        const mask = input('mask', [batch, prompt]);
-        const memory = encode(
-          p,
-          config,
-          input('ids', [batch, prompt], 'int64'),
-          mask,
-          input('image', [batch, config.image]),
-        );
+      loss: (p, bucket) => {
+        const { logits, labels, labelMask } = imitationGraph(p, config, bucket);
         const clamp = settings.log_prob_clamp ?? undefined;
-        const logs = sum(
-          logProb(decodeTeacherForced(p, config, memory, mask, labels), labels, labelMask, { clamp }),
-          [1],
-        );
+        const logs = sum(logProb(logits, labels, labelMask, { clamp }), [1]);
         return {
-          loss: weighted ? lossOf(settings, logs, input('advantage', [batch])) : sft(logs),
+          loss: weighted ? lossOf(settings, logs, input('advantage', [bucket.batch])) : sft(logs),
           metrics: { log_prob: mean(logs) },
         };
       },
@@ -146,14 +132,9 @@ export const actor = stage({
           const image = new Float32Array(batch * config.image);
           rows.forEach((row, i) => vectors.read(lessons[row].image, image, i * config.image));
           const [read, written] = [rows.map((row) => prompts[row]), rows.map((row) => actions[row])];
-          const bucket = { batch, prompt: longest(read), action: longest(written) };
-          const prompt = padTokens(read, tokenizer.pad, bucket.prompt);
-          const label = padTokens(written, tokenizer.pad, bucket.action);
+          const bucket = imitationBucket(read, written);
           const { loss, log_prob } = await trainer.accumulate(bucket, {
-            ids: prompt.ids,
-            mask: prompt.mask,
-            labels: label.ids,
-            label_mask: label.mask,
+            ...imitationFeeds(read, written, bucket, tokenizer.pad),
             image,
             ...(weighted ? { advantage: Float32Array.from(rows, (row) => lessons[row].advantage) } : {}),
           });
@@ -171,13 +152,6 @@ export const actor = stage({
     return { [output]: { files: policyFiles(folder), facts: { lessons: lessons.length } } };
   },
 });
-
-/** Rows of a micro-batch, and the lengths that its prompts and actions are padded to. */
-interface Bucket {
-  readonly batch: number;
-  readonly prompt: number;
-  readonly action: number;
-}
 
 /** A state and the action that is imitated in it, with the weight's advantage. */
 interface Lesson {

@@ -26,6 +26,9 @@ const ROWS = 256;
 /** A micro-batch at most; a step's batch is divided into equal parts. */
 const MICRO = 64;
 
+/** Actions kept as tokens. */
+const REMEMBERED = 100_000;
+
 /** An action as the causal model reads it. */
 interface Tokens {
   readonly ids: readonly number[];
@@ -97,6 +100,7 @@ export class CausalLearner {
   async train(actions: readonly string[], steps: number, label: string): Promise<{ causal_loss?: number }> {
     if (steps === 0) return {};
     this.weightsOf = new Map();
+    if (this.known.size > REMEMBERED) this.known.clear();
     const { coso } = this.ctx.settings;
     const micros = Math.max(1, Math.round(coso.batch_size / this.micro));
     const sampler = new MinibatchSampler(

@@ -1,13 +1,12 @@
 import { isValidAction } from '../src/agents/grammar.js';
+import { imitationBucket, imitationFeeds, imitationGraph, type ImitationBucket } from '../src/agents/imitation.js';
 import type { Policy } from '../src/agents/policy.js';
-import { padTokens } from '../src/agents/tokenizer.js';
 import { entropyBonus, withBonus } from '../src/algorithms/coso.js';
 import { curriculum, filteredImitation, keptSteps } from '../src/algorithms/digirl.js';
 import { imitated } from '../src/algorithms/filteredbc.js';
 import { MinibatchSampler } from '../src/data/replay.js';
 import { adamW, chain, clipByGlobalNorm, input, mean, scaleByLearningRate, sum, Trainer } from '../src/graph/index.js';
-import { decodeTeacherForced, encode, entropy, logProb } from '../src/models/autoui.js';
-import { bucketOf } from '../src/models/buckets.js';
+import { entropy, logProb } from '../src/models/autoui.js';
 import type { ShardContext } from '../src/runner/stage.js';
 import type { CausalLearner } from './online-causal.js';
 import type { OnlineStep, OnlineTrajectory } from './online-replay.js';
@@ -17,12 +16,8 @@ import type { ValueLearner } from './online-values.js';
 import { runtimeOf } from './resources.js';
 import { lanesOf, microBatches } from './training.js';
 
-/** Rows of a micro-batch, and the lengths that its prompts and actions are padded to. */
-interface Bucket {
-  readonly batch: number;
-  readonly prompt: number;
-  readonly action: number;
-}
+/** Texts kept as tokens; the same come again and again. */
+const REMEMBERED = 100_000;
 
 /** A step of a trajectory that was picked; whether it is imitated. */
 export interface OnlineLesson extends OnlineStep {
@@ -72,7 +67,7 @@ function valid(lessons: readonly OnlineLesson[]): OnlineLesson[] {
 
 /** The policy while it is trained, in place: imitation of what is kept, and the entropy bonus (ALGORITHMS §3 and §4). */
 export class PolicyLearner {
-  readonly trainer: Trainer<Bucket>;
+  readonly trainer: Trainer<ImitationBucket>;
   private readonly tokens = new Map<string, readonly number[]>();
 
   private constructor(
@@ -84,7 +79,7 @@ export class PolicyLearner {
   ) {
     const { settings } = ctx;
     const { config } = policy;
-    this.trainer = new Trainer<Bucket>({
+    this.trainer = new Trainer<ImitationBucket>({
       runtime,
       params: policy.params,
       lanes: lanesOf(ctx, settings.grad_accum_steps),
@@ -93,13 +88,9 @@ export class PolicyLearner {
         ...adamW({ weightDecay: settings.weight_decay }),
         scaleByLearningRate(),
       ),
-      loss: (p, { batch, prompt, action }) => {
-        const labels = input('labels', [batch, action], 'int64');
-        const labelMask = input('label_mask', [batch, action]);
-        const mask = input('mask', [batch, prompt]);
-        const ids = input('ids', [batch, prompt], 'int64');
-        const memory = encode(p, config, ids, mask, input('image', [batch, config.image]));
-        const logits = decodeTeacherForced(p, config, memory, mask, labels);
+      loss: (p, bucket) => {
+        const { batch, action } = bucket;
+        const { logits, labels, labelMask } = imitationGraph(p, config, bucket);
         const logs = sum(logProb(logits, labels, labelMask), [1]);
         const entropies = entropy(logits);
         const weights = causal ? input('weights', [batch, action]) : undefined;
@@ -132,6 +123,7 @@ export class PolicyLearner {
   async train(found: readonly OnlineLesson[], iteration: number): Promise<Record<string, number>> {
     const { ctx, policy, causal } = this;
     const { settings, seed } = ctx;
+    if (this.tokens.size > REMEMBERED) this.tokens.clear();
     // longer than the policy ever says: it cannot learn that
     const lessons = found.filter(({ action }) => this.encoded(action).length <= policy.maxTokens + 1);
     if (!lessons.some(({ kept }) => kept)) return {};
@@ -165,10 +157,7 @@ export class PolicyLearner {
       rows.map(({ prompt }) => this.encoded(prompt)),
       rows.map(({ action }) => this.encoded(action)),
     ];
-    const longest = (texts: readonly (readonly number[])[]) => bucketOf(Math.max(...texts.map((ids) => ids.length)));
-    const bucket = { batch: rows.length, prompt: longest(read), action: longest(written) };
-    const prompt = padTokens(read, tokenizer.pad, bucket.prompt);
-    const label = padTokens(written, tokenizer.pad, bucket.action);
+    const bucket = imitationBucket(read, written);
     const image = new Float32Array(rows.length * config.image);
     const weights = new Float32Array(causal ? rows.length * bucket.action : 0);
     rows.forEach((row, i) => {
@@ -176,10 +165,7 @@ export class PolicyLearner {
       if (causal) weights.set(causal.weights(row.action), i * bucket.action);
     });
     const feeds = {
-      ids: prompt.ids,
-      mask: prompt.mask,
-      labels: label.ids,
-      label_mask: label.mask,
+      ...imitationFeeds(read, written, bucket, tokenizer.pad),
       image,
       kept: Float32Array.from(rows, ({ kept }) => (kept ? 1 : 0)),
       ...(causal ? { weights } : {}),

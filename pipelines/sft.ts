@@ -2,8 +2,9 @@ import { closeSync, existsSync, openSync, readSync } from 'node:fs';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { adoptPolicy, adoptionShard } from './adopt.js';
+import { imitationFeeds, imitationGraph } from '../src/agents/imitation.js';
 import { policyFiles, savePolicy } from '../src/agents/policy.js';
-import { padTokens, TextTokenizer } from '../src/agents/tokenizer.js';
+import { TextTokenizer } from '../src/agents/tokenizer.js';
 import { writeAtomic } from '../src/data/atomic.js';
 import { MinibatchSampler } from '../src/data/replay.js';
 import type { Transition } from '../src/data/transitions.js';
@@ -21,7 +22,7 @@ import {
   Trainer,
 } from '../src/graph/index.js';
 import { autoUISpecs, type AutoUIConfig } from '../src/models/autoui-config.js';
-import { decodeTeacherForced, encode, logProb } from '../src/models/autoui.js';
+import { logProb } from '../src/models/autoui.js';
 import { bucketOf } from '../src/models/buckets.js';
 import {
   convTower,
@@ -131,13 +132,10 @@ export const sft = stage({
         ...adamW({ weightDecay: settings.weight_decay }),
         scaleByLearningRate(),
       ),
-      loss: (p, { batch, prompt, action }) => {
-        const labels = input('labels', [batch, action], 'int64');
-        const labelMask = input('label_mask', [batch, action]);
-        const mask = input('mask', [batch, prompt]);
-        const image = convTower(p, tower, input('pixels', [batch, 3, ...tower.image_size]));
-        const memory = encode(p, config, input('ids', [batch, prompt], 'int64'), mask, image);
-        const logs = logProb(decodeTeacherForced(p, config, memory, mask, labels), labels, labelMask);
+      loss: (p, bucket) => {
+        const image = convTower(p, tower, input('pixels', [bucket.batch, 3, ...tower.image_size]));
+        const { logits, labels, labelMask } = imitationGraph(p, config, bucket, image);
+        const logs = logProb(logits, labels, labelMask);
         return { loss: neg(div(sum(logs), sum(labelMask))) };
       },
     });
@@ -155,13 +153,8 @@ export const sft = stage({
           const seen = new Float32Array(batch * shrunkLength(tower));
           indices.forEach((row, i) => pixels.read(row, seen, i));
           const [read, written] = [indices.map((row) => prompts[row]), indices.map((row) => actions[row])];
-          const prompt = padTokens(read, tokenizer.pad, bucket.prompt);
-          const label = padTokens(written, tokenizer.pad, bucket.action);
           const result = await trainer.accumulate(bucket, {
-            ids: prompt.ids,
-            mask: prompt.mask,
-            labels: label.ids,
-            label_mask: label.mask,
+            ...imitationFeeds(read, written, bucket, tokenizer.pad),
             pixels: seen,
           });
           return { loss: Number(result.loss[0]) };
