@@ -8,6 +8,21 @@ export interface Answer<T> {
   readonly loading: boolean;
 }
 
+/** Answers that were asked for ahead, each used once. */
+const ahead = new Map<string, Promise<Answer<unknown>>>();
+/** How many wait at most; the oldest are forgotten. */
+const MOST_AHEAD = 6;
+
+/** Asks for what the reader is likely to want next. */
+export function askAhead(path: string): void {
+  if (ahead.has(path)) return;
+  ahead.set(path, fetchAnswer(path));
+  for (const oldest of ahead.keys()) {
+    if (ahead.size <= MOST_AHEAD) break;
+    ahead.delete(oldest);
+  }
+}
+
 const NOTHING = { value: undefined, error: undefined, loading: true } as const;
 
 /**
@@ -22,7 +37,9 @@ export function useAnswer<T>(path: string | undefined, everyMs?: number): Answer
     const controller = new AbortController();
     let timer: ReturnType<typeof setTimeout> | undefined;
     const ask = async (): Promise<void> => {
-      const said = await fetchAnswer<T>(path, controller.signal);
+      const early = ahead.get(path) as Promise<Answer<T>> | undefined;
+      ahead.delete(path);
+      const said = await (early ?? fetchAnswer<T>(path, controller.signal));
       if (controller.signal.aborted) return;
       set({ ...said, path });
       if (everyMs !== undefined) timer = setTimeout(() => void ask(), everyMs);
@@ -38,7 +55,7 @@ export function useAnswer<T>(path: string | undefined, everyMs?: number): Answer
 }
 
 /** Asks the server once; a failure is an answer too. */
-export async function fetchAnswer<T>(path: string, signal: AbortSignal): Promise<Answer<T>> {
+export async function fetchAnswer<T>(path: string, signal?: AbortSignal): Promise<Answer<T>> {
   try {
     const response = await fetch(`/api${path}`, { signal });
     const body = (await response.json()) as T | Failure;

@@ -1,6 +1,7 @@
+import { useEffect } from 'preact/hooks';
 import type { Trajectory, TrajectoryPage } from '../api.js';
 import { changed, go, href } from './address.js';
-import { runPath, useAnswer } from './answer.js';
+import { askAhead, runPath, useAnswer } from './answer.js';
 import type { ViewProps } from './app.js';
 import { useKeys } from './keyboard.js';
 import { Notice, Problems, Waiting } from './notice.js';
@@ -24,6 +25,18 @@ export function TrajectoriesView({ info, params }: ViewProps) {
   const [set, id] = [params.get('set') ?? rows[0]?.set, params.get('id') ?? rows[0]?.id];
   const known = set !== undefined && id !== undefined;
   const one = useAnswer<Trajectory>(known ? runPath(run, 'trajectory', new URLSearchParams({ set, id })) : undefined);
+  const shown = one.value !== undefined && !list.loading;
+  useEffect(() => {
+    if (!shown || info.running) return;
+    const next = rows[rows.findIndex((row) => row.set === set && row.id === id) + 1];
+    if (next) askAhead(runPath(run, 'trajectory', new URLSearchParams({ set: next.set, id: next.id })));
+    const later = Number(query.get('offset')) + PAGE;
+    if (later < (list.value?.total ?? 0)) {
+      const page = new URLSearchParams(query);
+      page.set('offset', String(later));
+      askAhead(runPath(run, 'trajectories', page));
+    }
+  }, [shown, set, id, list.value]);
   const at = rows.findIndex((row) => row.set === set && row.id === id);
   const choose = (n: number): void => {
     const row = rows[n];
