@@ -18,6 +18,7 @@ const TIMES = 6;
 export function onlineMarkup(parts: readonly OnlinePart[]): Markup {
   const influences = parts.filter(({ influence }) => influence.length > 0);
   return html`${successChart(parts)}
+<p class="note">Points: evaluations on test tasks with 95 % intervals. Thin lines: the live episodes of each iteration, on training tasks.</p>
 ${legend(parts.map(({ name }, n) => ({ label: name, colour: n })))}
 ${curveTable(parts)}
 ${influences.map((part) => influenceMarkup(part))}`;
