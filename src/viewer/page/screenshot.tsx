@@ -33,7 +33,7 @@ export function Screenshot({ run, screen, words, width, full, drawn = [], place,
   const [failed, setFailed] = useState<string>();
   const [shape, setShape] = useState<{ width: number; height: number }>();
   useEffect(() => setFailed(undefined), [url]);
-  if (url === undefined) return <Missing why="The data set has no screenshots, only their vectors." />;
+  if (url === undefined) return <Missing why="The data set has no screenshot of this, perhaps only its vector." />;
   if (failed === url) return <Missing url={url} />;
   const height = shape ? (width * shape.height) / shape.width : undefined;
   return (

@@ -76,7 +76,7 @@ export function StepCard({ run, of, step, current, scale, to, actions }: StepCar
         </p>
       )}
       <p>
-        <a href={actions}>{scores ? `${scores.candidates} candidates` : 'the state'}</a>
+        <a href={actions}>{scores ? `${scores.candidates} candidates` : 'candidates'}</a>
       </p>
     </li>
   );

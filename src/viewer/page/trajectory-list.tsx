@@ -34,7 +34,8 @@ export function TrajectoryList({ page: { rows, total, offset }, params, chosen }
               <a href={to(row)} aria-current={current ? 'true' : undefined}>
                 <span class="goal">{row.goal}</span>
                 <span class="about">
-                  <Outcome {...row} /> {row.steps} steps · {row.policy || row.stage} · {row.id}
+                  <Outcome {...row} /> {row.steps} {row.steps === 1 ? 'step' : 'steps'} · {row.policy || row.stage} ·{' '}
+                  {row.id}
                 </span>
               </a>
             </li>
