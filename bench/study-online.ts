@@ -37,11 +37,11 @@ const CONFIG = ['--config', 'configs/pocket-coso.yaml'];
 
 /** α = 1 is what CoSo publishes; the phone's policies have less use for entropy, so there is a tenth of it too. */
 const VARIANTS: Readonly<Record<string, readonly string[]>> = {
-  none: ['online.entropy=none'],
+  none: ['online.entropy=none', 'online.alpha=1'],
   'naive, α = 0.1': ['online.entropy=naive', 'online.alpha=0.1'],
   'CoSo, α = 0.1': ['online.entropy=causal', 'online.alpha=0.1'],
-  'naive, α = 1': ['online.entropy=naive'],
-  'CoSo, α = 1': ['online.entropy=causal'],
+  'naive, α = 1': ['online.entropy=naive', 'online.alpha=1'],
+  'CoSo, α = 1': ['online.entropy=causal', 'online.alpha=1'],
 };
 const names = Object.keys(VARIANTS);
 

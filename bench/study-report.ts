@@ -58,7 +58,7 @@ export function studyChart(study: Study): string {
     const shift = 4 * (n - (points.length - 1) / 2);
     return html`<g stroke="${colour}" fill="none" stroke-width="2"><path d="M${of.map(({ steps, mean }) => `${x(steps) + shift} ${y(mean)}`).join('L')}"/>
 ${of.map(({ steps, mean, half }) => html`<path stroke-width="1.3" d="M${x(steps) + shift} ${y(Math.min(100, mean + half))}V${y(Math.max(0, mean - half))}"/><circle fill="${colour}" cx="${x(steps) + shift}" cy="${y(mean)}" r="3.5"/>`)}
-<text stroke="none" fill="${colour}" x="${left + 14 + 170 * n}" y="${height - 8}">● ${name}</text></g>
+<text stroke="none" fill="${colour}" x="${left + Math.round(((right - left) * n) / points.length)}" y="${height - 8}">● ${name}</text></g>
 `;
   });
   return new Markup(
