@@ -1,7 +1,7 @@
 import { createCanvas, loadImage } from '@napi-rs/canvas';
 import { crc32 } from '@node-rs/crc32';
 import assert from 'node:assert/strict';
-import { readdirSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { test } from 'node:test';
 import { imageId, ImageStore } from '../src/data/images.js';
@@ -105,6 +105,17 @@ test('a picture that a power cut left empty is written again', async (t) => {
   const store = new ImageStore(folder);
   assert.deepEqual(await store.get(await store.put(frame)), frame);
   assert.deepEqual(readdirSync(dirname(file)).length, 1);
+});
+
+test('what a killed process was writing goes when its folder is next written to; what others write stays', async (t) => {
+  const store = new ImageStore(tempFolder(t));
+  const frame = noise(2, 9, 9, 255);
+  const file = store.path(await store.put(frame));
+  const [dead, own] = [`${file}.1-0.tmp`, `${file}.${process.pid}-7.tmp`];
+  for (const name of [dead, own]) writeFileSync(name, 'half');
+  await new ImageStore(store.folder).put(frame);
+  assert.ok(!existsSync(dead));
+  assert.ok(existsSync(own));
 });
 
 test('an id is no path', async (t) => {

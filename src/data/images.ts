@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { mkdir, open, readdir, readFile, rename, stat, writeFile } from 'node:fs/promises';
+import { mkdir, open, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { threadId } from 'node:worker_threads';
 import type { Frame } from '../devices/device.js';
@@ -10,6 +10,12 @@ import { decodePng, encodePng } from './png.js';
 /** The content id of a picture: the first 32 hex digits of SHA-256 over its size and its RGBA bytes. */
 export function imageId({ width, height, rgba }: Frame): string {
   return createHash('sha256').update(`${width}x${height}:`).update(rgba).digest('hex').slice(0, 32);
+}
+
+/** Whether a file is what a killed process was writing: a run folder has one process at a time (runner/lock.ts). */
+function isLeftOver(name: string): boolean {
+  const writer = /\.png\.(\d+)-\d+\.tmp$/.exec(name);
+  return writer !== null && Number(writer[1]) !== process.pid;
 }
 
 /** Pictures made durable at the same time: they share the journal's commits, which takes a third of the time of one by one. */
@@ -80,7 +86,11 @@ export class ImageStore {
     const folder = dirname(file);
     let files = this.found.get(folder);
     if (!files) {
-      files = mkdir(folder, { recursive: true }).then(async () => new Set(await readdir(folder)));
+      files = mkdir(folder, { recursive: true }).then(async () => {
+        const names = await readdir(folder);
+        await Promise.all(names.filter(isLeftOver).map((name) => rm(join(folder, name), { force: true })));
+        return new Set(names);
+      });
       this.found.set(folder, files);
       files.catch(() => this.found.delete(folder)); // reported by whoever awaits it; the next one tries again
     }
