@@ -115,7 +115,8 @@ function create(file: string, holder: Holder): boolean {
     return true;
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
-    if (code === 'EEXIST') return false;
+    // or another host took our unfinished file for that of a dead process
+    if (code === 'EEXIST' || (code === 'ENOENT' && existsSync(dirname(file)))) return false;
     // file systems without hard links (some network shares)
     if (code === 'EPERM' || code === 'ENOTSUP' || code === 'ENOSYS') return createExclusive(file, holder);
     throw error;
@@ -134,8 +135,14 @@ function removeLeftovers(file: string): void {
     const path = join(dirname(file), name);
     const text = readText(path);
     const holder = text === undefined ? undefined : parse(text);
-    if (holder && !isAlive(holder)) rmSync(path, { force: true });
+    if (holder ? !isAlive(holder) : isAbandoned(name)) rmSync(path, { force: true });
   }
+}
+
+/** Whether a file that says nothing yet is that of a process which was killed in between: its name has the process. */
+function isAbandoned(name: string): boolean {
+  const writer = /\.(\d+)(?:-[0-9a-f]+)?\.tmp$/.exec(name);
+  return writer !== null && startOf(Number(writer[1])) === undefined;
 }
 
 function createExclusive(file: string, holder: Holder): boolean {
