@@ -1,3 +1,4 @@
+import { setTimeout as pause } from 'node:timers/promises';
 import type { Browser, BrowserContext, CDPSession, Dialog, Page } from 'playwright-core';
 import { RunError } from '../errors.js';
 import type { BrowserSettings } from './browser-settings.js';
@@ -10,6 +11,9 @@ const MOST_PAGES = 8;
 
 /** Milliseconds that closing a session is waited for; a browser that hangs never does it. */
 const CLOSE_MS = 1000;
+
+/** Milliseconds after which a page that does not answer is told to give up what it may be loading. */
+const STUCK_MS = 1000;
 
 /** Dialogs of one action after which a page is taken to ask for ever. */
 const MOST_DIALOGS = 50;
@@ -194,12 +198,14 @@ export class BrowserSession {
         const patience = Math.min(this.settings.settle_ms, limit.left);
         await this.idle(tab, patience);
         // a server that does not answer: the page stays what it was, and would not even be drawn while it waits
-        if (tab.requested)
-          await limit.of(tab.input.send('Page.stopLoading'), 'giving up a page').then(() => loaded(tab));
+        if (tab.requested) {
+          await limit.of(Promise.race([this.stopLoading(), pause(STUCK_MS)]), 'giving up a page');
+          loaded(tab);
+        }
       }
       try {
         // a document that never answers is seen as it is, if it can be seen at all
-        await limit.of(tab.page.evaluate(NEXT_FRAME), 'drawing');
+        await limit.of(this.unstuck(tab.page.evaluate(NEXT_FRAME)), 'drawing');
       } catch (error) {
         if (error instanceof Overdue || this.failure !== undefined) throw error;
         continue; // the document went away under the question
@@ -210,10 +216,20 @@ export class BrowserSession {
   }
 
   /**
-   * Give up the document that the page may be waiting for. A busy Chromium can begin to load one after `settle` has given it
-   * up, and draws nothing until the server answers.
+   * The value of `work`, which asks something of the page. A busy Chromium can begin to load a document after `settle` has
+   * given it up, and then neither draws nor answers until the server does: so what it may be loading is given up again.
    */
-  async stopLoading(): Promise<void> {
+  async unstuck<T>(work: Promise<T>): Promise<T> {
+    const nudge = setInterval(() => void this.stopLoading().catch(() => undefined), STUCK_MS).unref();
+    try {
+      // some work never ends; the session does
+      return await this.guard(work);
+    } finally {
+      clearInterval(nudge);
+    }
+  }
+
+  private async stopLoading(): Promise<void> {
     await this.tab().input.send('Page.stopLoading');
   }
 

@@ -15,9 +15,6 @@ import { Overdue, TimeLimit } from './time-limit.js';
 /** A screenshot that failed is tried once more after this many milliseconds: Chromium fails one now and then. */
 const RETRY_MS = 15;
 
-/** Milliseconds after which a page that was not drawn is told to give up what it may be loading. */
-const UNDRAWN_MS = 1000;
-
 /** Milliseconds that a browser that does not open a session has to prove that it lives. */
 const HEARTBEAT_MS = 500;
 
@@ -99,11 +96,12 @@ export class BrowserDevice implements Device {
     const shoot = () =>
       limit.of(
         session.guard(
-          session.page.screenshot({ type: 'png', scale: 'device', animations: 'disabled', timeout: limit.left }),
+          session.unstuck(
+            session.page.screenshot({ type: 'png', scale: 'device', animations: 'disabled', timeout: limit.left }),
+          ),
         ),
         'Chromium',
       );
-    const nudge = setInterval(() => void session.stopLoading().catch(() => undefined), UNDRAWN_MS);
     try {
       let png: Buffer;
       try {
@@ -118,8 +116,6 @@ export class BrowserDevice implements Device {
     } catch (error) {
       this.hangs = true;
       throw this.named('screenshot', error);
-    } finally {
-      clearInterval(nudge);
     }
   }
 
@@ -205,7 +201,7 @@ export class BrowserDevice implements Device {
     if (this.state?.done) return;
     try {
       let state = await limit.of(
-        session.guard(taskState(session.page, this.hook, task, seed)),
+        session.guard(session.unstuck(taskState(session.page, this.hook, task, seed))),
         'the state of the task',
       );
       // a pop-up knows nothing of the task that opened it
