@@ -1,6 +1,6 @@
 import type { LostEpisode } from '../src/agents/rollout.js';
 import type { Episode, EpisodeFault } from '../src/data/journal.js';
-import type { DevicePool } from '../src/devices/pool.js';
+import type { DevicePool, PoolEvent } from '../src/devices/pool.js';
 import { RunError } from '../src/errors.js';
 import type { Log } from '../src/runner/display.js';
 
@@ -44,6 +44,12 @@ export function disturbedEpisodes(
   }
   log.warn(`${count(lost.length)} lost to ${what} and not counted: ${names(lost)} (${example})`);
   return { ...again, lost };
+}
+
+/** Says what happened to a device: what is for good is a warning. */
+export function tellEvent(log: Log, { kind, line }: PoolEvent): void {
+  if (kind === 'given up' || kind === 'not closed') log.warn(line);
+  else log.debug(line);
 }
 
 /** How many devices are not there to work, for the line of progress; '' if all are. */

@@ -1,7 +1,15 @@
 import { join } from 'node:path';
-import { rollout, type Agent, type EpisodePlan, type LostEpisode, type Rollout } from '../src/agents/rollout.js';
+import {
+  rollout,
+  type Agent,
+  type EpisodePlan,
+  type LostEpisode,
+  type Rollout,
+  type RolloutOptions,
+} from '../src/agents/rollout.js';
 import { writeAtomic } from '../src/data/atomic.js';
 import { ImageVectorWriter } from '../src/data/image-vectors.js';
+import type { ImageStore } from '../src/data/images.js';
 import { Journal, type Episode } from '../src/data/journal.js';
 import { openDataset } from '../src/data/manifest.js';
 import { writeTable } from '../src/data/tables.js';
@@ -12,7 +20,7 @@ import type { Judge } from '../src/judges/judge.js';
 import type { VisionTower } from '../src/models/vision.js';
 import type { DatasetOutput, Shard, ShardContext, StageContext } from '../src/runner/stage.js';
 import { FILES } from './datasets.js';
-import { disturbedEpisodes, outOfOrder, type Disturbed } from './episode-faults.js';
+import { disturbedEpisodes, outOfOrder, tellEvent, type Disturbed } from './episode-faults.js';
 import { Recorder } from './recordings.js';
 import { imagesOf, openPool } from './resources.js';
 import type { DeviceSettings, TaskSettings } from './sections.js';
@@ -59,8 +67,6 @@ export async function collectShard(
   output: string,
   options: CollectOptions,
 ): Promise<Readonly<Record<string, DatasetOutput>>> {
-  const tasks = ctx.config.tasks as TaskSettings;
-  const device = ctx.config.device as DeviceSettings;
   const images = await imagesOf(ctx);
   const journal = Journal.open<Episode>(join(ctx.scratch(), 'trajectories.jsonl'));
   const vectors = new Map<string, Float32Array>();
@@ -83,25 +89,15 @@ export async function collectShard(
   let lost: readonly LostEpisode[];
   const pool: DevicePool = openPool(ctx.config, plans.length, {
     signal: ctx.signal,
-    onEvent: ({ kind, line }) => {
-      if (kind === 'given up' || kind === 'not closed') ctx.log.warn(line);
-      else ctx.log.debug(line);
+    onEvent: (event) => {
+      tellEvent(ctx.log, event);
       progress.note(outOfOrder(pool));
     },
   });
   try {
     ({ lost } = await rollout({
-      pool,
-      agent: options.agent,
-      judge: options.judge,
+      ...rolloutOptions(ctx, { pool, agent: options.agent, judge: options.judge, images, recorder }),
       episodes: plans,
-      maxSteps: tasks.max_steps,
-      deadlineMs: device.deadline_ms,
-      attempts: device.attempts,
-      keep: (frame) => images.put(frame),
-      film: recorder?.byDevice,
-      onFilmFailed: ({ message }) => ctx.log.debug(`${message}; the recording is made from the screenshots`),
-      signal: ctx.signal,
       onEpisode: async (rollout: Rollout) => {
         const { episode, verdict, vectors: made } = rollout;
         if (verdict === 'unknown') unknown.push(episode.episode);
@@ -157,6 +153,32 @@ async function writeAnswers(folder: string, shard: string, episodes: readonly Ep
   const file = FILES.answers(shard);
   await writeAtomic(join(folder, file), lines.join(''));
   return [file];
+}
+
+/** What every rollout has in common: how long and how often is tried, where its screens go, and who films them. */
+export function rolloutOptions(
+  ctx: ShardContext<unknown>,
+  {
+    pool,
+    agent,
+    judge,
+    images,
+    recorder,
+  }: Pick<RolloutOptions, 'pool' | 'agent' | 'judge'> & { readonly images: ImageStore; readonly recorder?: Recorder },
+): Omit<RolloutOptions, 'episodes'> {
+  const device = ctx.config.device as DeviceSettings;
+  return {
+    pool,
+    agent,
+    judge,
+    maxSteps: (ctx.config.tasks as TaskSettings).max_steps,
+    deadlineMs: device.deadline_ms,
+    attempts: device.attempts,
+    keep: (frame) => images.put(frame),
+    film: recorder?.byDevice,
+    onFilmFailed: ({ message }) => ctx.log.debug(`${message}; the recording is made from the screenshots`),
+    signal: ctx.signal,
+  };
 }
 
 /** How many episodes of a data set were judged, which were not, and which were lost to faults of devices. */

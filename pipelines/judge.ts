@@ -14,7 +14,7 @@ import { VlmJudge } from '../src/judges/vlm.js';
 import type { StageContext } from '../src/runner/stage.js';
 import type { Config } from '../src/settings.js';
 import { once } from './resources.js';
-import { plainUrl, Url, VariableName } from './server-settings.js';
+import { BackoffMs, plainUrl, Url, VariableName } from './server-settings.js';
 
 export const JudgeSettings = z.object({
   kind: z
@@ -100,14 +100,7 @@ export const JudgeSettings = z.object({
     .describe(
       'times that a question is put again where the server fails or answers nonsense, before its episode is not judged',
     ),
-  backoff_ms: z
-    .int()
-    .min(1)
-    .max(30_000)
-    .default(500)
-    .describe(
-      'milliseconds before the first of these at most; doubled for each further one, up to 30 s (or what the server asks for, up to 120 s)',
-    ),
+  backoff_ms: BackoffMs,
 });
 export type JudgeSettings = z.infer<typeof JudgeSettings>;
 

@@ -1,17 +1,16 @@
 import { setMaxListeners } from 'node:events';
 import { join } from 'node:path';
-import { rollout, type Agent, type EpisodePlan, type RolloutOptions } from '../src/agents/rollout.js';
+import { rollout, type Agent, type EpisodePlan } from '../src/agents/rollout.js';
 import { Journal, type Episode, type EpisodeFault } from '../src/data/journal.js';
 import type { ImageStore } from '../src/data/images.js';
 import type { Task } from '../src/devices/device.js';
 import type { DevicePool } from '../src/devices/pool.js';
 import type { Judge } from '../src/judges/judge.js';
 import type { ShardContext } from '../src/runner/stage.js';
-import { episodeId } from './episodes.js';
+import { episodeId, rolloutOptions } from './episodes.js';
 import type { Recorder } from './recordings.js';
 import type { ScreenVectors } from './online-screens.js';
 import type { Online } from './online-settings.js';
-import type { DeviceSettings, TaskSettings } from './sections.js';
 
 /** How a planned episode ended, as it is journalled: each exactly once. */
 export interface OnlineEpisode {
@@ -157,11 +156,9 @@ export class LiveEpisodes {
     const { ctx, screens, task, seed, recorder } = this.options;
     const plans: EpisodePlan[] = numbers.map((n) => ({ episode: episodeId(n), task: task(n), seed: seed(n) }));
     await rollout({
-      ...rolloutOptions(this.options),
+      ...rolloutOptions(ctx, this.options),
       episodes: plans,
       signal,
-      film: recorder?.byDevice,
-      onFilmFailed: ({ message }) => ctx.log.debug(`${message}; the recording is made from the screenshots`),
       onEpisode: async (ended) => {
         const { episode: trajectory, verdict, vectors } = ended;
         const { episode } = trajectory;
@@ -182,25 +179,4 @@ export class LiveEpisodes {
       },
     });
   }
-}
-
-/** What every rollout of the stage has in common. */
-export function rolloutOptions({
-  ctx,
-  pool,
-  agent,
-  judge,
-  images,
-}: Pick<LiveOptions, 'ctx' | 'pool' | 'agent' | 'judge' | 'images'>): Omit<RolloutOptions, 'episodes'> {
-  const device = ctx.config.device as DeviceSettings;
-  return {
-    pool,
-    agent,
-    judge,
-    maxSteps: (ctx.config.tasks as TaskSettings).max_steps,
-    deadlineMs: device.deadline_ms,
-    attempts: device.attempts,
-    keep: (frame) => images.put(frame),
-    signal: ctx.signal,
-  };
 }

@@ -3,8 +3,8 @@ import type { Agent } from '../src/agents/rollout.js';
 import { rollout } from '../src/agents/rollout.js';
 import { Journal, type Episode } from '../src/data/journal.js';
 import { Random } from '../src/random.js';
-import { episodeId } from './episodes.js';
-import { rolloutOptions, type LiveOptions } from './online-episodes.js';
+import { episodeId, rolloutOptions } from './episodes.js';
+import type { LiveOptions } from './online-episodes.js';
 import { tasksOf } from './tasks.js';
 
 /** What an evaluation found. */
@@ -36,7 +36,7 @@ export async function evaluateOn(
     seed: new Random(seed, 'online', 'test', n).int(2 ** 31),
   })).filter(({ episode }) => !journal.has(episode));
   await rollout({
-    ...rolloutOptions({ ...options, agent }),
+    ...rolloutOptions(ctx, { ...options, agent }),
     // nobody looks at their screens
     keep: undefined,
     episodes: plans,

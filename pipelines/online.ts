@@ -16,7 +16,7 @@ import { Checkpoints } from './checkpoints.js';
 import { tokenizerDataset } from './critic-text.js';
 import { FILES, filesOf, readTransitions } from './datasets.js';
 import { deviceInfluence } from './devices.js';
-import { outOfOrder } from './episode-faults.js';
+import { outOfOrder, tellEvent } from './episode-faults.js';
 import { STEPS } from './episodes.js';
 import { judgeFingerprint, judgeOf, judgeSummary } from './judge.js';
 import { LiveEpisodes, type OnlineEpisode } from './online-episodes.js';
@@ -115,10 +115,7 @@ class OnlineRun {
     const learner = await OnlineLearner.create(ctx, policy, screens);
     const pool = openPool(config, Math.max(settings.rollout_size, settings.eval_episodes), {
       signal: ctx.signal,
-      onEvent: ({ kind, line }) => {
-        if (kind === 'given up' || kind === 'not closed') ctx.log.warn(line);
-        else ctx.log.debug(line);
-      },
+      onEvent: (event) => tellEvent(ctx.log, event),
     });
     const agent = new OnlineAgent(
       acting,

@@ -8,7 +8,7 @@ import { CANDIDATES, TRANSITIONS } from '../src/data/transitions.js';
 import { stage, type Shard, type ShardContext } from '../src/runner/stage.js';
 import { FILES, shardIds } from './datasets.js';
 import { imagesOf } from './resources.js';
-import { Url, VariableName } from './server-settings.js';
+import { BackoffMs, Url, VariableName } from './server-settings.js';
 import { vlmOf } from './vlm-backend.js';
 
 export const Represent = z.object({
@@ -44,14 +44,7 @@ export const Represent = z.object({
     .max(100)
     .default(10)
     .describe('times that a request is sent again where the server fails or answers wrongly, before the stage fails'),
-  backoff_ms: z
-    .int()
-    .min(1)
-    .max(30_000)
-    .default(500)
-    .describe(
-      'milliseconds before the first of these at most; doubled for each further one, up to 30 s (or what the server asks for, up to 120 s)',
-    ),
+  backoff_ms: BackoffMs,
   api_key_env: VariableName.default('VLLM_API_KEY').describe(
     "name of the environment variable that holds the server's key, if it wants one; the key itself is no setting",
   ),

@@ -8,7 +8,7 @@ import { Random } from '../src/random.js';
 import type { StageContext } from '../src/runner/stage.js';
 import type { Config } from '../src/settings.js';
 import { once } from './resources.js';
-import { plainUrl, Url, VariableName } from './server-settings.js';
+import { BackoffMs, plainUrl, Url, VariableName } from './server-settings.js';
 
 /** Who acts in a stage that runs episodes: a policy of this run, or the agent of `served.*`. */
 export const AgentKind = z
@@ -107,14 +107,7 @@ export const ServedSettings = z.object({
     .max(100)
     .default(5)
     .describe('times that a request is sent again where the server fails, before the run ends with an error'),
-  backoff_ms: z
-    .int()
-    .min(1)
-    .max(30_000)
-    .default(500)
-    .describe(
-      'milliseconds before the first of these at most; doubled for each further one, up to 30 s (or what the server asks for, up to 120 s)',
-    ),
+  backoff_ms: BackoffMs,
 });
 export type ServedSettings = z.infer<typeof ServedSettings>;
 

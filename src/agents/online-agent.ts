@@ -3,12 +3,18 @@ import { PolicyAgent, type PolicyAgentOptions } from './policy-agent.js';
 import type { Policy } from './policy.js';
 import type { Decision, Observation } from './rollout.js';
 
+interface Published {
+  readonly params: Parameters;
+  readonly version: number;
+}
+
 /**
  * An agent whose policy is trained while it acts, and which says of each decision by what version it was made. It has a copy
  * of its own of the policy, that changes between two batches of decisions and never within one.
  */
 export class OnlineAgent extends PolicyAgent {
-  private staged: { readonly params: Parameters; readonly version: number } | undefined;
+  /** what was published while a batch was being decided */
+  private staged: Published | undefined;
   private deciding = false;
 
   /** @param acting the agent's own copy @param version of what it holds */
@@ -22,8 +28,8 @@ export class OnlineAgent extends PolicyAgent {
 
   /** From its next batch on the agent acts by these parameters, which are copied now. */
   publish(params: Parameters, version: number): void {
-    this.staged = { params: params.clone(), version };
-    if (!this.deciding) this.adopt();
+    if (this.deciding) this.staged = { params: params.clone(), version };
+    else this.adopt({ params, version });
   }
 
   protected override async decide(
@@ -37,14 +43,13 @@ export class OnlineAgent extends PolicyAgent {
       return decisions.map((decision) => ({ ...decision, version }));
     } finally {
       this.deciding = false;
-      this.adopt();
+      if (this.staged) this.adopt(this.staged);
     }
   }
 
-  private adopt(): void {
-    if (!this.staged) return;
-    this.acting.params.copyFrom(this.staged.params);
-    this.version = this.staged.version;
+  private adopt({ params, version }: Published): void {
+    this.acting.params.copyFrom(params);
+    this.version = version;
     this.staged = undefined;
   }
 }

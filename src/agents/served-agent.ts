@@ -48,8 +48,6 @@ export const WAIT = 'wait';
 /** How the text of a step begins whose answer was no action. */
 export const INVALID = 'invalid answer: ';
 
-/** Statuses that no other episode would change: a key that is wrong, a model that is not there, a server that moved. */
-const NEVER = new Set([301, 302, 303, 307, 308, 401, 403, 404]);
 /** Different invalid answers that are said. */
 const MOST_SAID = 5;
 
@@ -100,7 +98,7 @@ export class ServedAgent implements Agent {
       return said;
     } catch (error) {
       // what is wrong with one request alone must not end the others
-      if (error instanceof RefusedRequest && this.works && !NEVER.has(error.status)) {
+      if (error instanceof RefusedRequest && this.works && !error.refusesAll) {
         throw new EpisodeRefused(error.message, { cause: error });
       }
       throw error;

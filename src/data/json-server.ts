@@ -27,6 +27,9 @@ export interface JsonServerOptions {
   readonly onTry?: () => void;
 }
 
+/** Statuses that no other request would change: a key that is wrong, a model that is not there, a server that moved. */
+const REFUSES_ALL: ReadonlySet<number> = new Set([301, 302, 303, 307, 308, 401, 403, 404]);
+
 /** The server refuses the request: sent again it would be refused again. */
 export class RefusedRequest extends UserError {
   constructor(
@@ -35,6 +38,11 @@ export class RefusedRequest extends UserError {
     readonly status: number,
   ) {
     super(message);
+  }
+
+  /** Whether other requests would be refused as well. */
+  get refusesAll(): boolean {
+    return REFUSES_ALL.has(this.status);
   }
 }
 

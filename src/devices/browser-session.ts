@@ -216,8 +216,9 @@ export class BrowserSession {
   }
 
   /**
-   * The value of `work`, which asks something of the page. A busy Chromium can begin to load a document after `settle` has
-   * given it up, and then neither draws nor answers until the server does: so what it may be loading is given up again.
+   * The value of `work`, which asks something of the page, unless the session fails before. A busy Chromium can begin to load a
+   * document after `settle` has given it up, and then neither draws nor answers until the server does: so what it may be loading
+   * is given up again.
    */
   async unstuck<T>(work: Promise<T>): Promise<T> {
     const nudge = setInterval(() => void this.stopLoading().catch(() => undefined), STUCK_MS).unref();

@@ -95,10 +95,8 @@ export class BrowserDevice implements Device {
     const limit = new TimeLimit(deadlineMs, `${this.id}: screenshot`);
     const shoot = () =>
       limit.of(
-        session.guard(
-          session.unstuck(
-            session.page.screenshot({ type: 'png', scale: 'device', animations: 'disabled', timeout: limit.left }),
-          ),
+        session.unstuck(
+          session.page.screenshot({ type: 'png', scale: 'device', animations: 'disabled', timeout: limit.left }),
         ),
         'Chromium',
       );
@@ -201,7 +199,7 @@ export class BrowserDevice implements Device {
     if (this.state?.done) return;
     try {
       let state = await limit.of(
-        session.guard(session.unstuck(taskState(session.page, this.hook, task, seed))),
+        session.unstuck(taskState(session.page, this.hook, task, seed)),
         'the state of the task',
       );
       // a pop-up knows nothing of the task that opened it

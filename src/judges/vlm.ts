@@ -46,8 +46,6 @@ export interface JudgeCounts {
   unanswered: number;
 }
 
-/** Statuses that no other picture would change: a key that is wrong, a model that is not there, a server that moved. */
-const NEVER = new Set([301, 302, 303, 307, 308, 401, 403, 404]);
 /** Statuses by which servers refuse a response format. */
 const NO_FORMAT = new Set([400, 422]);
 /** Different reasons for unknown judgements that are said. */
@@ -99,7 +97,7 @@ export class VlmJudge implements Judge {
       return (await this.answer(task.text, seen, signal)).status;
     } catch (error) {
       signal.throwIfAborted();
-      if (error instanceof RefusedRequest ? this.works && !NEVER.has(error.status) : error instanceof RunError)
+      if (error instanceof RefusedRequest ? this.works && !error.refusesAll : error instanceof RunError)
         return this.unknown((error as Error).message, error instanceof BudgetSpent);
       throw error;
     }
