@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { after } from 'node:test';
-import type { Page } from 'playwright-core';
+import type { CDPSession, Page } from 'playwright-core';
 import type { BrowserHook } from '../src/devices/browser-hook.js';
 import type { BrowserDevice } from '../src/devices/browser.js';
 import { BrowserSettings } from '../src/devices/browser-settings.js';
@@ -172,15 +172,23 @@ browserTest('a page that leaves for one that never comes only when nobody waits 
 });
 
 browserTest('a screenshot that fails once is taken again, one that fails twice is an error', async (t) => {
-  const { hook, page } = spy();
-  const { device } = openDevice(t, { folder }, hook);
+  const { device } = openDevice(t, { folder });
   await at(device, 'plain.html');
-  const take = page().screenshot.bind(page());
+  await device.screenshot(PATIENT);
+  // a capture of Chromium's cannot be made to fail from outside
+  const { input } = (device as unknown as { running: { session: { input: CDPSession } } }).running.session;
+  const send = input.send.bind(input) as (method: string, ...more: unknown[]) => Promise<never>;
   let failures = 1;
-  page().screenshot = (options) => (failures-- > 0 ? Promise.reject(new Error('Unable to capture')) : take(options));
+  input.send = (method: string, ...more: unknown[]) =>
+    method === 'Page.captureScreenshot' && failures-- > 0
+      ? Promise.reject(new Error('Unable to capture'))
+      : send(method, ...more);
   await device.screenshot(PATIENT);
   failures = 2;
   await assert.rejects(device.screenshot(PATIENT), oneLine(/browser-0: screenshot: Unable to capture/));
+  await device.screenshot(PATIENT);
+  failures = 2; // the one that goes with the action is not the first of the two
+  await device.act(TAP, PATIENT);
   await device.screenshot(PATIENT);
 });
 

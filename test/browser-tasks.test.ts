@@ -97,7 +97,7 @@ browserTest('the state judge wants the declaration, but not where the page has e
 });
 
 browserTest('the same task, seed and actions give the same pixels; another seed another page', async (t) => {
-  const { device } = openDevice(t, { folder: WEB });
+  const { device } = openDevice(t, { folder: WEB, await_release: true });
   const film = async (seed: number) => {
     await begin(device, 'list-noor', seed);
     const frames = [await device.screenshot(PATIENT)];

@@ -12,9 +12,6 @@ interface Screen {
   readonly height: number;
 }
 
-/** Moves of a swipe after the first. Few enough to be quick, many enough that a page sees a path and not a jump. */
-const MOVES = 4;
-
 /** Length of the first move in CSS pixels: longer than the 15 by which Chromium tells a swipe from a tap. */
 const FIRST_MOVE = 20;
 
@@ -42,7 +39,8 @@ async function tapAt(input: CDPSession, spot: Spot): Promise<void> {
 
 /**
  * A finger that is drawn from one place to another and rests there before it leaves: content moves by the way of the
- * finger (less the few pixels by which a browser tells a swipe from a tap) and does not glide on.
+ * finger (less the few pixels by which a browser tells a swipe from a tap) and does not glide on. The page sees two moves:
+ * of more, Chromium would leave out some, other ones each time.
  */
 async function swipe(input: CDPSession, from: Spot, to: Spot): Promise<void> {
   // the finger has a clock of its own, so that its rest need not be waited for; Chromium wants it near the real one
@@ -53,13 +51,9 @@ async function swipe(input: CDPSession, from: Spot, to: Spot): Promise<void> {
     return input.send('Input.dispatchTouchEvent', { type, touchPoints, timestamp: began + at });
   };
   const first = Math.min(1, FIRST_MOVE / Math.hypot(to.x - from.x, to.y - from.y));
-  // what is sent before Chromium has decided that this is a swipe would be lost
+  // what is sent before Chromium has decided that this is a swipe would be taken for one move
   await Promise.all([send('touchStart', 0, 0), send('touchMove', 0.016, first)]);
-  const rest = Array.from({ length: MOVES }, (_, i) => first + ((1 - first) * (i + 1)) / MOVES);
-  await Promise.all([
-    ...rest.map((part, i) => send('touchMove', 0.016 * (i + 2), part)),
-    send('touchEnd', 0.016 * (MOVES + 1) + REST, 1),
-  ]);
+  await Promise.all([send('touchMove', 0.032, 1), send('touchEnd', 0.032 + REST, 1)]);
 }
 
 /** Text into the focused element, as keys or all at once. Where nothing has the focus it goes nowhere, as on a phone. */

@@ -3,6 +3,7 @@ import type { Browser, BrowserContext, CDPSession, Dialog, Page } from 'playwrig
 import { RunError } from '../errors.js';
 import type { BrowserSettings } from './browser-settings.js';
 import { goBack, historyIndex } from './browser-input.js';
+import { answered, drawn, still, STILLNESS, type Touched } from './browser-stillness.js';
 import { oneLine } from './guard.js';
 import { Overdue, type TimeLimit } from './time-limit.js';
 
@@ -14,6 +15,9 @@ const CLOSE_MS = 1000;
 
 /** Milliseconds after which a page that does not answer is told to give up what it may be loading. */
 const STUCK_MS = 1000;
+
+/** Milliseconds for which a picture that was taken with the end of an action is that of the page as it is. */
+const EARLY_MS = 100;
 
 /** Dialogs of one action after which a page is taken to ask for ever. */
 const MOST_DIALOGS = 50;
@@ -34,12 +38,6 @@ interface Tab {
   /** entries of its history up to this one were not made by the agent */
   floor: number;
 }
-
-/** The next frame has been drawn, and with it what an action has changed. A page that draws none is not waited for. */
-const NEXT_FRAME = `new Promise((resolve) => {
-  setTimeout(resolve, 250);
-  requestAnimationFrame(() => setTimeout(resolve));
-})`;
 
 /** Math.random by mulberry32, so that a page's chance is decided by the episode's seed. */
 const seededRandom = (seed: number) => `{
@@ -64,6 +62,8 @@ export class BrowserSession {
   private dialogs = 0;
   /** pages that came since the action began */
   private came = 0;
+  /** a picture of what the last action has led to */
+  private early: { readonly png: Promise<Buffer>; readonly until: number } | undefined;
   private reason: string | undefined;
   private abandon: (error: Error) => void = () => undefined;
   /** rejects when the session fails, and never resolves */
@@ -114,7 +114,8 @@ export class BrowserSession {
     const session = new BrowserSession(browser, context, settings, urls.at(-1)!);
     try {
       context.setDefaultTimeout(limit.left);
-      if (settings.seed_random) await limit.of(context.addInitScript(seededRandom(seed)), 'a new session');
+      const script = STILLNESS + (settings.seed_random ? seededRandom(seed) : '');
+      await limit.of(context.addInitScript(script), 'a new session');
       context.on('dialog', (dialog) => void session.answer(dialog));
       context.on('page', (page) => session.follow(page));
       await limit.of(context.newPage(), 'a new page');
@@ -159,6 +160,7 @@ export class BrowserSession {
   begin(): void {
     this.dialogs = 0;
     this.came = 0;
+    this.early = undefined;
   }
 
   /** Open a page in place of what is shown. @throws RunError where it cannot be opened or is an error page */
@@ -188,9 +190,10 @@ export class BrowserSession {
 
   /**
    * Wait until what an action has set off can be seen: a page that it opens has loaded, or `settle_ms` are over; then a
-   * frame.
+   * frame. The picture of that frame is asked for at the same time, and kept where the page is at rest in it: it is there a
+   * frame earlier than one that is asked for later.
    */
-  async settle(limit: TimeLimit): Promise<void> {
+  async settle(limit: TimeLimit, touched: Touched = {}): Promise<void> {
     await this.opened(limit);
     for (let round = 0; round < 4; round++) {
       const tab = this.tab();
@@ -203,15 +206,23 @@ export class BrowserSession {
           loaded(tab);
         }
       }
+      let early: Promise<Buffer> | undefined;
+      let rests: boolean;
       try {
         // a document that never answers is seen as it is, if it can be seen at all
-        await limit.of(this.unstuck(tab.page.evaluate(NEXT_FRAME)), 'drawing');
+        const all = await limit.of(this.unstuck(answered(tab.page, touched)), 'its answer');
+        if (all && !tab.loading) early = capture(tab, this.settings.scale);
+        early?.catch(() => undefined);
+        rests = await limit.of(this.unstuck(drawn(tab.page, touched)), 'drawing');
       } catch (error) {
         if (error instanceof Overdue || this.failure !== undefined) throw error;
         continue; // the document went away under the question
       }
       if (tab !== this.tab()) continue;
-      if (!tab.loading || round > 0) return;
+      if (tab.loading && round === 0) continue;
+      const alone = !tab.loading && tab.page.frames().length === 1 && !this.settings.await_release;
+      if (early && rests && alone) this.early = { png: early, until: Date.now() + EARLY_MS };
+      return;
     }
   }
 
@@ -232,6 +243,19 @@ export class BrowserSession {
 
   private async stopLoading(): Promise<void> {
     await this.tab().input.send('Page.stopLoading');
+  }
+
+  /** A PNG of the page that the agent sees, at rest. @throws where it cannot be had */
+  async picture(): Promise<Buffer> {
+    const { early } = this;
+    this.early = undefined;
+    if (early && Date.now() < early.until) {
+      const png = await this.unstuck(early.png).catch(() => undefined);
+      if (png) return png;
+    }
+    const tab = this.tab();
+    await this.unstuck(still(tab.page, { released: this.settings.await_release }));
+    return this.unstuck(capture(tab, this.settings.scale));
   }
 
   /** End the episode; its pages and storage are gone afterwards. Never throws, and does not wait for a page that hangs. */
@@ -360,6 +384,14 @@ export class BrowserSession {
 /** Whether a URL means a place in the document that is open, which opens no other. */
 function isPart(url: string, open: string): boolean {
   return url.includes('#') && url.split('#')[0] === open.split('#')[0];
+}
+
+/** A PNG of what a tab shows, `scale` pixels for each CSS pixel. */
+async function capture({ page, input }: Tab, scale: number): Promise<Buffer> {
+  // Chromium's own has a pixel for each CSS pixel; Playwright's takes a third longer, being packed as small as can be
+  if (scale !== 1) return page.screenshot({ type: 'png', scale: 'device', caret: 'initial', timeout: 0 });
+  const { data } = await input.send('Page.captureScreenshot', { format: 'png', optimizeForSpeed: true });
+  return Buffer.from(data, 'base64');
 }
 
 /** A tab opens nothing any more: those who wait for it go on. */

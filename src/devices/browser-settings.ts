@@ -65,6 +65,12 @@ export const BrowserSettings = z.object({
     .default('keys')
     .describe('type text key by key, or put it in at once as an on-screen keyboard does'),
   seed_random: z.boolean().default(true).describe("let the episode's seed decide Math.random in pages"),
+  await_release: z
+    .boolean()
+    .default(false)
+    .describe(
+      'take no screenshot while Chromium still draws what was tapped as pressed, 150 ms long: slower, and on a busy machine the only way to the same pixels each time',
+    ),
   settle_ms: z
     .int()
     .min(0)

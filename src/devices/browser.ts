@@ -93,13 +93,7 @@ export class BrowserDevice implements Device {
   async screenshot({ deadlineMs }: Deadline): Promise<Frame> {
     const { session } = this.episode('screenshot');
     const limit = new TimeLimit(deadlineMs, `${this.id}: screenshot`);
-    const shoot = () =>
-      limit.of(
-        session.unstuck(
-          session.page.screenshot({ type: 'png', scale: 'device', animations: 'disabled', timeout: limit.left }),
-        ),
-        'Chromium',
-      );
+    const shoot = () => limit.of(session.picture(), 'Chromium');
     try {
       let png: Buffer;
       try {
@@ -124,6 +118,7 @@ export class BrowserDevice implements Device {
     if (session.failure !== undefined) return { applied: 'no' };
     const limit = new TimeLimit(deadlineMs, `${this.id}: act`);
     session.begin();
+    const touched = action.type !== 'DUAL_POINT' ? {} : { [isTap(action) ? 'tapped' : 'swiped']: Date.now() };
     let applied: Applied = 'yes';
     try {
       await limit.of(session.guard(this.perform(running, action, limit)), action.type);
@@ -136,7 +131,7 @@ export class BrowserDevice implements Device {
       }
     }
     try {
-      await session.guard(session.settle(limit));
+      await session.guard(session.settle(limit, touched));
     } catch {
       // what is wrong with the page, the next screenshot says
       this.state = undefined;
