@@ -14,6 +14,7 @@ const { values: options } = parseArgs({
   options: { steps: { type: 'string', default: '60' }, rounds: { type: 'string', default: '3' } },
 });
 const settings = BrowserSettings.parse({ folder: fileURLToPath(new URL('../../test/web', import.meta.url)) });
+const patient = { ...settings, await_release: true };
 const browser = new BrowserProcess(settings);
 const deadline = { deadlineMs: 30_000 };
 /** Episodes of ten steps, by page: taps that open a menu, taps and text in a form, swipes. */
@@ -24,8 +25,8 @@ const EPISODES: readonly { url: string; actions: readonly Action[] }[] = [
 ];
 
 /** Steps a second, resets between the episodes left out and counted in. */
-async function rate(sessions: number, steps: number): Promise<{ steps: number; all: number }> {
-  const devices = Array.from({ length: sessions }, (_, i) => new BrowserDevice(`browser-${i}`, browser, settings));
+async function rate(sessions: number, steps: number, own: BrowserSettings): Promise<{ steps: number; all: number }> {
+  const devices = Array.from({ length: sessions }, (_, i) => new BrowserDevice(`browser-${i}`, browser, own));
   const begin = (device: BrowserDevice, episode: number) => {
     const { url } = EPISODES[episode % EPISODES.length];
     const task = { id: `bench-${episode}`, text: '', family: 'bench', goal: { url } };
@@ -58,9 +59,11 @@ async function rate(sessions: number, steps: number): Promise<{ steps: number; a
 
 for (let round = 0; round < Number(options.rounds); round++) {
   for (const sessions of [1, 2, 4]) {
-    const { steps, all } = await rate(sessions, Number(options.steps));
+    const { steps, all } = await rate(sessions, Number(options.steps), settings);
+    const { steps: released } = await rate(sessions, Number(options.steps), patient);
     console.log(
-      `${sessions} session${sessions > 1 ? 's' : ' '}  ${steps.toFixed(1).padStart(5)} steps a second, ${all.toFixed(1).padStart(5)} with the resets`,
+      `${sessions} session${sessions > 1 ? 's' : ' '}  ${steps.toFixed(1).padStart(5)} steps a second, ${all.toFixed(1).padStart(5)} with the resets, ` +
+        `${released.toFixed(1).padStart(5)} with await_release`,
     );
   }
 }
