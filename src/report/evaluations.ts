@@ -14,6 +14,12 @@ export interface Evaluation extends Rate {
   readonly mode: string;
   readonly temperature: number;
   readonly mean_steps: number;
+  readonly judge: string;
+  /** episodes that were not judged, and that faults of devices kept from their end: in none of the numbers */
+  readonly unknown: readonly string[];
+  readonly lost: readonly string[];
+  /** steps whose text was no action; not in results of before */
+  readonly invalid_steps?: number;
   readonly families: Readonly<Record<string, Rate>>;
 }
 
@@ -45,6 +51,18 @@ export function rateRows(evaluations: Iterable<Evaluation>): RateRows {
 function rowOf({ policy, split, episodes, successes, rate, ci95 }: Evaluation): RateRow {
   return { policy, split, episodes, successes, rate, ci95 };
 }
+
+/** What a rate does not tell of an evaluation: who judged, where not the device itself, and what is not in it. */
+export function caveats({ judge, unknown, lost, invalid_steps: invalid = 0 }: Evaluation): string[] {
+  return [
+    ...(judge === 'state' ? [] : [`judged by ${judge}`]),
+    ...(unknown.length === 0 ? [] : [`${counted(unknown.length, 'episode')} not judged, and in no rate`]),
+    ...(lost.length === 0 ? [] : [`${counted(lost.length, 'episode')} lost to faults of devices, and in no rate`]),
+    ...(invalid === 0 ? [] : [`${counted(invalid, 'step')} in which what was said is no action`]),
+  ];
+}
+
+const counted = (n: number, what: string): string => `${n} ${what}${n === 1 ? '' : 's'}`;
 
 /** Whether two intervals have no rate in common. */
 export function apart(a: Rate, b: Rate): boolean {

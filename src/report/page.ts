@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { legend, histogramChart, rateBars, reliabilityChart } from './charts.js';
-import { apart, rateRows, type Evaluation, type RateRow } from './evaluations.js';
+import { apart, caveats, rateRows, type Evaluation, type RateRow } from './evaluations.js';
 import { count, decimal, html, jsonScript, Markup, percent, percentRange, signed, table } from './html.js';
 import { onlineMarkup } from './online.js';
 import type { Amounts, Comparison, Part, Report, Values } from './report.js';
@@ -81,6 +81,7 @@ function success({ evaluations, compare }: Report): Markup {
   return html`${headline(evaluations, compare)}
 <div class="side">${rows.length > 0 && html`<figure style="margin:0">${rateBars(bars(rows), `Success rates, ${sampled}`)}<figcaption class="note">${sampled}; the whiskers are Wilson’s 95 % intervals</figcaption></figure>`}
 ${rateTable(all)}</div>
+${footnotes(evaluations)}
 ${first96.length > 0 && html`<h3>The first 96 tasks, ${modes.join(' and ')}</h3>${rateBars(bars(first96), 'Success rates on the first 96 tasks')}`}
 ${families(all, order)}`;
 }
@@ -111,6 +112,14 @@ function rateTable(all: readonly Evaluation[]): Markup {
     ],
   );
   return table(['policy', 'tasks', 'actions', 'successes', 'rate', '95 % interval', 'steps'], rows);
+}
+
+function footnotes(evaluations: ReadonlyMap<string, Evaluation>): Markup {
+  const notes = [...evaluations].flatMap(([name, one]) => {
+    const found = caveats(one);
+    return found.length === 0 ? [] : [html`<li>${name}: ${found.join('; ')}</li>`];
+  });
+  return notes.length === 0 ? html`` : html`<ul class="note">${notes}</ul>`;
 }
 
 /** A chart of the sampled policies for each family of tasks, and all numbers in a table. */
