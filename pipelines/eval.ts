@@ -12,6 +12,7 @@ import { wilson95 } from '../src/data/interval.js';
 import { comparable } from '../src/data/task-list.js';
 import { UserError } from '../src/errors.js';
 import { Random } from '../src/random.js';
+import type { Evaluation, Rate } from '../src/report/evaluations.js';
 import { stage, type StageContext } from '../src/runner/stage.js';
 import type { Config } from '../src/settings.js';
 import { readTransitions } from './datasets.js';
@@ -59,34 +60,10 @@ export const Eval = z.object({
 });
 type Eval = z.infer<typeof Eval>;
 
-/** What an evaluation found; `result.json` of its data set. */
-export interface EvalResult {
-  /** the policy's name, with `+bestofq` where the critic ranked its samples; `served-...` for an agent that is not ours */
-  readonly policy: string;
-  readonly split: string;
-  readonly protocol: string;
-  /** 'sampled' at the temperature, or 'greedy' */
-  readonly mode: string;
-  readonly temperature: number;
-  /** who judged: `state`, or the kind of server and its model */
-  readonly judge: string;
-  /** episodes that were not judged: they are in none of the numbers */
-  readonly unknown: readonly string[];
-  /** episodes that faults of devices kept from their end: likewise */
-  readonly lost: readonly string[];
-  readonly episodes: number;
-  readonly successes: number;
-  readonly rate: number;
-  /** Wilson's 95 % interval */
-  readonly ci95: readonly [number, number];
-  /** the same of the episodes whose task is not among those that `collect` trains on (ALGORITHMS §7) */
-  readonly unseen: { episodes: number; successes: number; rate: number; ci95: readonly [number, number] };
-  readonly mean_steps: number;
-  /** steps of these episodes in which nothing was done, since what the agent said is no action; not in results of before */
-  readonly invalid_steps?: number;
-  readonly families: Readonly<
-    Record<string, { episodes: number; successes: number; rate: number; ci95: readonly [number, number] }>
-  >;
+/** `result.json` of an evaluation's data set. */
+export interface EvalResult extends Evaluation {
+  /** the rate of the episodes whose task is not among those that `collect` trains on (ALGORITHMS §7) */
+  readonly unseen: Rate;
 }
 
 /** Who is evaluated, by name. */

@@ -9,7 +9,8 @@ import { readTable } from '../src/data/tables.js';
 import { TRANSITIONS } from '../src/data/transitions.js';
 import { Parameters } from '../src/graph/index.js';
 import { Random } from '../src/random.js';
-import { contents, critiq, emptyFolder, start, succeed } from './runner-process.js';
+import { contents, critiq, emptyFolder, killedAgainAndAgain, succeed } from './runner-process.js';
+import { TINY_ONLINE } from './tiny-settings.js';
 
 const program = fileURLToPath(new URL('../src/cli.js', import.meta.url));
 
@@ -30,28 +31,13 @@ const TINY = [
   'sft.feed_forward=64',
   'collect.episodes=6',
   'online.iterations=3',
-  'online.offline_iterations=1',
   'online.rollout_size=4',
   'online.capacity=60',
   'online.actor_steps=2',
-  'online.batch_size=4',
   'online.grad_accum_steps=2',
-  'online.eval_every=2',
   'online.eval_episodes=3',
-  'online.text_width=8',
-  'online.text_layers=1',
-  'online.text_heads=2',
-  'online.text_tokens=32',
-  'online.digirl.hidden=[8]',
-  'online.digirl.top=1',
-  // nothing succeeds here, so the outcome never decides
-  'online.digirl.keep_above=-1',
-  'online.coso.width=8',
-  'online.coso.layers=1',
-  'online.coso.heads=2',
-  'online.coso.feed_forward=8',
   'online.coso.pretrain_rounds=2',
-  'online.coso.batch_size=8',
+  ...TINY_ONLINE,
 ];
 
 /** A run that has a base policy and collected trajectories. */
@@ -128,19 +114,11 @@ test('kill -9 at random moments: every finished episode counts once, and the byt
   const calm = runFolder(t);
   await succeed(COSO, { cwd: calm, program });
   const cwd = runFolder(t);
-  const random = new Random(0, 'kill online');
-  let kills = 0;
-  while (kills < 10) {
-    const { child, ended } = start(COSO, { cwd, program });
-    const timer = setTimeout(() => child.kill('SIGKILL'), 700 + 120 * kills + random.int(1500));
-    const { killed, code, stderr } = await ended;
-    clearTimeout(timer);
-    if (!killed) {
-      assert.equal(code, 0, stderr);
-      break;
-    }
-    kills++;
-  }
+  const kills = await killedAgainAndAgain(
+    COSO,
+    { cwd, program },
+    { most: 10, ms: { first: 700, more: 120, chance: 1500 }, random: new Random(0, 'kill online') },
+  );
   assert.ok(kills >= 3, `killed ${kills} times only`);
   await succeed(COSO, { cwd, program });
   const of = (folder: string) => {

@@ -8,7 +8,8 @@ import { Parameters } from '../src/graph/index.js';
 import { writePocketTokenizer } from '../src/models/pocket-tokenizer.js';
 import { robertaSpecs, type RobertaConfig } from '../src/models/roberta.js';
 import { Random } from '../src/random.js';
-import { contents, critiq, emptyFolder, start, succeed } from './runner-process.js';
+import { contents, critiq, emptyFolder, killedAgainAndAgain, succeed } from './runner-process.js';
+import { TINY_OFFLINE } from './tiny-settings.js';
 
 const program = fileURLToPath(new URL('../src/cli.js', import.meta.url));
 
@@ -24,23 +25,8 @@ const TINY = [
   'sft.heads=2',
   'sft.layers=1',
   'sft.feed_forward=16',
-  'collect.episodes=8',
-  'collect.shard=5',
   'candidates.samples=3',
-  'vlm.transitions=20',
-  'vlm.epochs=1',
-  'vlm.batch=4',
-  'critic.text_width=8',
-  'critic.q_hidden=[16]',
-  'critic.v_hidden=[16]',
-  'critic.batch_size=8',
-  'critic.iterations=2',
-  'critic.epochs=2',
-  'actor.loss=sft',
-  'actor.batch_size=4',
-  'actor.iterations=2',
-  'eval.episodes=6',
-  'eval.shard=4',
+  ...TINY_OFFLINE,
 ];
 
 const DIGIQ = ['eval', 'eval.policy=digiq', 'eval.best_of_q=3', ...TINY];
@@ -138,20 +124,11 @@ test('kill -9 at random moments of all stages leaves the same bytes as an undist
   const calm = emptyFolder(t);
   await succeed(DIGIQ, { cwd: calm, program });
   const cwd = emptyFolder(t);
-  const random = new Random(0, 'kill the pipeline');
-  let kills = 0;
-  while (kills < 12) {
-    const { child, ended } = start(DIGIQ, { cwd, program });
-    // later and later, so that slow machines get on as well
-    const timer = setTimeout(() => child.kill('SIGKILL'), 600 + 150 * kills + random.int(1200));
-    const { killed, code, stderr } = await ended;
-    clearTimeout(timer);
-    if (!killed) {
-      assert.equal(code, 0, stderr);
-      break;
-    }
-    kills++;
-  }
+  const kills = await killedAgainAndAgain(
+    DIGIQ,
+    { cwd, program },
+    { most: 12, ms: { first: 600, more: 150, chance: 1200 }, random: new Random(0, 'kill the pipeline') },
+  );
   assert.ok(kills >= 4, `killed ${kills} times only`);
   await succeed(DIGIQ, { cwd, program });
   assert.deepEqual(contents(join(cwd, 'data/pocket')), contents(join(calm, 'data/pocket')));

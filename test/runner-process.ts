@@ -7,6 +7,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
+import type { Random } from '../src/random.js';
 
 const PROGRAM = fileURLToPath(new URL('./runner-stages.js', import.meta.url));
 
@@ -58,6 +59,29 @@ export async function succeed(args: readonly string[], where: Where): Promise<En
   const result = await critiq(args, where);
   assert.equal(result.code, 0, result.stderr);
   return result;
+}
+
+/**
+ * Runs a command again and again, each time killing it (SIGKILL) at a random moment, until it comes to its end or was killed
+ * `most` times. It gets more time from kill to kill, so that slow machines get on as well.
+ * @param ms before the first kill at least, more for each further one, and by chance up to
+ * @returns how often it was killed
+ */
+export async function killedAgainAndAgain(
+  args: readonly string[],
+  where: Where,
+  { most, ms, random }: { most: number; ms: { first: number; more: number; chance: number }; random: Random },
+): Promise<number> {
+  for (let kills = 0; kills < most; kills++) {
+    const { child, ended } = start(args, where);
+    const timer = setTimeout(() => child.kill('SIGKILL'), ms.first + ms.more * kills + random.int(ms.chance));
+    const { killed, code, stderr } = await ended;
+    clearTimeout(timer);
+    if (killed) continue;
+    assert.equal(code, 0, stderr);
+    return kills;
+  }
+  return most;
 }
 
 /** Waits until something holds. */

@@ -2,6 +2,7 @@
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { emptyFolder, succeed } from './runner-process.js';
+import { TINY_OFFLINE, TINY_ONLINE } from './tiny-settings.js';
 
 /** The command line of critiq. */
 export const PROGRAM = fileURLToPath(new URL('../src/cli.js', import.meta.url));
@@ -20,44 +21,15 @@ const TINY = [
   'sft.heads=2',
   'sft.layers=1',
   'sft.feed_forward=32',
-  'collect.episodes=8',
-  'collect.shard=5',
   'candidates.samples=4',
-  'vlm.transitions=20',
-  'vlm.epochs=1',
-  'vlm.batch=4',
-  'critic.text_width=8',
-  'critic.q_hidden=[16]',
-  'critic.v_hidden=[16]',
-  'critic.batch_size=8',
-  'critic.iterations=2',
-  'critic.epochs=2',
-  'actor.loss=sft',
-  'actor.batch_size=4',
-  'actor.iterations=2',
-  'eval.episodes=6',
-  'eval.shard=4',
   'online.iterations=1',
-  'online.offline_iterations=1',
   'online.rollout_size=2',
   'online.capacity=20',
   'online.actor_steps=1',
-  'online.batch_size=4',
-  'online.eval_every=2',
   'online.eval_episodes=2',
-  'online.text_width=8',
-  'online.text_layers=1',
-  'online.text_heads=2',
-  'online.text_tokens=32',
-  'online.digirl.hidden=[8]',
-  'online.digirl.top=1',
-  'online.digirl.keep_above=-1',
-  'online.coso.width=8',
-  'online.coso.layers=1',
-  'online.coso.heads=2',
-  'online.coso.feed_forward=8',
   'online.coso.pretrain_rounds=1',
-  'online.coso.batch_size=8',
+  ...TINY_OFFLINE,
+  ...TINY_ONLINE,
 ];
 
 export interface RealRun {

@@ -8,17 +8,21 @@ export interface Rate {
 
 /** What an evaluation found, as `eval` stores it. */
 export interface Evaluation extends Rate {
+  /** the policy's name, with `+bestofq` where the critic ranked its samples; `served-...` for an agent that is not ours */
   readonly policy: string;
   readonly split: string;
   readonly protocol: string;
+  /** 'sampled' at the temperature, or 'greedy' */
   readonly mode: string;
   readonly temperature: number;
-  readonly mean_steps: number;
+  /** who judged: `state`, or the kind of server and its model */
   readonly judge: string;
-  /** episodes that were not judged, and that faults of devices kept from their end: in none of the numbers */
+  /** episodes that were not judged: they are in none of the numbers */
   readonly unknown: readonly string[];
+  /** episodes that faults of devices kept from their end: likewise */
   readonly lost: readonly string[];
-  /** steps whose text was no action; not in results of before */
+  readonly mean_steps: number;
+  /** steps of these episodes in which nothing was done, since what the agent said is no action; not in results of before */
   readonly invalid_steps?: number;
   readonly families: Readonly<Record<string, Rate>>;
 }

@@ -1,6 +1,7 @@
-import { connect, createServer, type AddressInfo, type Server, type Socket } from 'node:net';
+import { connect, createServer, type Server, type Socket } from 'node:net';
 import { encodeMessage, MAX_PAYLOAD, MessageReader, VERSION, type AdbMessage } from './adb-message.js';
 import { serveSync } from './adb-sync.js';
+import { listenOnLoopback } from './loopback.js';
 
 /** One of the many conversations on a connection. */
 export interface Stream {
@@ -41,13 +42,8 @@ export class Adbd {
 
   /** @param port on 127.0.0.1; 0 takes a free one @returns the port */
   async listen(port: number): Promise<number> {
-    const server = createServer((socket) => this.serve(socket));
-    await new Promise<void>((resolve, reject) => {
-      server.once('error', reject);
-      server.listen(port, '127.0.0.1', resolve);
-    });
-    this.server = server;
-    return (server.address() as AddressInfo).port;
+    this.server = createServer((socket) => this.serve(socket));
+    return listenOnLoopback(this.server, port);
   }
 
   /** Drops all connections, as a device does that is gone. `listen` begins again. */

@@ -1,6 +1,7 @@
 import { existsSync, readFileSync } from 'node:fs';
-import { createServer, type AddressInfo, type Server, type Socket } from 'node:net';
+import { createServer, type Server, type Socket } from 'node:net';
 import type { ServedPhone } from './served-phone.js';
+import { listenOnLoopback } from './loopback.js';
 
 const LONGEST_LINE = 4096;
 
@@ -21,13 +22,8 @@ export class EmulatorConsole {
 
   /** @param port on 127.0.0.1; 0 takes a free one @returns the port */
   async listen(port: number): Promise<number> {
-    const server = createServer((socket) => this.serve(socket));
-    await new Promise<void>((resolve, reject) => {
-      server.once('error', reject);
-      server.listen(port, '127.0.0.1', resolve);
-    });
-    this.server = server;
-    return (server.address() as AddressInfo).port;
+    this.server = createServer((socket) => this.serve(socket));
+    return listenOnLoopback(this.server, port);
   }
 
   async close(): Promise<void> {

@@ -1,5 +1,6 @@
 import { createServer, request, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { listenOnLoopback } from './loopback.js';
 
 /**
  * What becomes of a request: `hang` is never answered, `reset` ends the connection without an answer, a number is the status
@@ -31,9 +32,8 @@ export class FaultProxy {
 
   static async start(target: string): Promise<FaultProxy> {
     const proxy = new FaultProxy(new URL(target));
-    const server = createServer((from, to) => void proxy.pass(from, to));
-    await new Promise<void>((started) => server.listen(0, '127.0.0.1', started));
-    proxy.server = server;
+    proxy.server = createServer((from, to) => void proxy.pass(from, to));
+    await listenOnLoopback(proxy.server);
     return proxy;
   }
 

@@ -1,6 +1,6 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { createWriteStream, mkdirSync, mkdtempSync, rmSync, writeFileSync, readFileSync } from 'node:fs';
-import { connect, createServer, type AddressInfo } from 'node:net';
+import { connect, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -9,6 +9,7 @@ import { EmulatorConsole } from './emulator-console.js';
 import { ServedPhone } from './served-phone.js';
 import { findTools, HOME, type Tools } from './tools.js';
 import { Uiautomator2Server } from './uiautomator2.js';
+import { listenOnLoopback } from './loopback.js';
 
 /** Milliseconds that a server may take to be there, on a machine that is busy. */
 const START_MS = 60_000;
@@ -342,8 +343,7 @@ async function nodesOf(port: number): Promise<string[]> {
 /** A port that nobody has now. */
 export async function freePort(): Promise<number> {
   const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const { port } = server.address() as AddressInfo;
+  const port = await listenOnLoopback(server);
   await new Promise((resolve) => server.close(resolve));
   return port;
 }

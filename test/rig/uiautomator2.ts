@@ -1,10 +1,10 @@
 import { randomUUID } from 'node:crypto';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
-import type { AddressInfo } from 'node:net';
 import { SCREEN } from '../../src/devices/phone/index.js';
 import { SERVER_PACKAGE } from './android-process.js';
 import { keyOf, screenPng } from './android-shell.js';
 import type { Input, ServedPhone } from './served-phone.js';
+import { listenOnLoopback } from './loopback.js';
 
 /** Name of the field by which WebDriver passes elements on. */
 const ELEMENT = 'element-6066-11e4-a52e-4f735466cecf';
@@ -55,9 +55,8 @@ export class Uiautomator2Server {
     const server = createServer((request, response) => void this.serve(request, response));
     // Appium keeps connections longer than Node's servers do
     server.keepAliveTimeout = 60_000;
-    await new Promise<void>((started) => server.listen(0, '127.0.0.1', started));
     this.server = server;
-    return (server.address() as AddressInfo).port;
+    return listenOnLoopback(server);
   }
 
   async close(): Promise<void> {
