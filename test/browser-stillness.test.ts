@@ -48,6 +48,9 @@ const folder = folderOf({
     `<input autofocus style="position:absolute;top:0;left:0;width:400px;height:60px;border:0;outline:0;caret-color:red;padding:0">
      <script>document.adoptedStyleSheets = [];</script>`,
   ),
+  'written.html': page(
+    `<button style="border:0;background:white" onclick="open('').document.write('<body style=margin:0><input autofocus style=position:absolute;top:0;left:0;width:400px;height:60px;border:0;outline:0;padding:0>')"></button>`,
+  ),
   'pressed.html': page(
     '<style>button{background:red}button:active{background:blue}</style><button style="margin-top:200px;border:0">hold</button>',
   ),
@@ -123,7 +126,7 @@ browserTest('frames and shadow trees are still too', async (t) => {
 
 browserTest('the caret is never seen, whatever the page does with its style sheets', async (t) => {
   const { device } = openDevice(t, { folder });
-  for (const name of ['caret.html', 'adopted.html']) {
+  for (const name of ['caret.html', 'adopted.html', 'written.html']) {
     await open(device, name);
     await device.act(tapAt(200, 30), PATIENT);
     for (let look = 0; look < 4; look++) {

@@ -47,10 +47,16 @@ export const STILLNESS = `{
     return [document, ...hidden.map((root) => root.deref())];
   };
 
-  // the caret blinks
-  const noCaret = new CSSStyleSheet();
-  noCaret.replaceSync('* { caret-color: transparent !important }');
-  const withCaret = () => roots().filter(({ adoptedStyleSheets }) => !adoptedStyleSheets.includes(noCaret));
+  // the caret blinks; a window that begins empty may get another document, which takes no style sheet of the first
+  const noCarets = new WeakMap();
+  const noCaret = () => {
+    if (!noCarets.has(document)) {
+      noCarets.set(document, new CSSStyleSheet());
+      noCarets.get(document).replaceSync('* { caret-color: transparent !important }');
+    }
+    return noCarets.get(document);
+  };
+  const withCaret = () => roots().filter(({ adoptedStyleSheets }) => !adoptedStyleSheets.includes(noCaret()));
 
   const moving = () =>
     roots()
@@ -78,7 +84,7 @@ export const STILLNESS = `{
       if (document.fonts.status === 'loading') {
         await Promise.race([document.fonts.ready, new Promise((resolve) => setTimeout(resolve, 1000))]);
       }
-      for (const { adoptedStyleSheets } of withCaret()) adoptedStyleSheets.push(noCaret);
+      for (const { adoptedStyleSheets } of withCaret()) adoptedStyleSheets.push(noCaret());
       for (let round = 0; round < 4 && moving().length > 0; round++) {
         for (const animation of moving()) {
           if (Number.isFinite(animation.effect?.getComputedTiming().endTime)) animation.finish();
@@ -94,7 +100,7 @@ export const STILLNESS = `{
       }
     },
   };
-  Object.defineProperty(globalThis, ${NAME}, { value: ours });
+  Object.defineProperty(globalThis, ${NAME}, { value: ours, configurable: true });
 }`;
 
 /** What was done last, by when it began (Date.now()); an action of another kind, or none, is neither. */
