@@ -63,7 +63,7 @@ export class BrowserSession {
   /** pages that came since the action began */
   private came = 0;
   /** a picture of what the last action has led to */
-  private early: { readonly png: Promise<Buffer>; readonly until: number } | undefined;
+  private early: { readonly tab: Tab; readonly png: Promise<Buffer>; readonly until: number } | undefined;
   private reason: string | undefined;
   private abandon: (error: Error) => void = () => undefined;
   /** rejects when the session fails, and never resolves */
@@ -221,7 +221,7 @@ export class BrowserSession {
       if (tab !== this.tab()) continue;
       if (tab.loading && round === 0) continue;
       const alone = !tab.loading && tab.page.frames().length === 1 && !this.settings.await_release;
-      if (early && rests && alone) this.early = { png: early, until: Date.now() + EARLY_MS };
+      if (early && rests && alone) this.early = { tab, png: early, until: Date.now() + EARLY_MS };
       return;
     }
   }
@@ -249,11 +249,11 @@ export class BrowserSession {
   async picture(): Promise<Buffer> {
     const { early } = this;
     this.early = undefined;
-    if (early && Date.now() < early.until) {
+    const tab = this.tab();
+    if (early?.tab === tab && Date.now() < early.until) {
       const png = await this.unstuck(early.png).catch(() => undefined);
       if (png) return png;
     }
-    const tab = this.tab();
     await this.unstuck(still(tab.page, { released: this.settings.await_release }));
     return this.unstuck(capture(tab, this.settings.scale));
   }
