@@ -51,6 +51,7 @@ const folder = folderOf({
   'written.html': page(
     `<button style="border:0;background:white" onclick="open('').document.write('<body style=margin:0><input autofocus style=position:absolute;top:0;left:0;width:400px;height:60px;border:0;outline:0;padding:0>')"></button>`,
   ),
+  'unwilling.html': page(`${box('')}<script>document.getAnimations = () => { throw new Error('no'); };</script>`),
   'pressed.html': page(
     '<style>button{background:red}button:active{background:blue}</style><button style="margin-top:200px;border:0">hold</button>',
   ),
@@ -137,6 +138,15 @@ browserTest('the caret is never seen, whatever the page does with its style shee
       );
       await new Promise((resolve) => setTimeout(resolve, 150));
     }
+  }
+});
+
+browserTest('a page that will not be brought to rest is seen as it is', async (t) => {
+  const { device } = openDevice(t, { folder });
+  await open(device, 'unwilling.html');
+  for (let look = 0; look < 2; look++) {
+    assert.deepEqual(colourAt(await device.screenshot(PATIENT), 10, 10), RED);
+    assert.deepEqual(await device.act(GO, PATIENT), { applied: 'yes' });
   }
 });
 

@@ -1,3 +1,4 @@
+import { setTimeout as pause } from 'node:timers/promises';
 import type { Frame, Page } from 'playwright-core';
 
 /** Milliseconds that the frames of a page which are documents of others are waited for: one that hangs is seen as it is. */
@@ -10,11 +11,12 @@ const NAME = `Symbol.for('critiq.stillness')`;
  * For every document, before its own scripts: what it takes to know when a page has come to rest, and to bring it to rest.
  * Times are those of the machine's clock, which this process shares, in milliseconds.
  *
- * `answered`: a tap has come to its click; what never does is not waited for. `drawn` waits for a frame, and after a swipe for the end of its scrolling: Chromium moves content beside the page's own
- * thread, and a busy page hears of it some frames after the finger has left; where nothing moves it hears nothing, for which
- * three frames are waited. A page that draws none is not waited for. `rests`: nothing can differ in the next frame but by the
- * page's own doing. `still` ends what would come to an end and takes away what would not; what follows the scrolling, and what
- * the page has paused, is left as it is. A page that is told what has ended may move something else.
+ * `answered`: a tap has come to its click; what never does is not waited for. `drawn` waits for a frame, and after a swipe for
+ * the end of its scrolling: Chromium moves content beside the page's own thread, and a busy page hears of it some frames after
+ * the finger has left; where nothing moves it hears nothing, for which three frames are waited. A page that draws none is not
+ * waited for. `rests`: nothing can differ in the next frame but by the page's own doing. `still` ends what would come to an end
+ * and takes away what would not; what follows the scrolling, and what the page has paused, is left as it is. A page that is
+ * told what has ended may move something else.
  */
 export const STILLNESS = `{
   const { now } = Date;
@@ -44,7 +46,8 @@ export const STILLNESS = `{
   };
   const roots = () => {
     hidden = hidden.filter((root) => root.deref());
-    return [document, ...hidden.map((root) => root.deref())];
+    // an element may have moved to another document, with its tree
+    return [document, ...hidden.map((root) => root.deref()).filter((root) => root.ownerDocument === document)];
   };
 
   // the caret blinks; a window that begins empty may get another document, which takes no style sheet of the first
@@ -130,26 +133,27 @@ export async function answered(page: Page, { tapped, swiped }: Touched): Promise
 export function drawn(page: Page, { swiped }: Touched): Promise<boolean> {
   return page.evaluate<boolean>(`(async (ours) => {
     await ours?.drawn(${swiped});
-    return ours?.rests() ?? false;
+    try {
+      return ours?.rests() ?? false;
+    } catch {
+      return false;
+    }
   })(globalThis[${NAME}])`);
 }
 
 /**
- * Brings a page and all frames in it to rest, for a picture that is the same each time.
+ * Brings a page and all frames in it to rest, for a picture that is the same each time. What goes away under the question, or
+ * will not have it, is seen as it is.
  *
  * @param released nothing is drawn as pressed either
- * @throws where the page goes away meanwhile
  */
 export async function still(page: Page, { released }: { released: boolean }): Promise<void> {
+  const ask = (frame: Frame, what: 'released' | 'still') =>
+    frame.evaluate<void>(`globalThis[${NAME}]?.${what}()`).catch(() => undefined);
   const [main, ...others] = page.frames();
-  if (released) await main.evaluate(`globalThis[${NAME}]?.released()`);
-  await Promise.all([main.evaluate(`globalThis[${NAME}]?.still()`), ...others.map(stillOther)]);
-}
-
-async function stillOther(frame: Frame): Promise<void> {
-  let timer: NodeJS.Timeout | undefined;
-  const late = new Promise<void>((resolve) => (timer = setTimeout(resolve, FRAME_MS)));
-  // a frame may go away or never answer; the page is seen all the same
-  await Promise.race([frame.evaluate<void>(`globalThis[${NAME}]?.still()`).catch(() => undefined), late]);
-  clearTimeout(timer);
+  if (released) await ask(main, 'released');
+  await Promise.all([
+    ask(main, 'still'),
+    ...others.map((frame) => Promise.race([ask(frame, 'still'), pause(FRAME_MS)])),
+  ]);
 }
