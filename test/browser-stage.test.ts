@@ -3,11 +3,9 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { readTransitions } from '../pipelines/datasets.js';
 import { formatAction } from '../src/agents/grammar.js';
-import { openDataset } from '../src/data/manifest.js';
-import { readTable } from '../src/data/tables.js';
 import { readTaskList } from '../src/data/task-list.js';
-import { TRANSITIONS } from '../src/data/transitions.js';
 import type { Action } from '../src/devices/action.js';
 import { Random } from '../src/random.js';
 import { browserTest, WEB } from './browser-rig.js';
@@ -71,10 +69,7 @@ const settings = (url: string, devices: number): string[] => [
 
 /** The rewards of the episodes, by their tasks. */
 async function ends(folder: string): Promise<Record<string, number>> {
-  const { shards } = await openDataset(folder);
-  const rows = [];
-  for (const { shard } of shards)
-    rows.push(...(await readTable(join(folder, `transitions-${shard}.parquet`), TRANSITIONS)));
+  const rows = await readTransitions(folder, 'eval', ['trajectory', 'trajectoryReward', 'done']);
   return Object.fromEntries(
     rows
       .filter(({ done }) => done)

@@ -8,7 +8,7 @@ const GREEN = [0, 128, 0];
 const BLUE = [0, 0, 255];
 const WHITE = [255, 255, 255];
 
-/** A box of 100 × 100 that stands `from` the left. */
+/** A red box of 100 × 100 at the top left, with more of a style and more attributes. */
 const box = (style: string, more = '') =>
   `<div style="position:absolute;top:0;left:0;width:100px;height:100px;background:red;${style}" ${more}></div>`;
 

@@ -5,10 +5,9 @@ import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
+import { readTransitions } from '../pipelines/datasets.js';
 import { wilson95 } from '../src/data/interval.js';
 import { openDataset } from '../src/data/manifest.js';
-import { readTable } from '../src/data/tables.js';
-import { TRANSITIONS } from '../src/data/transitions.js';
 import { KEY, KEY_ENV } from './judge-settings.js';
 import { JudgeServer, MODEL, type Asked } from './judge-server.js';
 import { critiq, emptyFolder, failedInOneLine, succeed } from './runner-process.js';
@@ -63,9 +62,7 @@ const lotOf = (task: string) => lot({ task } as Asked);
 
 async function ends(folder: string) {
   const { shards } = await openDataset(folder);
-  const rows = [];
-  for (const { shard } of shards)
-    rows.push(...(await readTable(join(folder, `transitions-${shard}.parquet`), TRANSITIONS)));
+  const rows = await readTransitions(folder, 'collect');
   const unknown = shards.flatMap(({ facts }) => facts!.unknown as string[]);
   const counted = shards.map(({ facts }) => [facts!.episodes, facts!.successes] as [number, number]);
   return { rows: rows.filter(({ done }) => done), unknown, counted };

@@ -39,7 +39,7 @@ async function evaluated(t: { after(fn: () => void): void }): Promise<{ run: Fak
 
 const EVALS = 'report.evals=[base-test,digiq-test,base-test-greedy]';
 
-/** Runs the stage; gives the page, its numbers and what was said. */
+/** Runs the stage; gives the page and its numbers. */
 async function reported(data: string, ...settings: string[]) {
   const code = await main(['report', `data=${data}`, 'report.online=[]', EVALS, ...settings], reportRegistry);
   assert.equal(code, 0);
@@ -99,8 +99,8 @@ test('the data it counts are those of the tables', async (t) => {
 
   // Q of the action taken is the smaller of the twins; a fifth of the trajectories was held out from the critic
   const values = await readTable(join(run.folder, 'values/values.parquet'), VALUES);
-  const errors = new Map(values.map(({ tid, q1, q2 }) => [tid, Math.min(q1[0], q2[0])]));
-  const off = run.transitions.map(({ tid, mcReturn }) => errors.get(tid)! - mcReturn);
+  const taken = new Map(values.map(({ tid, q1, q2 }) => [tid, Math.min(q1[0], q2[0])]));
+  const off = run.transitions.map(({ tid, mcReturn }) => taken.get(tid)! - mcReturn);
   const { train, validation } = json.values.reliability;
   assert.deepEqual([train.trajectories, validation.trajectories], [5, 1]);
   assert.equal(train.steps + validation.steps, off.length);

@@ -6,6 +6,7 @@ import { createServer, type AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
+import { readTransitions } from '../pipelines/datasets.js';
 import { SERVED_FORMATS, type ServedFormatName } from '../src/agents/served-formats.js';
 import { isValidAction } from '../src/agents/grammar.js';
 import { ImageVectors } from '../src/data/image-vectors.js';
@@ -59,9 +60,7 @@ async function answers(format: ServedFormatName) {
 async function evaluated(cwd: string) {
   const folder = join(cwd, 'data/pocket/eval/served-tiny-agent-test-greedy');
   const { shards } = await openDataset(folder);
-  const rows = [];
-  for (const { shard } of shards)
-    rows.push(...(await readTable(join(folder, `transitions-${shard}.parquet`), TRANSITIONS)));
+  const rows = await readTransitions(folder, 'eval');
   const lines = shards.flatMap(({ shard }) =>
     readFileSync(join(folder, `answers-${shard}.jsonl`), 'utf8')
       .trim()

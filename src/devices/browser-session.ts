@@ -211,7 +211,7 @@ export class BrowserSession {
       try {
         // a document that never answers is seen as it is, if it can be seen at all
         const all = await limit.of(this.unstuck(answered(tab.page, touched)), 'its answer');
-        if (all && !tab.loading) early = capture(tab, this.settings.scale);
+        if (all && this.showsAtOnce(tab)) early = capture(tab, this.settings.scale);
         early?.catch(() => undefined);
         rests = await limit.of(this.unstuck(drawn(tab.page, touched)), 'drawing');
       } catch (error) {
@@ -220,10 +220,14 @@ export class BrowserSession {
       }
       if (tab !== this.tab()) continue;
       if (tab.loading && round === 0) continue;
-      const alone = !tab.loading && tab.page.frames().length === 1 && !this.settings.await_release;
-      if (early && rests && alone) this.early = { tab, png: early, until: Date.now() + EARLY_MS };
+      if (early && rests && this.showsAtOnce(tab)) this.early = { tab, png: early, until: Date.now() + EARLY_MS };
       return;
     }
+  }
+
+  /** Whether the next picture of a tab can be that of its next frame: nothing else has to be waited for. */
+  private showsAtOnce({ page, loading }: Tab): boolean {
+    return !loading && page.frames().length === 1 && !this.settings.await_release;
   }
 
   /**

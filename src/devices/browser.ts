@@ -7,6 +7,7 @@ import { spotOf, touch, typeText } from './browser-input.js';
 import type { BrowserProcess } from './browser-process.js';
 import { BrowserSession } from './browser-session.js';
 import type { BrowserSettings } from './browser-settings.js';
+import type { Touched } from './browser-stillness.js';
 import type { Applied, Deadline, Device, Frame, ResetLevel, Task } from './device.js';
 import { oneLine } from './guard.js';
 import { startUrls } from './start-url.js';
@@ -118,7 +119,8 @@ export class BrowserDevice implements Device {
     if (session.failure !== undefined) return { applied: 'no' };
     const limit = new TimeLimit(deadlineMs, `${this.id}: act`);
     session.begin();
-    const touched = action.type !== 'DUAL_POINT' ? {} : { [isTap(action) ? 'tapped' : 'swiped']: Date.now() };
+    const began = Date.now();
+    const touched: Touched = action.type !== 'DUAL_POINT' ? {} : isTap(action) ? { tapped: began } : { swiped: began };
     let applied: Applied = 'yes';
     try {
       await limit.of(session.guard(this.perform(running, action, limit)), action.type);
