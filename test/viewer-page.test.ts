@@ -265,6 +265,8 @@ browserTest('Tokens: the weights at a time, and of one action at all times', asy
   await page.getByRole('heading', { name: 'Actions after iteration 1' }).waitFor();
   await page.getByRole('link', { name: 'at all times' }).first().click();
   await page.getByRole('heading', { name: 'at all times' }).waitFor();
+  // the heading may be there before what it is about
+  await page.getByText('after iteration 2, live').first().waitFor();
   assert.deepEqual(await texts(page, '.weighted li > .note'), [
     'after iteration 1, offline',
     'after iteration 2, live',

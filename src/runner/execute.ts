@@ -84,8 +84,9 @@ export async function execute(instance: Instance, surroundings: Surroundings): P
     for (const output of outputs) await output.sort(finished.shards);
     metrics.finish(finished.shards);
     await stage.finish(context);
-    for (const output of outputs) await output.writePlan(finished);
+    // before the plan says that all is done: after a kill in between nobody would come to remove it
     scratch.remove();
+    for (const output of outputs) await output.writePlan(finished);
   } catch (error) {
     // a full disk should not stay full of halves
     for (const output of outputs) output.removeTemporary();
