@@ -22,7 +22,7 @@ $(error critiq needs Node 20.19 or newer and found $(NODE_FINE): install it from
 endif
 endif
 
-CRITIQ := node dist/src/cli.js
+CRITIQ := node dist/src/cli/main.js
 PAGE := $(shell find src/viewer/page -type f 2>/dev/null)
 SOURCES := $(filter-out $(PAGE),$(shell find src pipelines test bench -name '*.ts' 2>/dev/null))
 TESTS = $(patsubst %.ts,dist/%.js,$(shell find test -name '*.test.ts' | sort))
@@ -67,13 +67,13 @@ test: setup
 
 # tests of the browser backend and of the viewer's page; installs a Chromium where there is none, and leaves nothing out
 test-browser: setup
-	@node dist/test/install-chromium.js
-	CRITIQ_NO_SKIP=1 node --test --test-reporter=spec $(filter dist/test/browser% dist/test/viewer-page%,$(TESTS))
+	@node dist/test/rigs/browser/install-chromium.js
+	CRITIQ_NO_SKIP=1 node --test --test-reporter=spec $(filter dist/test/devices/browser/% dist/test/viewer/page%,$(TESTS))
 
 # the phone behind the real Appium, UiAutomator2 driver, adb and Selenium Grid, which are installed into .rig and from Debian
 test-appium: setup
-	@node dist/test/rig/install.js
-	CRITIQ_NO_SKIP=1 node --test --test-concurrency=2 --test-reporter=spec $(filter dist/test/appium%,$(TESTS))
+	@node dist/test/rigs/appium/install.js
+	CRITIQ_NO_SKIP=1 node --test --test-concurrency=2 --test-reporter=spec $(filter dist/test/devices/appium/%,$(TESTS))
 
 lint: setup
 	npm run --silent lint
@@ -83,7 +83,7 @@ bench: setup
 
 # entropy bonuses compared over seeds, into docs/; goes on where it was stopped
 study-online: setup
-	node dist/bench/study-online.js $(ARGS)
+	node dist/bench/study/online.js $(ARGS)
 
 golden: setup
 	npm run --silent golden -- $(FOLDER)

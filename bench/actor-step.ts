@@ -16,8 +16,8 @@ import {
   sum,
   Trainer,
 } from '../src/graph/index.js';
-import { decodeTeacherForced, encode, logProb } from '../src/models/autoui.js';
-import { autoUISpecs } from '../src/models/autoui-config.js';
+import { decodeTeacherForced, encode, logProb } from '../src/models/autoui/autoui.js';
+import { autoUISpecs } from '../src/models/autoui/config.js';
 import { AUTOUI_BASE, autoUIBaseJson } from './real-sizes.js';
 import {
   lastLine,

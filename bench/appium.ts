@@ -5,13 +5,13 @@
  *   npm run bench -- appium -- [--steps N] [--rounds N]
  */
 import { parseArgs } from 'node:util';
-import { tap, type Action } from '../src/devices/action.js';
+import { tap, type Action } from '../src/data/action.js';
 import type { Device } from '../src/devices/device.js';
 import { createPhones, phoneTasks } from '../src/devices/phone/index.js';
-import { WebDriverFleet } from '../src/devices/webdriver-fleet.js';
-import { rigSettings } from '../test/rig/rig-settings.js';
-import { Rig } from '../test/rig/rig.js';
-import { findTools } from '../test/rig/tools.js';
+import { WebDriverFleet } from '../src/devices/webdriver/fleet.js';
+import { rigSettings } from '../test/rigs/appium/rig-settings.js';
+import { Rig } from '../test/rigs/appium/rig.js';
+import { findTools } from '../test/rigs/appium/tools.js';
 
 const { values: options } = parseArgs({
   options: { steps: { type: 'string', default: '100' }, rounds: { type: 'string', default: '3' } },

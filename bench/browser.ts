@@ -1,19 +1,19 @@
 /**
- * Steps a second (an action, then a screenshot) on the static web tasks of test/web, with sessions of one browser.
+ * Steps a second (an action, then a screenshot) on the static web tasks of examples/web, with sessions of one browser.
  *
  *   npm run bench -- browser -- [--steps N] [--rounds N]
  */
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
-import { tap, type Action } from '../src/devices/action.js';
-import { BrowserProcess } from '../src/devices/browser-process.js';
-import { BrowserSettings } from '../src/devices/browser-settings.js';
-import { BrowserDevice } from '../src/devices/browser.js';
+import { tap, type Action } from '../src/data/action.js';
+import { BrowserProcess } from '../src/devices/browser/process.js';
+import { BrowserSettings } from '../src/devices/browser/settings.js';
+import { BrowserDevice } from '../src/devices/browser/browser.js';
 
 const { values: options } = parseArgs({
   options: { steps: { type: 'string', default: '60' }, rounds: { type: 'string', default: '3' } },
 });
-const settings = BrowserSettings.parse({ folder: fileURLToPath(new URL('../../test/web', import.meta.url)) });
+const settings = BrowserSettings.parse({ folder: fileURLToPath(new URL('../../examples/web', import.meta.url)) });
 const patient = { ...settings, await_release: true };
 const browser = new BrowserProcess(settings);
 const deadline = { deadlineMs: 30_000 };

@@ -5,9 +5,9 @@
  *   npm run bench -- candidates -- [--states N] [--tokens N] [--steps N] [--rounds N] [--threads N] [--python PATH]
  */
 import { parseArgs } from 'node:util';
-import { Sampler } from '../src/agents/sampler.js';
+import { Sampler } from '../src/agents/policy/sampler.js';
 import { openRuntime } from '../src/graph/index.js';
-import { autoUISpecs } from '../src/models/autoui-config.js';
+import { autoUISpecs } from '../src/models/autoui/config.js';
 import { AUTOUI_BASE, autoUIBaseJson } from './real-sizes.js';
 import {
   lastLine,

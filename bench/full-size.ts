@@ -9,11 +9,11 @@ import { spawn } from 'node:child_process';
 import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
-import { autoUIConfigJson, autoUISpecs } from '../src/models/autoui-config.js';
-import { blip2VisionSpecs } from '../src/models/blip2.js';
-import { writePocketTokenizer } from '../src/models/pocket-tokenizer.js';
-import { robertaSpecs } from '../src/models/roberta.js';
-import { VllmServer } from '../test/vllm-server.js';
+import { autoUIConfigJson, autoUISpecs } from '../src/models/autoui/config.js';
+import { blip2VisionSpecs } from '../src/models/blip2/blip2.js';
+import { writePocketTokenizer } from '../src/models/pocket/tokenizer.js';
+import { robertaSpecs } from '../src/models/roberta/roberta.js';
+import { VllmServer } from '../test/rigs/vlm/server.js';
 import { AUTOUI_BASE, BLIP2_VISION, ROBERTA_BASE } from './real-sizes.js';
 import { tiledParameters } from './side-by-side.js';
 
@@ -57,7 +57,7 @@ function stage(name: string, settings: readonly string[]): Promise<{ seconds: nu
   const start = performance.now();
   const child = spawn(
     process.execPath,
-    ['dist/src/cli.js', name, '--quiet', '--no-deps', '--config', options.config, ...settings],
+    ['dist/src/cli/main.js', name, '--quiet', '--no-deps', '--config', options.config, ...settings],
     { stdio: ['ignore', 'ignore', 'inherit'] },
   );
   let gib = 0;

@@ -31,10 +31,10 @@ import {
   type Tensor,
   type TypedArray,
 } from '../src/graph/index.js';
-import { SECOND_HOST } from '../src/graph/ort-device.js';
-import { openFfi } from '../src/graph/ort-ffi.js';
-import { autoUISpecs } from '../src/models/autoui-config.js';
-import { decodeTeacherForced, encode, logProb } from '../src/models/autoui.js';
+import { SECOND_HOST } from '../src/graph/ort/device.js';
+import { openFfi } from '../src/graph/ort/ffi.js';
+import { autoUISpecs } from '../src/models/autoui/config.js';
+import { decodeTeacherForced, encode, logProb } from '../src/models/autoui/autoui.js';
 import { convTower, convTowerSpecs, POCKET_TOWER } from '../src/models/conv-tower.js';
 import { Random } from '../src/random.js';
 import { POCKET_POLICY } from './real-sizes.js';

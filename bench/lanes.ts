@@ -17,8 +17,8 @@ import {
   Trainer,
   type TypedArray,
 } from '../src/graph/index.js';
-import { autoUISpecs } from '../src/models/autoui-config.js';
-import { decodeTeacherForced, encode, logProb } from '../src/models/autoui.js';
+import { autoUISpecs } from '../src/models/autoui/config.js';
+import { decodeTeacherForced, encode, logProb } from '../src/models/autoui/autoui.js';
 import { convTower, convTowerSpecs, POCKET_TOWER } from '../src/models/conv-tower.js';
 import { sft } from '../src/algorithms/digiq.js';
 import { Random } from '../src/random.js';

@@ -1,7 +1,7 @@
-import type { AutoUIConfig } from '../src/models/autoui-config.js';
-import type { Blip2VisionConfig } from '../src/models/blip2.js';
+import type { AutoUIConfig } from '../src/models/autoui/config.js';
+import type { Blip2VisionConfig } from '../src/models/blip2/blip2.js';
 import { convTowerDim, POCKET_TOWER } from '../src/models/conv-tower.js';
-import type { RobertaConfig } from '../src/models/roberta.js';
+import type { RobertaConfig } from '../src/models/roberta/roberta.js';
 
 /** The sizes of the released models (their config.json) and of the pocket policy, for benchmarks on random weights. */
 

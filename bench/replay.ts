@@ -13,14 +13,14 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { registry } from '../pipelines/index.js';
-import { CriticData, CriticInputs } from '../pipelines/critic-data.js';
-import { TokenFeeds } from '../src/agents/critic-feeds.js';
-import { TextTokenizer } from '../src/agents/tokenizer.js';
+import { CriticData, CriticInputs } from '../pipelines/critic/data.js';
+import { TokenFeeds } from '../src/agents/critic/critic-feeds.js';
+import { TextTokenizer } from '../src/agents/text/tokenizer.js';
 import { MinibatchSampler } from '../src/data/replay.js';
-import { main } from '../src/cli.js';
-import { writePocketTokenizer } from '../src/models/pocket-tokenizer.js';
+import { main } from '../src/cli/main.js';
+import { writePocketTokenizer } from '../src/models/pocket/tokenizer.js';
 import type { StageContext } from '../src/runner/stage.js';
-import { makeReplay, RELEASED } from './make-replay.js';
+import { makeReplay, RELEASED } from './make/replay.js';
 
 const { values: options } = parseArgs({
   options: {

@@ -6,8 +6,8 @@
  */
 import { parseArgs } from 'node:util';
 import { Forward, input, openRuntime } from '../src/graph/index.js';
-import { blip2Pooled, blip2VisionSpecs } from '../src/models/blip2.js';
-import { robertaPooled, robertaSpecs } from '../src/models/roberta.js';
+import { blip2Pooled, blip2VisionSpecs } from '../src/models/blip2/blip2.js';
+import { robertaPooled, robertaSpecs } from '../src/models/roberta/roberta.js';
 import { BLIP2_VISION, ROBERTA_BASE } from './real-sizes.js';
 import {
   lastLine,

@@ -8,12 +8,12 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { chromium, type Page } from 'playwright-core';
-import { findChromium } from '../src/devices/chromium.js';
-import { makeTrajectories } from './make-trajectories.js';
+import { findChromium } from '../src/devices/browser/chromium.js';
+import { makeTrajectories } from './make/trajectories.js';
 
 const ROUNDS = 5;
 const PAGES = 8;
-const PROGRAM = fileURLToPath(new URL('../src/cli.js', import.meta.url));
+const PROGRAM = fileURLToPath(new URL('../src/cli/main.js', import.meta.url));
 
 const [named] = process.argv.slice(2);
 const scratch = mkdtempSync(join(tmpdir(), 'critiq-viewer-'));

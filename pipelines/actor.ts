@@ -1,7 +1,12 @@
 import { join } from 'node:path';
 import { z } from 'zod';
-import { imitationBucket, imitationFeeds, imitationGraph, type ImitationBucket } from '../src/agents/imitation.js';
-import { policyFiles, saveTrained } from '../src/agents/policy.js';
+import {
+  imitationBucket,
+  imitationFeeds,
+  imitationGraph,
+  type ImitationBucket,
+} from '../src/agents/policy/imitation.js';
+import { policyFiles, saveTrained } from '../src/agents/policy/policy.js';
 import {
   ActorSettings,
   advantages,
@@ -29,12 +34,12 @@ import {
   Trainer,
   type Tensor,
 } from '../src/graph/index.js';
-import { logProb } from '../src/models/autoui.js';
+import { logProb } from '../src/models/autoui/autoui.js';
 import { Random } from '../src/random.js';
 import { stage, type StageContext } from '../src/runner/stage.js';
 import { filesOf, readCandidates, readTransitions } from './datasets.js';
 import { policyOf, runtimeOf } from './resources.js';
-import { lanesOf, learningRate, microBatches, train } from './training.js';
+import { lanesOf, learningRate, microBatches, train } from './training/training.js';
 
 const METHODS = ['digiq', 'filteredbc'] as const;
 

@@ -1,12 +1,12 @@
 import { copyFileSync, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { policyFiles, readMaxTokens, savePolicy } from '../src/agents/policy.js';
-import { TextTokenizer } from '../src/agents/tokenizer.js';
+import { policyFiles, readMaxTokens, savePolicy } from '../src/agents/policy/policy.js';
+import { TextTokenizer } from '../src/agents/text/tokenizer.js';
 import { UserError } from '../src/errors.js';
-import { loadAutoUI } from '../src/models/autoui-checkpoint.js';
-import { readBlip2VisionConfig } from '../src/models/blip2.js';
-import { checkpointFingerprint } from '../src/models/checkpoint-fingerprint.js';
-import { writeTowerReference } from '../src/models/tower-folder.js';
+import { loadAutoUI } from '../src/models/autoui/checkpoint.js';
+import { readBlip2VisionConfig } from '../src/models/blip2/blip2.js';
+import { checkpointFingerprint } from '../src/models/checkpoint/fingerprint.js';
+import { writeTowerReference } from '../src/models/checkpoint/tower-folder.js';
 import type { Shard, StageContext } from '../src/runner/stage.js';
 import { modelsOf } from './resources.js';
 

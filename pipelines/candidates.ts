@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { z } from 'zod';
 import { parseAction } from '../src/agents/grammar.js';
-import type { Candidate } from '../src/agents/policy.js';
+import type { Candidate } from '../src/agents/policy/policy.js';
 import { ImageVectors } from '../src/data/image-vectors.js';
 import { readTable, writeTable } from '../src/data/tables.js';
 import { CANDIDATES, TRANSITIONS, type CandidateRow } from '../src/data/transitions.js';

@@ -1,13 +1,13 @@
 import { z } from 'zod';
-import { PolicyAgent } from '../src/agents/policy-agent.js';
+import { PolicyAgent } from '../src/agents/policy/policy-agent.js';
 import { Random } from '../src/random.js';
 import { stage } from '../src/runner/stage.js';
-import { deviceInfluence, deviceWorkers } from './devices.js';
-import { collectShard, episodeShards, judgedEpisodes, sayHowToRepeat } from './episodes.js';
-import { judgeFingerprint, judgeOf, judgeSummary, judgeWorkers, reportUnknown } from './judge.js';
+import { deviceInfluence, deviceWorkers } from './episodes/devices.js';
+import { collectShard, episodeShards, judgedEpisodes, sayHowToRepeat } from './episodes/episodes.js';
+import { judgeFingerprint, judgeOf, judgeSummary, judgeWorkers, reportUnknown } from './episodes/judge.js';
 import { policyOf } from './resources.js';
-import { AgentKind, agentFingerprint, servedAgent, servedSummary } from './served.js';
-import { tasksOf } from './tasks.js';
+import { AgentKind, agentFingerprint, servedAgent, servedSummary } from './episodes/served.js';
+import { tasksOf } from './episodes/tasks.js';
 
 export const Collect = z.object({
   episodes: z

@@ -1,9 +1,9 @@
 import { copyFileSync, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { z } from 'zod';
-import { Critic, type CriticFile } from '../src/agents/critic.js';
+import { Critic, type CriticFile } from '../src/agents/critic/critic.js';
 import { CriticSettings, mcLoss, tdLoss, targetValues, type CriticLoss } from '../src/algorithms/digiq.js';
-import { writeAtomic } from '../src/data/atomic.js';
+import { writeAtomic } from '../src/data/store/atomic.js';
 import { MinibatchSampler, splitTrajectories } from '../src/data/replay.js';
 import { writeTable } from '../src/data/tables.js';
 import { VALUES, type ValueRow } from '../src/data/transitions.js';
@@ -27,14 +27,14 @@ import {
   stateInputs,
   textVectors,
   type CriticNetworkConfig,
-} from '../src/models/critic-network.js';
+} from '../src/models/critic/network.js';
 import { UserError } from '../src/errors.js';
 import { Random } from '../src/random.js';
 import { stage, type ShardContext } from '../src/runner/stage.js';
-import { CriticData, CriticInputs } from './critic-data.js';
-import { criticText, tokenizerDataset, type CriticText } from './critic-text.js';
+import { CriticData, CriticInputs } from './critic/data.js';
+import { criticText, tokenizerDataset, type CriticText } from './training/critic-text.js';
 import { modelsOf, runtimeOf } from './resources.js';
-import { lanesOf, learningRate, microBatches, train } from './training.js';
+import { lanesOf, learningRate, microBatches, train } from './training/training.js';
 
 export const CriticStage = CriticSettings.extend({
   tokenizer: z

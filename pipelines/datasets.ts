@@ -1,5 +1,5 @@
 import { basename } from 'node:path';
-import { openDataset } from '../src/data/manifest.js';
+import { openDataset } from '../src/data/store/manifest.js';
 import { readTable, type TableKind } from '../src/data/tables.js';
 import { CANDIDATES, TRANSITIONS, type CandidateRow, type Transition } from '../src/data/transitions.js';
 

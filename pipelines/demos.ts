@@ -7,10 +7,10 @@ import { stateJudge } from '../src/judges/state.js';
 import { UserError } from '../src/errors.js';
 import { Random } from '../src/random.js';
 import { stage } from '../src/runner/stage.js';
-import { deviceInfluence, deviceWorkers } from './devices.js';
-import { collectShard, episodeShards } from './episodes.js';
+import { deviceInfluence, deviceWorkers } from './episodes/devices.js';
+import { collectShard, episodeShards } from './episodes/episodes.js';
 import type { DeviceSettings, TaskSettings } from './sections.js';
-import { tasksOf } from './tasks.js';
+import { tasksOf } from './episodes/tasks.js';
 
 export const Demos = z.object({
   episodes: z.int().min(1).default(600).describe('demonstrations to record'),

@@ -1,28 +1,35 @@
 import { readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { z } from 'zod';
-import { BestOfQ } from '../src/agents/best-of-q.js';
-import { Critic } from '../src/agents/critic.js';
+import { BestOfQ } from '../src/agents/critic/best-of-q.js';
+import { Critic } from '../src/agents/critic/critic.js';
 import { AGGREGATES } from '../src/algorithms/digiq.js';
 import { isValidAction } from '../src/agents/grammar.js';
-import { PolicyAgent } from '../src/agents/policy-agent.js';
+import { PolicyAgent } from '../src/agents/policy/policy-agent.js';
 import type { Agent } from '../src/agents/rollout.js';
-import { writeAtomic } from '../src/data/atomic.js';
+import { writeAtomic } from '../src/data/store/atomic.js';
 import { wilson95 } from '../src/data/interval.js';
 import { comparable } from '../src/data/task-list.js';
 import { UserError } from '../src/errors.js';
 import { Random } from '../src/random.js';
 import type { Evaluation, Rate } from '../src/report/evaluations.js';
 import { stage, type StageContext } from '../src/runner/stage.js';
-import type { Config } from '../src/settings.js';
+import type { Config } from '../src/settings/settings.js';
 import { readTransitions } from './datasets.js';
-import { deviceInfluence, deviceWorkers } from './devices.js';
-import { collectShard, episodeShards, judgedEpisodes, sayHowToRepeat } from './episodes.js';
-import { judgeFingerprint, judgeOf, judgeSummary, judgeWorkers, reportUnknown } from './judge.js';
+import { deviceInfluence, deviceWorkers } from './episodes/devices.js';
+import { collectShard, episodeShards, judgedEpisodes, sayHowToRepeat } from './episodes/episodes.js';
+import { judgeFingerprint, judgeOf, judgeSummary, judgeWorkers, reportUnknown } from './episodes/judge.js';
 import { cachesOf, once, policyOf, runtimeOf } from './resources.js';
-import { AgentKind, agentFingerprint, servedAgent, servedName, servedSettings, servedSummary } from './served.js';
-import { tasksOf, trainedTexts } from './tasks.js';
-import { vlmOf } from './vlm-backend.js';
+import {
+  AgentKind,
+  agentFingerprint,
+  servedAgent,
+  servedName,
+  servedSettings,
+  servedSummary,
+} from './episodes/served.js';
+import { tasksOf, trainedTexts } from './episodes/tasks.js';
+import { vlmOf } from './vlm/backend.js';
 
 /** Tasks of the published protocol: the first 96 of the test file, in order, one episode each (ALGORITHMS §7). */
 const PROTOCOL = 96;

@@ -60,10 +60,10 @@ export const registry: Registry = {
   ],
   sections: async () => {
     const { DeviceSettings, ModelSettings, TaskSettings } = await import('./sections.js');
-    const { ImportSettings } = await import('./import.js');
-    const { JudgeSettings } = await import('./judge.js');
-    const { RecordingSettings } = await import('./recordings.js');
-    const { ServedSettings } = await import('./served.js');
+    const { ImportSettings } = await import('./commands/import.js');
+    const { JudgeSettings } = await import('./episodes/judge.js');
+    const { RecordingSettings } = await import('./episodes/recordings.js');
+    const { ServedSettings } = await import('./episodes/served.js');
     return {
       import: ImportSettings,
       models: ModelSettings,

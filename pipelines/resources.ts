@@ -1,13 +1,13 @@
 import { join } from 'node:path';
-import { Policy } from '../src/agents/policy.js';
+import { Policy } from '../src/agents/policy/policy.js';
 import { ImageStore } from '../src/data/images.js';
 import { VectorCache } from '../src/data/vector-cache.js';
-import { DevicePool, type PoolEvent } from '../src/devices/pool.js';
+import { DevicePool, type PoolEvent } from '../src/devices/pool/pool.js';
 import { openRuntime, type Runtime } from '../src/graph/index.js';
 import type { OpenCache } from '../src/models/cached-vectors.js';
-import type { Config } from '../src/settings.js';
+import type { Config } from '../src/settings/settings.js';
 import type { StageContext } from '../src/runner/stage.js';
-import { deviceCount, deviceFactory } from './devices.js';
+import { deviceCount, deviceFactory } from './episodes/devices.js';
 import type { DeviceSettings, ModelSettings } from './sections.js';
 
 /** What the shards of one stage share: made when first asked for, once for each stage that runs. */

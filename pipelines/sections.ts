@@ -1,7 +1,7 @@
 import { z } from 'zod';
-import { BrowserSettings } from '../src/devices/browser-settings.js';
-import { POOL_DEFAULTS } from '../src/devices/pool.js';
-import { WebDriverSettings } from '../src/devices/webdriver-settings.js';
+import { BrowserSettings } from '../src/devices/browser/settings.js';
+import { POOL_DEFAULTS } from '../src/devices/pool/pool.js';
+import { WebDriverSettings } from '../src/devices/webdriver/settings.js';
 
 /** Sections of the settings that several stages share. */
 

@@ -2,10 +2,10 @@ import { closeSync, existsSync, openSync, readSync } from 'node:fs';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { adoptPolicy, adoptionShard } from './adopt.js';
-import { imitationFeeds, imitationGraph } from '../src/agents/imitation.js';
-import { policyFiles, savePolicy } from '../src/agents/policy.js';
-import { TextTokenizer } from '../src/agents/tokenizer.js';
-import { writeAtomic } from '../src/data/atomic.js';
+import { imitationFeeds, imitationGraph } from '../src/agents/policy/imitation.js';
+import { policyFiles, savePolicy } from '../src/agents/policy/policy.js';
+import { TextTokenizer } from '../src/agents/text/tokenizer.js';
+import { writeAtomic } from '../src/data/store/atomic.js';
 import { MinibatchSampler } from '../src/data/replay.js';
 import type { Transition } from '../src/data/transitions.js';
 import { COLOURS, PHONE_WORDS, SHOP_FIRST, SHOP_SECOND } from '../src/devices/phone/index.js';
@@ -21,8 +21,8 @@ import {
   sum,
   Trainer,
 } from '../src/graph/index.js';
-import { autoUISpecs, type AutoUIConfig } from '../src/models/autoui-config.js';
-import { logProb } from '../src/models/autoui.js';
+import { autoUISpecs, type AutoUIConfig } from '../src/models/autoui/config.js';
+import { logProb } from '../src/models/autoui/autoui.js';
 import { bucketOf } from '../src/models/buckets.js';
 import {
   convTower,
@@ -32,13 +32,13 @@ import {
   shrink,
   shrunkLength,
 } from '../src/models/conv-tower.js';
-import { writePocketTokenizer } from '../src/models/pocket-tokenizer.js';
+import { writePocketTokenizer } from '../src/models/pocket/tokenizer.js';
 import { Random } from '../src/random.js';
 import { stage, type ShardContext } from '../src/runner/stage.js';
 import { readTransitions } from './datasets.js';
 import { imagesOf, modelsOf, runtimeOf } from './resources.js';
 import type { TaskSettings } from './sections.js';
-import { lanesOf, microBatches, schedule, train } from './training.js';
+import { lanesOf, microBatches, schedule, train } from './training/training.js';
 
 export const Sft = z
   .object({

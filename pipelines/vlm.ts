@@ -1,8 +1,13 @@
 import { copyFileSync, mkdirSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { z } from 'zod';
-import { cursorVectors, PocketRepresenter, vlmInputs, type FedState } from '../src/agents/pocket-representer.js';
-import { writeAtomic } from '../src/data/atomic.js';
+import {
+  cursorVectors,
+  PocketRepresenter,
+  vlmInputs,
+  type FedState,
+} from '../src/agents/representers/pocket-representer.js';
+import { writeAtomic } from '../src/data/store/atomic.js';
 import { MinibatchSampler, splitTrajectories } from '../src/data/replay.js';
 import {
   abs,
@@ -26,9 +31,9 @@ import {
   Trainer,
   type Tensor,
 } from '../src/graph/index.js';
-import { autoUIConfigJson, parseAutoUIConfig } from '../src/models/autoui-config.js';
-import { readJson } from '../src/models/checkpoint.js';
-import { pocketVlm, type PocketVlmConfig, type VlmBucket } from '../src/models/pocket-vlm.js';
+import { autoUIConfigJson, parseAutoUIConfig } from '../src/models/autoui/config.js';
+import { readJson } from '../src/models/checkpoint/checkpoint.js';
+import { pocketVlm, type PocketVlmConfig, type VlmBucket } from '../src/models/pocket/vlm.js';
 import { screenChange } from '../src/data/screen-change.js';
 import { Random } from '../src/random.js';
 import { stage, type StageContext } from '../src/runner/stage.js';
@@ -36,8 +41,8 @@ import { UserError } from '../src/errors.js';
 import { filesOf, readTransitions } from './datasets.js';
 import { ImageVectors } from '../src/data/image-vectors.js';
 import { imagesOf, modelsOf, policyOf, runtimeOf } from './resources.js';
-import { lanesOf, microBatches, schedule, train } from './training.js';
-import { registerVlm } from './vlm-reference.js';
+import { lanesOf, microBatches, schedule, train } from './training/training.js';
+import { registerVlm } from './vlm/reference.js';
 
 export const Vlm = z.object({
   transitions: z.int().min(8).default(4000).describe('transitions to learn from, drawn from all that were collected'),

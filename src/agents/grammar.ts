@@ -1,4 +1,4 @@
-import { ACTION_TYPES, type Action, type ActionType, type Point } from '../devices/action.js';
+import { ACTION_TYPES, type Action, type ActionType, type Point } from '../data/action.js';
 
 /** What an action text says: the action to do now, and the types of the ones the model plans from here on. */
 export interface ParsedAction {

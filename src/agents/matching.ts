@@ -1,4 +1,4 @@
-import { isTap, type Action, type Point } from '../devices/action.js';
+import { isTap, type Action, type Point } from '../data/action.js';
 
 /** A UI element's place on the screen as fractions: [top, left, height, width]. */
 export type Box = readonly [y: number, x: number, height: number, width: number];

@@ -1,13 +1,15 @@
 import { setMaxListeners } from 'node:events';
-import { endsEpisode, type Action } from '../devices/action.js';
-import type { Device, Frame, Task } from '../devices/device.js';
-import { DeviceFault, RecordingFailed } from '../devices/guard.js';
-import type { Lease } from '../devices/lease.js';
-import type { DevicePool } from '../devices/pool.js';
-import type { Episode, EpisodeFault, EpisodeStep } from '../data/journal.js';
+import { endsEpisode, type Action } from '../data/action.js';
+import type { Device } from '../devices/device.js';
+import type { Task } from '../data/task.js';
+import type { Frame } from '../data/formats/frame.js';
+import { DeviceFault, RecordingFailed } from '../devices/pool/guard.js';
+import type { Lease } from '../devices/pool/lease.js';
+import type { DevicePool } from '../devices/pool/pool.js';
+import type { Episode, EpisodeFault, EpisodeStep } from '../data/store/journal.js';
 import { RunError } from '../errors.js';
 import { overall, type EpisodeEnd, type Judge, type Verdict } from '../judges/judge.js';
-import { policyPrompt } from './prompt.js';
+import { policyPrompt } from './policy/prompt.js';
 
 /** A step that an agent has done in this episode. */
 export interface PastStep {

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { ACTION_TYPES, isTap, type Action } from '../devices/action.js';
+import { ACTION_TYPES, isTap, type Action } from '../data/action.js';
 import { div, mean, mul, sub, sum, type Tensor } from '../graph/index.js';
 
 /**

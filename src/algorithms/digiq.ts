@@ -18,7 +18,7 @@ import {
   type Tensor,
 } from '../graph/index.js';
 import type { Weights } from '../models/attention.js';
-import { asValue, q, v, type CriticConfig } from '../models/critic.js';
+import { asValue, q, v, type CriticConfig } from '../models/critic/critic.js';
 import { successCrossEntropy } from '../models/mlp.js';
 
 /**

@@ -1,7 +1,7 @@
 import { Field, Schema, Utf8, makeData } from 'apache-arrow';
-import { ArrowWriter, type BatchLayout } from './arrow.js';
-import type { Written } from './atomic.js';
-import { PositionalFile } from './file.js';
+import { ArrowWriter, type BatchLayout } from './formats/arrow.js';
+import type { Written } from './store/atomic.js';
+import { PositionalFile } from './store/file.js';
 import { VectorReader, vectorBytes, vectorData, vectorField, vectorLayout, vectorMetadata, vectorStart, type VectorFileKind } from './vectors.js';
 
 const FILE: VectorFileKind = { kind: 'critiq.image-vectors', version: '1', columns: ['id', 'vector'] };

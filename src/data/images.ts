@@ -2,17 +2,17 @@ import { createHash } from 'node:crypto';
 import { mkdir, open, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { threadId } from 'node:worker_threads';
-import type { Frame } from '../devices/device.js';
+import type { Frame } from './formats/frame.js';
 import { UserError } from '../errors.js';
-import { syncFolder, writeFailure } from './atomic.js';
-import { decodePng, encodePng } from './png.js';
+import { syncFolder, writeFailure } from './store/atomic.js';
+import { decodePng, encodePng } from './formats/png.js';
 
 /** The content id of a picture: the first 32 hex digits of SHA-256 over its size and its RGBA bytes. */
 export function imageId({ width, height, rgba }: Frame): string {
   return createHash('sha256').update(`${width}x${height}:`).update(rgba).digest('hex').slice(0, 32);
 }
 
-/** Whether a file is what a killed process was writing: a run folder has one process at a time (runner/lock.ts). */
+/** Whether a file is what a killed process was writing: a run folder has one process at a time (store/lock.ts). */
 function isLeftOver(name: string): boolean {
   const writer = /\.png\.(\d+)-\d+\.tmp$/.exec(name);
   return writer !== null && Number(writer[1]) !== process.pid;

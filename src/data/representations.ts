@@ -1,7 +1,7 @@
 import { Field, Int32, Int64, Schema, makeData } from 'apache-arrow';
-import { ArrowWriter, type BatchLayout } from './arrow.js';
-import type { Written } from './atomic.js';
-import { PositionalFile } from './file.js';
+import { ArrowWriter, type BatchLayout } from './formats/arrow.js';
+import type { Written } from './store/atomic.js';
+import { PositionalFile } from './store/file.js';
 import { VectorReader, vectorBytes, vectorData, vectorField, vectorLayout, vectorMetadata, vectorStart, type VectorFileKind, type VectorType, type VectorWidth } from './vectors.js';
 
 /** The `cand` of the row that represents the state alone, without an action. */

@@ -1,4 +1,4 @@
-import type { Frame } from '../devices/device.js';
+import type { Frame } from './formats/frame.js';
 
 /** Side of the blocks that are averaged: quarter-size images. */
 const BLOCK = 4;

@@ -1,7 +1,7 @@
 import { parquetMetadataAsync, parquetReadObjects, type FileMetaData, type SchemaElement } from 'hyparquet';
 import { ByteWriter, ParquetWriter } from 'hyparquet-writer';
-import { writeAtomic, type AtomicFile, type Written } from './atomic.js';
-import { PositionalFile } from './file.js';
+import { writeAtomic, type AtomicFile, type Written } from './store/atomic.js';
+import { PositionalFile } from './store/file.js';
 
 /** What a column holds: `int64` is a JavaScript number (safe integers only), `bigint64` a bigint; both are INT64 on disk. */
 export type ColumnType = 'int64' | 'bigint64' | 'int32' | 'float' | 'double' | 'bool' | 'string';

@@ -2,7 +2,7 @@ import { readFileSync, statSync } from 'node:fs';
 import { basename } from 'node:path';
 import { z } from 'zod';
 import { UserError } from '../errors.js';
-import type { Task } from '../devices/device.js';
+import type { Task } from './task.js';
 
 /** Largest task list that is read, in bytes. */
 const LARGEST = 16 << 20;

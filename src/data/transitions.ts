@@ -1,4 +1,4 @@
-import type { Episode } from './journal.js';
+import type { Episode } from './store/journal.js';
 import { monteCarloReturns } from './returns.js';
 import { column, listColumn, type TableKind } from './tables.js';
 

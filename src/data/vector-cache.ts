@@ -2,7 +2,7 @@ import { createHash, randomBytes } from 'node:crypto';
 import { closeSync, mkdirSync, openSync, readdirSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { crc32 } from '@node-rs/crc32';
-import { PositionalFile } from './file.js';
+import { PositionalFile } from './store/file.js';
 
 /** Bytes of a key: SHA-256 of its text, cut. */
 const KEY = 16;

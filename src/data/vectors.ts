@@ -1,8 +1,8 @@
 import { DataType, Field, FixedSizeList, Float16, Float32, makeData, type Data } from 'apache-arrow';
 import { Precision } from 'apache-arrow/enum';
-import { arrowLayout, type BatchLayout } from './arrow.js';
-import type { PositionalFile } from './file.js';
-import { decodeHalf, encodeHalf } from './half.js';
+import { arrowLayout, type BatchLayout } from './formats/arrow.js';
+import type { PositionalFile } from './store/file.js';
+import { decodeHalf, encodeHalf } from './formats/half.js';
 
 /** How a vector's elements are stored. float16 halves the reading and is what the critic needs; float32 is exact. */
 export type VectorType = 'float16' | 'float32';

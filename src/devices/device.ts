@@ -1,23 +1,6 @@
-import type { Action } from './action.js';
-
-/** One screenshot: width × height pixels, 4 bytes each (RGBA, row by row from the top left). */
-export interface Frame {
-  readonly width: number;
-  readonly height: number;
-  readonly rgba: Uint8ClampedArray;
-}
-
-/** A task: what the agent is told, and whatever the device needs to set it up and judge it (opaque to everyone else). */
-export interface Task {
-  /** stable name, unique in its list */
-  readonly id: string;
-  /** the instruction the agent sees */
-  readonly text: string;
-  /** kind of task, for success rates by family (`webshop-3`, `general-clock`, ...) */
-  readonly family: string;
-  /** the device's own description of the goal, for judges that know the device's state */
-  readonly goal?: Readonly<Record<string, unknown>>;
-}
+import type { Action } from '../data/action.js';
+import type { Frame } from '../data/formats/frame.js';
+import type { Task } from '../data/task.js';
 
 /** Whether an action reached the device. `unknown`: it may have; it must not be sent again. */
 export type Applied = 'yes' | 'no' | 'unknown';

@@ -1,4 +1,4 @@
-import { readSafetensors, toFloat32, writeSafetensors } from '../data/safetensors.js';
+import { readSafetensors, toFloat32, writeSafetensors } from '../data/formats/safetensors.js';
 import { RunError } from '../errors.js';
 import { Random } from '../random.js';
 import { blendInto, snapshot, writable } from './residence.js';

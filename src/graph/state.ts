@@ -1,8 +1,8 @@
 import { Bound } from './forward.js';
 import { add, mul, sqrt, square } from './ops/elementwise.js';
-import { sum } from './ops/reduce.js';
+import { sum } from './ops/broadcast.js';
 import { scan } from './ops/scan.js';
-import { reshape } from './ops/shape.js';
+import { reshape } from './ops/broadcast.js';
 import { Optimizer, Plan, descend } from './optimizer.js';
 import type { Parameters } from './parameters.js';
 import { addInto, discard } from './residence.js';

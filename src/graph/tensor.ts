@@ -1,4 +1,4 @@
-import { encodeHalf } from '../data/half.js';
+import { encodeHalf } from '../data/formats/half.js';
 import { RunError } from '../errors.js';
 
 /** Element types of a tensor. `float16` data is kept as its bits in a Uint16Array, `bool` as 0/1 in a Uint8Array. */

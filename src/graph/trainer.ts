@@ -1,4 +1,4 @@
-import { TensorToStore, readSafetensors, toFloat32, writeSafetensors } from '../data/safetensors.js';
+import { TensorToStore, readSafetensors, toFloat32, writeSafetensors } from '../data/formats/safetensors.js';
 import { RunError, UserError } from '../errors.js';
 import { LruCache } from './cache.js';
 import { Bound, DEFAULT_SESSIONS, Queue } from './forward.js';

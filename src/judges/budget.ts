@@ -1,4 +1,4 @@
-import { SharedLines } from '../data/shared-lines.js';
+import { SharedLines } from '../data/store/shared-lines.js';
 import { RunError } from '../errors.js';
 
 /** The budget is spent: nothing more is asked. */

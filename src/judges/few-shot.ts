@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
-import { fileInside } from '../data/inside.js';
+import { fileInside } from '../data/store/inside.js';
 import { UserError } from '../errors.js';
 import type { Picture } from './chat.js';
 

@@ -1,4 +1,4 @@
-import { JsonServer, WrongAnswer, type JsonServerOptions } from '../data/json-server.js';
+import { JsonServer, WrongAnswer, type JsonServerOptions } from '../net/json-server.js';
 import { ANSWER_SCHEMA, DeclinedAnswer, type ChatModel, type ChatOptions, type Format, type Question } from './chat.js';
 import { brief, parseStatus, type Answer } from './status.js';
 

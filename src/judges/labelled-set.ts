@@ -1,7 +1,7 @@
 import { readFileSync, statSync } from 'node:fs';
 import { dirname } from 'node:path';
-import { fileInside } from '../data/inside.js';
-import { decodePng } from '../data/png.js';
+import { fileInside } from '../data/store/inside.js';
+import { decodePng } from '../data/formats/png.js';
 import { UserError } from '../errors.js';
 import type { Screen } from './judge.js';
 

@@ -1,4 +1,4 @@
-import { WrongAnswer } from '../data/json-server.js';
+import { WrongAnswer } from '../net/json-server.js';
 import type { Verdict } from './judge.js';
 
 /** What a model answered: its verdict, and its reasons in its own words. */

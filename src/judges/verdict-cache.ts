@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { SharedLines } from '../data/shared-lines.js';
+import { SharedLines } from '../data/store/shared-lines.js';
 import type { Answer } from './status.js';
 
 /** A line of the cache: the answer under what was asked; the task is for people who read it. */

@@ -1,7 +1,7 @@
 import PQueue from 'p-queue';
 import { imageId } from '../data/images.js';
-import { RefusedRequest } from '../data/json-server.js';
-import { encodePng } from '../data/png.js';
+import { RefusedRequest } from '../net/json-server.js';
+import { encodePng } from '../data/formats/png.js';
 import { screenChange } from '../data/screen-change.js';
 import { RunError } from '../errors.js';
 import { BudgetSpent } from './budget.js';

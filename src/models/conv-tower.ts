@@ -1,7 +1,7 @@
-import type { Frame } from '../devices/device.js';
+import type { Frame } from '../data/formats/frame.js';
 import { UserError } from '../errors.js';
 import { add, conv2d, mul, relu, reshape, type Tensor } from '../graph/index.js';
-import type { ParameterSpecs } from './checkpoint.js';
+import type { ParameterSpecs } from './checkpoint/checkpoint.js';
 import type { Region } from './cursor.js';
 
 /**

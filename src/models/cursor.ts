@@ -1,5 +1,5 @@
-import type { Frame } from '../devices/device.js';
-import type { Point } from '../devices/action.js';
+import type { Frame } from '../data/formats/frame.js';
+import type { Point } from '../data/action.js';
 
 /** A rectangle of pixels: rows [top, bottom) and columns [left, right). */
 export interface Region {

@@ -12,7 +12,7 @@ import {
   type Tensor,
 } from '../graph/index.js';
 import type { Weights } from './attention.js';
-import type { ParameterSpecs } from './checkpoint.js';
+import type { ParameterSpecs } from './checkpoint/checkpoint.js';
 
 /**
  * A multilayer perceptron with ReLU between its layers: [B, out] of x [B, in]. Its parameters are named as a PyTorch

@@ -1,4 +1,4 @@
-import type { Frame } from '../devices/device.js';
+import type { Frame } from '../data/formats/frame.js';
 import type { Region } from './cursor.js';
 
 /** How a pixel is weighted by its distance: Pillow's filters of these names. */

@@ -1,8 +1,8 @@
 import { concat, type Tensor } from '../graph/index.js';
 import type { Weights } from './attention.js';
-import type { ParameterSpecs } from './checkpoint.js';
+import type { ParameterSpecs } from './checkpoint/checkpoint.js';
 import { mlp, mlpSpecs } from './mlp.js';
-import { robertaPooled, robertaSpecs, type RobertaConfig } from './roberta.js';
+import { robertaPooled, robertaSpecs, type RobertaConfig } from './roberta/roberta.js';
 
 /**
  * DigiRL's values (ALGORITHMS §3): twin step-level values of the prompt's vector and the previous and current picture's

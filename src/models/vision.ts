@@ -1,12 +1,12 @@
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { writeAtomic } from '../data/atomic.js';
-import type { Point } from '../devices/action.js';
-import type { Frame } from '../devices/device.js';
+import { writeAtomic } from '../data/store/atomic.js';
+import type { Point } from '../data/action.js';
+import type { Frame } from '../data/formats/frame.js';
 import { UserError } from '../errors.js';
 import { Forward, input, type Parameters, type Runtime } from '../graph/index.js';
 import { rowBucket } from './buckets.js';
-import { readJson } from './checkpoint.js';
+import { readJson } from './checkpoint/checkpoint.js';
 import { convTower, convTowerDim, shrink, shrunkLength, type ConvTowerConfig } from './conv-tower.js';
 import { withCursor } from './cursor.js';
 

@@ -1,6 +1,6 @@
-import type { Frame } from '../devices/device.js';
-import { webm } from '../data/webm.js';
-import { animatedWebp, vp8Of, type FilmFrame } from '../data/webp.js';
+import type { Frame } from '../data/formats/frame.js';
+import { webm } from './webm.js';
+import { animatedWebp, vp8Of, type FilmFrame } from './webp.js';
 import type { FilmedEpisode } from './filmed.js';
 import { FilmPicture } from './picture.js';
 import { timeline, type Pace } from './timeline.js';

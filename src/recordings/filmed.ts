@@ -1,4 +1,4 @@
-import type { Episode } from '../data/journal.js';
+import type { Episode } from '../data/store/journal.js';
 import type { Transition } from '../data/transitions.js';
 import type { Verdict } from '../judges/judge.js';
 

@@ -1,9 +1,9 @@
 import { createCanvas, ImageData, type Canvas, type SKRSContext2D } from '@napi-rs/canvas';
 import { parseAction } from '../agents/grammar.js';
-import { INVALID, WAIT } from '../agents/served-agent.js';
-import { isTap, type Action, type Point } from '../devices/action.js';
-import type { Frame } from '../devices/device.js';
-import { inWords } from '../report/gesture.js';
+import { INVALID, WAIT } from '../agents/served/agent.js';
+import { isTap, type Action, type Point } from '../data/action.js';
+import type { Frame } from '../data/formats/frame.js';
+import { inWords } from '../agents/action-words.js';
 import type { FilmedEpisode } from './filmed.js';
 import { setFont, wrapped } from './lettering.js';
 

@@ -1,4 +1,4 @@
-import type { MetricsLine } from '../runner/metrics.js';
+import type { MetricsLine } from '../data/metrics.js';
 
 /** Numbers of one chart: a column of steps, and one of values for each series (null: none at this step). */
 export interface Curve {

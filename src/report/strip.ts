@@ -1,4 +1,5 @@
-import { drawGesture, inWords } from './gesture.js';
+import { drawGesture } from './gesture.js';
+import { inWords } from '../agents/action-words.js';
 import { fixed, html, type Markup } from './html.js';
 import type { Thumbnail } from './thumbnails.js';
 

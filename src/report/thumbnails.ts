@@ -1,5 +1,5 @@
 import { createCanvas, ImageData } from '@napi-rs/canvas';
-import type { Frame } from '../devices/device.js';
+import type { Frame } from '../data/formats/frame.js';
 
 /** A small picture as a data URI, with its size in pixels. */
 export interface Thumbnail {

@@ -1,7 +1,7 @@
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import PQueue from 'p-queue';
-import { recordFile } from '../data/integrity.js';
+import { recordFile } from '../data/store/integrity.js';
 import { RunError, UserError } from '../errors.js';
 import type { Display } from './display.js';
 import { describeFailure } from './failure.js';

@@ -1,11 +1,11 @@
 import { readdirSync, existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { UserError } from '../errors.js';
-import type { Config } from '../settings.js';
+import type { Config } from '../settings/settings.js';
 import { Display } from './display.js';
 import { datasetFolder, Instance, runFolder } from './instance.js';
-import { livingHolder } from './lock.js';
-import { lastMetrics, metricsFile, type MetricsLine } from './metrics.js';
+import { livingHolder } from '../data/store/lock.js';
+import { lastMetrics, metricsFile, type MetricsLine } from '../data/metrics.js';
 import { Output, type PlanRecord, readPlan } from './outputs.js';
 import { type LoadedRegistry, withRecorded } from './registry.js';
 import { findProducer, lockFile } from './run.js';

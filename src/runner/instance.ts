@@ -1,7 +1,7 @@
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
-import { fingerprint } from '../data/manifest.js';
-import type { Config } from '../settings.js';
+import { fingerprint } from '../data/store/manifest.js';
+import type { Config } from '../settings/settings.js';
 import type { Display } from './display.js';
 import { contentFingerprint, type Fingerprints, Output, type PlanRecord, readManifest } from './outputs.js';
 import type { Shard, Stage, StageContext } from './stage.js';

@@ -1,17 +1,7 @@
-import {
-  closeSync,
-  existsSync,
-  mkdirSync,
-  openSync,
-  readFileSync,
-  readSync,
-  fstatSync,
-  renameSync,
-  rmSync,
-  writeSync,
-} from 'node:fs';
+import { closeSync, mkdirSync, openSync, renameSync, rmSync, writeSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { writeFailure } from '../data/atomic.js';
+import { metricsFile, readMetrics, type MetricsLine } from '../data/metrics.js';
+import { writeFailure } from '../data/store/atomic.js';
 import { scalarsRecord, versionRecord } from './tfevents.js';
 
 /** Numbers of one shard, a line a step. */
@@ -23,13 +13,6 @@ export interface ShardMetrics {
    * step is there twice. Without this call a shard that starts drops all lines it left before.
    */
   resume(lastStep: number): void;
-}
-
-/** One line of metrics/<instance>.jsonl; NaN and infinities are null. */
-export interface MetricsLine {
-  readonly shard: string;
-  readonly step: number;
-  readonly [key: string]: string | number | null;
 }
 
 /**
@@ -114,40 +97,6 @@ export class Metrics {
     }
     replace(this.jsonl, [Buffer.from(this.lines.map(encode).join(''))]);
     replace(this.events, [versionRecord(), ...this.lines.map(eventOf)]);
-  }
-}
-
-/** Where the metrics of a stage instance are. */
-export function metricsFile(runFolder: string, instance: string): string {
-  return join(runFolder, 'metrics', `${instance}.jsonl`);
-}
-
-/** The lines of a metrics file; none if there is no file. A torn last line is left out. */
-export function readMetrics(file: string): MetricsLine[] {
-  if (!existsSync(file)) return [];
-  return readFileSync(file, 'utf8').split('\n').flatMap(parseLine);
-}
-
-/** The last whole line, without reading the rest. */
-export function lastMetrics(file: string): MetricsLine | undefined {
-  if (!existsSync(file)) return undefined;
-  const fd = openSync(file, 'r');
-  try {
-    const { size } = fstatSync(fd);
-    const tail = Buffer.alloc(Math.min(size, 1 << 16));
-    readSync(fd, tail, 0, tail.length, size - tail.length);
-    return tail.toString('utf8').split('\n').slice(-3).flatMap(parseLine).at(-1);
-  } finally {
-    closeSync(fd);
-  }
-}
-
-function parseLine(text: string): MetricsLine[] {
-  try {
-    const line = JSON.parse(text) as MetricsLine;
-    return typeof line.shard === 'string' && typeof line.step === 'number' ? [line] : [];
-  } catch {
-    return [];
   }
 }
 

@@ -1,8 +1,8 @@
 import { existsSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
-import { writeAtomic } from '../data/atomic.js';
-import { encodeLine, readLines } from '../data/jsonl.js';
-import { Dataset, fingerprint, type Shard as Line } from '../data/manifest.js';
+import { writeAtomic } from '../data/store/atomic.js';
+import { encodeLine, readLines } from '../data/formats/jsonl.js';
+import { Dataset, fingerprint, type Shard as Line } from '../data/store/manifest.js';
 import { UserError } from '../errors.js';
 
 const MANIFEST = 'manifest.jsonl';

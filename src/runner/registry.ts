@@ -1,5 +1,5 @@
 import type { z } from 'zod';
-import { type Aliases, type Config, composeSettings } from '../settings.js';
+import { type Aliases, type Config, composeSettings } from '../settings/settings.js';
 import type { PlanRecord } from './outputs.js';
 import type { Stage } from './stage.js';
 

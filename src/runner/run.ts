@@ -1,12 +1,12 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { writeAtomic } from '../data/atomic.js';
+import { writeAtomic } from '../data/store/atomic.js';
 import { UserError } from '../errors.js';
-import type { Config } from '../settings.js';
+import type { Config } from '../settings/settings.js';
 import { Display } from './display.js';
 import { execute, refuseForeign, type Summary } from './execute.js';
 import { datasetFolder, Instance, runFolder } from './instance.js';
-import { Lock } from './lock.js';
+import { Lock } from '../data/store/lock.js';
 import { IMPORT, readManifest, readPlan } from './outputs.js';
 import { gitCommit, versions } from './package.js';
 import { type LoadedRegistry, withRecorded, withSettings } from './registry.js';

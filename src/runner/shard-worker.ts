@@ -1,6 +1,6 @@
 import { parentPort, workerData } from 'node:worker_threads';
 import { RunError, UserError } from '../errors.js';
-import type { Config } from '../settings.js';
+import type { Config } from '../settings/settings.js';
 import { datasetFolder } from './instance.js';
 import { describeFailure } from './failure.js';
 import type { Progress } from './display.js';

@@ -1,6 +1,6 @@
 import type { z } from 'zod';
-import type { FileRecord } from '../data/integrity.js';
-import type { Config } from '../settings.js';
+import type { FileRecord } from '../data/store/integrity.js';
+import type { Config } from '../settings/settings.js';
 import type { Log, Progress } from './display.js';
 import type { ShardMetrics } from './metrics.js';
 

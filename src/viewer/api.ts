@@ -4,7 +4,7 @@ import type { InfluenceRow } from '../data/online-tables.js';
 import type { Evaluation } from '../report/evaluations.js';
 import type { Histogram } from '../report/histogram.js';
 import type { Reliability } from '../report/reliability.js';
-import type { MetricsLine } from '../runner/metrics.js';
+import type { MetricsLine } from '../data/metrics.js';
 
 /** Something that could not be read; the rest goes on without it. */
 export interface Problem {

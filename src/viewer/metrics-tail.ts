@@ -1,7 +1,7 @@
 import { existsSync, fstatSync, openSync, readSync, closeSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { UserError } from '../errors.js';
-import { metricsFile, type MetricsLine } from '../runner/metrics.js';
+import { metricsFile, type MetricsLine } from '../data/metrics.js';
 import type { MetricsTail } from './api.js';
 
 /** Bytes that one answer reads at most; the next goes on from there. */

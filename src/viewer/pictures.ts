@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { createHash } from 'node:crypto';
 import PQueue from 'p-queue';
-import { fileInside } from '../data/inside.js';
+import { fileInside } from '../data/store/inside.js';
 import { UserError } from '../errors.js';
 import type { PictureCache } from './picture-cache.js';
 import { QuestionWorker } from './question-worker.js';

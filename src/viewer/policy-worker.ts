@@ -1,8 +1,8 @@
 import { parentPort } from 'node:worker_threads';
-import { Policy } from '../agents/policy.js';
-import { padTokens } from '../agents/tokenizer.js';
+import { Policy } from '../agents/policy/policy.js';
+import { padTokens } from '../agents/text/tokenizer.js';
 import { Forward, input, openRuntime, sum, type Runtime } from '../graph/index.js';
-import { decodeTeacherForced, encode, logProb } from '../models/autoui.js';
+import { decodeTeacherForced, encode, logProb } from '../models/autoui/autoui.js';
 import { bucketOf, rowBucket } from '../models/buckets.js';
 
 /** A state's actions to score by a policy; `number` goes back with the answer. */

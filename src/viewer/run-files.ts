@@ -1,9 +1,9 @@
 import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
-import { fileInside } from '../data/inside.js';
-import { verifyFile } from '../data/integrity.js';
+import { fileInside } from '../data/store/inside.js';
+import { verifyFile } from '../data/store/integrity.js';
 import { UserError } from '../errors.js';
-import { livingHolder } from '../runner/lock.js';
+import { livingHolder } from '../data/store/lock.js';
 import { readManifest, readPlan } from '../runner/outputs.js';
 import type { Problem } from './api.js';
 

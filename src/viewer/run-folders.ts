@@ -1,6 +1,6 @@
 import { readdirSync, realpathSync } from 'node:fs';
 import { basename, dirname, join, resolve } from 'node:path';
-import { isFolder } from '../data/file.js';
+import { isFolder } from '../data/store/file.js';
 import { UserError } from '../errors.js';
 
 /** A name that can be a folder's and no path: what a URL may say of a run. */

@@ -1,6 +1,6 @@
 import { createCanvas, ImageData } from '@napi-rs/canvas';
 import { parentPort } from 'node:worker_threads';
-import { decodePng } from '../data/png.js';
+import { decodePng } from '../data/formats/png.js';
 import { Resampler } from '../models/resample.js';
 
 /** A picture to make smaller; `number` goes back with the answer. */

@@ -1,5 +1,5 @@
 import type { Random } from '../../random.js';
-import { isTap, tap, type Action } from '../action.js';
+import { isTap, tap, type Action } from '../../data/action.js';
 import { elementAt, type View } from './element.js';
 import { expert, pointsOf, tapOn } from './expert.js';
 import { DEFAULT_GRID, gridPoints, SCREEN, type Grid } from './geometry.js';

@@ -1,6 +1,6 @@
 import { RunError } from '../../errors.js';
 import type { Random } from '../../random.js';
-import { tap, type Action } from '../action.js';
+import { tap, type Action } from '../../data/action.js';
 import { elementAt, type View } from './element.js';
 import { gridPoint, gridPoints, SCREEN, type Grid } from './geometry.js';
 import { goalOf, type Goal } from './goal.js';

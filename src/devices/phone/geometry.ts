@@ -1,4 +1,4 @@
-import type { Point } from '../action.js';
+import type { Point } from '../../data/action.js';
 
 /** Screen of the embedded phone in pixels: a quarter of the 1080 × 2340 of Android in the Wild's newer phones. */
 export const SCREEN = { width: 270, height: 585 } as const;

@@ -1,5 +1,5 @@
 import { UserError } from '../../errors.js';
-import type { Task } from '../device.js';
+import type { Task } from '../../data/task.js';
 import { viewOf } from './view.js';
 import { elementAt } from './element.js';
 import { shown, type AppName, type ClockTab, type PhoneState, type SwitchName } from './state.js';

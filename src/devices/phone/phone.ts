@@ -1,7 +1,9 @@
 import { createCanvas, type Canvas } from '@napi-rs/canvas';
 import { RunError } from '../../errors.js';
-import type { Action } from '../action.js';
-import type { Applied, Deadline, Device, Frame, ResetLevel, Task } from '../device.js';
+import type { Action } from '../../data/action.js';
+import type { Applied, Deadline, Device, ResetLevel } from '../device.js';
+import type { Task } from '../../data/task.js';
+import type { Frame } from '../../data/formats/frame.js';
 import { paintView, type View } from './element.js';
 import { SCREEN, type Pixel } from './geometry.js';
 import { goalOf, isAchieved, prepare, type Goal } from './goal.js';

@@ -3,8 +3,8 @@ import type { AddressInfo } from 'node:net';
 import { createCanvas, ImageData } from '@napi-rs/canvas';
 import { z } from 'zod';
 import { UserError } from '../../errors.js';
-import { endsEpisode, type Action } from '../action.js';
-import type { Task } from '../device.js';
+import { endsEpisode, type Action } from '../../data/action.js';
+import type { Task } from '../../data/task.js';
 import { Phone } from './phone.js';
 
 const Place = z.tuple([z.number().min(0).max(1), z.number().min(0).max(1)]);

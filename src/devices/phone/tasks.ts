@@ -1,5 +1,5 @@
 import { Random } from '../../random.js';
-import type { Task } from '../device.js';
+import type { Task } from '../../data/task.js';
 import type { Goal } from './goal.js';
 import { CLOCK_TABS, PLAIN_APPS, SWITCHES, TIMER_MINUTES, type AppName } from './state.js';
 import { COLOURS, goods, NOUNS, SHOP_FIRST, SHOP_SECOND, shopAddresses, type Split } from './words.js';

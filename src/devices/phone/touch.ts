@@ -1,4 +1,4 @@
-import { isTap, type Action } from '../action.js';
+import { isTap, type Action } from '../../data/action.js';
 import { elementAt, type View } from './element.js';
 import { pixelAt, type Pixel } from './geometry.js';
 import { shown, type Effect, type Page, type PhoneState } from './state.js';

@@ -1,7 +1,8 @@
 import { checkFloat, defineComposite, defineOp } from '../rule.js';
 import { Tensor, fail, sameShape, shapeText } from '../tensor.js';
 import { add, div, erf, exp, mul, sqrt, square, sub, tanh } from './elementwise.js';
-import { mean, sum, sumTo } from './reduce.js';
+import { mean } from './reduce.js';
+import { sum, sumTo } from './broadcast.js';
 
 function lastAxisOp(op: string, onnx: string, vjp: (y: Tensor, dy: Tensor) => Tensor) {
   const build = defineOp(op, {

@@ -1,6 +1,6 @@
 import { checkFloat, defineOp } from '../rule.js';
 import { Attrs, Tensor, fail, shapeText } from '../tensor.js';
-import { sum } from './reduce.js';
+import { sum } from './broadcast.js';
 import { slice, transpose } from './shape.js';
 
 interface Window extends Attrs {

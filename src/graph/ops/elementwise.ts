@@ -1,7 +1,7 @@
 import { broadcastShape, checkFloat, Cotangent, defineOp, operands } from '../rule.js';
 import { Operand, Tensor, fail, shapeText } from '../tensor.js';
-import { cast } from './shape.js';
-import { sumTo } from './reduce.js';
+import { cast } from './broadcast.js';
+import { sumTo } from './broadcast.js';
 
 type None = Record<string, never>;
 

@@ -1,8 +1,9 @@
 import { Emitter, broadcastShape, checkFloat, defineOp, operands } from '../rule.js';
 import { Attrs, Tensor, fail, shapeText } from '../tensor.js';
 import { add } from './elementwise.js';
-import { sumTo } from './reduce.js';
-import { reshape, swapLast } from './shape.js';
+import { sumTo } from './broadcast.js';
+import { swapLast } from './shape.js';
+import { reshape } from './broadcast.js';
 
 interface Transposed extends Attrs {
   readonly transA: boolean;

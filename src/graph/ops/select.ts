@@ -2,7 +2,8 @@ import { axisOf, defineOp } from '../rule.js';
 import { Tensor, fail, shapeText, sizeOf, constant } from '../tensor.js';
 import { equal } from './elementwise.js';
 import { gemm } from './matrix.js';
-import { cast, expand, filled, reshape } from './shape.js';
+import { filled } from './shape.js';
+import { cast, expand, reshape } from './broadcast.js';
 
 /** Tables of up to this many rows get their gradient by a product with one-hot rows; beyond, the scatter is cheaper. */
 const ONE_HOT_ROWS = 256;

@@ -1,39 +1,6 @@
 import { axisOf, defineOp } from '../rule.js';
-import { STORAGE, DType, Operand, Tensor, fail, sameShape, scalar, shapeText, sizeOf } from '../tensor.js';
-import { sumTo } from './reduce.js';
-
-const reshapeOp = defineOp<{ shape: readonly number[] }>('reshape', {
-  infer: (_, { shape }) => ({ shape }),
-  emit: (e, [x], { shape }) => e.node('Reshape', [x, e.ints(shape)]),
-  vjp: ({ inputs: [x], dy }) => [reshape(dy, x.shape)],
-});
-
-/** The same values in another shape; one size may be -1. */
-export function reshape(x: Tensor, shape: readonly number[]): Tensor {
-  const given = shape.filter((size) => size !== -1);
-  const free = shape.length - given.length;
-  const rest = sizeOf(x.shape) / sizeOf(given);
-  if (free > 1 || (free === 0 && rest !== 1) || !Number.isInteger(rest))
-    fail('reshape', `${shapeText(x.shape)} to ${shapeText(shape)}: ${sizeOf(x.shape)} values don't fit`);
-  const full = shape.map((size) => (size === -1 ? rest : size));
-  return sameShape(full, x.shape) ? x : reshapeOp([x], { shape: full });
-}
-
-const expandOp = defineOp<{ shape: readonly number[] }>('expand', {
-  infer: ([x], { shape }) => {
-    const lead = shape.length - x.shape.length;
-    if (lead < 0 || x.shape.some((size, i) => size !== 1 && size !== shape[lead + i]))
-      fail('expand', `${shapeText(x.shape)} to ${shapeText(shape)}: only sizes of 1 can grow`);
-    return { shape };
-  },
-  emit: (e, [x], { shape }) => e.node('Expand', [x, e.ints(shape)]),
-  vjp: ({ inputs: [x], dy }) => [sumTo(dy, x.shape)],
-});
-
-/** Repeats along axes of size 1 (and new leading axes) until the shape is reached. */
-export function expand(x: Tensor, shape: readonly number[]): Tensor {
-  return sameShape(x.shape, shape) ? x : expandOp([x], { shape });
-}
+import { DType, Operand, Tensor, fail, sameShape, scalar, shapeText } from '../tensor.js';
+import { expand } from './broadcast.js';
 
 const transposeOp = defineOp<{ perm: readonly number[] }>('transpose', {
   infer: ([x], { perm }) => {
@@ -129,18 +96,6 @@ export function pad(x: Tensor, axis: number, before: number, after: number): Ten
   if (!(Number.isInteger(before) && Number.isInteger(after) && before >= 0 && after >= 0))
     fail('pad', `${shapeText(x.shape)}: expected whole numbers of at least 0, got ${before} and ${after}`);
   return before + after === 0 ? x : padOp([x], { axis: at, before, after });
-}
-
-const castOp = defineOp<{ to: DType }>('cast', {
-  infer: ([x], { to }) => ({ shape: x.shape, dtype: to }),
-  emit: (e, [x], { attrs: { to } }) => e.node('Cast', [x], { to: STORAGE[to].onnx }),
-  vjp: ({ inputs: [x], dy }) => [dy.dtype === x.dtype || !x.dtype.startsWith('float') ? null : cast(dy, x.dtype)],
-});
-
-/** Converts the element type. Gradients pass between floating-point types only. */
-export function cast(x: Tensor, to: DType): Tensor {
-  if (!(to in STORAGE)) fail('cast', `unknown type ${to}`);
-  return x.dtype === to ? x : castOp([x], { to });
 }
 
 const stopOp = defineOp('stopGradient', {

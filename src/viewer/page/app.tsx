@@ -1,23 +1,17 @@
 import { useRef } from 'preact/hooks';
 import type { RunInfo, RunList } from '../api.js';
-import { ActionsView } from './actions-view.js';
+import { ActionsView } from './views/actions.js';
 import { changed, go, href, useAddress, VIEWS, type View } from './address.js';
 import { runPath, useAnswer } from './answer.js';
-import { EvaluationsView } from './evaluations-view.js';
+import { EvaluationsView } from './views/evaluations.js';
 import { KeyboardHelp } from './keyboard-help.js';
 import { useKeys } from './keyboard.js';
 import { Notice, Waiting } from './notice.js';
-import { TokensView } from './tokens-view.js';
-import { TrainingView } from './training-view.js';
-import { TrajectoriesView } from './trajectories-view.js';
-import { ValuesView } from './values-view.js';
-
-/** What each view is given. */
-export interface ViewProps {
-  readonly info: RunInfo;
-  readonly runs: readonly string[];
-  readonly params: URLSearchParams;
-}
+import type { ViewProps } from './view-props.js';
+import { TokensView } from './views/tokens.js';
+import { TrainingView } from './views/training.js';
+import { TrajectoriesView } from './views/trajectories.js';
+import { ValuesView } from './views/values.js';
 
 const TITLES: Readonly<Record<View, string>> = {
   trajectories: 'Trajectories',

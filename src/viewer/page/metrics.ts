@@ -1,5 +1,5 @@
 import { useEffect, useState } from 'preact/hooks';
-import type { MetricsLine } from '../../runner/metrics.js';
+import type { MetricsLine } from '../../data/metrics.js';
 import type { MetricsTail } from '../api.js';
 import { fetchAnswer, runPath } from './answer.js';
 

@@ -1,4 +1,4 @@
-import { inWords } from '../../report/gesture.js';
+import { inWords } from '../../agents/action-words.js';
 import type { Step, Trajectory } from '../api.js';
 import { advantageColour, Value } from './numbers.js';
 import { Screenshot, type Drawn } from './screenshot.js';

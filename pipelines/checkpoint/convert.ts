@@ -1,0 +1,183 @@
+import { copyFileSync, cpSync, existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { dirname, join, resolve } from 'node:path';
+import { syncFolder } from '../../src/data/store/atomic.js';
+import { encodeBfloat16, encodeHalf } from '../../src/data/formats/half.js';
+import {
+  toFloat32,
+  writeSafetensors,
+  type SafetensorsType,
+  type TensorToStore,
+} from '../../src/data/formats/safetensors.js';
+import { UserError } from '../../src/errors.js';
+import { autoUIConfigJson, type AutoUIConfig } from '../../src/models/autoui/config.js';
+import { ALIASES, HEAD, TABLE } from '../../src/models/autoui/checkpoint.js';
+import { checkShapes, readJson } from '../../src/models/checkpoint/checkpoint.js';
+import { planCheckpoint, usedTensors, type CheckpointPlan } from '../../src/models/checkpoint/kind.js';
+import { withCheckpoint, type Checkpoint, type CheckpointTensor } from '../../src/models/checkpoint/tensors.js';
+
+export const DTYPES = { f32: 'F32', f16: 'F16', bf16: 'BF16' } as const;
+
+export interface ConvertOptions {
+  /** what floating-point tensors are stored as; as they are by default */
+  readonly dtype?: keyof typeof DTYPES;
+  /**
+   * `hf`: what Python's classes load; for Auto-UI with the copies of the embedding table that a strict load_state_dict
+   * wants. `critiq`: just what critiq reads, under the names it has in its graphs; of a whole BLIP-2 its vision tower.
+   */
+  readonly names?: 'hf' | 'critiq';
+}
+
+/** Files beside the weights that belong to a checkpoint. */
+const COMPANIONS = [
+  'added_tokens.json',
+  'merges.txt',
+  'preprocessor_config.json',
+  'processor_config.json',
+  'special_tokens_map.json',
+  'spiece.model',
+  'tokenizer.json',
+  'tokenizer_config.json',
+  'vocab.json',
+];
+
+/** What transformers calls the types. */
+const TORCH_NAMES: Partial<Record<SafetensorsType, string>> = { F32: 'float32', F16: 'float16', BF16: 'bfloat16' };
+
+/**
+ * Write a checkpoint folder anew: model.safetensors (with the metadata that transformers asks for), config.json, the
+ * tokenizer's files, and a policy's `vision/`, which Python does not look at. Tensor by tensor, so that a checkpoint may
+ * be larger than memory. `to` appears whole or not at all.
+ * @throws UserError where `to` is there already, `from` is no checkpoint or does not fit its config.json, or a number is
+ * beyond float16's range
+ */
+export async function convertCheckpoint(from: string, to: string, options: ConvertOptions = {}) {
+  if (existsSync(to)) throw new UserError(`${to}: is there already; give a folder that is not`);
+  if (!existsSync(join(from, 'config.json'))) {
+    throw new UserError(`${from}: expected a checkpoint folder (config.json with its weights)`);
+  }
+  const names = options.names ?? 'hf';
+  const convert = async (checkpoint: Checkpoint) => {
+    const plan = planCheckpoint(from, checkpoint);
+    if (plan) checkShapes(plan.tensors, plan.specs, from);
+    if (names === 'critiq' && !plan) {
+      throw new UserError(`${from}: a model that critiq does not load; --names hf converts any`);
+    }
+    const sources = namedTensors(checkpoint.tensors, plan, names);
+    const dtype = options.dtype && DTYPES[options.dtype];
+    const tensors = new Map([...sources].map(([name, tensor]) => [name, stored(name, tensor, dtype, plan)]));
+    const partial = `${resolve(to)}.partial`;
+    rmSync(partial, { recursive: true, force: true });
+    mkdirSync(partial, { recursive: true });
+    try {
+      await writeSafetensors(join(partial, 'model.safetensors'), tensors, { format: 'pt' });
+      writeCompanions(from, partial, plan, names, commonType(tensors));
+      await syncFolder(partial);
+      renameSync(partial, to);
+      await syncFolder(dirname(resolve(to)));
+    } catch (error) {
+      rmSync(partial, { recursive: true, force: true });
+      throw error;
+    }
+    return { folder: to, kind: plan?.kind ?? 'unknown', tensors: tensors.size, dtypes: commonType(tensors) };
+  };
+  return withCheckpoint(from, convert, names === 'critiq' ? usedTensors(from) : undefined);
+}
+
+/** The tensors to write, by the names to write them under. */
+function namedTensors(
+  all: ReadonlyMap<string, CheckpointTensor>,
+  plan: CheckpointPlan | undefined,
+  names: 'hf' | 'critiq',
+): ReadonlyMap<string, CheckpointTensor> {
+  if (names === 'critiq') return plan!.tensors;
+  if (plan?.kind !== 'auto-ui') return all;
+  const table = plan.tensors.get(TABLE)!;
+  const tensors = new Map(plan.tensors);
+  for (const alias of ALIASES) tensors.set(alias, table);
+  if (!tensors.has(HEAD)) tensors.set(HEAD, table);
+  return tensors;
+}
+
+/** A tensor as it is written: its own bytes, or its numbers in another type. */
+function stored(
+  name: string,
+  { dtype: own, shape, source, stored: at }: CheckpointTensor,
+  wanted: SafetensorsType | undefined,
+  plan: CheckpointPlan | undefined,
+): TensorToStore {
+  const scale = name === HEAD && plan ? plan.headScale : 1;
+  const float = own === 'F32' || own === 'F16' || own === 'BF16' || own === 'F64';
+  const dtype = float ? (wanted ?? (scale === 1 ? own : 'F32')) : own;
+  if (dtype === own && scale === 1) return { dtype, shape, data: () => source.blocks(at) };
+  return {
+    dtype,
+    shape,
+    *data() {
+      for (const data of source.blocks(at)) {
+        const values = toFloat32({ dtype: own, shape, data });
+        yield narrowed(name, scale === 1 ? values : values.map((value) => value * scale), dtype);
+      }
+    },
+  };
+}
+
+function narrowed(name: string, values: Float32Array, dtype: SafetensorsType): ArrayBufferView {
+  if (dtype === 'F32') return values;
+  const bits = new Uint16Array(values.length);
+  if (dtype === 'BF16') encodeBfloat16(values, bits);
+  else {
+    encodeHalf(values, bits);
+    const lost = values.findIndex((value, i) => Number.isFinite(value) && (bits[i] & 0x7fff) === 0x7c00);
+    if (lost >= 0) {
+      throw new UserError(
+        `tensor ${name}: ${values[lost]} is beyond float16's range; convert with --dtype bf16 or f32`,
+      );
+    }
+  }
+  return bits;
+}
+
+/** The one floating-point type of the tensors; several are told by the widest. */
+function commonType(tensors: ReadonlyMap<string, TensorToStore>): string {
+  const types = new Set([...tensors.values()].map(({ dtype }) => dtype));
+  const type = (['F64', 'F32', 'BF16', 'F16'] as const).find((one) => types.has(one)) ?? 'F32';
+  return TORCH_NAMES[type] ?? 'float64';
+}
+
+/** config.json, generation_config.json, the tokenizer's files and a policy's tower. */
+function writeCompanions(
+  from: string,
+  to: string,
+  plan: CheckpointPlan | undefined,
+  names: 'hf' | 'critiq',
+  dtype: string,
+): void {
+  const at = (name: string) => join(from, name);
+  const write = (name: string, json: object) => writeFileSync(join(to, name), `${JSON.stringify(json, null, 2)}\n`);
+  // transformers 4 reads one of these, 5 the other
+  const types = { torch_dtype: dtype, dtype };
+  if (plan?.kind === 'auto-ui') {
+    const config = plan.config as AutoUIConfig;
+    write('config.json', { ...autoUIConfigJson(config), is_encoder_decoder: true, ...types });
+    // generate() asks this file, and not config.json, where it is there
+    const ids = { decoder_start_token_id: config.start, eos_token_id: config.eos, pad_token_id: config.pad };
+    const generation = existsSync(at('generation_config.json')) ? readJson(at('generation_config.json')) : {};
+    const { max_new_tokens: most } = generation as { max_new_tokens?: number };
+    write('generation_config.json', { ...ids, ...(Number.isInteger(most) && { max_new_tokens: most }) });
+  } else if (plan?.kind === 'blip-2' && names === 'critiq') {
+    const vision = { model_type: 'blip_2_vision_model', architectures: ['Blip2VisionModel'] };
+    write('config.json', { ...vision, ...plan.config, ...types });
+  } else {
+    writeFileSync(join(to, 'config.json'), withType(readFileSync(at('config.json'), 'utf8'), dtype));
+    if (existsSync(at('generation_config.json'))) {
+      copyFileSync(at('generation_config.json'), join(to, 'generation_config.json'));
+    }
+  }
+  for (const name of COMPANIONS) if (existsSync(at(name))) copyFileSync(at(name), join(to, name));
+  if (existsSync(at('vision'))) cpSync(at('vision'), join(to, 'vision'), { recursive: true });
+}
+
+/** The type replaced in the text itself: JSON.stringify would write 1.0 as 1, which transformers 5 refuses. */
+function withType(text: string, dtype: string): string {
+  return text.replace(/("(?:torch_)?dtype"\s*:\s*)"\w+"/g, `$1"${dtype}"`);
+}

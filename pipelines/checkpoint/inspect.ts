@@ -1,0 +1,168 @@
+import { existsSync, statSync } from 'node:fs';
+import { basename, dirname, join } from 'node:path';
+import { TextTokenizer } from '../../src/agents/text/tokenizer.js';
+import { UserError } from '../../src/errors.js';
+import { checkShapes, readJson } from '../../src/models/checkpoint/checkpoint.js';
+import { checkpointFingerprint } from '../../src/models/checkpoint/fingerprint.js';
+import { checkpointKind, planCheckpoint, usedTensors, type CheckpointKind } from '../../src/models/checkpoint/kind.js';
+import { withCheckpoint, type Checkpoint } from '../../src/models/checkpoint/tensors.js';
+import { readTowerReference, towerKind } from '../../src/models/checkpoint/tower-folder.js';
+
+/** What critiq would use a model as. */
+const USES: Record<CheckpointKind, string> = {
+  'auto-ui': 'an Auto-UI policy: models.policy',
+  roberta: "the critic's text tower: models.text",
+  'blip-2': 'the vision tower: models.image',
+};
+
+/** What `critiq checkpoint inspect` says. */
+export interface Inspection {
+  readonly path: string;
+  readonly kind: CheckpointKind | 'unknown';
+  readonly use: string;
+  /** the architecture as config.json and the weights have it; only for folders of a kind that is known */
+  readonly architecture?: object;
+  readonly files: readonly { file: string; bytes: number; tensors: number }[];
+  readonly tensors: number;
+  /** numbers in all tensors as stored, and in what critiq would load of them */
+  readonly parameters: { readonly stored: number; readonly loaded?: number };
+  /** tensors of each type */
+  readonly dtypes: Readonly<Record<string, number>>;
+  readonly tiedHead?: boolean;
+  readonly pooler?: boolean;
+  readonly tokenizer?: { vocabulary: number; eos: number; type: string };
+  /** a policy's vision tower */
+  readonly vision?: string;
+  readonly fingerprint?: string;
+  /** why critiq could not load it, one line each */
+  readonly problems: readonly string[];
+}
+
+/**
+ * Look at a checkpoint folder or weight file without loading it; of a whole BLIP-2 at its vision tower alone, so that the
+ * language model's shards need not be there.
+ * @throws UserError where there are no weights, or a file is broken
+ */
+export async function inspectCheckpoint(path: string): Promise<Inspection> {
+  const stat = statSync(path, { throwIfNoEntry: false });
+  if (!stat) throw new UserError(`${path}: not there; expected a checkpoint folder or a weight file`);
+  const only = stat.isDirectory() ? usedTensors(path) : undefined;
+  const look = async (checkpoint: Checkpoint): Promise<Inspection> => {
+    const stored = [...checkpoint.tensors.values()];
+    const facts = {
+      path,
+      files: checkpoint.sources.map(({ file, size, tensors }) => ({
+        file: basename(file),
+        bytes: size,
+        tensors: tensors.size,
+      })),
+      tensors: stored.length,
+      dtypes: countBy(stored.map(({ dtype }) => dtype)),
+    };
+    const numbers = countNumbers(stored);
+    if (!stat.isDirectory()) {
+      const kind = checkpointKind(dirname(path), checkpoint.tensors.keys()) ?? 'unknown';
+      const problems = ['a weight file alone: critiq loads folders, with config.json beside the weights'];
+      return { ...facts, kind, use: useOf(kind), parameters: { stored: numbers }, problems };
+    }
+    return { ...facts, ...(await inspectFolder(path, checkpoint, numbers)) };
+  };
+  return withCheckpoint(path, look, only);
+}
+
+async function inspectFolder(
+  folder: string,
+  checkpoint: Checkpoint,
+  numbers: number,
+): Promise<Omit<Inspection, 'path' | 'files' | 'tensors' | 'dtypes'>> {
+  const problems: string[] = [];
+  const noted = <T>(look: () => T): T | undefined => {
+    try {
+      return look();
+    } catch (error) {
+      if (!(error instanceof UserError)) throw error;
+      problems.push(error.message);
+      return undefined;
+    }
+  };
+  const plan = noted(() => planCheckpoint(folder, checkpoint));
+  if (plan) noted(() => checkShapes(plan.tensors, plan.specs, folder));
+  const kind = plan?.kind ?? noted(() => checkpointKind(folder, checkpoint.tensors.keys())) ?? 'unknown';
+  const wantsTokenizer = kind === 'auto-ui' || kind === 'roberta';
+  const tokenizer =
+    wantsTokenizer || existsSync(join(folder, 'tokenizer.json')) ? noted(() => tokenizerFacts(folder)) : undefined;
+  return {
+    kind,
+    use: useOf(kind),
+    architecture: plan?.config,
+    parameters: { stored: numbers, loaded: plan && countNumbers([...plan.tensors.values()]) },
+    tiedHead: plan?.tiedHead,
+    pooler: plan?.pooler,
+    tokenizer,
+    vision: noted(() => visionFacts(folder)),
+    fingerprint: await checkpointFingerprint(folder, usedTensors(folder)),
+    problems,
+  };
+}
+
+function useOf(kind: CheckpointKind | 'unknown'): string {
+  return kind === 'unknown' ? 'nothing that critiq loads itself (a VLM is asked through models.vlm)' : USES[kind];
+}
+
+function tokenizerFacts(folder: string) {
+  const { vocabulary, eos } = TextTokenizer.load(folder);
+  const { model } = readJson(join(folder, 'tokenizer.json')) as { model: { type?: unknown } };
+  return { vocabulary, eos, type: String(model.type) };
+}
+
+function visionFacts(folder: string): string | undefined {
+  const vision = join(folder, 'vision');
+  if (!existsSync(vision)) return undefined;
+  return towerKind(vision) === 'critiq-conv'
+    ? 'the pocket tower, in vision/'
+    : `BLIP-2 at ${readTowerReference(vision).folder}`;
+}
+
+function countNumbers(tensors: readonly { shape: readonly number[] }[]): number {
+  return tensors.reduce((sum, { shape }) => sum + shape.reduce((product, size) => product * size, 1), 0);
+}
+
+function countBy(values: readonly string[]): Record<string, number> {
+  const counts: Record<string, number> = {};
+  for (const value of [...values].sort()) counts[value] = (counts[value] ?? 0) + 1;
+  return counts;
+}
+
+/** An inspection as lines for people. */
+export function formatInspection(found: Inspection): string {
+  const millions = (count: number) => `${(count / 1e6).toFixed(count < 1e7 ? 3 : 1)}M`;
+  const { parameters, architecture, tokenizer } = found;
+  const lines: [string, string | undefined][] = [
+    ['is', `${found.kind}: ${found.use}`],
+    [
+      'parameters',
+      parameters.loaded === undefined || parameters.loaded === parameters.stored
+        ? millions(parameters.stored)
+        : `${millions(parameters.loaded)} loaded of ${millions(parameters.stored)} stored`,
+    ],
+    ['types', Object.entries(found.dtypes).map(([dtype, count]) => `${dtype} x ${count}`).join(', ')], // prettier-ignore
+    ...found.files.map(({ file, bytes, tensors }): [string, string] => [
+      'file',
+      `${file}: ${(bytes / 1e6).toFixed(1)} MB, ${tensors} tensors`,
+    ]),
+    ['architecture', architecture && Object.entries(architecture).map(([key, value]) => `${key} ${value}`).join(', ')], // prettier-ignore
+    ['head', found.tiedHead === undefined ? undefined : found.tiedHead ? 'the embedding table, scaled' : 'its own'],
+    [
+      'pooler',
+      found.pooler === undefined ? undefined : found.pooler ? 'its own' : 'none: one is drawn from a fixed seed',
+    ],
+    ['tokenizer', tokenizer && `${tokenizer.type}, ${tokenizer.vocabulary} ids, end of sequence ${tokenizer.eos}`],
+    ['vision', found.vision],
+    ['fingerprint', found.fingerprint],
+    ...found.problems.map((problem): [string, string] => ['problem', problem]),
+  ];
+  return lines
+    .filter(([, value]) => value !== undefined)
+    .map(([name, value]) => `${name.padEnd(13)} ${value}`)
+    .join('\n');
+}

@@ -1,0 +1,241 @@
+import { join } from 'node:path';
+import {
+  rollout,
+  type Agent,
+  type EpisodePlan,
+  type LostEpisode,
+  type Rollout,
+  type RolloutOptions,
+} from '../../src/agents/rollout.js';
+import { writeAtomic } from '../../src/data/store/atomic.js';
+import { ImageVectorWriter } from '../../src/data/image-vectors.js';
+import type { ImageStore } from '../../src/data/images.js';
+import { Journal, type Episode } from '../../src/data/store/journal.js';
+import { openDataset } from '../../src/data/store/manifest.js';
+import { writeTable } from '../../src/data/tables.js';
+import { TRANSITIONS, toTransitions } from '../../src/data/transitions.js';
+import type { Task } from '../../src/data/task.js';
+import type { DevicePool } from '../../src/devices/pool/pool.js';
+import type { Judge } from '../../src/judges/judge.js';
+import type { VisionTower } from '../../src/models/vision.js';
+import type { DatasetOutput, Shard, ShardContext, StageContext } from '../../src/runner/stage.js';
+import { FILES } from '../datasets.js';
+import { disturbedEpisodes, outOfOrder, tellEvent, type Disturbed } from './episode-faults.js';
+import { Recorder } from './recordings.js';
+import { imagesOf, openPool } from '../resources.js';
+import type { DeviceSettings, TaskSettings } from '../sections.js';
+
+/** A range of a run's episodes, by their numbers. */
+export interface EpisodeShard extends Shard {
+  readonly from: number;
+  readonly to: number;
+}
+
+/** Shards of at most `size` episodes for `count` of them. */
+export function episodeShards(count: number, size: number): EpisodeShard[] {
+  return Array.from({ length: Math.ceil(count / size) }, (_, i) => ({
+    id: String(i).padStart(5, '0'),
+    from: i * size,
+    to: Math.min(count, (i + 1) * size),
+  }));
+}
+
+/** Numbers transitions so that shards need not know of each other: the steps of episode e start at e × STEPS. */
+export const STEPS = 1000;
+
+interface CollectOptions {
+  readonly agent: Agent;
+  readonly judge: Judge;
+  /** task of the episode with this number */
+  readonly task: (episode: number) => Task;
+  /** seed of the device and the agent in this episode */
+  readonly seed: (episode: number) => number;
+  /** discount of the Monte Carlo return */
+  readonly gamma: number;
+  /** store the screens' image vectors in a data set; the tower makes those of screens that no agent has looked at */
+  readonly vectors?: { readonly tower: VisionTower; readonly output: string };
+  readonly label: string;
+}
+
+/**
+ * Run the episodes of a shard, each journalled as it ends, and write them as transitions (and image vectors). A killed
+ * shard keeps the episodes that have ended.
+ */
+export async function collectShard(
+  shard: EpisodeShard,
+  ctx: ShardContext<unknown>,
+  output: string,
+  options: CollectOptions,
+): Promise<Readonly<Record<string, DatasetOutput>>> {
+  const images = await imagesOf(ctx);
+  const journal = Journal.open<Episode>(join(ctx.scratch(), 'trajectories.jsonl'));
+  const vectors = new Map<string, Float32Array>();
+  const plans: EpisodePlan[] = [];
+  for (let n = shard.from; n < shard.to; n++) {
+    const plan = { episode: episodeId(n), task: options.task(n), seed: options.seed(n) };
+    if (!journal.has(plan.episode)) plans.push(plan);
+  }
+  const progress = ctx.progress(
+    shard.to - shard.from,
+    `${options.label} ${shard.id}`,
+    shard.to - shard.from - plans.length,
+  );
+  const recorder = await Recorder.open(ctx, output);
+  recorder?.begin(
+    Array.from({ length: shard.to - shard.from }, (_, i) => episodeId(shard.from + i)),
+    journal.episodes,
+  );
+  const unknown: string[] = [];
+  let lost: readonly LostEpisode[];
+  const pool: DevicePool = openPool(ctx.config, plans.length, {
+    signal: ctx.signal,
+    onEvent: (event) => {
+      tellEvent(ctx.log, event);
+      progress.note(outOfOrder(pool));
+    },
+  });
+  try {
+    ({ lost } = await rollout({
+      ...rolloutOptions(ctx, { pool, agent: options.agent, judge: options.judge, images, recorder }),
+      episodes: plans,
+      onEpisode: async (rollout: Rollout) => {
+        const { episode, verdict, vectors: made } = rollout;
+        if (verdict === 'unknown') unknown.push(episode.episode);
+        else await journal.append(episode);
+        if (options.vectors) for (const [id, vector] of made) vectors.set(id, vector);
+        recorder?.ended(rollout);
+        progress.advance();
+      },
+      onLost: () => progress.advance(),
+    }));
+  } catch (error) {
+    await recorder?.stop();
+    throw error;
+  } finally {
+    await pool.close();
+    progress.done();
+  }
+  await recorder?.finish();
+  // not in the order of finishing
+  unknown.sort();
+  if (unknown.length > 0) ctx.log.debug(`not judged: ${unknown.join(', ')}`);
+  await images.sync();
+  // in the order of the plan, not of finishing
+  const episodes = [...journal.episodes].sort((a, b) => (a.episode < b.episode ? -1 : 1));
+  const disturbed = disturbedEpisodes(episodes, lost, { planned: shard.to - shard.from, log: ctx.log });
+  const folder = ctx.dataset(output);
+  const transitions = FILES.transitions(shard.id);
+  await writeTable(
+    join(folder, transitions),
+    TRANSITIONS,
+    episodes.flatMap((episode) => toTransitions(episode, Number(episode.episode) * STEPS, options.gamma)),
+  );
+  const successes = episodes.filter(({ reward }) => reward > 0).length;
+  const answers = await writeAnswers(folder, shard.id, episodes);
+  const made = {
+    files: [transitions, ...answers],
+    facts: { episodes: episodes.length, successes, unknown, ...disturbed },
+  };
+  if (!options.vectors) return { [output]: made };
+  const file = FILES.vectors(shard.id);
+  await writeVectors(join(ctx.dataset(options.vectors.output), file), episodes, vectors, options.vectors.tower, ctx);
+  return { [output]: made, [options.vectors.output]: { files: [file] } };
+}
+
+/** What a served agent answered in each step, as JSON lines beside the transitions; no file where none was asked. */
+async function writeAnswers(folder: string, shard: string, episodes: readonly Episode[]): Promise<string[]> {
+  const lines = episodes.flatMap(({ episode: trajectory, steps }) =>
+    steps.flatMap(({ action, said: answer }, step) =>
+      answer === undefined ? [] : [`${JSON.stringify({ trajectory, step, action, answer })}\n`],
+    ),
+  );
+  if (lines.length === 0) return [];
+  const file = FILES.answers(shard);
+  await writeAtomic(join(folder, file), lines.join(''));
+  return [file];
+}
+
+/** What every rollout has in common: how long and how often is tried, where its screens go, and who films them. */
+export function rolloutOptions(
+  ctx: ShardContext<unknown>,
+  {
+    pool,
+    agent,
+    judge,
+    images,
+    recorder,
+  }: Pick<RolloutOptions, 'pool' | 'agent' | 'judge'> & { readonly images: ImageStore; readonly recorder?: Recorder },
+): Omit<RolloutOptions, 'episodes'> {
+  const device = ctx.config.device as DeviceSettings;
+  return {
+    pool,
+    agent,
+    judge,
+    maxSteps: (ctx.config.tasks as TaskSettings).max_steps,
+    deadlineMs: device.deadline_ms,
+    attempts: device.attempts,
+    keep: (frame) => images.put(frame),
+    film: recorder?.byDevice,
+    onFilmFailed: ({ message }) => ctx.log.debug(`${message}; the recording is made from the screenshots`),
+    signal: ctx.signal,
+  };
+}
+
+/** How many episodes of a data set were judged, which were not, and which were lost to faults of devices. */
+export async function judgedEpisodes(
+  folder: string,
+  stage: string,
+): Promise<{ readonly unknown: readonly string[]; readonly lost: readonly string[]; readonly judged: number }> {
+  const { shards } = await openDataset(folder, { stage });
+  const facts = shards.map(({ facts }) => facts as (Disturbed & { unknown?: string[]; episodes?: number }) | undefined);
+  return {
+    unknown: facts.flatMap((of) => of?.unknown ?? []),
+    lost: facts.flatMap((of) => (of?.lost ?? []).map(({ episode }) => episode)),
+    judged: facts.reduce((sum, of) => sum + (of?.episodes ?? 0), 0),
+  };
+}
+
+/** Says what to type where episodes of a stage came to no result: a plain run would find its shards done. */
+export function sayHowToRepeat(
+  ctx: StageContext<unknown>,
+  { unknown, lost }: { readonly unknown: readonly string[]; readonly lost: readonly string[] },
+): void {
+  const count = unknown.length + lost.length;
+  if (count === 0) return;
+  const known = unknown.length > 0 ? '; what the judge has answered is not asked again' : '';
+  ctx.log.info(
+    `${count} episode${count === 1 ? '' : 's'} without a result: the same command with --force runs all of this stage's episodes again${known}`,
+  );
+}
+
+/** Name of episode `n`, sortable. */
+export function episodeId(n: number): string {
+  return String(n).padStart(6, '0');
+}
+
+/** The vectors of all screens of some episodes, each once, in the order in which they were seen. */
+async function writeVectors(
+  file: string,
+  episodes: readonly Episode[],
+  known: Map<string, Float32Array>,
+  tower: VisionTower,
+  ctx: ShardContext<unknown>,
+): Promise<void> {
+  const images = await imagesOf(ctx);
+  const ids = new Set(episodes.flatMap(({ steps, finalImage }) => [...steps.map(({ image }) => image), finalImage]));
+  const missing = [...ids].filter((id) => !known.has(id));
+  for (let start = 0; start < missing.length; start += 64) {
+    const batch = missing.slice(start, start + 64);
+    const pixels = [];
+    for (const id of batch) pixels.push(tower.prepare(await images.get(id)));
+    (await tower.vectors(pixels)).forEach((vector, i) => known.set(batch[i], vector));
+  }
+  const writer = await ImageVectorWriter.open(file, tower.dim);
+  try {
+    for (const id of ids) await writer.append(id, known.get(id)!);
+    await writer.commit();
+  } catch (error) {
+    await writer.abort();
+    throw error;
+  }
+}

@@ -1,0 +1,66 @@
+import { comparable, overlap, readTaskList, type Overlap } from '../../src/data/task-list.js';
+import { startUrls } from '../../src/devices/browser/start-url.js';
+import { realFolder } from '../../src/devices/browser/static-server.js';
+import type { Task } from '../../src/data/task.js';
+import { phoneTasks } from '../../src/devices/phone/index.js';
+import { UserError } from '../../src/errors.js';
+import { Random } from '../../src/random.js';
+import type { Config } from '../../src/settings/settings.js';
+import type { DeviceSettings, TaskSettings } from '../sections.js';
+
+export type Split = 'train' | 'test';
+
+/**
+ * The tasks of a split: those of its file, or the embedded phone's own.
+ * @param options.seed decides the phone's training tasks, and the order in which those of a file are drawn
+ * @param options.count training tasks wanted: the phone makes so many, and a file's come round again, each as often as
+ * the others; test lists are what they are, in their order
+ * @throws UserError where a file is no list, its tasks are nothing that the device can be set up for, or there is no file
+ * for a device without tasks of its own
+ */
+export function tasksOf(config: Config, split: Split, options: { seed: number; count?: number }): Task[] {
+  const { set, train_file, test_file } = config.tasks as TaskSettings;
+  const { backend, browser } = config.device as DeviceSettings;
+  const file = split === 'train' ? train_file : test_file;
+  if (file === '' && backend !== 'phone') {
+    throw new UserError(
+      `tasks.${split}_file is not set, and device.backend=${backend} has no tasks of its own; set it to a .jsonl file of tasks (docs/${backend}.md)`,
+    );
+  }
+  if (file === '') return phoneTasks({ set, split, ...options });
+  if (backend === 'phone') {
+    throw new UserError(
+      `tasks.${split}_file=${file}: the embedded phone has tasks of its own and knows no others; set device.backend to a device with the apps, or tasks.${split}_file='' for the phone's`,
+    );
+  }
+  const list = readTaskList(file);
+  if (backend === 'browser') {
+    // now, and not when the first episode of one begins
+    const served = browser.folder === '' ? undefined : { folder: realFolder(browser.folder), url: 'http://127.0.0.1/' };
+    for (const task of list) startUrls(browser, task, 0, served);
+  }
+  if (split === 'test') return list;
+  const { count = list.length, seed } = options;
+  const rounds = Math.ceil(count / list.length);
+  return Array.from({ length: rounds }, (_, round) => new Random(seed, 'tasks', round).shuffled(list))
+    .flat()
+    .slice(0, count);
+}
+
+/** How the test tasks lie to those that are trained on; readable on any device. @throws UserError where a file is no list */
+export function overlapOf(config: Config): Overlap {
+  const { set, train_file, test_file } = config.tasks as TaskSettings;
+  const { backend } = config.device as DeviceSettings;
+  const list = (split: Split, file: string) =>
+    file !== '' ? readTaskList(file) : backend === 'phone' ? phoneTasks({ set, split, seed: config.seed }) : [];
+  return overlap(list('train', train_file), list('test', test_file));
+}
+
+/**
+ * Texts of the tasks that are trained on, as they are compared. None for the embedded phone, whose test tasks are worded
+ * as no training task is.
+ */
+export function trainedTexts(config: Config): ReadonlySet<string> {
+  const { train_file } = config.tasks as TaskSettings;
+  return new Set(train_file === '' ? [] : readTaskList(train_file).map(({ text }) => comparable(text)));
+}

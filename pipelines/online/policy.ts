@@ -1,0 +1,198 @@
+import { isValidAction } from '../../src/agents/grammar.js';
+import {
+  imitationBucket,
+  imitationFeeds,
+  imitationGraph,
+  type ImitationBucket,
+} from '../../src/agents/policy/imitation.js';
+import type { Policy } from '../../src/agents/policy/policy.js';
+import { entropyBonus, withBonus } from '../../src/algorithms/coso.js';
+import { curriculum, filteredImitation, keptSteps } from '../../src/algorithms/digirl.js';
+import { imitated } from '../../src/algorithms/filteredbc.js';
+import { MinibatchSampler } from '../../src/data/replay.js';
+import {
+  adamW,
+  chain,
+  clipByGlobalNorm,
+  input,
+  mean,
+  scaleByLearningRate,
+  sum,
+  Trainer,
+} from '../../src/graph/index.js';
+import { entropy, logProb } from '../../src/models/autoui/autoui.js';
+import type { ShardContext } from '../../src/runner/stage.js';
+import type { CausalLearner } from './causal.js';
+import type { OnlineStep, OnlineTrajectory } from './replay.js';
+import type { ScreenVectors } from './screens.js';
+import type { Online } from './settings.js';
+import type { ValueLearner } from './values.js';
+import { runtimeOf } from '../resources.js';
+import { lanesOf, microBatches } from '../training/training.js';
+
+/** Texts kept as tokens; the same come again and again. */
+const REMEMBERED = 100_000;
+
+/** A step of a trajectory that was picked; whether it is imitated. */
+export interface OnlineLesson extends OnlineStep {
+  readonly kept: boolean;
+}
+
+/**
+ * What the policy learns from: the valid actions of the trajectories that the algorithm picks, and which of them it
+ * imitates. An invalid action is in neither the log-probabilities nor the advantages (in the released code it is missing
+ * from the first alone).
+ */
+export async function lessonsOf(
+  trajectories: readonly OnlineTrajectory[],
+  values: ValueLearner | undefined,
+  settings: Online,
+  { offline, horizon }: { offline: boolean; horizon: number },
+): Promise<OnlineLesson[]> {
+  const { algorithm, digirl } = settings;
+  if (algorithm === 'filteredbc' || !values) {
+    const good = imitated(new Map(trajectories.map(({ id, reward }) => [id, reward])), settings.filteredbc);
+    return valid(trajectories.flatMap(({ id, steps }) => (good.has(id) ? steps.map(keeping(() => true)) : [])));
+  }
+  const by = offline ? digirl.offline_curriculum : digirl.curriculum;
+  const instruction = by === 'instruction' ? await values.instructionValues(trajectories) : undefined;
+  const picked = curriculum(
+    trajectories.map(({ id, reward }, i) => ({ id, reward, instructionValue: instruction?.[i] ?? 0 })),
+    by,
+    digirl.top,
+  );
+  const chosen = trajectories.filter(({ id }) => picked.has(id));
+  const stepValues = await values.stepValues(chosen);
+  return valid(
+    chosen.flatMap(({ steps, rewards, returns }, i) => {
+      const kept = keptSteps({ rewards, values: stepValues[i] }, returns, digirl, horizon);
+      return steps.map(keeping((step) => kept[step]));
+    }),
+  );
+}
+
+function keeping(kept: (step: number) => boolean) {
+  return (step: OnlineStep, i: number): OnlineLesson => ({ ...step, kept: kept(i) });
+}
+
+function valid(lessons: readonly OnlineLesson[]): OnlineLesson[] {
+  return lessons.filter(({ action }) => isValidAction(action));
+}
+
+/** The policy while it is trained, in place: imitation of what is kept, and the entropy bonus (ALGORITHMS §3 and §4). */
+export class PolicyLearner {
+  readonly trainer: Trainer<ImitationBucket>;
+  private readonly tokens = new Map<string, readonly number[]>();
+
+  private constructor(
+    private readonly ctx: ShardContext<Online>,
+    private readonly policy: Policy,
+    private readonly screens: ScreenVectors,
+    private readonly causal: CausalLearner | undefined,
+    runtime: Awaited<ReturnType<typeof runtimeOf>>,
+  ) {
+    const { settings } = ctx;
+    const { config } = policy;
+    this.trainer = new Trainer<ImitationBucket>({
+      runtime,
+      params: policy.params,
+      lanes: lanesOf(ctx, settings.grad_accum_steps),
+      optimizer: chain(
+        clipByGlobalNorm(settings.max_grad_norm),
+        ...adamW({ weightDecay: settings.weight_decay }),
+        scaleByLearningRate(),
+      ),
+      loss: (p, bucket) => {
+        const { batch, action } = bucket;
+        const { logits, labels, labelMask } = imitationGraph(p, config, bucket);
+        const logs = sum(logProb(logits, labels, labelMask), [1]);
+        const entropies = entropy(logits);
+        const weights = causal ? input('weights', [batch, action]) : undefined;
+        const imitation = filteredImitation(logs, input('kept', [batch]));
+        const bonus = entropyBonus(entropies, weights, labelMask);
+        return {
+          loss: settings.entropy === 'none' ? imitation : withBonus(imitation, bonus, settings.alpha),
+          metrics: {
+            imitation,
+            log_prob: mean(logs),
+            entropy: entropyBonus(entropies, undefined, labelMask),
+            ...(causal ? { weighted_entropy: bonus } : {}),
+          },
+        };
+      },
+    });
+  }
+
+  /** @param causal gives the tokens' weights; undefined: all weigh the same */
+  static async create(
+    ctx: ShardContext<Online>,
+    policy: Policy,
+    screens: ScreenVectors,
+    causal: CausalLearner | undefined,
+  ): Promise<PolicyLearner> {
+    return new PolicyLearner(ctx, policy, screens, causal, await runtimeOf(ctx));
+  }
+
+  /** Train on lessons drawn from these. @returns means of what was measured; nothing where there are none */
+  async train(found: readonly OnlineLesson[], iteration: number): Promise<Record<string, number>> {
+    const { ctx, policy, causal } = this;
+    const { settings, seed } = ctx;
+    if (this.tokens.size > REMEMBERED) this.tokens.clear();
+    // longer than the policy ever says: it cannot learn that
+    const lessons = found.filter(({ action }) => this.encoded(action).length <= policy.maxTokens + 1);
+    if (!lessons.some(({ kept }) => kept)) return {};
+    await causal?.prepare(lessons.map(({ action }) => action));
+    const { batch_size: batch, grad_accum_steps: accumulate, actor_steps: steps } = settings;
+    const sampler = new MinibatchSampler(lessons.length, batch, seed, `online policy ${iteration}`);
+    const sums: Record<string, number> = {};
+    for (let step = 0; step < steps; step++) {
+      ctx.signal.throwIfAborted();
+      const measured = await microBatches(step, accumulate, async (micro) => {
+        const rows = [...sampler.indices(micro)].map((row) => lessons[row]);
+        const { bucket, feeds } = this.batch(rows);
+        const out = await this.trainer.accumulate(bucket, feeds);
+        return Object.fromEntries(Object.entries(out).map(([name, value]) => [name, Number(value[0])]));
+      });
+      const { gradNorm } = await this.trainer.apply(settings.lr, accumulate);
+      for (const [name, value] of Object.entries({ ...measured, grad_norm: gradNorm }))
+        sums[name] = (sums[name] ?? 0) + value / steps;
+    }
+    return { ...sums, lessons: lessons.length, kept: lessons.filter(({ kept }) => kept).length };
+  }
+
+  close(): void {
+    this.trainer.close();
+  }
+
+  private batch(rows: readonly OnlineLesson[]) {
+    const { policy, screens, causal } = this;
+    const { tokenizer, config } = policy;
+    const [read, written] = [
+      rows.map(({ prompt }) => this.encoded(prompt)),
+      rows.map(({ action }) => this.encoded(action)),
+    ];
+    const bucket = imitationBucket(read, written);
+    const image = new Float32Array(rows.length * config.image);
+    const weights = new Float32Array(causal ? rows.length * bucket.action : 0);
+    rows.forEach((row, i) => {
+      screens.read(row.image, image, i * config.image);
+      if (causal) weights.set(causal.weights(row.action), i * bucket.action);
+    });
+    const feeds = {
+      ...imitationFeeds(read, written, bucket, tokenizer.pad),
+      image,
+      kept: Float32Array.from(rows, ({ kept }) => (kept ? 1 : 0)),
+      ...(causal ? { weights } : {}),
+    };
+    return { bucket, feeds };
+  }
+
+  private encoded(text: string): readonly number[] {
+    let ids = this.tokens.get(text);
+    if (!ids) {
+      ids = this.policy.tokenizer.encode(text);
+      this.tokens.set(text, ids);
+    }
+    return ids;
+  }
+}

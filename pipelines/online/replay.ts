@@ -1,0 +1,99 @@
+import { monteCarloReturns } from '../../src/data/returns.js';
+import type { Episode } from '../../src/data/store/journal.js';
+import type { Transition } from '../../src/data/transitions.js';
+
+/** One step as the values and the policy learn from it. */
+export interface OnlineStep {
+  readonly prompt: string;
+  readonly action: string;
+  /** ids of the screens before the action and a step earlier (the first step repeats its own) */
+  readonly image: string;
+  readonly previousImage: string;
+  /** version of the policy that acted; undefined where that is not known */
+  readonly version?: number;
+}
+
+/** A trajectory in the replay. */
+export interface OnlineTrajectory {
+  readonly id: string;
+  readonly task: string;
+  readonly reward: number;
+  readonly steps: readonly OnlineStep[];
+  /** rewards [T] */
+  readonly rewards: Float64Array;
+  /** Monte-Carlo returns [T] */
+  readonly returns: Float64Array;
+}
+
+/** What an episode is in the replay. @param gamma discount of the returns */
+export function ofEpisode({ episode, task, reward, steps }: Episode, gamma: number): OnlineTrajectory {
+  const rewards = Float64Array.from(steps, (_, i) => (i === steps.length - 1 ? reward : 0));
+  return {
+    id: episode,
+    task,
+    reward,
+    steps: steps.map(({ prompt, action, image, version }, i) => ({
+      prompt,
+      action,
+      image,
+      previousImage: i === 0 ? image : steps[i - 1].image,
+      version,
+    })),
+    rewards,
+    returns: monteCarloReturns(rewards, gamma),
+  };
+}
+
+type Row = Pick<
+  Transition,
+  'trajectory' | 'task' | 'prompt' | 'action' | 'image' | 'prevImage' | 'reward' | 'trajectoryReward'
+>;
+
+/** Collected trajectories, from their transitions in order. */
+export function ofTransitions(rows: readonly Row[], gamma: number): OnlineTrajectory[] {
+  const by = new Map<string, Row[]>();
+  for (const row of rows) {
+    const before = by.get(row.trajectory);
+    if (before) before.push(row);
+    else by.set(row.trajectory, [row]);
+  }
+  return [...by].map(([id, steps]) => {
+    const rewards = Float64Array.from(steps, ({ reward }) => reward);
+    return {
+      // beside the live episodes' numbers
+      id: `collected-${id}`,
+      task: steps[0].task,
+      reward: steps[0].trajectoryReward,
+      steps: steps.map(({ prompt, action, image, prevImage }) => ({ prompt, action, image, previousImage: prevImage })),
+      rewards,
+      returns: monteCarloReturns(rewards, gamma),
+    };
+  });
+}
+
+/** The newest trajectories, whole ones, of at most `capacity` steps together (but always the newest). */
+export class OnlineReplay {
+  private held: OnlineTrajectory[] = [];
+
+  constructor(private readonly capacity: number) {}
+
+  add(trajectories: readonly OnlineTrajectory[]): void {
+    this.held.push(...trajectories);
+    let steps = this.held.reduce((sum, { steps }) => sum + steps.length, 0);
+    let gone = 0;
+    while (steps > this.capacity && gone < this.held.length - 1) steps -= this.held[gone++].steps.length;
+    this.held = this.held.slice(gone);
+  }
+
+  /** oldest first */
+  get trajectories(): readonly OnlineTrajectory[] {
+    return this.held;
+  }
+
+  /** ids of all screens that its steps show */
+  screens(): Set<string> {
+    return new Set(
+      this.held.flatMap(({ steps }) => steps.flatMap(({ image, previousImage }) => [image, previousImage])),
+    );
+  }
+}

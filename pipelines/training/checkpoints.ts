@@ -1,0 +1,56 @@
+import { existsSync, mkdirSync, readFileSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { writeAtomic } from '../../src/data/store/atomic.js';
+import { Parameters, type Trainer } from '../../src/graph/index.js';
+
+/** What a checkpoint holds: everything that training changes, by the names of its files. */
+export interface Checkpointed {
+  readonly parameters: Readonly<Record<string, Parameters>>;
+  /** their optimizers' state */
+  readonly trainers: Readonly<Record<string, Pick<Trainer<never>, 'save' | 'load'>>>;
+}
+
+/** Two folders in turn and a file that says which one counts, so that a kill while saving leaves the one before. */
+export class Checkpoints {
+  private readonly pointer: string;
+
+  constructor(
+    private readonly folder: string,
+    private readonly content: Checkpointed,
+  ) {
+    this.pointer = join(folder, 'checkpoint.json');
+  }
+
+  /** Restore the last checkpoint into the parameters and optimizers. Returns its step and notes; undefined if there is none. */
+  async restore(): Promise<{ readonly step: number; readonly notes: unknown } | undefined> {
+    if (!existsSync(this.pointer)) return undefined;
+    const { step, place, notes } = JSON.parse(readFileSync(this.pointer, 'utf8')) as {
+      step: number;
+      place: string;
+      notes?: unknown;
+    };
+    const folder = join(this.folder, place);
+    for (const [name, parameters] of Object.entries(this.content.parameters)) {
+      parameters.copyFrom(Parameters.load(join(folder, `${name}.safetensors`)));
+    }
+    for (const [name, trainer] of Object.entries(this.content.trainers)) {
+      await trainer.load(join(folder, `${name}.safetensors`));
+    }
+    return { step, notes };
+  }
+
+  /** @param notes whatever else must be known to go on, as JSON */
+  async save(step: number, notes?: unknown): Promise<void> {
+    const place = existsSync(this.pointer) && readFileSync(this.pointer, 'utf8').includes('"place":"a"') ? 'b' : 'a';
+    const folder = join(this.folder, place);
+    rmSync(folder, { recursive: true, force: true });
+    mkdirSync(folder, { recursive: true });
+    for (const [name, parameters] of Object.entries(this.content.parameters)) {
+      await parameters.save(join(folder, `${name}.safetensors`));
+    }
+    for (const [name, trainer] of Object.entries(this.content.trainers)) {
+      await trainer.save(join(folder, `${name}.safetensors`));
+    }
+    await writeAtomic(this.pointer, JSON.stringify({ step, place, notes }));
+  }
+}

@@ -1,0 +1,114 @@
+import { join } from 'node:path';
+import { AnswerCache } from '../../src/agents/representers/answer-cache.js';
+import { AskingRepresenter, type AskedCounts } from '../../src/agents/representers/asking-representer.js';
+import type { JsonServerOptions } from '../../src/net/json-server.js';
+import { PocketRepresenter } from '../../src/agents/representers/pocket-representer.js';
+import type { Representer } from '../../src/agents/representers/representer.js';
+import { TextTokenizer } from '../../src/agents/text/tokenizer.js';
+import { VllmClient } from '../../src/agents/representers/vllm-client.js';
+import { UserError } from '../../src/errors.js';
+import { Parameters } from '../../src/graph/index.js';
+import { autoUISpecs } from '../../src/models/autoui/config.js';
+import { checkParameters } from '../../src/models/checkpoint/checkpoint.js';
+import { ConvTower, readTowerConfig } from '../../src/models/vision.js';
+import type { StageContext } from '../../src/runner/stage.js';
+import type { Represent } from './represent-settings.js';
+import { cacheFolder, once, runtimeOf } from '../resources.js';
+import { plainUrl } from '../episodes/server-settings.js';
+import { checkVlmReference, hiddenSize, readVlmReference, type VlmReference } from './reference.js';
+import { readVlmConfig } from '../vlm.js';
+
+/** The VLM of a run at work, and how often it was asked where it counts that. */
+export interface LoadedVlm {
+  readonly representer: Representer;
+  readonly counts?: AskedCounts;
+}
+
+/** The VLM of this run, behind the backend that `represent.*` says; of whatever stage is asking. */
+export function vlmOf(ctx: StageContext<unknown>): Promise<LoadedVlm> {
+  return once(ctx, 'vlm', async () => {
+    const settings = ctx.config.represent as Represent;
+    const folder = ctx.dataset('vlm');
+    const reference = readVlmReference(folder);
+    checkBackend(settings.backend, reference, folder);
+    if (!reference) return { representer: await pocket(ctx, folder) };
+    checkVlmReference(reference);
+    const vlm =
+      settings.backend === 'vllm'
+        ? vllm(ctx, settings, reference)
+        : await onnx(reference.folder, settings, ctx.threads);
+    const name = reference.name.replace(/[^\w.-]+/g, '-').slice(-40);
+    const cache = AnswerCache.open(cacheFolder(ctx, `vlm-${settings.backend}-${name}-${reference.fingerprint}`));
+    const representer = new AskingRepresenter(vlm, cache, hiddenSize(reference));
+    return { representer, counts: representer.counts };
+  });
+}
+
+/** @throws UserError where the backend cannot work with the VLM that the run has */
+function checkBackend(backend: Represent['backend'], reference: VlmReference | undefined, folder: string): void {
+  const file = join(folder, 'config.json');
+  if (backend === 'pocket' && reference) {
+    throw new UserError(
+      `${file}: the VLM of this run is ${JSON.stringify(reference.name)}, which represent.backend=pocket cannot run; set represent.backend=vllm or onnx, or models.vlm='' for the pocket VLM`,
+    );
+  }
+  if (backend !== 'pocket' && !reference) {
+    throw new UserError(
+      `${file}: the VLM of this run is the pocket one, which represent.backend=${backend} cannot run; set models.vlm to a VLM (or \`critiq vlm import\` one into a new run), or represent.backend=pocket`,
+    );
+  }
+  if (backend === 'onnx' && reference?.folder === '') {
+    throw new UserError(
+      `${file}: ${JSON.stringify(reference.name)} is only a server's name, and represent.backend=onnx reads files; set models.vlm to the folder of an export (docs/vlm.md)`,
+    );
+  }
+}
+
+async function pocket(ctx: StageContext<unknown>, folder: string): Promise<PocketRepresenter> {
+  const runtime = await runtimeOf(ctx);
+  const config = readVlmConfig(folder);
+  const params = Parameters.load(join(folder, 'model.safetensors'));
+  checkParameters(params, autoUISpecs(config.autoui), folder);
+  const vision = join(folder, 'vision');
+  const tower = new ConvTower(runtime, Parameters.load(join(vision, 'model.safetensors')), readTowerConfig(vision));
+  return new PocketRepresenter(runtime, params, config, TextTokenizer.load(folder), tower);
+}
+
+function vllm(ctx: StageContext<unknown>, settings: Represent, { name }: VlmReference): VllmClient {
+  const { url, chat_url, position, answer, concurrency, timeout_ms, retries, backoff_ms, api_key_env } = settings;
+  const server = (setting: string, at: string): JsonServerOptions => ({
+    url: plainUrl(at),
+    setting,
+    apiKey: process.env[api_key_env] || undefined,
+    apiKeyEnv: api_key_env,
+    timeoutMs: timeout_ms,
+    retries,
+    backoffMs: backoff_ms,
+    seed: ctx.seed,
+    docs: 'docs/vlm.md',
+  });
+  if (position === 'answer' && answer === 'generated' && chat_url === '') {
+    throw new UserError(
+      'represent.answer=generated: needs represent.chat_url, a server that generates with the same model (a pooling server does not)',
+    );
+  }
+  return new VllmClient({
+    server: server('represent.url', url),
+    chat: chat_url === '' ? undefined : server('represent.chat_url', chat_url),
+    model: name,
+    position,
+    answer,
+    concurrency,
+    warn: (line) => ctx.log.warn(line),
+  });
+}
+
+async function onnx(folder: string, { position, answer }: Represent, threads: number) {
+  if (answer === 'generated') {
+    throw new UserError(
+      'represent.answer=generated: represent.backend=onnx does not generate; set represent.answer=yes or no',
+    );
+  }
+  const { OnnxVlm } = await import('../../src/agents/representers/onnx-vlm.js');
+  return OnnxVlm.load(folder, { position, answer, threads });
+}

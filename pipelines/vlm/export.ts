@@ -1,0 +1,287 @@
+import { existsSync, mkdirSync, readdirSync, readFileSync, statSync } from 'node:fs';
+import { rm } from 'node:fs/promises';
+import { basename, join } from 'node:path';
+import PQueue from 'p-queue';
+import { stringify } from 'yaml';
+import { vlmPrompt, type Answer } from '../../src/agents/representers/vlm-prompt.js';
+import { writeAtomic } from '../../src/data/store/atomic.js';
+import { ImageStore } from '../../src/data/images.js';
+import { encodePng } from '../../src/data/formats/png.js';
+import { splitTrajectories } from '../../src/data/replay.js';
+import { UserError } from '../../src/errors.js';
+import { CURSOR, frameWithCursor } from '../../src/models/cursor.js';
+import { screenChange } from '../../src/data/screen-change.js';
+import { Random } from '../../src/random.js';
+import type { Display } from '../../src/runner/display.js';
+import { Interrupted } from '../../src/runner/execute.js';
+import { datasetFolder } from '../../src/runner/instance.js';
+import type { Config } from '../../src/settings/settings.js';
+import { readTransitions } from '../datasets.js';
+import type { Vlm } from '../vlm.js';
+
+export const VLM_FORMATS = ['llava', 'llamafactory', 'both'] as const;
+export type VlmFormat = (typeof VLM_FORMATS)[number];
+
+/** An example of the data set: a picture, a question, its answer. */
+interface Example {
+  readonly id: string;
+  /** file below `images/` */
+  readonly picture: string;
+  readonly text: string;
+  readonly answer: Answer;
+}
+
+type Split = 'train' | 'validation';
+const SPLITS: readonly Split[] = ['train', 'validation'];
+
+/** What was exported; `critiq-export.json` of the folder, which also says that the folder is ours. */
+export interface VlmExported {
+  readonly run: string;
+  readonly threshold: number;
+  readonly cursor: string;
+  readonly pictures: number;
+  readonly train: { readonly examples: number; readonly yes: number };
+  readonly validation: { readonly examples: number; readonly yes: number };
+}
+
+const MARK = 'critiq-export.json';
+const OURS = new Set([MARK, `${MARK}.tmp`, 'images', 'llava', 'llamafactory']);
+/** `<content id>.png`, or with a cursor at [y, x] in ten-thousandths */
+const PICTURE = /^[0-9a-f]{32}(-\d{1,5}-\d{1,5})?\.png(\.tmp)?$/;
+/** Pictures that are compressed and written at the same time. */
+const WRITERS = 4;
+
+type Row = Awaited<ReturnType<typeof rowsOf>>[number];
+
+/**
+ * `critiq vlm export OUT`: the data set of the representation fine-tuning (ALGORITHMS §2.2) for somebody else's trainer:
+ * the question about each action, the screenshot with its cursor, and Yes where the pixels changed by more than
+ * `vlm.threshold`. The same transitions as `critiq vlm` would learn from, nine tenths of the trajectories for training.
+ *
+ * Interrupted, it goes on from the pictures that are there; the JSON files come last, each whole.
+ * @throws UserError where the run has no trajectories, or `out` holds files of others
+ */
+export async function exportVlm(
+  out: string,
+  format: VlmFormat,
+  config: Config,
+  { display, signal }: { readonly display: Display; readonly signal: AbortSignal },
+): Promise<VlmExported> {
+  refuseForeign(out);
+  const { threshold } = config.vlm as Vlm;
+  const rows = await rowsOf(config);
+  // from here on the folder is ours, also if this is interrupted
+  await writeAtomic(join(out, MARK), '{}\n');
+  const store = new ImageStore(datasetFolder(config, 'images'));
+  const { train } = splitTrajectories(
+    rows.map(({ trajectory }) => trajectory),
+    config.seed,
+    0.9,
+  );
+  const examples: Record<Split, Example[]> = { train: [], validation: [] };
+  const answers = await inOrder(rows, signal, display, (row) => exampleOf(row, store, join(out, 'images'), threshold));
+  rows.forEach(({ trajectory }, i) => examples[train.has(trajectory) ? 'train' : 'validation'].push(answers[i]));
+  const pictures = new Set(answers.map(({ picture }) => picture));
+  await removeStale(join(out, 'images'), pictures);
+  for (const kind of ['llava', 'llamafactory'] as const) {
+    if (format === kind || format === 'both') await WRITE[kind](join(out, kind), examples);
+    else await rm(join(out, kind), { recursive: true, force: true });
+  }
+  const count = (split: Split) => ({
+    examples: examples[split].length,
+    yes: examples[split].filter(({ answer }) => answer === 'Yes').length,
+  });
+  const exported: VlmExported = {
+    run: config.run,
+    threshold,
+    cursor: CURSOR,
+    pictures: pictures.size,
+    train: count('train'),
+    validation: count('validation'),
+  };
+  await writeAtomic(join(out, MARK), `${JSON.stringify(exported, null, 2)}\n`);
+  return exported;
+}
+
+/** The summary of an export, in lines. */
+export function describeExport({ train, validation, pictures, threshold }: VlmExported): string[] {
+  const share = ({ examples, yes }: VlmExported['train']) =>
+    `${examples} (${examples === 0 ? 0 : ((100 * yes) / examples).toFixed(1)} % Yes)`;
+  return [
+    `vlm export: ${share(train)} examples for training, ${share(validation)} for validation, ${pictures} pictures; Yes where the pixels changed by more than ${threshold}`,
+  ];
+}
+
+/** The transitions that `critiq vlm` would learn from. */
+async function rowsOf(config: Config) {
+  const folder = datasetFolder(config, 'trajectories');
+  const columns = ['tid', 'trajectory', 'goal', 'action', 'image', 'nextImage'] as const;
+  const all = await readTransitions(folder, 'collect', columns);
+  if (all.length === 0) throw new UserError(`${folder}: no transitions; run \`critiq collect\` first`);
+  const { transitions } = config.vlm as Vlm;
+  return new Random(config.seed, 'vlm', 'transitions').shuffled(all).slice(0, transitions);
+}
+
+async function exampleOf(row: Row, store: ImageStore, images: string, threshold: number): Promise<Example> {
+  const { tid, goal, action, image, nextImage } = row;
+  const { text, cursor } = vlmPrompt(goal, action);
+  const place = cursor ? cursor.map((part) => `-${Math.round(part * 10_000)}`).join('') : '';
+  const picture = `${image}${place}.png`;
+  const frame = await store.get(image);
+  const file = join(images, picture);
+  if (!existsSync(file)) await writeAtomic(file, await encodePng(cursor ? frameWithCursor(frame, cursor) : frame));
+  const changed = image !== nextImage && screenChange(frame, await store.get(nextImage)) > threshold;
+  return { id: String(tid), picture, text, answer: changed ? 'Yes' : 'No' };
+}
+
+/** Examples of rows in their order, a few at a time; equal pictures are not written at the same time. */
+async function inOrder(
+  rows: readonly Row[],
+  signal: AbortSignal,
+  display: Display,
+  make: (row: Row) => Promise<Example>,
+): Promise<Example[]> {
+  const progress = display.progress(rows.length, 'vlm export: examples');
+  const queue = new PQueue({ concurrency: WRITERS });
+  const busy = new Map<string, Promise<unknown>>();
+  const out = Array<Example>(rows.length);
+  let failure: { error: unknown } | undefined;
+  rows.forEach((row, i) => {
+    void queue.add(async () => {
+      if (failure || signal.aborted) return;
+      const before = busy.get(row.image) ?? Promise.resolve();
+      const mine = before.then(async () => {
+        out[i] = await make(row);
+        progress.advance();
+      });
+      const settled = mine.catch((error: unknown) => {
+        failure ??= { error };
+      });
+      busy.set(row.image, settled);
+      await settled;
+    });
+  });
+  await queue.onIdle();
+  progress.done();
+  if (failure) throw failure.error;
+  if (signal.aborted) throw new Interrupted('vlm export: stopped; the same command goes on from there');
+  return out;
+}
+
+/**
+ * LLaVA's JSON (haotian-liu/LLaVA, docs/Finetune_Custom_Data.md): `--data_path OUT/llava/train.json --image_folder
+ * OUT/images`.
+ */
+async function writeLlava(folder: string, examples: Record<Split, readonly Example[]>): Promise<void> {
+  for (const split of SPLITS) {
+    const list = examples[split].map(({ id, picture, text, answer }) => ({
+      id,
+      image: picture,
+      conversations: [
+        { from: 'human', value: `<image>\n${text}` },
+        { from: 'gpt', value: answer },
+      ],
+    }));
+    await writeAtomic(join(folder, `${split}.json`), `${JSON.stringify(list, null, 1)}\n`);
+  }
+}
+
+/**
+ * LLaMA-Factory's sharegpt form (hiyouga/LLaMA-Factory, data/README.md) with the images as a list, its dataset_info.json,
+ * and a settings file for each of the two VLMs that the papers tune; to be run in OUT, which `media_dir` is relative to.
+ */
+async function writeLlamaFactory(folder: string, examples: Record<Split, readonly Example[]>): Promise<void> {
+  for (const split of SPLITS) {
+    const list = examples[split].map(({ picture, text, answer }) => ({
+      messages: [
+        { role: 'user', content: `<image>${text}` },
+        { role: 'assistant', content: answer },
+      ],
+      images: [picture],
+    }));
+    await writeAtomic(join(folder, `${split}.json`), `${JSON.stringify(list, null, 1)}\n`);
+  }
+  const info = (split: Split) => ({
+    file_name: `${split}.json`,
+    formatting: 'sharegpt',
+    columns: { messages: 'messages', images: 'images' },
+    tags: { role_tag: 'role', content_tag: 'content', user_tag: 'user', assistant_tag: 'assistant' },
+  });
+  const infos = { critiq_train: info('train'), critiq_validation: info('validation') };
+  await writeAtomic(join(folder, 'dataset_info.json'), `${JSON.stringify(infos, null, 2)}\n`);
+  const validated = examples.validation.length > 0;
+  for (const [name, model, template] of [
+    ['llava', 'llava-hf/llava-1.5-7b-hf', 'llava'],
+    ['qwen2_vl', 'Qwen/Qwen2-VL-7B-Instruct', 'qwen2_vl'],
+  ]) {
+    const comment = `# In the folder above this one: llamafactory-cli train llamafactory/train-${name}.yaml\n# Then merge the adapter (llamafactory-cli export) and: critiq vlm import MERGED --name NAME\n`;
+    await writeAtomic(
+      join(folder, `train-${name}.yaml`),
+      comment + stringify(training(name, model, template, validated)),
+    );
+  }
+}
+
+function training(name: string, model: string, template: string, validated: boolean): Record<string, unknown> {
+  return {
+    model_name_or_path: model,
+    stage: 'sft',
+    do_train: true,
+    finetuning_type: 'lora',
+    lora_rank: 8,
+    lora_target: 'all',
+    dataset_dir: 'llamafactory',
+    media_dir: 'images',
+    dataset: 'critiq_train',
+    ...(validated ? { eval_dataset: 'critiq_validation', eval_strategy: 'epoch' } : {}),
+    template,
+    cutoff_len: 4096,
+    output_dir: `saves/${name}`,
+    logging_steps: 10,
+    save_strategy: 'epoch',
+    per_device_train_batch_size: 1,
+    per_device_eval_batch_size: 1,
+    gradient_accumulation_steps: 8,
+    learning_rate: 1e-5,
+    num_train_epochs: 3,
+    lr_scheduler_type: 'cosine',
+    warmup_ratio: 0.1,
+    bf16: true,
+  };
+}
+
+const WRITE = { llava: writeLlava, llamafactory: writeLlamaFactory };
+
+/** @throws UserError where the folder holds anything that no export of ours wrote */
+function refuseForeign(out: string): void {
+  const stat = statSync(out, { throwIfNoEntry: false });
+  if (!stat) {
+    mkdirSync(out, { recursive: true });
+    return;
+  }
+  if (!stat.isDirectory()) throw new UserError(`${out}: is a file; give a new folder`);
+  const names = readdirSync(out);
+  const images = join(out, 'images');
+  const pictures = names.includes('images') && statSync(images).isDirectory() ? readdirSync(images) : [];
+  const foreign =
+    names.length > 0 && !isMarked(out)
+      ? names[0]
+      : (names.find((name) => !OURS.has(name)) ?? pictures.find((name) => !PICTURE.test(name)));
+  if (foreign === undefined) return;
+  throw new UserError(
+    `${out}: holds ${basename(foreign)}, which no \`critiq vlm export\` wrote; give a new or empty folder`,
+  );
+}
+
+function isMarked(out: string): boolean {
+  const mark = join(out, MARK);
+  // empty while an export is under way
+  return existsSync(mark) && /^\{/.test(readFileSync(mark, 'utf8'));
+}
+
+/** Pictures of an export before, with other settings, and halves of one that was killed. */
+async function removeStale(images: string, wanted: ReadonlySet<string>): Promise<void> {
+  for (const name of existsSync(images) ? readdirSync(images) : []) {
+    if (!wanted.has(name)) await rm(join(images, name), { force: true });
+  }
+}

@@ -1,0 +1,181 @@
+import { join } from 'node:path';
+import { UserError } from '../../errors.js';
+import { concat, Forward, input, Parameters, type Runtime, type Tensor } from '../../graph/index.js';
+import { rowBucket } from '../../models/buckets.js';
+import type { OpenCache } from '../../models/cached-vectors.js';
+import { checkParameters, readJson } from '../../models/checkpoint/checkpoint.js';
+import { asValue, q, v, type Head } from '../../models/critic/critic.js';
+import {
+  actionFeatures,
+  actionInputs,
+  criticNetworkSpecs,
+  featuresOf,
+  stateFeatures,
+  stateInputs,
+  textVectors,
+  type CriticNetworkConfig,
+} from '../../models/critic/network.js';
+import { TokenFeeds, VectorFeeds, type CriticFeeds, type StateTexts } from './critic-feeds.js';
+import { TextTower } from '../text/text-tower.js';
+import { TextTokenizer } from '../text/tokenizer.js';
+
+/** A state and the actions to value in it. */
+export interface ValuedState extends StateTexts {
+  /** image vectors of the previous and the current screen */
+  readonly previousImage: Float32Array;
+  readonly image: Float32Array;
+  /** representation of the state alone, where the critic takes one */
+  readonly rep?: Float32Array;
+  readonly actions: readonly string[];
+  /** [actions × rep]: their representations */
+  readonly reps: Float32Array;
+}
+
+/** Both twins' values of a state and of its actions. */
+export interface Values {
+  readonly q1: Float32Array;
+  readonly q2: Float32Array;
+  readonly v1: number;
+  readonly v2: number;
+}
+
+/** The file beside the weights: the network, and how it reads texts. */
+export interface CriticFile extends CriticNetworkConfig {
+  /** whether the tokenizer puts its own mark at the beginning of a text (see TokenFeeds). @default false */
+  readonly marked?: boolean;
+  /** the RoBERTa that makes the vectors of texts, for a network without a text tower: too large to be copied */
+  readonly text_tower?: { readonly folder: string; readonly fingerprint: string };
+}
+
+const ROWS = 256;
+const STATES = 64;
+
+/** Outputs of all heads for S states and R actions; classifying heads give probabilities. */
+function valueGraph(
+  p: Record<string, Tensor>,
+  config: CriticNetworkConfig,
+  { states, rows }: { states: number; rows: number },
+): Record<string, Tensor> {
+  const x = { ...stateInputs(config, '', states), ...actionInputs(config, 'action_', rows) };
+  const text = textVectors(p, config, x);
+  const [state, action] = [stateFeatures(config, '', x, text), actionFeatures(config, 'action_', x, text)];
+  const both = concat([featuresOf(state, input('state', [rows], 'int64')), action], 1);
+  return {
+    q1: asValue(q(p, config.critic, 1, both)),
+    q2: asValue(q(p, config.critic, 2, both)),
+    v1: asValue(v(p, config.critic, 1, state)),
+    v2: asValue(v(p, config.critic, 2, state)),
+  };
+}
+
+/** A trained critic (a folder with config.json, model.safetensors and its tokenizer), at work. */
+export class Critic {
+  private readonly forward: Forward<{ states: number; rows: number }>;
+
+  constructor(
+    runtime: Runtime,
+    params: Parameters,
+    private readonly config: CriticNetworkConfig,
+    private readonly feeds: CriticFeeds,
+  ) {
+    this.forward = new Forward(runtime, params, (p, bucket) => valueGraph(p, config, bucket));
+  }
+
+  /**
+   * @param openCache where the vectors of texts are kept, if a tower outside makes them
+   * @throws UserError where a file is missing, broken or does not fit its config.json, or the text tower has changed
+   */
+  static async load(runtime: Runtime, folder: string, openCache?: OpenCache): Promise<Critic> {
+    const file = join(folder, 'config.json');
+    const config = readJson(file) as CriticFile;
+    if (config.model_type !== 'critiq-critic') {
+      throw new UserError(`${file}: model_type: expected "critiq-critic", got ${JSON.stringify(config.model_type)}`);
+    }
+    const params = Parameters.load(join(folder, 'model.safetensors'));
+    checkParameters(params, criticNetworkSpecs(config), folder);
+    if (config.text) {
+      const feeds = new TokenFeeds(TextTokenizer.load(folder), config.text.lengths, config.marked);
+      return new Critic(runtime, params, config, feeds);
+    }
+    const { text_tower: reference } = config;
+    if (!reference) throw new UserError(`${file}: expected a text tower (text or text_tower), got none`);
+    const tower = await TextTower.open(runtime, reference.folder, openCache);
+    if (tower.fingerprint !== reference.fingerprint) {
+      throw new UserError(
+        `${reference.folder}: has changed since the critic was trained with it: expected fingerprint ${reference.fingerprint}, got ${tower.fingerprint}; put the old checkpoint back, or train the critic again`,
+      );
+    }
+    return new Critic(runtime, params, config, new VectorFeeds(tower));
+  }
+
+  /** whether `ValuedState.rep` is read */
+  get wantsStateRep(): boolean {
+    return (this.config.critic.state ?? 0) > 0;
+  }
+
+  /** Values of states and their actions, in order. */
+  async value(states: readonly ValuedState[]): Promise<Values[]> {
+    const out: { q1: Float32Array; q2: Float32Array; v1: number; v2: number }[] = states.map(({ actions }) => ({
+      q1: new Float32Array(actions.length),
+      q2: new Float32Array(actions.length),
+      v1: 0,
+      v2: 0,
+    }));
+    let members: number[] = [];
+    let rows: { state: number; action: number }[] = [];
+    const flush = async () => {
+      if (members.length > 0) await this.run(states, members, rows, out);
+      members = [];
+      rows = [];
+    };
+    for (const [state, { actions }] of states.entries()) {
+      if (members.length === STATES || rows.length + actions.length > ROWS) await flush();
+      members.push(state);
+      actions.forEach((_, action) => rows.push({ state, action }));
+    }
+    await flush();
+    return out;
+  }
+
+  private async run(
+    states: readonly ValuedState[],
+    members: readonly number[],
+    rows: readonly { state: number; action: number }[],
+    out: { q1: Float32Array; q2: Float32Array; v1: number; v2: number }[],
+  ): Promise<void> {
+    const { critic } = this.config;
+    const bucket = { states: rowBucket(members.length), rows: Math.max(rowBucket(rows.length), 1) };
+    const own = members.map((state) => states[state]);
+    const images = new Float32Array(bucket.states * 2 * critic.image);
+    const stateReps = new Float32Array(bucket.states * (critic.state ?? 0));
+    own.forEach(({ previousImage, image, rep }, i) => {
+      images.set(previousImage, 2 * i * critic.image);
+      images.set(image, (2 * i + 1) * critic.image);
+      if (rep && this.wantsStateRep) stateReps.set(rep, i * critic.state!);
+    });
+    const place = new Map(members.map((state, i) => [state, i]));
+    const state = new BigInt64Array(bucket.rows);
+    const reps = new Float32Array(bucket.rows * critic.rep);
+    rows.forEach(({ state: s, action }, r) => {
+      state[r] = BigInt(place.get(s)!);
+      reps.set(states[s].reps.subarray(action * critic.rep, (action + 1) * critic.rep), r * critic.rep);
+    });
+    const texts = rows.map(({ state: s, action }) => states[s].actions[action]);
+    const values = (await this.forward.run(bucket, {
+      ...(await this.feeds.states('', own, bucket.states)),
+      ...(await this.feeds.actions('action_', texts, bucket.rows)),
+      images,
+      ...(this.wantsStateRep ? { rep: stateReps } : {}),
+      state,
+      action_rep: reps,
+    })) as Record<Head, Float32Array>;
+    rows.forEach(({ state: s, action }, r) => {
+      out[s].q1[action] = values.q1[r];
+      out[s].q2[action] = values.q2[r];
+    });
+    members.forEach((s, i) => {
+      out[s].v1 = values.v1[i];
+      out[s].v2 = values.v2[i];
+    });
+  }
+}

@@ -1,0 +1,92 @@
+import type { Pixels } from '../../models/vision.js';
+import type { Policy } from './policy.js';
+import { policyPrompt } from './prompt.js';
+import type { Agent, Decision, Observation } from '../rollout.js';
+
+export interface PolicyAgentOptions {
+  readonly seed: number;
+  /** 0: the likeliest action @default 1 */
+  readonly temperature?: number;
+  /** observations decided together at most @default 32 */
+  readonly batch?: number;
+}
+
+interface Waiting {
+  readonly observation: Observation;
+  readonly pixels: Pixels;
+  readonly resolve: (decision: Decision) => void;
+  readonly reject: (error: unknown) => void;
+}
+
+/**
+ * An agent that collects the observations of many devices and decides them together: whoever asks while a batch runs
+ * is in the next one. What is decided does not depend on what it is batched with.
+ */
+export abstract class BatchingAgent implements Agent {
+  private readonly waiting: Waiting[] = [];
+  private running = false;
+
+  protected constructor(
+    protected readonly policy: Policy,
+    private readonly batch: number,
+  ) {}
+
+  /** Decide some observations, given with their image vectors. */
+  protected abstract decide(
+    observations: readonly Observation[],
+    vectors: readonly Float32Array[],
+  ): Promise<Decision[]>;
+
+  act(observation: Observation): Promise<Decision> {
+    // the frame is only the device's to lend: shrink it now
+    const pixels = this.policy.tower.prepare(observation.frame);
+    return new Promise((resolve, reject) => {
+      this.waiting.push({ observation, pixels, resolve, reject });
+      if (!this.running) {
+        this.running = true;
+        // first let every device that is ready ask
+        setImmediate(() => void this.drain());
+      }
+    });
+  }
+
+  private async drain(): Promise<void> {
+    while (this.waiting.length > 0) {
+      const batch = this.waiting.splice(0, this.batch);
+      try {
+        const vectors = await this.policy.tower.vectors(batch.map(({ pixels }) => pixels));
+        const decisions = await this.decide(
+          batch.map(({ observation }) => observation),
+          vectors,
+        );
+        batch.forEach(({ resolve }, i) => resolve(decisions[i]));
+      } catch (error) {
+        for (const { reject } of batch) reject(error);
+      }
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+    this.running = false;
+  }
+}
+
+/** Acts by one sample of the policy (or its likeliest action) for each observation. */
+export class PolicyAgent extends BatchingAgent {
+  constructor(
+    policy: Policy,
+    private readonly options: PolicyAgentOptions,
+  ) {
+    super(policy, options.batch ?? 32);
+  }
+
+  protected async decide(observations: readonly Observation[], vectors: readonly Float32Array[]): Promise<Decision[]> {
+    const { seed, temperature = 1 } = this.options;
+    const states = observations.map(({ key, task, previous }, i) => ({
+      key,
+      prompt: policyPrompt(task.text, previous),
+      vector: vectors[i],
+    }));
+    // an acting policy is not helped: what it says first counts, valid or not
+    const drawn = await this.policy.draw(states, { seed, count: 1, temperature, retries: 0 });
+    return drawn.map(([{ text, action }], i) => ({ text, action, vector: vectors[i] }));
+  }
+}

@@ -1,0 +1,180 @@
+import { copyFileSync, existsSync, mkdirSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { writeAtomic } from '../../data/store/atomic.js';
+import type { Action } from '../../data/action.js';
+import { Parameters, type Runtime } from '../../graph/index.js';
+import { autoUIConfigJson, autoUISpecs, readAutoUIConfig, type AutoUIConfig } from '../../models/autoui/config.js';
+import { UserError } from '../../errors.js';
+import { checkParameters, readJson } from '../../models/checkpoint/checkpoint.js';
+import type { OpenCache } from '../../models/cached-vectors.js';
+import type { ConvTowerConfig } from '../../models/conv-tower.js';
+import { loadTower } from '../../models/checkpoint/tower-folder.js';
+import { writeTowerConfig, type VisionTower } from '../../models/vision.js';
+import { parseAction } from '../grammar.js';
+import { Sampler, type SamplingCost } from './sampler.js';
+import { TextTokenizer } from '../text/tokenizer.js';
+
+/** A state to sample actions for. */
+export interface PolicyState {
+  /** names the state's random stream (see Sampler) */
+  readonly key: string;
+  readonly prompt: string;
+  readonly vector: Float32Array;
+}
+
+/** A distinct action text that was sampled for a state. */
+export interface Candidate {
+  readonly text: string;
+  /** what it means; none if it is not a valid action */
+  readonly action?: Action;
+  /** how many of the samples it is */
+  readonly count: number;
+  /** log-probability at temperature 1, summed over its tokens, nats */
+  readonly logProb: number;
+}
+
+export interface DrawOptions {
+  readonly seed: number;
+  readonly count: number;
+  /** 0: the likeliest token each time @default 1 */
+  readonly temperature?: number;
+  /** further draws for samples that are no valid action (ALGORITHMS §2.1) @default 3 */
+  readonly retries?: number;
+}
+
+/** Longest action in tokens where generation_config.json names no other (Auto-UI's own limit); longer ones are invalid. */
+const MAX_ACTION_TOKENS = 128;
+const MOST_TOKENS = 4096;
+
+/**
+ * A policy as it lies in a folder: Auto-UI (config.json, model.safetensors, tokenizer.json, and generation_config.json if it
+ * is there), and, if it is to act, its vision tower in `vision/` (config.json and model.safetensors, or a reference to a
+ * large one).
+ */
+export class Policy {
+  private readonly sampler: Sampler;
+
+  private constructor(
+    readonly config: AutoUIConfig,
+    readonly params: Parameters,
+    readonly tokenizer: TextTokenizer,
+    private readonly eyes: VisionTower | undefined,
+    private readonly folder: string,
+    /** tokens of an action at most, its end token included */
+    readonly maxTokens: number,
+    runtime: Runtime,
+  ) {
+    this.sampler = new Sampler(runtime, params, config, { maxTokens });
+  }
+
+  /**
+   * Load a policy's folder. A large tower's weights are read when they are first needed.
+   * @param openCache where a large tower keeps its vectors
+   * @throws UserError where a file is missing, broken or does not fit its config.json
+   */
+  static async load(runtime: Runtime, folder: string, openCache?: OpenCache): Promise<Policy> {
+    const config = readAutoUIConfig(folder);
+    const tokenizer = TextTokenizer.load(folder);
+    const params = Parameters.load(join(folder, 'model.safetensors'));
+    checkParameters(params, autoUISpecs(config), folder);
+    const vision = join(folder, 'vision');
+    const tower = existsSync(join(vision, 'config.json')) ? await loadTower(runtime, vision, openCache) : undefined;
+    if (tower && tower.dim !== config.image) {
+      throw new UserError(
+        `${folder}: its vision tower makes vectors of ${tower.dim} numbers, its config.json says img_dim ${config.image}; are they of the same policy?`,
+      );
+    }
+    return new Policy(config, params, tokenizer, tower, folder, readMaxTokens(folder), runtime);
+  }
+
+  /** Its vision tower. @throws UserError where it has none: it may be trained on image vectors of others, not act */
+  get tower(): VisionTower {
+    if (this.eyes) return this.eyes;
+    throw new UserError(
+      `${this.folder}: has no vision tower to look at screenshots with; set models.image to the BLIP-2 folder that it was trained with`,
+    );
+  }
+
+  /** Distinct actions sampled for each state, in the states' order; their counts add up to `count`. */
+  async draw(states: readonly PolicyState[], options: DrawOptions): Promise<Candidate[][]> {
+    const { count, seed, temperature, retries } = options;
+    const sampled = states.map(({ key, prompt, vector }) => ({
+      key,
+      ids: this.tokenizer.encode(prompt),
+      image: vector,
+      count,
+    }));
+    const valid = (tokens: readonly number[]) => !('invalid' in parseAction(this.tokenizer.decode(tokens)));
+    const drawn = await this.sampler.sampleValid(sampled, valid, { seed, temperature, retries });
+    return drawn.map((samples) =>
+      samples.map(({ tokens, count, logProb, finished }) => {
+        const text = this.tokenizer.decode(tokens);
+        const parsed = finished ? parseAction(text) : { invalid: 'not finished' };
+        return { text, action: 'invalid' in parsed ? undefined : parsed.action, count, logProb };
+      }),
+    );
+  }
+
+  /** What sampling has cost so far. */
+  get cost(): SamplingCost {
+    return this.sampler.cost;
+  }
+}
+
+/** Files that a policy's folder may have. */
+const POLICY_FILES = [
+  'config.json',
+  'generation_config.json',
+  'model.safetensors',
+  'tokenizer.json',
+  'tokenizer_config.json',
+  'vision/config.json',
+  'vision/model.safetensors',
+] as const;
+
+/** What `savePolicy` writes. */
+export interface PolicyParts {
+  readonly config: AutoUIConfig;
+  readonly params: Parameters;
+  /** tokens of an action at most; default those of an Auto-UI */
+  readonly maxTokens?: number;
+  /** a pocket tower; left out where `vision/` is written by somebody else */
+  readonly vision?: { readonly config: ConvTowerConfig; readonly params: Parameters };
+}
+
+/** `max_new_tokens` of a folder's generation_config.json (as transformers writes it). @throws UserError if it is no count */
+export function readMaxTokens(folder: string): number {
+  const file = join(folder, 'generation_config.json');
+  if (!existsSync(file)) return MAX_ACTION_TOKENS;
+  const { max_new_tokens: most = MAX_ACTION_TOKENS } = readJson(file) as { max_new_tokens?: unknown };
+  if (typeof most === 'number' && Number.isInteger(most) && most >= 1 && most <= MOST_TOKENS) return most;
+  throw new UserError(`${file}: max_new_tokens: expected 1 to ${MOST_TOKENS}, got ${JSON.stringify(most)}`);
+}
+
+/** Names of the files of a policy's folder, for manifests. */
+export function policyFiles(folder: string): string[] {
+  return POLICY_FILES.filter((file) => existsSync(join(folder, file)));
+}
+
+/** Write a policy's folder (all but its tokenizer, which must be there already). */
+export async function savePolicy(folder: string, parts: PolicyParts): Promise<void> {
+  const { config, params, maxTokens = MAX_ACTION_TOKENS, vision } = parts;
+  if (!existsSync(join(folder, 'tokenizer.json'))) throw new Error(`${folder}: write the tokenizer first`);
+  await writeAtomic(join(folder, 'config.json'), JSON.stringify(autoUIConfigJson(config), null, 2));
+  await writeAtomic(join(folder, 'generation_config.json'), JSON.stringify({ max_new_tokens: maxTokens }, null, 2));
+  // readers of Hugging Face's refuse a file without it
+  await params.save(join(folder, 'model.safetensors'), { format: 'pt' });
+  if (!vision) return;
+  await writeTowerConfig(join(folder, 'vision'), vision.config);
+  await vision.params.save(join(folder, 'vision', 'model.safetensors'));
+}
+
+/** Write the folder of a policy that was trained from another: its parameters, and all else as it was there. */
+export async function saveTrained(folder: string, source: string, trained: Policy, params: Parameters): Promise<void> {
+  for (const file of policyFiles(source)) {
+    if (file === 'model.safetensors') continue;
+    mkdirSync(dirname(join(folder, file)), { recursive: true });
+    copyFileSync(join(source, file), join(folder, file));
+  }
+  await savePolicy(folder, { config: trained.config, params, maxTokens: trained.maxTokens });
+}

@@ -1,0 +1,68 @@
+import { bucketOf } from '../../models/buckets.js';
+import type { RobertaConfig } from '../../models/roberta/roberta.js';
+import type { Feeds } from '../critic/critic-feeds.js';
+import type { TextTower } from '../text/text-tower.js';
+import { padTokens, type TextTokenizer } from '../text/tokenizer.js';
+
+/** Turns prompts into what DigiRL's values read (models/value.ts). */
+export interface PromptFeeds {
+  /** length of a prompt's vector */
+  readonly dim: number;
+  /** the encoder that makes it, where it is trained with the values */
+  readonly tower?: RobertaConfig;
+  /**
+   * Feeds for some prompts: `text` [B, dim], or for a trained tower `ids` and `mask` [B, length].
+   * @returns the length that tokens are padded to; 0 for vectors
+   */
+  of(prompts: readonly string[]): Promise<{ readonly feeds: Feeds; readonly length: number }>;
+}
+
+/** The vectors of a tower that stays as it is. */
+export class PromptVectors implements PromptFeeds {
+  constructor(private readonly texts: Pick<TextTower, 'dim' | 'vectors'>) {}
+
+  get dim(): number {
+    return this.texts.dim;
+  }
+
+  async of(prompts: readonly string[]): Promise<{ feeds: Feeds; length: number }> {
+    const text = new Float32Array(prompts.length * this.dim);
+    (await this.texts.vectors(prompts)).forEach((vector, row) => text.set(vector, row * this.dim));
+    return { feeds: { text }, length: 0 };
+  }
+}
+
+/** Prompts kept as tokens; the same come again and again. */
+const REMEMBERED = 100_000;
+
+/** Tokens for a tower that is trained: an end token first, whose state is the text's vector, and the prompt's last ones. */
+export class PromptTokens implements PromptFeeds {
+  private readonly known = new Map<string, readonly number[]>();
+
+  constructor(
+    private readonly tokenizer: TextTokenizer,
+    readonly tower: RobertaConfig,
+    private readonly longest: number,
+  ) {}
+
+  get dim(): number {
+    return this.tower.hidden_size;
+  }
+
+  async of(prompts: readonly string[]): Promise<{ feeds: Feeds; length: number }> {
+    const rows = prompts.map((prompt) => this.tokens(prompt));
+    const length = Math.min(bucketOf(Math.max(...rows.map((row) => row.length))), this.longest);
+    const { ids, mask } = padTokens(rows, this.tokenizer.pad, length);
+    return { feeds: { ids, mask }, length };
+  }
+
+  private tokens(prompt: string): readonly number[] {
+    let tokens = this.known.get(prompt);
+    if (!tokens) {
+      if (this.known.size >= REMEMBERED) this.known.clear();
+      tokens = [this.tokenizer.eos, ...this.tokenizer.encode(prompt).slice(-(this.longest - 1))];
+      this.known.set(prompt, tokens);
+    }
+    return tokens;
+  }
+}

@@ -1,0 +1,253 @@
+import type { Parameters, Runtime } from '../../graph/index.js';
+import type { AutoUIConfig } from '../../models/autoui/config.js';
+import { bucketOf } from '../../models/buckets.js';
+import { Random } from '../../random.js';
+import { Decoder } from './decoder.js';
+import { PrefixTree, type Draw, type Sample } from './prefix-tree.js';
+
+export type { Sample } from './prefix-tree.js';
+
+/** A state to sample actions for. */
+export interface SampledState {
+  /** names the state's random stream: the same key, seed and round draw the same samples whatever else is batched */
+  readonly key: string;
+  /** token ids of the prompt */
+  readonly ids: ArrayLike<number>;
+  /** the image vector, config.image floats */
+  readonly image: Float32Array;
+  /** samples to draw; greedy decoding gives one sequence with this count */
+  readonly count: number;
+}
+
+export interface SamplingOptions {
+  readonly seed: number;
+  /** divides the logits; 0 takes the likeliest token each time. @default 1 */
+  readonly temperature?: number;
+  /** which repetition this is, where the same states are sampled again (retries). @default 0 */
+  readonly round?: number;
+}
+
+export interface SamplerOptions {
+  /** tokens a sequence may have, the end token included; longer ones are cut off. @default 128 */
+  readonly maxTokens?: number;
+  /** rows decoded together. By default as many as fit MEMORY_BUDGET, at most 512 */
+  readonly maxRows?: number;
+}
+
+/** What sampling has cost so far. */
+export interface SamplingCost {
+  /** states encoded */
+  states: number;
+  /** decoder steps run */
+  steps: number;
+  /** distinct prefixes advanced by a token, summed over steps: the work that cannot be shared further */
+  prefixes: number;
+  /** tokens that independent sampling would have computed */
+  tokens: number;
+}
+
+/**
+ * Bytes that caches and memories of one batch may take by default, where every sample is as long as may be. At T5-base's
+ * size that is 256 rows: each step reads all weights, which wants many rows to be worth it.
+ */
+const MEMORY_BUDGET = 2.5 * 1024 ** 3;
+
+/**
+ * Samples from Auto-UI with the work of equal prefixes shared: every state is encoded once, and at every distinct prefix
+ * the number of its samples is split over the next tokens by a multinomial draw. The samples of a state have exactly
+ * the distribution of independent ones, at the cost of the distinct prefixes (DESIGN §8).
+ *
+ * A state's samples come from a random stream of its own, so how states are batched does not change them, but for the
+ * last bits of the floating-point sums: a draw within 1e-7 of a border may fall on the other side.
+ */
+export class Sampler {
+  readonly cost: SamplingCost = { states: 0, steps: 0, prefixes: 0, tokens: 0 };
+  private readonly decoder: Decoder;
+  private readonly maxTokens: number;
+  private readonly maxRows: number;
+  private last: Promise<unknown> = Promise.resolve();
+
+  /** The parameters are read in place: what a trainer writes into them takes effect at the next call. */
+  constructor(
+    runtime: Runtime,
+    params: Parameters,
+    private readonly config: AutoUIConfig,
+    options: SamplerOptions = {},
+  ) {
+    this.maxTokens = options.maxTokens ?? 128;
+    this.maxRows = options.maxRows ?? defaultRows(config, this.maxTokens);
+    this.decoder = new Decoder(runtime, params, config, this.maxTokens);
+  }
+
+  /** The distinct sequences sampled for each state, in the states' order. Concurrent calls run one after the other. */
+  sample(states: readonly SampledState[], options: SamplingOptions): Promise<Sample[][]> {
+    const run = this.last.then(() => this.sampleAll(states, options));
+    this.last = run.catch(() => undefined);
+    return run;
+  }
+
+  /**
+   * Like `sample`, but what is not valid is drawn again, up to `retries` times (ALGORITHMS §2.1: 3). What is still invalid
+   * then stays among the samples; the counts of a state always add up to what was asked for.
+   */
+  async sampleValid(
+    states: readonly SampledState[],
+    valid: (tokens: readonly number[]) => boolean,
+    options: SamplingOptions & { retries?: number },
+  ): Promise<Sample[][]> {
+    const results = await this.sample(states, options);
+    const retries = options.temperature === 0 ? 0 : (options.retries ?? 3);
+    for (let round = 1; round <= retries; round++) {
+      const again: { index: number; state: SampledState }[] = [];
+      results.forEach((samples, index) => {
+        const good = samples.filter((sample) => sample.finished && valid(sample.tokens));
+        const count = states[index].count - good.reduce((sum, sample) => sum + sample.count, 0);
+        if (count === 0) return;
+        results[index] = good;
+        again.push({ index, state: { ...states[index], count } });
+      });
+      if (again.length === 0) break;
+      const drawn = await this.sample(
+        again.map(({ state }) => state),
+        { ...options, round: (options.round ?? 0) * (retries + 1) + round },
+      );
+      again.forEach(({ index }, i) => (results[index] = merge(results[index], drawn[i])));
+    }
+    return results;
+  }
+
+  async close(): Promise<void> {
+    await this.last;
+    await this.decoder.close();
+  }
+
+  private async sampleAll(states: readonly SampledState[], options: SamplingOptions): Promise<Sample[][]> {
+    const results: Sample[][] = states.map(() => []);
+    for (const batch of this.batches(states, options)) {
+      const samples = await this.sampleBatch(
+        batch.members.map((index) => states[index]),
+        batch,
+        options,
+      );
+      batch.members.forEach((index, i) => (results[index] = samples[i]));
+    }
+    return results;
+  }
+
+  /** States of one prompt bucket, as many together as maxRows allows. */
+  private batches(states: readonly SampledState[], { temperature = 1 }: SamplingOptions): Batch[] {
+    const done: Batch[] = [];
+    const open = new Map<number, Batch>();
+    states.forEach((state, index) => {
+      if (state.image.length !== this.config.image) {
+        throw new RangeError(
+          `state ${state.key}: its image vector has ${state.image.length} numbers; the policy expects ${this.config.image}`,
+        );
+      }
+      if (state.count < 1 || state.ids.length < 1)
+        throw new RangeError(`state ${state.key}: expected at least one token and one sample`);
+      const length = bucketOf(state.ids.length);
+      const rows = temperature === 0 ? 1 : state.count;
+      let batch = open.get(length);
+      if (!batch || batch.rows + rows > Math.max(this.maxRows, rows)) {
+        batch = { length, rows: 0, members: [] };
+        open.set(length, batch);
+        done.push(batch);
+      }
+      batch.rows += rows;
+      batch.members.push(index);
+    });
+    return done;
+  }
+
+  private async sampleBatch(
+    states: readonly SampledState[],
+    batch: Batch,
+    options: SamplingOptions,
+  ): Promise<Sample[][]> {
+    const { decoder, config, cost } = this;
+    const { seed, temperature = 1, round = 0 } = options;
+    const greedy = temperature === 0;
+    await decoder.begin(states, batch.length, batch.rows);
+    const streams = states.map((state) => new Random(seed, 'sample', state.key, round));
+    const counts = states.map((state) => state.count);
+    const tree = new PrefixTree(decoder, counts, config.start, config.eos);
+    const draw: Draw = (state, row, count) =>
+      greedy
+        ? [[likeliest(decoder.logProbs(row)), count]]
+        : multinomial(decoder.probabilities(row), count, streams[state]);
+    cost.states += states.length;
+    for (let position = 0; tree.size > 0; position++) {
+      cost.steps++;
+      cost.prefixes += tree.size;
+      await decoder.step(position, tree.size, greedy ? 1 : temperature);
+      tree.advance(draw, position + 1 === this.maxTokens);
+    }
+    for (const sample of tree.samples.flat()) cost.tokens += sample.count * sample.tokenLogProbs.length;
+    return tree.samples;
+  }
+}
+
+interface Batch {
+  readonly length: number;
+  rows: number;
+  /** indices of its states */
+  readonly members: number[];
+}
+
+/**
+ * How many of `count` independent draws fall on each index, by inversion of sorted uniforms; in index order.
+ * @param probabilities add up to 1
+ */
+export function multinomial(
+  probabilities: ArrayLike<number>,
+  count: number,
+  random: Random,
+): [index: number, count: number][] {
+  const draws = Float64Array.from({ length: count }, () => random.next()).sort();
+  const found: [number, number][] = [];
+  let sum = 0;
+  let last = -1;
+  let at = 0;
+  for (let i = 0; i < probabilities.length && at < count; i++) {
+    if (probabilities[i] === 0) continue;
+    sum += probabilities[i];
+    last = i;
+    const before = at;
+    while (at < count && draws[at] < sum) at++;
+    if (at > before) found.push([i, at - before]);
+  }
+  // what rounding leaves above the sum falls on the last of them
+  if (at < count && Math.abs(sum - 1) < 1e-3) {
+    if (found.at(-1)?.[0] === last) found.at(-1)![1] += count - at;
+    else found.push([last, count - at]);
+  } else if (at < count) {
+    throw new RangeError(`multinomial: the probabilities add up to ${sum}, expected 1; is the model's output NaN?`);
+  }
+  return found;
+}
+
+/** Index of the largest value, the first one if several are. */
+function likeliest(values: ArrayLike<number>): number {
+  let best = 0;
+  for (let i = 1; i < values.length; i++) if (values[i] > values[best]) best = i;
+  return best;
+}
+
+/** One list of both, equal sequences joined. */
+function merge(a: readonly Sample[], b: readonly Sample[]): Sample[] {
+  const merged = new Map<string, Sample>();
+  for (const sample of [...a, ...b]) {
+    const key = `${sample.finished}:${sample.tokens.join(',')}`;
+    const known = merged.get(key);
+    merged.set(key, known ? { ...known, count: known.count + sample.count } : sample);
+  }
+  return [...merged.values()];
+}
+
+/** Rows whose caches fit the budget with prompts of 128 tokens, a power of two from 16 to 512. */
+function defaultRows(config: AutoUIConfig, positions: number): number {
+  const bytes =
+    4 * 2 * config.decoderLayers * config.heads * config.headWidth * (positions + 128) + 8 * config.vocabulary;
+  return Math.min(512, Math.max(16, 2 ** Math.floor(Math.log2(MEMORY_BUDGET / bytes))));
+}

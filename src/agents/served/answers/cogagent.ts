@@ -1,0 +1,71 @@
+import { tap, type Action, type Point } from '../../../data/action.js';
+import {
+  pointOf,
+  quote,
+  scrollFrom,
+  typing,
+  type AnswerReader,
+  type InvalidAnswer,
+  type ReadOptions,
+} from './answer.js';
+import { numbersOf, parseCall, type Call } from './call-syntax.js';
+
+/** Names under which CogAgent's KEY_PRESS means one of our keys (its action space names keys of Windows and macOS). */
+const KEYS: Readonly<Record<string, Action>> = {
+  return: { type: 'PRESS_ENTER' },
+  enter: { type: 'PRESS_ENTER' },
+  back: { type: 'PRESS_BACK' },
+  home: { type: 'PRESS_HOME' },
+};
+
+/**
+ * An answer of CogAgent-9B (20241220): `Status: ... Plan: ... Action: <words> Grounded Operation: CLICK(box=[[x1,y1,x2,y2]],
+ * element_type='...', element_info='...')`, numbers from 0 to 999 as thousandths of the screen, acted on in the middle of the
+ * box. From https://github.com/THUDM/CogAgent, Action_space_en.md, and app_for_android/{client_for_android,controller}.py.
+ * TYPE has a box, so it touches the field first. Operations that our action space does not have (LAUNCH, DOUBLE_CLICK, HOVER,
+ * GESTURE, QUOTE_TEXT, LLM, ...) are invalid.
+ */
+export const readCogAgent: AnswerReader = (answer, options) => {
+  const grounded = /Grounded Operation:[ \t]*([^\n]*)/.exec(answer);
+  if (!grounded) return { invalid: `it has no "Grounded Operation:": ${quote(answer)}` };
+  // what follows the operation is how sensitive it is: <<...>>
+  const operation = grounded[1].replace(/<<[^>]*>>\s*$/, '').trim();
+  const summary = /(?:^|\n)\s*Action:[ \t]*([^\n]*)/.exec(answer)?.[1].trim() ?? '';
+  if (/^END(\s*\(\s*\))?\s*$/.test(operation))
+    return { actions: [{ type: 'STATUS_TASK_COMPLETE' }], operation, summary };
+  const call = parseCall(operation);
+  if ('invalid' in call) return call;
+  const actions = actionsOf(call, options);
+  return 'invalid' in actions ? actions : { actions, operation, summary };
+};
+
+function actionsOf({ name, args }: Call, options: ReadOptions): readonly Action[] | InvalidAnswer {
+  const scroll = /^SCROLL_(UP|DOWN|LEFT|RIGHT)$/.exec(name);
+  if (name === 'KEY_PRESS') {
+    const key = args.get('key') ?? '';
+    const known = Object.hasOwn(KEYS, key.toLowerCase());
+    return known
+      ? [KEYS[key.toLowerCase()]]
+      : { invalid: `KEY_PRESS of the key ${quote(key)}, which a phone's action space does not have` };
+  }
+  if (!scroll && name !== 'CLICK' && name !== 'TYPE') {
+    return { invalid: `the operation ${quote(name)} has no like in the action space` };
+  }
+  const at = boxOf(args.get('box'), options);
+  if ('invalid' in at) return at;
+  if (name === 'CLICK') return [tap(at)];
+  if (scroll) {
+    const action = scrollFrom(at, scroll[1].toLowerCase(), options);
+    return 'invalid' in action ? action : [action];
+  }
+  const text = args.get('text');
+  if (text === undefined) return { invalid: 'TYPE without a text' };
+  const typed = typing(text);
+  return 'invalid' in typed ? typed : [tap(at), ...typed];
+}
+
+function boxOf(text: string | undefined, options: ReadOptions): Point | InvalidAnswer {
+  const numbers = text === undefined ? undefined : numbersOf(text);
+  if (numbers?.length !== 4) return { invalid: `its box is ${quote(text ?? 'missing')}; expected [[x1,y1,x2,y2]]` };
+  return pointOf(numbers, options, 'box');
+}

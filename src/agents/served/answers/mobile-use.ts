@@ -1,0 +1,104 @@
+import { tap, type Action, type Point } from '../../../data/action.js';
+import { pointOf, quote, swipe, typing, type AnswerReader, type InvalidAnswer, type ReadOptions } from './answer.js';
+
+/** `system_button` and the names of adb's key events that are one of our keys. */
+const BUTTONS: Readonly<Record<string, Action>> = {
+  back: { type: 'PRESS_BACK' },
+  home: { type: 'PRESS_HOME' },
+  enter: { type: 'PRESS_ENTER' },
+};
+
+/**
+ * An answer that calls the function `mobile_use`, as Qwen2.5-VL's cookbook asks for it: `<tool_call>{"name": "mobile_use",
+ * "arguments": {"action": "click", "coordinate": [x, y]}}</tool_call>`, in pixels of the picture that was sent (Qwen3-VL: in
+ * thousandths); without the tags, in a fenced block, or the arguments alone. Actions: click, swipe (coordinate to
+ * coordinate2), type, system_button, key (back, home, enter), wait, answer, terminate; long_press, open and other keys are
+ * invalid: our action space has none like them. From https://github.com/QwenLM/Qwen3-VL,
+ * cookbooks/{mobile_agent.ipynb,utils/agent_function_call.py} (Apache-2.0).
+ */
+export const readMobileUse: AnswerReader = (answer, options) => {
+  const found = lastJson(answer);
+  if (!found) return { invalid: `it has no function call in JSON: ${quote(answer)}` };
+  const { name, arguments: given } = found.value as { name?: unknown; arguments?: unknown };
+  if (name !== undefined && name !== 'mobile_use') {
+    return { invalid: `it calls the function ${quote(String(name))}; expected "mobile_use"` };
+  }
+  const args = name === undefined ? found.value : given;
+  if (typeof args !== 'object' || args === null || Array.isArray(args)) {
+    return { invalid: `its arguments are ${quote(JSON.stringify(args) ?? 'missing')}; expected an object` };
+  }
+  const actions = actionsOf(args as Arguments, options);
+  if ('invalid' in actions) return actions;
+  return { actions, operation: JSON.stringify(found.value), summary: found.before };
+};
+
+type Arguments = Readonly<
+  Partial<Record<'action' | 'coordinate' | 'coordinate2' | 'text' | 'button' | 'status', unknown>>
+>;
+
+function actionsOf(args: Arguments, options: ReadOptions): readonly Action[] | InvalidAnswer {
+  const { action, text, button, status } = args;
+  switch (action) {
+    case 'click': {
+      const at = place(args, 'coordinate', options);
+      return 'invalid' in at ? at : [tap(at)];
+    }
+    case 'swipe': {
+      const from = place(args, 'coordinate', options);
+      const to = place(args, 'coordinate2', options);
+      if ('invalid' in from) return from;
+      if ('invalid' in to) return to;
+      const action = swipe(from, to);
+      return 'invalid' in action ? action : [action];
+    }
+    case 'type':
+      return typeof text === 'string' ? typing(text) : { invalid: 'type without a text' };
+    case 'key':
+      return pressed('key', text);
+    case 'system_button':
+      return pressed('system_button', button);
+    // to say something or to wait is nothing that is done to a phone
+    case 'wait':
+    case 'answer':
+      return [];
+    case 'terminate':
+      if (status === 'success') return [{ type: 'STATUS_TASK_COMPLETE' }];
+      if (status === 'failure') return [{ type: 'STATUS_TASK_IMPOSSIBLE' }];
+      return { invalid: `terminate with the status ${quote(JSON.stringify(status) ?? 'missing')}` };
+    default:
+      return { invalid: `the action ${quote(JSON.stringify(action) ?? 'missing')} has no like in the action space` };
+  }
+}
+
+function place(args: Arguments, key: 'coordinate' | 'coordinate2', options: ReadOptions): Point | InvalidAnswer {
+  const numbers = args[key];
+  if (!Array.isArray(numbers) || numbers.length !== 2 || !numbers.every((n) => typeof n === 'number')) {
+    return { invalid: `${key} is ${quote(JSON.stringify(numbers) ?? 'missing')}; expected [x, y]` };
+  }
+  return pointOf(numbers, options, key);
+}
+
+function pressed(what: string, name: unknown): readonly Action[] | InvalidAnswer {
+  const key = typeof name === 'string' ? name.toLowerCase() : '';
+  if (Object.hasOwn(BUTTONS, key)) return [BUTTONS[key]];
+  return { invalid: `${what} ${quote(JSON.stringify(name) ?? 'missing')} has no like in the action space` };
+}
+
+/** The function call of an answer: in the last tags, else in the last fenced block, else the whole of it. */
+function lastJson(answer: string): { value: object; before: string } | undefined {
+  const tags = [...answer.matchAll(/<tool_call>([\s\S]*?)(?:<\/tool_call>|$)/g)].at(-1);
+  const fence = [...answer.matchAll(/```(?:json)?\s*([\s\S]*?)```/g)].at(-1);
+  const brace = answer.indexOf('{');
+  const [text, at] = tags
+    ? [tags[1], tags.index]
+    : fence
+      ? [fence[1], fence.index]
+      : [answer.slice(Math.max(0, brace)), Math.max(0, brace)];
+  try {
+    const value: unknown = JSON.parse(text.trim());
+    if (typeof value !== 'object' || value === null || Array.isArray(value)) return undefined;
+    return { value, before: answer.slice(0, at).trim() };
+  } catch {
+    return undefined;
+  }
+}

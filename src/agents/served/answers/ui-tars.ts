@@ -1,0 +1,102 @@
+import { tap, type Action, type Point } from '../../../data/action.js';
+import {
+  pointOf,
+  quote,
+  scrollFrom,
+  swipe,
+  typing,
+  type AnswerReader,
+  type InvalidAnswer,
+  type ReadOptions,
+} from './answer.js';
+import { numbersOf, parseCall, type Call } from './call-syntax.js';
+
+/** Operations in one answer at most. */
+const MOST_OPERATIONS = 4;
+const HOTKEYS: Readonly<Record<string, Action>> = {
+  enter: { type: 'PRESS_ENTER' },
+  return: { type: 'PRESS_ENTER' },
+  back: { type: 'PRESS_BACK' },
+  home: { type: 'PRESS_HOME' },
+};
+/** Operations without arguments that matter. */
+const PLAIN: Readonly<Record<string, readonly Action[]>> = {
+  press_home: [{ type: 'PRESS_HOME' }],
+  press_back: [{ type: 'PRESS_BACK' }],
+  press_enter: [{ type: 'PRESS_ENTER' }],
+  finished: [{ type: 'STATUS_TASK_COMPLETE' }],
+  // "the task is unsolvable, or when you need the user's help"
+  call_user: [{ type: 'STATUS_TASK_IMPOSSIBLE' }],
+  wait: [],
+};
+
+/**
+ * An answer of UI-TARS: `Thought: ... Action: click(start_box='(x,y)')`, also with `<|box_start|>(x,y)<|box_end|>` or
+ * `point='<point>x y</point>'`. Coordinates are pixels of the resized picture for UI-TARS 1.5 (Qwen2.5-VL), thousandths for
+ * UI-TARS 1.0 (Qwen2-VL) and Doubao. `scroll(direction='down')` brings up what is below; a text that ends with a new line is
+ * submitted. From https://github.com/bytedance/UI-TARS, codes/ui_tars/{action_parser,prompt}.py (Apache-2.0). `long_press`,
+ * `open_app` and the desktop's operations are invalid: our action space has none like them.
+ */
+export const readUiTars: AnswerReader = (answer, options) => {
+  const at = answer.lastIndexOf('Action:');
+  if (at < 0) return { invalid: `it has no "Action:": ${quote(answer)}` };
+  const operation = answer.slice(at + 'Action:'.length).trim().replace(/^```\w*\s*|\s*```$/g, '').trim(); // prettier-ignore
+  const thought = answer.slice(0, at).split('Thought:').at(-1)!.trim();
+  // several are one a paragraph, as the released parser splits them
+  const calls = operation.split(/(?<=\))\s*\n\s*\n\s*/);
+  if (calls.length > MOST_OPERATIONS)
+    return { invalid: `${calls.length} operations; expected at most ${MOST_OPERATIONS}` };
+  const actions: Action[] = [];
+  for (const text of calls) {
+    const call = parseCall(text);
+    if ('invalid' in call) return call;
+    const found = actionsOf(call, options);
+    if ('invalid' in found) return found;
+    actions.push(...found);
+  }
+  return { actions, operation, summary: thought };
+};
+
+function actionsOf({ name, args }: Call, options: ReadOptions): readonly Action[] | InvalidAnswer {
+  if (Object.hasOwn(PLAIN, name)) return PLAIN[name];
+  const place = (...keys: string[]): Point | InvalidAnswer => {
+    const text = keys.map((key) => args.get(key)).find((value) => value !== undefined);
+    const numbers = text === undefined ? undefined : numbersOf(text);
+    if (!numbers) return { invalid: `${keys[0]} of ${name} is ${quote(text ?? 'missing')}; expected '(x,y)'` };
+    return pointOf(numbers, options, keys[0]);
+  };
+  switch (name) {
+    case 'click': {
+      const at = place('start_box', 'point');
+      return 'invalid' in at ? at : [tap(at)];
+    }
+    case 'drag': {
+      const from = place('start_box', 'start_point');
+      const to = place('end_box', 'end_point');
+      if ('invalid' in from) return from;
+      if ('invalid' in to) return to;
+      const action = swipe(from, to);
+      return 'invalid' in action ? action : [action];
+    }
+    case 'scroll': {
+      const said = args.get('start_box') ?? args.get('point');
+      const from = said === undefined || said === '' ? undefined : place('start_box', 'point');
+      if (from && 'invalid' in from) return from;
+      const action = scrollFrom(from, args.get('direction') ?? '', options);
+      return 'invalid' in action ? action : [action];
+    }
+    case 'type': {
+      const text = args.get('content');
+      return text === undefined ? { invalid: 'type without content' } : typing(text);
+    }
+    case 'hotkey': {
+      const key = args.get('key') ?? '';
+      const known = Object.hasOwn(HOTKEYS, key.toLowerCase());
+      return known
+        ? [HOTKEYS[key.toLowerCase()]]
+        : { invalid: `hotkey ${quote(key)}, which a phone's action space does not have` };
+    }
+    default:
+      return { invalid: `the operation ${quote(name)} has no like in the action space` };
+  }
+}

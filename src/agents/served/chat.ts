@@ -1,0 +1,96 @@
+import { JsonServer, WrongAnswer, type JsonServerOptions } from '../../net/json-server.js';
+import { quote } from './answers/answer.js';
+import type { Message } from './template.js';
+
+export interface ServedChatOptions {
+  readonly server: JsonServerOptions;
+  readonly model: string;
+  readonly temperature: number;
+  readonly maxTokens: number;
+  /** more fields of the request, such as top_p */
+  readonly body: Readonly<Record<string, unknown>>;
+}
+
+/** What a model answered. */
+export interface Said {
+  readonly text: string;
+  /** it was cut off at `maxTokens` */
+  readonly cut: boolean;
+  /** the model that the server says it was */
+  readonly model: string | undefined;
+}
+
+interface Completion {
+  readonly model?: unknown;
+  readonly choices?: unknown;
+}
+
+interface Choice {
+  readonly finish_reason?: unknown;
+  readonly message?: { readonly content?: unknown; readonly refusal?: unknown; readonly tool_calls?: unknown };
+}
+
+/** A model behind `POST /v1/chat/completions` (OpenAI's API reference, "Create chat completion"). */
+export class ServedChat {
+  private readonly server: JsonServer;
+
+  constructor(private readonly options: ServedChatOptions) {
+    this.server = new JsonServer(options.server);
+  }
+
+  /**
+   * @param label names the request
+   * @param seed of the model's sampling, where it is to be told
+   * @throws RefusedRequest where the server refuses the request; RunError after the last retry
+   */
+  ask(messages: readonly Message[], label: string, seed: number | undefined, signal: AbortSignal): Promise<Said> {
+    const { model, temperature, maxTokens, body } = this.options;
+    const request = {
+      model,
+      messages,
+      temperature,
+      ...(maxTokens === 0 ? {} : { max_tokens: maxTokens }),
+      ...(seed === undefined ? {} : { seed }),
+      ...body,
+    };
+    return this.server.post('/v1/chat/completions', JSON.stringify(request), label, read, signal);
+  }
+}
+
+/** The answer in a completion, whatever it says: a refusal is an answer too. @throws WrongAnswer where there is none */
+function read(answer: unknown): Said {
+  const { model, choices } = (answer ?? {}) as Completion;
+  const [choice] = (Array.isArray(choices) ? choices : []) as Choice[];
+  const message = choice?.message;
+  if (typeof message !== 'object' || message === null) {
+    throw new WrongAnswer(`answered no choices: ${quote(JSON.stringify(answer) ?? 'nothing')}`);
+  }
+  const { content, refusal } = message;
+  // models that think aloud begin with it; what they decide comes after
+  const text = contentText(content).replace(/^\s*<think>[\s\S]*?<\/think>\s*/, '');
+  const called = calledFunction(message.tool_calls);
+  return {
+    text: [text, called, text === '' && called === '' && typeof refusal === 'string' ? refusal : '']
+      .filter((piece) => piece !== '')
+      .join('\n'),
+    cut: choice.finish_reason === 'length',
+    model: typeof model === 'string' ? model : undefined,
+  };
+}
+
+/** Some servers give the content as a list of parts. */
+function contentText(content: unknown): string {
+  if (typeof content === 'string') return content;
+  if (!Array.isArray(content)) return '';
+  return content.map((part: { text?: unknown }) => (typeof part?.text === 'string' ? part.text : '')).join('');
+}
+
+/** A function call that the server has parsed itself (vLLM's --enable-auto-tool-choice), as the model wrote it. */
+function calledFunction(calls: unknown): string {
+  const [call] = (Array.isArray(calls) ? calls : []) as {
+    readonly function?: { readonly name?: unknown; readonly arguments?: unknown };
+  }[];
+  const { name, arguments: given } = call?.function ?? {};
+  if (typeof name !== 'string' || typeof given !== 'string') return '';
+  return `<tool_call>\n{"name": ${JSON.stringify(name)}, "arguments": ${given}}\n</tool_call>`;
+}

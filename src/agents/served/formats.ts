@@ -1,0 +1,146 @@
+import { tap, type Action } from '../../data/action.js';
+import { quote, type AnswerReader, type ReadOptions } from './answers/answer.js';
+import { readCogAgent } from './answers/cogagent.js';
+import { formatDecision, parseAction } from '../grammar.js';
+import { readMobileUse } from './answers/mobile-use.js';
+import type { ServedTemplate } from './template.js';
+import { readUiTars } from './answers/ui-tars.js';
+
+/** What a family of models is asked, how it answers, and what of the settings goes with that. */
+export interface ServedFormat {
+  readonly read: AnswerReader;
+  readonly template: ServedTemplate;
+  readonly coordinates: ReadOptions['coordinates'];
+  readonly scroll: ReadOptions['scroll'];
+  /** whether the picture is sent in whole patches, the way the model's own preprocessing would resize it */
+  readonly patches: boolean;
+  /** screens of past steps that are shown */
+  readonly pastScreens: number;
+  /** whether a text that is typed is submitted too */
+  readonly enter: boolean;
+}
+
+/** Auto-UI's own text (grammar.ts), wherever in an answer it stands. */
+const readAutoUi: AnswerReader = (answer) => {
+  const at = answer.indexOf('Action Plan:');
+  if (at < 0) return { invalid: `it has no "Action Plan:": ${quote(answer)}` };
+  const text = answer.slice(at).split('\n')[0];
+  const parsed = parseAction(text.replace(/```$/, ''));
+  if ('invalid' in parsed) return parsed;
+  return { actions: [parsed.action], operation: formatDecision(parsed.action), summary: answer.slice(0, at).trim() };
+};
+
+const example = (action: Action): string => `Action Plan: [${action.type}]; Action Decision: ${formatDecision(action)}`;
+
+const AUTO_UI: ServedTemplate = {
+  system: `You operate a phone by its touch screen to reach a goal. You see a screenshot and say the next action, as one line:
+${example(tap([0.25, 0.5]))}
+Points are [y, x] as fractions of the height and width of the screen, from the top left, with four decimals. The action types are:
+- DUAL_POINT: a finger touches at touch_point and lifts at lift_point; the same point twice is a tap, two points are a swipe
+- TYPE: types typed_text into the field that has the focus (tap it first)
+- PRESS_BACK, PRESS_HOME, PRESS_ENTER: the keys of these names; PRESS_ENTER submits what was typed
+- STATUS_TASK_COMPLETE: the goal is reached
+- STATUS_TASK_IMPOSSIBLE: it cannot be reached
+Where a field of the line is not used it is "[-1.0, -1.0]" for points and "" for typed_text. The line comes last in your answer.`,
+  user: `Goal: {task}
+Actions so far:{history}
+{screenshot}`,
+  step: '\n{number}. {operation}',
+  none: ' none',
+};
+
+/** The query of CogAgent's Android client (app_for_android/client_for_android.py, `formatting_input`). */
+const COGAGENT: ServedTemplate = {
+  user: 'Task: {task}\nHistory steps: {history}\n(Platform: Mobile)\n(Answer in Action-Operation-Sensitive format.)\n{screenshot}',
+  step: '\n{index}. {operation}\t{summary}',
+};
+
+const MOBILE_USE_PARAMETERS = {
+  type: 'object',
+  required: ['action'],
+  properties: {
+    action: {
+      type: 'string',
+      enum: ['click', 'swipe', 'type', 'system_button', 'wait', 'terminate'],
+      description:
+        'What to do: `click` taps at coordinate; `swipe` moves a finger from coordinate to coordinate2; `type` enters text into the field that has the focus; `system_button` presses a button of the phone; `wait` lets time pass; `terminate` ends the task and says its status.',
+    },
+    coordinate: { type: 'array', description: '[x, y] in pixels from the top left; for click and swipe.' },
+    coordinate2: { type: 'array', description: '[x, y] in pixels from the top left; for swipe.' },
+    text: { type: 'string', description: 'For type.' },
+    button: { type: 'string', enum: ['Back', 'Home', 'Enter'], description: 'For system_button.' },
+    time: { type: 'number', description: 'Seconds; for wait.' },
+    status: { type: 'string', enum: ['success', 'failure'], description: 'For terminate.' },
+  },
+};
+
+/** The form of Qwen2.5-VL's cookbook (mobile_agent.ipynb): a function in the system prompt, past calls in the query. */
+const MOBILE_USE: ServedTemplate = {
+  system: `You are a helpful assistant.
+
+# Tools
+
+You may call one or more functions to assist with the user query.
+
+You are provided with function signatures within <tools></tools> XML tags:
+<tools>
+{"type": "function", "function": {"name": "mobile_use", "description": "Operate a phone by its touch screen and look at screenshots of it. The screen is {screen.width}x{screen.height} pixels. Click in the middle of what is meant. An app may take time to start: look again before acting twice.", "parameters": ${JSON.stringify(MOBILE_USE_PARAMETERS)}}}
+</tools>
+
+For each function call, return a json object with function name and arguments within <tool_call></tool_call> XML tags:
+<tool_call>
+{"name": <function-name>, "arguments": <args-json-object>}
+</tool_call>`,
+  user: `The user query: {task}
+Task progress (You have done the following operation on the current device): {history}
+{screenshot}`,
+  step: 'Step {number}: {operation}; ',
+};
+
+/** UI-TARS's mobile prompt in outline (codes/ui_tars/prompt.py); past answers go as turns of their own. */
+const UI_TARS: ServedTemplate = {
+  user: `You are a GUI agent. You get a task, what you have done so far, and screenshots, and say the next action that brings the task forward.
+## Output Format
+Thought: ...
+Action: ...
+
+## Action Space
+click(start_box='(x1,y1)')
+type(content='') # a "\\n" at the end of content submits it
+scroll(start_box='(x1,y1)', direction='down or up or right or left')
+drag(start_box='(x1,y1)', end_box='(x3,y3)')
+press_home()
+press_back()
+wait()
+finished(content='') # the task is done
+call_user() # the task cannot be done
+
+## Note
+- Use English in the \`Thought\` part.
+- Write a small plan there, and the next action with its target in one sentence at its end.
+
+## User Instruction
+{task}`,
+  turns: true,
+};
+
+/** The families of models that can be evaluated; settings may say otherwise in each point. */
+export const SERVED_FORMATS = {
+  autoui: format({ read: readAutoUi, template: AUTO_UI }),
+  cogagent: format({
+    read: readCogAgent,
+    template: COGAGENT,
+    coordinates: 'thousandths',
+    scroll: 'finger',
+    enter: true,
+  }),
+  mobile_use: format({ read: readMobileUse, template: MOBILE_USE, patches: true }),
+  // "all texts and the most recent 5 images", of which one is the current screen
+  ui_tars: format({ read: readUiTars, template: UI_TARS, patches: true, pastScreens: 4 }),
+} as const;
+
+export type ServedFormatName = keyof typeof SERVED_FORMATS;
+
+function format(own: Pick<ServedFormat, 'read' | 'template'> & Partial<ServedFormat>): ServedFormat {
+  return { coordinates: 'pixels', scroll: 'content', patches: false, pastScreens: 0, enter: false, ...own };
+}

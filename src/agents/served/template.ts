@@ -1,0 +1,148 @@
+import { readFileSync } from 'node:fs';
+import { parse, YAMLParseError } from 'yaml';
+import { z } from 'zod';
+import { UserError } from '../../errors.js';
+
+/** What a served agent is asked, with places to fill in. A YAML file may hold one (`served.template`). */
+export const ServedTemplate = z.strictObject({
+  /** the system message; left out: none */
+  system: z.string().optional(),
+  /** the user's message, with {task}; the screenshot is where {screenshot} stands, else at its end */
+  user: z.string(),
+  /** one step of {history} */
+  step: z.string().optional(),
+  /** {history} where there is none yet @default '' */
+  none: z.string().optional(),
+  /** past answers are turns of the conversation, each after its screenshot while that is shown, and {history} is not needed */
+  turns: z.boolean().optional(),
+});
+export type ServedTemplate = z.infer<typeof ServedTemplate>;
+
+/** A step that was answered, as templates may tell of it. */
+export interface ToldStep {
+  /** the whole answer */
+  readonly answer: string;
+  readonly operation: string;
+  readonly summary: string;
+  /** the picture that was shown with it, as it is sent; where it is still shown */
+  readonly picture?: string;
+}
+
+/** What fills a template. */
+export interface Asked {
+  readonly task: string;
+  readonly steps: readonly ToldStep[];
+  /** number of the first of `steps` in the episode, from 0: older ones are not told */
+  readonly first: number;
+  /** the current screen, as a data URL */
+  readonly picture: string;
+  /** its size in pixels */
+  readonly width: number;
+  readonly height: number;
+}
+
+export type Part = { type: 'text'; text: string } | { type: 'image_url'; image_url: { url: string } };
+
+/** A message of OpenAI's chat completions. */
+export type Message = { role: 'system' | 'assistant'; content: string } | { role: 'user'; content: readonly Part[] };
+
+const PLACES = ['task', 'history', 'number', 'screen.width', 'screen.height', 'screenshot'];
+const STEP_PLACES = ['number', 'index', 'answer', 'operation', 'summary'];
+/** Largest template file that is read. */
+const LARGEST = 1 << 20;
+
+/**
+ * Reads a template from a YAML file.
+ * @throws UserError where it cannot be read or is no template
+ */
+export function readTemplate(file: string): ServedTemplate {
+  let text: string;
+  try {
+    text = readFileSync(file, 'utf8');
+  } catch (error) {
+    throw new UserError(`served.template=${file}: cannot be read (${(error as NodeJS.ErrnoException).code})`);
+  }
+  if (text.length > LARGEST) throw new UserError(`served.template=${file}: more than ${LARGEST} characters`);
+  let value: unknown;
+  try {
+    value = parse(text);
+  } catch (error) {
+    if (!(error instanceof YAMLParseError)) throw error;
+    throw new UserError(`served.template=${file}: no YAML: ${error.message.split('\n')[0]}`);
+  }
+  const read = ServedTemplate.safeParse(value);
+  if (!read.success) {
+    const [{ path, message }] = read.error.issues;
+    throw new UserError(
+      `served.template=${file}: ${path.length > 0 ? `${path.join('.')}: ` : ''}${message}; expected system, user, step, none (texts), turns (true or false)`,
+    );
+  }
+  const { system = '', user, step = '' } = read.data;
+  for (const [what, words, places] of [
+    ['system', system, PLACES],
+    ['user', user, PLACES],
+    ['step', step, STEP_PLACES],
+  ] as const) {
+    const unknown = [...words.matchAll(/\{([a-z][a-z_.]*)\}/g)].find(([, place]) => !places.includes(place));
+    if (unknown) {
+      const known = places.map((place) => `{${place}}`).join(', ');
+      throw new UserError(`served.template=${file}: ${what} has the place ${unknown[0]}; expected ${known}`);
+    }
+  }
+  if (!`${system}${user}`.includes('{task}'))
+    throw new UserError(`served.template=${file}: has no {task}: the agent would not know what to do`);
+  return read.data;
+}
+
+/** The messages that ask for the next action. What fills a place is never taken for a place itself. */
+export function messagesOf(template: ServedTemplate, asked: Asked): Message[] {
+  const { system, user, step = '', none = '', turns = false } = template;
+  const { task, steps, first, picture, width, height } = asked;
+  const told = steps.map((one, i) =>
+    filled(step, { ...one, number: String(first + i + 1), index: String(first + i) }, STEP_PLACES),
+  );
+  const values: Readonly<Record<string, string>> = {
+    task,
+    history: told.length > 0 ? told.join('') : none,
+    number: String(first + steps.length + 1),
+    'screen.width': String(width),
+    'screen.height': String(height),
+  };
+  const text = (words: string): string => filled(words, values, PLACES);
+  const messages: Message[] = system === undefined ? [] : [{ role: 'system', content: text(system) }];
+  const [before, ...after] = user.split('{screenshot}');
+  if (!turns) {
+    const content = [...words(text(before)), shown(picture), ...words(text(after.join('')))];
+    return [...messages, { role: 'user', content }];
+  }
+  messages.push({ role: 'user', content: words(text(before + after.join(''))) });
+  for (const { answer, picture: then } of steps) {
+    if (then !== undefined) show(messages, then);
+    messages.push({ role: 'assistant', content: answer });
+  }
+  show(messages, picture);
+  return messages;
+}
+
+/** Adds a picture as the user's next message, or to one that has not been answered. */
+function show(messages: Message[], picture: string): void {
+  const last = messages.at(-1);
+  if (last?.role === 'user')
+    messages[messages.length - 1] = { role: 'user', content: [...last.content, shown(picture)] };
+  else messages.push({ role: 'user', content: [shown(picture)] });
+}
+
+function shown(url: string): Part {
+  return { type: 'image_url', image_url: { url } };
+}
+
+function words(text: string): Part[] {
+  return text.trim() === '' ? [] : [{ type: 'text', text: text.replace(/^\n+|\s+$/g, '') }];
+}
+
+function filled(words: string, values: object, places: readonly string[]): string {
+  const known = values as Readonly<Record<string, string | undefined>>;
+  return words.replace(/\{([a-z][a-z_.]*)\}/g, (place, name: string) =>
+    places.includes(name) ? (known[name] ?? place) : place,
+  );
+}

@@ -1,0 +1,103 @@
+import { Forward, input, type Runtime } from '../../graph/index.js';
+import { bucketOf } from '../../models/buckets.js';
+import { CachedVectors, type OpenCache } from '../../models/cached-vectors.js';
+import { checkpointFingerprint } from '../../models/checkpoint/fingerprint.js';
+import { loadRoberta } from '../../models/roberta/checkpoint.js';
+import { readRobertaConfig, robertaPooled, type RobertaConfig } from '../../models/roberta/roberta.js';
+import { TextTokenizer, padTokens } from './tokenizer.js';
+
+/**
+ * Tokens that go through the tower together, padding included: enough for products to be fast. Texts of one length always
+ * go in batches of the same number of rows, since the runtime's way to compute a product depends on its rows.
+ */
+const BATCH_TOKENS = 192;
+
+/** Tokens that Digi-Q's code keeps of a text. */
+const MAX_TOKENS = 512;
+
+/** A batch's shape. */
+interface Shape {
+  readonly rows: number;
+  readonly length: number;
+}
+
+/**
+ * RoBERTa at work: pooled vectors of texts (ALGORITHMS §2.4). Weights are read when a vector is first asked for that is
+ * not cached. A text's vector does not depend on the texts beside it, to the last bit: it is padded to the bucket of its
+ * own length, and its batch is filled up to the number of rows that belongs to that length.
+ */
+export class TextTower {
+  readonly dim: number;
+  private readonly known: CachedVectors<string>;
+  private forward?: Promise<Forward<Shape>>;
+
+  private constructor(
+    private readonly runtime: Runtime,
+    private readonly folder: string,
+    private readonly config: RobertaConfig,
+    private readonly tokenizer: TextTokenizer,
+    /** of the checkpoint: see checkpointFingerprint */
+    readonly fingerprint: string,
+    cache?: Awaited<ReturnType<OpenCache>>,
+  ) {
+    this.dim = config.hidden_size;
+    this.known = new CachedVectors((texts, keep) => this.compute(texts, keep), cache);
+  }
+
+  /**
+   * @param folder of a RoBERTa checkpoint with its tokenizer
+   * @param openCache where vectors are kept, by text
+   * @throws UserError where a file is missing, broken or not RoBERTa's
+   */
+  static async open(runtime: Runtime, folder: string, openCache?: OpenCache): Promise<TextTower> {
+    const config = readRobertaConfig(folder);
+    // positions count from pad_token_id + 1
+    const positions = config.max_position_embeddings - config.pad_token_id - 1;
+    const tokenizer = TextTokenizer.load(folder, {
+      pad: 'pad',
+      truncate: 'right',
+      maxLength: Math.min(MAX_TOKENS, positions),
+    });
+    tokenizer.mustFit(config.vocab_size, folder);
+    const fingerprint = await checkpointFingerprint(folder);
+    const cache = await openCache?.(`roberta-${fingerprint}`, config.hidden_size);
+    return new TextTower(runtime, folder, config, tokenizer, fingerprint, cache);
+  }
+
+  /** The vectors of texts, in order. Longer texts than the model has positions for lose their end. */
+  vectors(texts: readonly string[]): Promise<Float32Array[]> {
+    return this.known.get(texts, (text) => text);
+  }
+
+  private async compute(texts: readonly string[], keep: (index: number, vector: Float32Array) => void): Promise<void> {
+    this.forward ??= this.opened();
+    const forward = await this.forward;
+    const buckets = new Map<number, { index: number; ids: number[] }[]>();
+    texts.forEach((text, index) => {
+      const ids = this.tokenizer.encode(text);
+      const length = Math.min(bucketOf(ids.length), this.tokenizer.maxLength);
+      if (!buckets.has(length)) buckets.set(length, []);
+      buckets.get(length)!.push({ index, ids });
+    });
+    for (const [length, members] of [...buckets].sort(([a], [b]) => a - b)) {
+      const rows = Math.max(2, Math.round(BATCH_TOKENS / length));
+      for (let start = 0; start < members.length; start += rows) {
+        const batch = members.slice(start, start + rows);
+        const { ids, mask } = padTokens(
+          Array.from({ length: rows }, (_, i) => batch[i]?.ids ?? []),
+          this.tokenizer.pad,
+          length,
+        );
+        const { vectors } = await forward.run({ rows, length }, { ids, mask });
+        batch.forEach(({ index }, i) => keep(index, (vectors as Float32Array).slice(i * this.dim, (i + 1) * this.dim)));
+      }
+    }
+  }
+
+  private async opened(): Promise<Forward<Shape>> {
+    const { params } = await loadRoberta(this.folder);
+    return new Forward<Shape>(this.runtime, params, (p, { rows, length }) => ({
+      vectors: robertaPooled(p, this.config, input('ids', [rows, length], 'int64'), input('mask', [rows, length])),
+    }));
+  }
+}

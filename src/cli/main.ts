@@ -1,0 +1,202 @@
+#!/usr/bin/env node
+import { existsSync, realpathSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { Command, CommanderError } from 'commander';
+import { common, complain, EXIT, Interrupt, load, print, work, type Options } from './command.js';
+import { addJudgeCommand } from './judge.js';
+import { addCheckpointCommands, addVlmCommands } from './models.js';
+import { addRecordCommand } from './record.js';
+import { addViewCommand } from './view.js';
+import { RunError, UserError } from '../errors.js';
+import { describeFailure } from '../runner/failure.js';
+import { packageVersion } from '../runner/package.js';
+import type { Registry } from '../runner/registry.js';
+
+/**
+ * Runs one command. Results go to stdout, everything else to stderr.
+ * @param args without `node` and the script
+ * @returns the exit code
+ */
+export async function main(args: readonly string[], registry: Registry): Promise<number> {
+  const interrupt = new Interrupt();
+  const critiq = program(registry, interrupt);
+  if (args.length === 0) {
+    process.stderr.write(critiq.helpInformation());
+    return EXIT.usage;
+  }
+  try {
+    await critiq.parseAsync([...args], { from: 'user' });
+    return interrupt.code ?? EXIT.ok;
+  } catch (error) {
+    if (error instanceof CommanderError) {
+      if (error.exitCode === 0) return EXIT.ok;
+      if (error.code === 'commander.help')
+        return complain(`${args[0]}: needs one of its commands; see critiq ${args[0]} --help`, EXIT.usage);
+      complain(error.message.replace(/^error: /, '').replace(/\s*\n\s*/g, ' '));
+      return EXIT.usage;
+    }
+    return interrupt.code ?? report(error, args.includes('--verbose') || args.includes('-v'));
+  } finally {
+    interrupt.stop();
+  }
+}
+
+function program(registry: Registry, interrupt: Interrupt): Command {
+  const critiq = new Command('critiq')
+    .description(
+      'The value-model pipeline for device-control agents: collect, represent, train a critic, extract a policy.',
+    )
+    .version(packageVersion(), '-V, --version')
+    .exitOverride()
+    .configureOutput({ writeErr: () => {} })
+    .helpCommand(false)
+    // options behind the name of a command are that command's: of `vlm export`, not of `vlm`
+    .enablePositionalOptions()
+    .addHelpText(
+      'after',
+      `
+Exit codes: 0 done, 1 failed, 2 a mistake of yours, 75 the run folder is in use, 130/143 stopped by a signal.
+
+Example:
+  $ critiq critic --config configs/pocket.yaml critic.lr=1e-4 run=exp7`,
+    );
+
+  for (const { name, summary } of registry.stages) {
+    const command = common(critiq.command(name).description(summary), `critiq ${name} --threads 2 seed=1`);
+    command
+      .option('--no-deps', 'fail where an input is missing, instead of making it first')
+      .option('--force', 'make all shards again')
+      .action(async (overrides: string[], options: Options) => {
+        const { loaded, config } = await load(registry, overrides, options);
+        const { runStage } = await import('../runner/run.js');
+        await work(options, interrupt, async (display, signal) => {
+          const { deps, force } = options;
+          const summaries = await runStage(loaded, name, config, { display, signal, deps, force });
+          return { result: summaries, lines: summaries.map(summaryLine) };
+        });
+      });
+    if (name === 'vlm') addVlmCommands(command, registry, interrupt);
+  }
+
+  const importing = critiq.command('import').description('make data sets from files of others');
+  importing.addHelpText('after', '\nExample:\n  $ critiq import digiq general-offline.pt run=general');
+  const digiq = importing.command('digiq').argument('<file>', 'the file');
+  common(digiq, 'critiq import digiq general-offline.pt run=general')
+    .description("a torch.save file in the layout of Digi-Q's released data; nothing in it is executed")
+    .option('--force', 'replace what the stages of this run made')
+    .action(async (file: string, overrides: string[], options: Options) => {
+      const { config } = await load(registry, overrides, options);
+      const { importFile } = await import('../../pipelines/commands/import.js');
+      await work(options, interrupt, async (display, signal) => {
+        const imported = await importFile(file, config, { display, signal, force: options.force ?? false });
+        const { trajectories, transitions } = imported;
+        return { result: imported, lines: [`import: done (${trajectories} trajectories, ${transitions} transitions)`] };
+      });
+    });
+
+  addCheckpointCommands(critiq, interrupt);
+  addJudgeCommand(critiq, registry, interrupt);
+  addRecordCommand(critiq, registry, interrupt);
+  addViewCommand(critiq, registry, interrupt);
+
+  common(
+    critiq.command('phone').description('play the embedded phone by hand, in a browser'),
+    'critiq phone --task 3 --port 8700',
+  )
+    .option('--port <n>', 'port on 127.0.0.1; 0 takes a free one', '8700')
+    .option('--split <name>', 'train or test tasks', 'train')
+    .option('--task <n>', 'number of the task in its list', '0')
+    .action(async (overrides: string[], options: Options & { port: string; split: string; task: string }) => {
+      const { config } = await load(registry, overrides, options);
+      const { playPhone } = await import('../../pipelines/commands/play.js');
+      await work(options, interrupt, async (display, signal) => {
+        const { port, split, task } = options;
+        const say = (line: string): void => display.info(line);
+        await playPhone(config, { port: Number(port), split, task: Number(task), signal, say });
+        return { result: null, lines: [] };
+      });
+    });
+
+  common(
+    critiq.command('status').description('what each stage has done, and what is outdated'),
+    'critiq status run=exp7 --json',
+  ).action(async (overrides: string[], options: Options) => {
+    const { loaded, config } = await load(registry, overrides, options);
+    const { inspectRun } = await import('../runner/inspect.js');
+    const rows = await inspectRun(loaded, config);
+    const { formatStatus } = await import('../../pipelines/commands/status.js');
+    print(options.json ? JSON.stringify(rows, null, 2) : formatStatus(rows));
+  });
+
+  common(
+    critiq.command('doctor').description('look at models, servers, device, tasks and disk, and say what is missing'),
+    'critiq doctor --config configs/aitw-webshop.yaml models.text=/models/roberta-base',
+  ).action(async (overrides: string[], options: Options) => {
+    const { config } = await load(registry, overrides, options);
+    const { examine, formatFindings } = await import('../../pipelines/commands/doctor.js');
+    const findings = await examine(config);
+    print(options.json ? JSON.stringify(findings, null, 2) : formatFindings(findings));
+    const missing = findings.filter(({ state }) => state === 'missing').length;
+    if (missing > 0) {
+      throw new UserError(
+        `${missing === 1 ? 'one thing is' : `${missing} things are`} missing; the lines above say what to do`,
+      );
+    }
+  });
+
+  common(
+    critiq.command('config').description('print the resolved settings as YAML'),
+    'critiq config critic.lr=1e-5 > mine.yaml',
+  )
+    .option('--markdown', 'print the reference of all settings instead (docs/settings.md)')
+    .action(async (overrides: string[], options: Options & { markdown?: boolean }) => {
+      const { loaded, config } = await load(registry, overrides, options);
+      if (options.markdown) {
+        const { settingsReference } = await import('../settings/reference.js');
+        print(settingsReference(loaded.schema, loaded.aliases).trimEnd());
+      } else {
+        const { settingsToYaml } = await import('../settings/settings.js');
+        print(options.json ? JSON.stringify(config, null, 2) : settingsToYaml(config).trimEnd());
+      }
+    });
+  return critiq;
+}
+
+function summaryLine({
+  instance,
+  shards,
+  made,
+  rows,
+}: {
+  instance: string;
+  shards: number;
+  made: number;
+  rows: number;
+}): string {
+  const size = `${shards} shard${shards === 1 ? '' : 's'}${rows > 0 ? `, ${rows} rows` : ''}`;
+  return made === 0 ? `${instance}: up to date (${size})` : `${instance}: done (${size}; ${made} made now)`;
+}
+
+/** One line on stderr (for settings, a line a mistake) and the exit code. */
+function report(thrown: unknown, verbose: boolean): number {
+  const error = describeFailure(thrown);
+  const message = error instanceof Error ? error.message : String(error);
+  const known = error instanceof UserError || error instanceof RunError;
+  for (const line of known
+    ? message.split('\n')
+    : [`unexpected error: ${message.split('\n')[0]}${verbose ? '' : ' (--verbose shows where)'}`])
+    complain(line);
+  if (verbose && thrown instanceof Error) process.stderr.write(`${thrown.stack}\n`);
+  if (error instanceof UserError) return error.name === 'LockedError' ? EXIT.locked : EXIT.usage;
+  return EXIT.failure;
+}
+
+const script = process.argv[1];
+if (script && existsSync(script) && realpathSync(script) === fileURLToPath(import.meta.url)) {
+  process.stdout.on('error', (error: NodeJS.ErrnoException) =>
+    process.exit(error.code === 'EPIPE' ? EXIT.ok : EXIT.failure),
+  );
+  const { registry } = await import('../../pipelines/index.js');
+  // not by the event loop running dry: a worker or a library handle that somebody left open must not keep a job alive
+  process.exit(await main(process.argv.slice(2), registry));
+}

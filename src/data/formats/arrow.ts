@@ -1,0 +1,138 @@
+import { RecordBatch, RecordBatchFileWriter, Struct, makeData, type Data, type Schema } from 'apache-arrow';
+import { Footer } from 'apache-arrow/ipc/metadata/file';
+import { Message } from 'apache-arrow/ipc/metadata/message';
+import { AtomicFile, type Written } from '../store/atomic.js';
+import type { PositionalFile } from '../store/file.js';
+
+/** The Arrow IPC file format, uncompressed: https://arrow.apache.org/docs/format/Columnar.html#ipc-file-format */
+const MAGIC = 'ARROW1';
+
+/** apache-arrow's writer with its output gathered here instead of in a queue without bounds. */
+class GatheringWriter extends RecordBatchFileWriter {
+  private gathered = new Uint8Array(1 << 20);
+  private length = 0;
+
+  /** Takes the place of apache-arrow's own `_write`, which it calls with every piece of the file in order. */
+  protected override _write(chunk: ArrayBufferView | ArrayBuffer): this {
+    if (!this._started) return this;
+    const bytes = ArrayBuffer.isView(chunk)
+      ? new Uint8Array(chunk.buffer, chunk.byteOffset, chunk.byteLength)
+      : new Uint8Array(chunk);
+    if (this.length + bytes.length > this.gathered.length) {
+      const larger = new Uint8Array(2 * (this.length + bytes.length));
+      larger.set(this.gathered.subarray(0, this.length));
+      this.gathered = larger;
+    }
+    this.gathered.set(bytes, this.length);
+    this.length += bytes.length;
+    this._position += bytes.length;
+    return this;
+  }
+
+  /** What was gathered since the last call; valid until the next write. */
+  take(): Uint8Array {
+    const taken = this.gathered.subarray(0, this.length);
+    this.length = 0;
+    return taken;
+  }
+}
+
+/** Writes an Arrow file batch by batch, holding one batch in memory; atomic, with its CRC computed on the way. */
+export class ArrowWriter {
+  private readonly writer = new GatheringWriter({ autoDestroy: false });
+  private rows = 0;
+
+  private constructor(
+    private readonly out: AtomicFile,
+    private readonly schema: Schema,
+  ) {
+    this.writer.reset(undefined, schema);
+  }
+
+  static async open(file: string, schema: Schema): Promise<ArrowWriter> {
+    return new ArrowWriter(await AtomicFile.open(file), schema);
+  }
+
+  /** Writes one batch of `length` rows; the arrays may be reused as soon as this resolves. */
+  async append(length: number, children: Data[]): Promise<void> {
+    const struct = makeData({ type: new Struct(this.schema.fields), length, nullCount: 0, children });
+    this.writer.write(new RecordBatch(this.schema, struct));
+    this.rows += length;
+    await this.out.write(this.writer.take());
+  }
+
+  async commit(): Promise<Written & { rows: number }> {
+    this.writer.finish();
+    await this.out.write(this.writer.take());
+    return { ...(await this.out.commit()), rows: this.rows };
+  }
+
+  async abort(): Promise<void> {
+    await this.out.abort();
+  }
+}
+
+/** Where the buffers of one record batch lie in the file, in the order of the schema's fields. */
+export interface BatchLayout {
+  readonly rows: number;
+  readonly buffers: readonly { readonly position: number; readonly length: number }[];
+}
+
+export interface ArrowLayout {
+  readonly schema: Schema;
+  readonly batches: readonly BatchLayout[];
+}
+
+/**
+ * The schema of an Arrow file and where its batches lie, with every offset checked against the file.
+ * @throws UserError where the file is truncated, foreign, compressed or damaged
+ */
+export function arrowLayout(source: PositionalFile): ArrowLayout {
+  const expected = `expected an Arrow file (${MAGIC} at both ends)`;
+  if (source.size < 24) throw source.fault(`${expected}, got ${source.size} bytes`);
+  const head = Buffer.from(source.bytes(0, 6)).toString('latin1');
+  if (head !== MAGIC) throw source.fault(`${expected}, got ${JSON.stringify(head)} at its start`);
+  const tail = Buffer.from(source.bytes(source.size - 10, 10));
+  const end = tail.toString('latin1', 4);
+  if (end !== MAGIC) throw source.fault(`truncated: ${expected}, got ${JSON.stringify(end)} at its end`);
+  const footerLength = tail.readInt32LE(0);
+  if (footerLength <= 0 || footerLength > source.size - 24) {
+    throw source.fault(`damaged: its footer claims ${footerLength} bytes of a file of ${source.size}`);
+  }
+  try {
+    const footer = Footer.decode(source.bytes(source.size - 10 - footerLength, footerLength));
+    const count = footer.numRecordBatches;
+    if (count * 24 > footerLength) throw new Error(`a footer of ${footerLength} bytes claims ${count} batches`);
+    const batches = Array.from({ length: count }, (_, i) => batchLayout(source, footer.getRecordBatch(i)!));
+    return { schema: footer.schema, batches };
+  } catch (error) {
+    throw source.fault(`damaged: ${(error as Error).message}`);
+  }
+}
+
+function batchLayout(
+  source: PositionalFile,
+  block: { offset: number; metaDataLength: number; bodyLength: number },
+): BatchLayout {
+  const body = Number(block.offset) + block.metaDataLength;
+  const bodyLength = Number(block.bodyLength);
+  if (block.metaDataLength < 8 || bodyLength < 0 || body + bodyLength > source.size) {
+    throw new Error(`a batch at ${block.offset} reaches beyond the file's ${source.size} bytes`);
+  }
+  const message = Message.decode(source.bytes(Number(block.offset), block.metaDataLength).subarray(8));
+  if (!message.isRecordBatch()) throw new Error(`at ${block.offset}: expected a record batch`);
+  const header = message.header();
+  if (header.compression) throw new Error('its batches are compressed: expected uncompressed ones');
+  const buffers = header.buffers.map(({ offset, length }) => {
+    if (offset < 0 || length < 0 || offset + length > bodyLength) {
+      throw new Error(`a buffer at ${body + offset} reaches beyond its batch`);
+    }
+    return { position: body + offset, length };
+  });
+  return { rows: Number(header.length), buffers };
+}
+
+/** The number of rows in an Arrow file. Throws a UserError like `arrowLayout`. */
+export function arrowRows(source: PositionalFile): number {
+  return arrowLayout(source).batches.reduce((sum, { rows }) => sum + rows, 0);
+}

@@ -1,0 +1,99 @@
+import { crc32 } from '@node-rs/crc32';
+import { mkdirSync, readFileSync } from 'node:fs';
+import { open } from 'node:fs/promises';
+import { dirname, resolve } from 'node:path';
+import { UserError } from '../../errors.js';
+import { syncFolder, writeFailure } from '../store/atomic.js';
+
+/**
+ * Append-only logs of JSON lines. A line is one JSON object whose last field is `crc32`, the CRC-32 of all the bytes of
+ * the line before `,"crc32":`, so that a flipped byte is noticed. A line that a killed process left without its newline
+ * never happened: readers skip it and the next append removes it.
+ */
+const CHECK = ',"crc32":';
+
+/** The line for an object, newline included. */
+export function encodeLine(value: object): string {
+  const body = JSON.stringify(value).slice(0, -1);
+  return `${body}${body === '{' ? CHECK.slice(1) : CHECK}${crc32(body)}}\n`;
+}
+
+/**
+ * All whole lines of a log, in order; none where the file is missing.
+ * @throws UserError naming the file and line where a line is damaged
+ */
+export function readLines<T extends object>(file: string, whatToDo: string): T[] {
+  let bytes: Buffer;
+  try {
+    bytes = readFileSync(file);
+  } catch (error) {
+    const code = (error as NodeJS.ErrnoException).code;
+    if (code === 'ENOENT') return [];
+    throw new UserError(`${file}: cannot be read (${code}); ${whatToDo}`);
+  }
+  const out: T[] = [];
+  for (let start = 0, end = bytes.indexOf(10); end >= 0; start = end + 1, end = bytes.indexOf(10, start)) {
+    out.push(decodeLine<T>(bytes.toString('utf8', start, end), `${file}, line ${out.length + 1}`, whatToDo));
+  }
+  return out;
+}
+
+function decodeLine<T>(line: string, where: string, whatToDo: string): T {
+  const at = Math.max(line.lastIndexOf(CHECK), line.startsWith(`{${CHECK.slice(1)}`) ? 0 : -1);
+  const body = at > 0 ? line.slice(0, at) : '{';
+  const stated = Number(line.slice(line.lastIndexOf(':') + 1, -1));
+  if (at < 0 || !line.endsWith('}')) {
+    throw new UserError(`${where}: expected a JSON object that ends with its crc32, got ${excerpt(line)}; ${whatToDo}`);
+  }
+  if (crc32(body) !== stated) {
+    throw new UserError(`${where}: damaged: expected crc32 ${stated}, got ${crc32(body)}; ${whatToDo}`);
+  }
+  return JSON.parse(`${body}}`) as T;
+}
+
+/** The object of a line without its newline; undefined where it is damaged. */
+export function decodeWholeLine<T>(line: string): T | undefined {
+  try {
+    return decodeLine<T>(line, '', '');
+  } catch {
+    return undefined;
+  }
+}
+
+function excerpt(line: string): string {
+  return JSON.stringify(line.length > 60 ? `${line.slice(0, 60)}…` : line);
+}
+
+/** Appends one line durably (one write, fsync), first removing what a killed process left of an unfinished one. */
+export async function appendLine(file: string, value: object): Promise<void> {
+  try {
+    mkdirSync(dirname(resolve(file)), { recursive: true });
+    const handle = await open(file, 'a+');
+    try {
+      const { size } = await handle.stat();
+      const whole = size === 0 ? 0 : await wholeLines(handle, size);
+      if (whole < size) await handle.truncate(whole);
+      const line = Buffer.from(encodeLine(value));
+      await handle.appendFile(line);
+      await handle.sync();
+      if (whole === 0) await syncFolder(dirname(resolve(file)));
+    } finally {
+      await handle.close();
+    }
+  } catch (error) {
+    throw writeFailure(file, error);
+  }
+}
+
+/** The length of the file up to and including its last newline. */
+async function wholeLines(handle: Awaited<ReturnType<typeof open>>, size: number): Promise<number> {
+  const block = Buffer.alloc(Math.min(size, 1 << 16));
+  for (let end = size; end > 0; ) {
+    const start = Math.max(0, end - block.length);
+    const { bytesRead } = await handle.read(block, 0, end - start, start);
+    const at = block.subarray(0, bytesRead).lastIndexOf(10);
+    if (at >= 0) return start + at + 1;
+    end = start;
+  }
+  return 0;
+}

@@ -1,0 +1,105 @@
+import type { PositionalFile } from '../store/file.js';
+
+/** A text or byte string too long to keep: where its bytes lie in the file. */
+export class Payload {
+  constructor(
+    /** byte position in the file */
+    readonly position: number,
+    readonly length: number,
+    /** UTF-8 text, or plain bytes */
+    readonly kind: 'text' | 'bytes',
+  ) {}
+}
+
+/** Reads a part of a file forwards through one small buffer; long stretches are skipped without being read. */
+export class PickleCursor {
+  private readonly buffer: Buffer;
+  private from: number;
+  private filled = 0;
+  private at = 0;
+
+  /** @param start,length the part of the file */
+  constructor(
+    readonly source: PositionalFile,
+    private readonly start: number,
+    private readonly length: number,
+  ) {
+    this.buffer = Buffer.alloc(Math.min(1 << 16, Math.max(length, 1)));
+    this.from = start;
+  }
+
+  /** position in the part, from 0 */
+  get offset(): number {
+    return this.from + this.at - this.start;
+  }
+
+  u8(): number {
+    this.need(1);
+    return this.buffer[this.at++];
+  }
+
+  u16(): number {
+    return this.fixed(2).readUInt16LE();
+  }
+
+  u32(): number {
+    return this.fixed(4).readUInt32LE();
+  }
+
+  i32(): number {
+    return this.fixed(4).readInt32LE();
+  }
+
+  /** an unsigned 8-byte length; anything beyond the file is as good as infinite */
+  u64(): number {
+    return Number(this.fixed(8).readBigUInt64LE());
+  }
+
+  /** big-endian, as pickle's BINFLOAT is */
+  f64(): number {
+    return this.fixed(8).readDoubleBE();
+  }
+
+  /** The next `length` bytes, at most the buffer's size; valid until the next call. */
+  fixed(length: number): Buffer {
+    this.need(length);
+    this.at += length;
+    return this.buffer.subarray(this.at - length, this.at);
+  }
+
+  /** A text up to the next newline, which is skipped; at most 256 bytes. */
+  line(): string {
+    const bytes: number[] = [];
+    for (let byte = this.u8(); byte !== 10; byte = this.u8()) {
+      if (bytes.push(byte) > 256) throw this.fault('a name longer than 256 bytes');
+    }
+    return Buffer.from(bytes).toString('utf8');
+  }
+
+  /** Steps over `length` bytes and tells where in the file they lie. */
+  skip(length: number): number {
+    if (length > this.length - this.offset) throw this.fault(`${length} bytes where ${this.length - this.offset} are left`);
+    const position = this.from + this.at;
+    if (this.at + length <= this.filled) {
+      this.at += length;
+    } else {
+      this.from = position + length;
+      this.at = this.filled = 0;
+    }
+    return position;
+  }
+
+  /** An Error that says where in the pickle: "at byte N: what". */
+  fault(what: string): Error {
+    return new Error(`at byte ${this.offset}: ${what}`);
+  }
+
+  private need(length: number): void {
+    if (this.at + length <= this.filled) return;
+    if (length > this.length - this.offset) throw this.fault(`it ends in the middle (${this.length} bytes)`);
+    this.from += this.at;
+    this.at = 0;
+    this.filled = Math.min(this.buffer.length, this.start + this.length - this.from);
+    this.source.read(this.buffer.subarray(0, this.filled), this.from);
+  }
+}

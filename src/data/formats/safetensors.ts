@@ -1,0 +1,374 @@
+import { readFileSync, statSync } from 'node:fs';
+import { basename, dirname, join } from 'node:path';
+import { UserError } from '../../errors.js';
+import { writeAtomic } from '../store/atomic.js';
+import { PositionalFile, isFolder } from '../store/file.js';
+import { decodeBfloat16, decodeHalf } from './half.js';
+
+/** The safetensors format: https://github.com/huggingface/safetensors, "Format". Bytes an element of each type. */
+const ELEMENT_BYTES = {
+  BOOL: 1,
+  U8: 1,
+  I8: 1,
+  F8_E4M3: 1,
+  F8_E5M2: 1,
+  U16: 2,
+  I16: 2,
+  F16: 2,
+  BF16: 2,
+  U32: 4,
+  I32: 4,
+  F32: 4,
+  U64: 8,
+  I64: 8,
+  F64: 8,
+} as const;
+
+export type SafetensorsType = keyof typeof ELEMENT_BYTES;
+
+/** A tensor as it lies in a file: row-major, little-endian. */
+export interface StoredTensor {
+  readonly dtype: SafetensorsType;
+  readonly shape: readonly number[];
+  /** product(shape) elements, in an ArrayBuffer of their own or at an offset that is a multiple of the element size */
+  readonly data: Uint8Array;
+}
+
+export interface Safetensors {
+  readonly tensors: Map<string, StoredTensor>;
+  /** the header's `__metadata__` */
+  readonly metadata: Record<string, string>;
+}
+
+/** What is known of a tensor before its numbers are read. */
+export type TensorInfo = Pick<StoredTensor, 'dtype' | 'shape'>;
+
+/**
+ * An open weight file of any format: what tensors it has, and their bytes when asked for, so that a checkpoint can be
+ * larger than memory and some of its tensors can be had without reading the others.
+ */
+export interface TensorSource {
+  readonly file: string;
+  /** bytes of the file */
+  readonly size: number;
+  readonly tensors: ReadonlyMap<string, TensorInfo>;
+  /** A tensor's bytes, row-major, in pieces of whole elements; a piece is valid until the next one is asked for. */
+  blocks(name: string): Iterable<Uint8Array>;
+  close(): void;
+}
+
+/** Bytes of a piece: a multiple of every element size. */
+const BLOCK = 1 << 22;
+
+/** Bytes [start, start + length) of a file in pieces; one buffer is used for all. */
+export function* fileBlocks(source: PositionalFile, start: number, length: number): Generator<Uint8Array> {
+  const buffer = new Uint8Array(Math.min(BLOCK, length));
+  for (let at = 0; at < length; at += buffer.length) {
+    const piece = buffer.subarray(0, Math.min(buffer.length, length - at));
+    source.read(piece, start + at);
+    yield piece;
+  }
+}
+
+/** The reference implementation's own bound on the header. */
+const MAX_HEADER = 100_000_000;
+const INDEX = '.safetensors.index.json';
+const WHAT_TO_DO = 'download or export it again';
+
+/** Bytes an element of the type takes. */
+export function elementBytes(dtype: SafetensorsType): number {
+  return ELEMENT_BYTES[dtype];
+}
+
+/** One open `.safetensors` file; only its header is in memory. */
+export class SafetensorsFile implements TensorSource {
+  private constructor(
+    private readonly source: PositionalFile,
+    readonly tensors: ReadonlyMap<string, Entry>,
+    /** the header's `__metadata__` */
+    readonly metadata: Record<string, string>,
+    /** where the tensors begin: after the header */
+    private readonly start: number,
+  ) {}
+
+  /** @throws UserError naming the file where it is truncated, foreign or inconsistent */
+  static open(file: string): SafetensorsFile {
+    const source = new PositionalFile(file, WHAT_TO_DO);
+    try {
+      const { entries, metadata, start } = readHeader(source);
+      return new SafetensorsFile(source, new Map(entries.map((entry) => [entry.name, entry])), metadata, start);
+    } catch (error) {
+      source.close();
+      throw error;
+    }
+  }
+
+  get file(): string {
+    return this.source.file;
+  }
+
+  get size(): number {
+    return this.source.size;
+  }
+
+  blocks(name: string): Iterable<Uint8Array> {
+    const { begin, end } = this.tensors.get(name)!;
+    return fileBlocks(this.source, this.start + begin, end - begin);
+  }
+
+  /** A whole tensor, in a buffer of its own. */
+  read(name: string): StoredTensor {
+    const { dtype, shape, begin, end } = this.tensors.get(name)!;
+    return { dtype, shape, data: this.source.bytes(this.start + begin, end - begin) };
+  }
+
+  /**
+   * Bytes that tell this file from another of the same layout, without reading all of it: the header, and a little from
+   * the start, the middle and the end of every tensor, since training moves all of a tensor.
+   */
+  *samples(bytes = 512): Generator<Uint8Array> {
+    yield this.source.bytes(0, this.start);
+    for (const { begin, end } of this.tensors.values()) {
+      const length = Math.min(bytes, end - begin);
+      for (const at of [begin, begin + Math.floor((end - begin - length) / 2), end - length]) {
+        yield this.source.bytes(this.start + at, length);
+      }
+    }
+  }
+
+  close(): void {
+    this.source.close();
+  }
+}
+
+/**
+ * Reads a `.safetensors` file, the shards named by a `*.safetensors.index.json`, or whichever of `model.safetensors` and
+ * `model.safetensors.index.json` a folder has. Every tensor gets a buffer of its own, so files beyond 2 GiB are fine.
+ * @param only reads just the tensors whose names pass
+ * @throws UserError naming the file where it is truncated, foreign or inconsistent, or a shard or tensor is missing
+ */
+export function readSafetensors(file: string, only: (name: string) => boolean = () => true): Safetensors {
+  const path = isFolder(file) ? inFolder(file) : file;
+  if (path.endsWith(INDEX)) return readSharded(path, only);
+  const source = SafetensorsFile.open(path);
+  try {
+    const tensors = new Map<string, StoredTensor>();
+    for (const name of source.tensors.keys()) if (only(name)) tensors.set(name, source.read(name));
+    return { tensors, metadata: source.metadata };
+  } finally {
+    source.close();
+  }
+}
+
+interface Entry {
+  readonly name: string;
+  readonly dtype: SafetensorsType;
+  readonly shape: number[];
+  readonly begin: number;
+  readonly end: number;
+}
+
+/** The checked header: entries in file order, which tile the data exactly as the format demands. */
+function readHeader(source: PositionalFile): { entries: Entry[]; metadata: Record<string, string>; start: number } {
+  if (source.size < 8) throw source.fault(`not a safetensors file: expected at least 8 bytes, got ${source.size}`);
+  const length = new DataView(source.bytes(0, 8).buffer).getBigUint64(0, true);
+  if (length > BigInt(MAX_HEADER) || length > BigInt(source.size - 8)) {
+    throw source.fault(
+      `not a safetensors file, or truncated: its header claims ${length} bytes of a file of ${source.size} (at most ${MAX_HEADER})`,
+    );
+  }
+  const start = 8 + Number(length);
+  const header = parseObject(source, new TextDecoder().decode(source.bytes(8, Number(length))));
+  const entries: Entry[] = [];
+  let metadata: Record<string, string> = {};
+  for (const [name, value] of Object.entries(header)) {
+    if (name === '__metadata__') metadata = value as Record<string, string>;
+    else entries.push(checkedEntry(source, name, value));
+  }
+  entries.sort((a, b) => a.begin - b.begin || a.end - b.end);
+  let end = 0;
+  for (const entry of entries) {
+    if (entry.begin !== end) {
+      throw source.fault(`tensor ${entry.name} overlaps or leaves a hole: expected to begin at ${end}, got ${entry.begin}`);
+    }
+    end = entry.end;
+  }
+  if (start + end !== source.size) {
+    throw source.fault(`truncated or overlong: its header describes ${start + end} bytes, the file has ${source.size}`);
+  }
+  return { entries, metadata, start };
+}
+
+function parseObject(source: PositionalFile, text: string): Record<string, unknown> {
+  try {
+    const header: unknown = JSON.parse(text);
+    if (typeof header === 'object' && header !== null && !Array.isArray(header)) return header as Record<string, unknown>;
+  } catch {
+    // not JSON: reported below like any other foreign header
+  }
+  throw source.fault('not a safetensors file: its header is not a JSON object');
+}
+
+function checkedEntry(source: PositionalFile, name: string, value: unknown): Entry {
+  const { dtype, shape, data_offsets: offsets } = (value ?? {}) as Record<string, unknown>;
+  if (typeof dtype !== 'string' || !Object.hasOwn(ELEMENT_BYTES, dtype)) {
+    throw source.fault(`tensor ${name} has the unknown type ${JSON.stringify(dtype)}`);
+  }
+  if (!isSizes(shape) || !isSizes(offsets) || offsets.length !== 2) {
+    throw source.fault(`tensor ${name} has no valid shape or data_offsets`);
+  }
+  const [begin, end] = offsets;
+  const expected = shape.reduce((product, size) => product * size, ELEMENT_BYTES[dtype as SafetensorsType]);
+  if (end - begin !== expected) {
+    throw source.fault(`tensor ${name} is ${dtype} [${shape}]: expected ${expected} bytes, got ${end - begin}`);
+  }
+  return { name, dtype: dtype as SafetensorsType, shape, begin, end };
+}
+
+function isSizes(value: unknown): value is number[] {
+  return Array.isArray(value) && value.every((size) => Number.isSafeInteger(size) && size >= 0);
+}
+
+function inFolder(folder: string): string {
+  for (const name of ['model.safetensors', `model${INDEX}`]) {
+    const path = join(folder, name);
+    if (statSync(path, { throwIfNoEntry: false })) return path;
+  }
+  throw new UserError(`${folder}: expected model.safetensors or model${INDEX} in it, got neither; ${WHAT_TO_DO}`);
+}
+
+/**
+ * The shard file of every tensor, by its name, as `*.safetensors.index.json` and `*.bin.index.json` state it. Shards lie
+ * beside the index.
+ * @throws UserError where the index is none, or points elsewhere
+ */
+export function readWeightMap(index: string): ReadonlyMap<string, string> {
+  let map: Record<string, unknown>;
+  try {
+    map = (JSON.parse(readFileSync(index, 'utf8')) as { weight_map: Record<string, unknown> }).weight_map;
+    if (typeof map !== 'object' || map === null) throw new Error('no weight_map');
+  } catch (error) {
+    throw new UserError(`${index}: not an index of shards (${(error as Error).message}); ${WHAT_TO_DO}`);
+  }
+  for (const shard of Object.values(map)) {
+    if (typeof shard !== 'string' || basename(shard) !== shard || shard === '..') {
+      throw new UserError(`${index}: names the shard ${JSON.stringify(shard)}: expected a file beside it; ${WHAT_TO_DO}`);
+    }
+  }
+  return new Map(Object.entries(map as Record<string, string>));
+}
+
+/** What a shard says where the index names a tensor that it does not have. */
+export function lacksTensor(shard: string, name: string, index: string): UserError {
+  return new UserError(`${shard}: lacks the tensor ${name} that ${index} says is in it; ${WHAT_TO_DO}`);
+}
+
+/** Reads every shard that has wanted tensors once and gives back exactly the index's tensors. */
+function readSharded(index: string, only: (name: string) => boolean): Safetensors {
+  const map = [...readWeightMap(index)].filter(([name]) => only(name));
+  const tensors = new Map<string, StoredTensor>();
+  for (const shard of new Set(map.map(([, file]) => file))) {
+    const path = join(dirname(index), shard);
+    const wanted = new Set(map.filter(([, file]) => file === shard).map(([name]) => name));
+    const read = readSafetensors(path, (name) => wanted.has(name)).tensors;
+    for (const name of wanted) {
+      const tensor = read.get(name);
+      if (!tensor) throw lacksTensor(path, name, index);
+      tensors.set(name, tensor);
+    }
+  }
+  return { tensors, metadata: {} };
+}
+
+/**
+ * The tensor's values as float32, flat, in row-major order. F32 is a view without a copy; F16 and BF16 widen exactly;
+ * F64 and integers round to the nearest float32.
+ */
+export function toFloat32({ dtype, data }: StoredTensor): Float32Array {
+  const view = data.byteOffset % ELEMENT_BYTES[dtype] === 0 ? data : data.slice();
+  const { buffer, byteOffset: at, byteLength } = view;
+  const count = byteLength / ELEMENT_BYTES[dtype];
+  const widened = (decode: (bits: Uint16Array, into: Float32Array) => void) => {
+    const out = new Float32Array(count);
+    decode(new Uint16Array(buffer, at, count), out);
+    return out;
+  };
+  switch (dtype) {
+    case 'F32':
+      return new Float32Array(buffer, at, count);
+    case 'F16':
+      return widened((bits, into) => decodeHalf(bits, into));
+    case 'BF16':
+      return widened(decodeBfloat16);
+    case 'F64':
+      return Float32Array.from(new Float64Array(buffer, at, count));
+    case 'I64':
+      return Float32Array.from(new BigInt64Array(buffer, at, count), Number);
+    case 'U64':
+      return Float32Array.from(new BigUint64Array(buffer, at, count), Number);
+    case 'I32':
+      return Float32Array.from(new Int32Array(buffer, at, count));
+    case 'U32':
+      return Float32Array.from(new Uint32Array(buffer, at, count));
+    case 'I16':
+      return Float32Array.from(new Int16Array(buffer, at, count));
+    case 'U16':
+      return Float32Array.from(new Uint16Array(buffer, at, count));
+    case 'I8':
+      return Float32Array.from(new Int8Array(buffer, at, count));
+    case 'U8':
+    case 'BOOL':
+      return Float32Array.from(view);
+    default:
+      throw new UserError(`safetensors: tensors of type ${dtype} cannot be read as float32`);
+  }
+}
+
+/** What `writeSafetensors` takes. */
+export interface TensorToStore {
+  readonly dtype: SafetensorsType;
+  readonly shape: readonly number[];
+  /** any typed array whose bytes are the tensor's, or a function that makes them piece by piece when it is their turn */
+  readonly data: ArrayBufferView | (() => Iterable<ArrayBufferView>);
+}
+
+/**
+ * Writes a safetensors file atomically, tensor by tensor, without gathering them first. Wider types come first and the
+ * header is padded to 8 bytes, so that every tensor is aligned for memory-mapping readers. The bytes depend only on the
+ * tensors and the metadata, not on the order they are given in.
+ */
+export async function writeSafetensors(
+  file: string,
+  tensors: ReadonlyMap<string, TensorToStore> | Readonly<Record<string, TensorToStore>>,
+  metadata: Readonly<Record<string, string>> = {},
+): Promise<void> {
+  const entries = [...(tensors instanceof Map ? tensors : Object.entries(tensors))] as [string, TensorToStore][];
+  entries.sort(
+    ([a, { dtype: s }], [b, { dtype: t }]) => ELEMENT_BYTES[t] - ELEMENT_BYTES[s] || (a < b ? -1 : a > b ? 1 : 0),
+  );
+  const header: Record<string, unknown> = Object.keys(metadata).length ? { __metadata__: metadata } : {};
+  let offset = 0;
+  for (const [name, { dtype, shape, data }] of entries) {
+    const expected = shape.reduce((product, size) => product * size, ELEMENT_BYTES[dtype]);
+    if (typeof data !== 'function') checkBytes(data.byteLength, expected, `${file}: tensor ${name} is ${dtype} [${shape}]`);
+    header[name] = { dtype, shape, data_offsets: [offset, offset + expected] };
+    offset += expected;
+  }
+  const text = Buffer.from(JSON.stringify(header));
+  const head = Buffer.alloc(8 + Math.ceil(text.length / 8) * 8, ' ');
+  head.writeBigUInt64LE(BigInt(head.length - 8), 0);
+  text.copy(head, 8);
+  await writeAtomic(file, async (out) => {
+    await out.write(head);
+    for (const [name, { dtype, shape, data }] of entries) {
+      const start = out.bytes;
+      for (const piece of typeof data === 'function' ? data() : [data]) await out.write(piece);
+      const expected = shape.reduce((product, size) => product * size, ELEMENT_BYTES[dtype]);
+      checkBytes(out.bytes - start, expected, `${file}: tensor ${name} is ${dtype} [${shape}]`);
+    }
+  });
+}
+
+function checkBytes(got: number, expected: number, what: string): void {
+  if (got !== expected) throw new Error(`${what}: expected ${expected} bytes, got ${got}`);
+}

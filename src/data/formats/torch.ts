@@ -1,0 +1,418 @@
+import { crc32 } from '@node-rs/crc32';
+import { openPromise } from 'yauzl';
+import { UserError } from '../../errors.js';
+import { PositionalFile } from '../store/file.js';
+import { PickleCursor, Payload } from './pickle-cursor.js';
+import { fetchedMemos, pickleItems, readPickle } from './pickle.js';
+import {
+  elementBytes,
+  fileBlocks,
+  type Safetensors,
+  type StoredTensor,
+  type TensorInfo,
+  type TensorSource,
+} from './safetensors.js';
+import { NumpyArray, TorchTensor, decodeNumpy, decodeTorch, pickledBytes, product, torchWorld } from './torch-globals.js';
+
+/** A stored, uncompressed entry of the zip. */
+interface ZipEntry {
+  /** position of the local header, not yet of the data */
+  readonly header: number;
+  readonly size: number;
+  readonly crc32: number;
+}
+
+/** Numbers, flat and row-major. */
+interface Numbers {
+  readonly shape: readonly number[];
+  readonly values: Float32Array | Float64Array;
+}
+
+const WHAT_TO_DO = 'check where it comes from, or load it in Python and torch.save it again';
+
+/**
+ * A file that torch.save wrote (PyTorch 1.6 or later: a zip with `data.pkl` and the storages), read without executing
+ * anything: only numpy arrays and scalars, tensors, texts, numbers, lists, tuples and dictionaries are made
+ * (torch-globals.ts); any other global is an error that names it. Numbers stay in the file until they are asked for, so
+ * the file may be larger than memory.
+ */
+export class TorchFile {
+  private constructor(
+    private readonly source: PositionalFile,
+    private readonly pickle: ZipEntry,
+    private readonly storages: readonly ZipEntry[],
+  ) {}
+
+  /** @throws UserError where the file is not such a zip, is truncated, or holds compressed entries */
+  static async open(file: string): Promise<TorchFile> {
+    const source = new PositionalFile(file, WHAT_TO_DO);
+    try {
+      const { pickle, storages, byteorder } = await zipEntries(source);
+      const opened = new TorchFile(source, pickle, storages);
+      if (byteorder && Buffer.from(opened.bytesOf(byteorder)).toString('latin1') !== 'little') {
+        throw source.fault('a torch file of a big-endian machine: expected little-endian');
+      }
+      return opened;
+    } catch (error) {
+      source.close();
+      throw error;
+    }
+  }
+
+  get file(): string {
+    return this.source.file;
+  }
+
+  /** CRC-32 that the zip states for the pickle; with `size`, a fingerprint of what the file says */
+  get crc32(): number {
+    return this.pickle.crc32;
+  }
+
+  get size(): number {
+    return this.source.size;
+  }
+
+  /** The whole value. Long texts and byte strings stay `Payload`s. */
+  value(): unknown {
+    return this.checked(() => readPickle(this.cursor(), torchWorld, fetchedMemos(this.cursor())));
+  }
+
+  /** The items of a value that is a list, one by one; only the current one is in memory. */
+  *items(): Generator<unknown> {
+    const items = this.checked(() => pickleItems(this.cursor(), torchWorld, fetchedMemos(this.cursor())));
+    for (;;) {
+      const next = this.checked(() => items.next());
+      if (next.done) return;
+      yield next.value;
+    }
+  }
+
+  /** A text, wherever it is; undefined for what is not a text. */
+  text(value: unknown): string | undefined {
+    if (typeof value === 'string') return value;
+    if (!(value instanceof Payload) || value.kind !== 'text') return undefined;
+    return Buffer.from(this.source.bytes(value.position, value.length).buffer).toString('utf8');
+  }
+
+  /**
+   * The numbers of an array, scalar, tensor or (nested) list of numbers, flat and row-major, and their shape; undefined
+   * for what is not numbers. Throws where a list is ragged or an array's bytes do not fit its shape.
+   */
+  numbers(value: unknown): Numbers | undefined {
+    return this.bounded(value, { left: this.source.size });
+  }
+
+  /** Lists may share one another, so that a small file could stand for any number of numbers: at most one for each byte. */
+  private bounded(value: unknown, budget: { left: number }): Numbers | undefined {
+    if (typeof value === 'number' || typeof value === 'boolean') return { shape: [], values: Float64Array.of(Number(value)) };
+    if (value instanceof NumpyArray) return this.checked(() => this.numpyNumbers(value));
+    if (value instanceof TorchTensor) {
+      return this.checked(() => ({ shape: value.shape, values: decodeTorch(value.storage.type, this.tensorBytes(value)) }));
+    }
+    return Array.isArray(value) ? this.listNumbers(value, budget) : undefined;
+  }
+
+  /** A tensor's elements, row-major, without a copy where it is a whole stretch of its storage read before. */
+  tensorBytes({ storage, offset, shape, stride }: TorchTensor, whole?: Uint8Array): Uint8Array {
+    const size = elementBytes(storage.type);
+    const count = product(shape);
+    if (isContiguous(shape, stride)) {
+      return whole ? whole.subarray(offset * size, (offset + count) * size) : this.storagePart(storage, offset, count);
+    }
+    const from = whole ?? this.storageBytes(storage);
+    const out = new Uint8Array(count * size);
+    const index = new Array<number>(shape.length).fill(0);
+    for (let i = 0; i < count; i++) {
+      const at = index.reduce((sum, position, axis) => sum + position * stride[axis], offset) * size;
+      out.set(from.subarray(at, at + size), i * size);
+      for (let axis = shape.length - 1; axis >= 0 && ++index[axis] === shape[axis]; axis--) index[axis] = 0;
+    }
+    return out;
+  }
+
+  /**
+   * A tensor's bytes, row-major, in pieces that are valid until the next; checked against the zip's CRC where the tensor
+   * is all of its storage. A transposed tensor is copied whole.
+   */
+  *blocks(tensor: TorchTensor): Generator<Uint8Array> {
+    const { storage, offset, shape, stride } = tensor;
+    if (!isContiguous(shape, stride)) {
+      yield this.tensorBytes(tensor);
+      return;
+    }
+    const size = elementBytes(storage.type);
+    const count = product(shape);
+    const entry = this.entryOf(storage);
+    let crc = 0;
+    for (const piece of fileBlocks(this.source, this.start(entry) + offset * size, count * size)) {
+      crc = crc32(piece, crc);
+      yield piece;
+    }
+    if (count === storage.count) this.check(storage, entry, crc);
+  }
+
+  /** The CRC-32 of the pickle and of each storage, as the zip's directory states them. */
+  checksums(): readonly number[] {
+    return [this.pickle.crc32, ...this.storages.map((entry) => entry?.crc32 ?? 0)];
+  }
+
+  /** All bytes of a storage, checked against the zip's CRC. */
+  storageBytes(storage: TorchTensor['storage']): Uint8Array {
+    const entry = this.entryOf(storage);
+    const bytes = this.bytesOf(entry);
+    this.check(storage, entry, crc32(bytes));
+    return bytes;
+  }
+
+  private check(storage: TorchTensor['storage'], entry: ZipEntry, crc: number): void {
+    if (crc === entry.crc32) return;
+    throw this.source.fault(`damaged: storage data/${storage.key}: expected crc32 ${entry.crc32}, got ${crc}`);
+  }
+
+  /**
+   * Compares the pickle with the CRC that the zip states for it, which takes reading it once.
+   * @throws UserError where they differ
+   */
+  verify(): void {
+    const start = this.start(this.pickle);
+    const block = new Uint8Array(Math.min(this.pickle.size, 1 << 22));
+    let crc = 0;
+    for (let at = 0; at < this.pickle.size; at += block.length) {
+      const piece = block.subarray(0, Math.min(block.length, this.pickle.size - at));
+      this.source.read(piece, start + at);
+      crc = crc32(piece, crc);
+    }
+    if (crc !== this.pickle.crc32) {
+      throw this.source.fault(`damaged: data.pkl: expected crc32 ${this.pickle.crc32}, got ${crc}`);
+    }
+  }
+
+  close(): void {
+    this.source.close();
+  }
+
+  /** A UserError about this file. */
+  fault(what: string): UserError {
+    return this.source.fault(what);
+  }
+
+  private cursor(): PickleCursor {
+    return new PickleCursor(this.source, this.start(this.pickle), this.pickle.size);
+  }
+
+  /** Whatever the pickle has wrong becomes one line that names the file. */
+  private checked<T>(read: () => T): T {
+    try {
+      return read();
+    } catch (error) {
+      if (error instanceof UserError) throw error;
+      throw this.source.fault(`refused: ${(error as Error).message}`);
+    }
+  }
+
+  private numpyNumbers({ shape, type, fortran, data }: NumpyArray) {
+    const bytes = pickledBytes(data, ({ position, length }) => this.source.bytes(position, length));
+    const expected = product(shape) * Number(type.code[1]);
+    if (bytes.length !== expected) throw new Error(`a numpy array [${shape}] of ${bytes.length} bytes: expected ${expected}`);
+    if (fortran && shape.length > 1) throw new Error('a numpy array in column-major order');
+    return { shape, values: decodeNumpy(type.code, bytes) };
+  }
+
+  private listNumbers(list: readonly unknown[], budget: { left: number }): Numbers | undefined {
+    budget.left -= list.length + 1;
+    if (budget.left < 0) throw this.fault('refused: a list of lists that share one another');
+    if (list.every((item) => typeof item === 'number')) return { shape: [list.length], values: Float64Array.from(list) };
+    const rows: Numbers[] = [];
+    for (const item of list) {
+      const row = this.bounded(item, budget);
+      if (row === undefined) return undefined;
+      if (row.shape.join() !== (rows[0] ?? row).shape.join()) {
+        throw this.fault(`refused: a ragged list: rows of shape [${rows[0].shape.join()}] and [${row.shape.join()}]`);
+      }
+      budget.left -= row.values.length;
+      if (budget.left < 0) throw this.fault('refused: a list of arrays that share one another');
+      rows.push(row);
+    }
+    const width = rows[0].values.length;
+    const values = rows.some((row) => row.values instanceof Float64Array)
+      ? new Float64Array(rows.length * width)
+      : new Float32Array(rows.length * width);
+    rows.forEach((row, i) => values.set(row.values, i * width));
+    return { shape: [rows.length, ...rows[0].shape], values };
+  }
+
+  private storagePart(storage: TorchTensor['storage'], offset: number, count: number): Uint8Array {
+    const size = elementBytes(storage.type);
+    if (offset === 0 && count === storage.count) return this.storageBytes(storage);
+    return this.source.bytes(this.start(this.entryOf(storage)) + offset * size, count * size);
+  }
+
+  private entryOf(storage: TorchTensor['storage']): ZipEntry {
+    const entry = this.storages[storage.key];
+    const expected = storage.count * elementBytes(storage.type);
+    if (!entry) throw this.source.fault(`lacks the storage data/${storage.key}`);
+    if (entry.size !== expected) {
+      throw this.source.fault(`storage data/${storage.key}: expected ${expected} bytes, got ${entry.size}`);
+    }
+    return entry;
+  }
+
+  private bytesOf(entry: ZipEntry): Uint8Array {
+    return this.source.bytes(this.start(entry), entry.size);
+  }
+
+  /** Where an entry's data begins: after its local header (PKWARE APPNOTE 4.3.7). */
+  private start({ header, size }: ZipEntry): number {
+    const local = Buffer.from(this.source.bytes(header, 30).buffer);
+    if (local.readUInt32LE(0) !== 0x04034b50) throw this.source.fault(`damaged: expected a zip entry at byte ${header}`);
+    const start = header + 30 + local.readUInt16LE(26) + local.readUInt16LE(28);
+    if (start + size > this.source.size) throw this.source.fault(`truncated: an entry at byte ${header} ends beyond it`);
+    return start;
+  }
+}
+
+/** The zip's directory: torch puts everything below one folder, whose name is of no account. */
+async function zipEntries(source: PositionalFile) {
+  const magic = source.size < 4 ? 0 : Buffer.from(source.bytes(0, 4).buffer).readUInt32LE();
+  if (magic !== 0x04034b50) {
+    throw source.fault(
+      `not a torch file in zip format: expected PK at its start, got ${source.size === 0 ? 'an empty file' : `0x${magic.toString(16)}`}` +
+        ' (PyTorch before 1.6 wrote another format)',
+    );
+  }
+  let pickle: ZipEntry | undefined;
+  let byteorder: ZipEntry | undefined;
+  const storages: ZipEntry[] = [];
+  try {
+    const zip = await openPromise(source.file, { lazyEntries: true, autoClose: false });
+    try {
+      for await (const entry of zip.eachEntry()) {
+        const name = entry.fileName.slice(entry.fileName.indexOf('/') + 1);
+        const storage = /^data\/(\d{1,9})$/.exec(name);
+        if (!storage && name !== 'data.pkl' && name !== 'byteorder') continue;
+        if (entry.compressionMethod !== 0 || entry.isEncrypted() || entry.compressedSize !== entry.uncompressedSize) {
+          throw new Error(`its entry ${name} is compressed or encrypted, which torch.save never does`);
+        }
+        const found = { header: entry.relativeOffsetOfLocalHeader, size: entry.uncompressedSize, crc32: entry.crc32 };
+        if (storage) storages[Number(storage[1])] = found;
+        else if (name === 'data.pkl') pickle = found;
+        else byteorder = found;
+      }
+    } finally {
+      zip.close();
+    }
+  } catch (error) {
+    throw source.fault(`refused: not a whole torch file: ${(error as Error).message}`);
+  }
+  if (!pickle) throw source.fault('refused: a zip without data.pkl: expected a torch file');
+  return { pickle, byteorder, storages };
+}
+
+function isContiguous(shape: readonly number[], stride: readonly number[]): boolean {
+  let expected = 1;
+  for (let axis = shape.length - 1; axis >= 0; axis--) {
+    if (shape[axis] !== 1 && stride[axis] !== expected) return false;
+    expected *= shape[axis];
+  }
+  return true;
+}
+
+/** Where torch.save'd training states keep the model's state dict; DigiRL's trainer.pt has `model_state_dict`. */
+const WRAPPERS = ['model_state_dict', 'state_dict', 'model'];
+
+/** The state dict of a `pytorch_model.bin` or of a dict that holds one under a usual key; nothing is executed. */
+export class TorchStateDict implements TensorSource {
+  private constructor(
+    private readonly source: TorchFile,
+    private readonly dict: ReadonlyMap<string, TorchTensor>,
+    readonly tensors: ReadonlyMap<string, TensorInfo>,
+  ) {}
+
+  /** @throws UserError where the file is foreign, hostile or damaged, or has no tensors */
+  static async open(file: string): Promise<TorchStateDict> {
+    const source = await TorchFile.open(file);
+    try {
+      source.verify();
+      const dict = stateDictOf(source.value());
+      if (dict.size === 0) throw source.fault('expected a state dict (names and tensors), got no tensors');
+      const bytes = [...dict.values()].reduce(
+        (sum, { storage, shape }) => sum + product(shape) * elementBytes(storage.type),
+        0,
+      );
+      // the embedding table of a tied model is there four times
+      if (bytes > 4 * source.size) throw source.fault('refused: its tensors share more bytes than the file has');
+      const infos = [...dict].map(([name, { storage, shape }]) => [name, { dtype: storage.type, shape }] as const);
+      return new TorchStateDict(source, dict, new Map(infos));
+    } catch (error) {
+      source.close();
+      throw error;
+    }
+  }
+
+  get file(): string {
+    return this.source.file;
+  }
+
+  get size(): number {
+    return this.source.size;
+  }
+
+  blocks(name: string): Iterable<Uint8Array> {
+    return this.source.blocks(this.dict.get(name)!);
+  }
+
+  /** CRC-32 of everything in the file, as its zip directory states it: tells it from any other. */
+  checksums(): readonly number[] {
+    return this.source.checksums();
+  }
+
+  /**
+   * Tensors whose names pass, as `readSafetensors` gives them. Tensors that share a storage (tied embeddings) share its
+   * bytes here as well.
+   */
+  read(only: (name: string) => boolean = () => true): Map<string, StoredTensor> {
+    const tensors = new Map<string, StoredTensor>();
+    const storages = new Map<number, Uint8Array>();
+    let copied = 0;
+    for (const [name, tensor] of this.dict) {
+      if (!only(name)) continue;
+      const { storage, shape, stride } = tensor;
+      const whole = storages.get(storage.key) ?? this.source.storageBytes(storage);
+      storages.set(storage.key, whole);
+      if (!isContiguous(shape, stride)) copied += product(shape) * elementBytes(storage.type);
+      if (copied > this.source.size) {
+        throw this.source.fault('refused: its transposed tensors share more bytes than the file has');
+      }
+      tensors.set(name, { dtype: storage.type, shape, data: this.source.tensorBytes(tensor, whole) });
+    }
+    return tensors;
+  }
+
+  close(): void {
+    this.source.close();
+  }
+}
+
+function stateDictOf(top: unknown): Map<string, TorchTensor> {
+  const wrapped = top instanceof Map ? WRAPPERS.map((key) => top.get(key) as unknown).find((v) => v instanceof Map) : undefined;
+  const dict = wrapped ?? top;
+  const tensors = new Map<string, TorchTensor>();
+  for (const [name, tensor] of dict instanceof Map ? dict : []) {
+    if (typeof name === 'string' && tensor instanceof TorchTensor) tensors.set(name, tensor);
+  }
+  return tensors;
+}
+
+/**
+ * The tensors of a `pytorch_model.bin` or other state dict, as `readSafetensors` gives them (see TorchStateDict).
+ * @param only reads just the tensors whose names pass
+ * @throws UserError where the file is foreign, hostile or damaged
+ */
+export async function readTorchStateDict(file: string, only?: (name: string) => boolean): Promise<Safetensors> {
+  const source = await TorchStateDict.open(file);
+  try {
+    return { tensors: source.read(only), metadata: {} };
+  } finally {
+    source.close();
+  }
+}

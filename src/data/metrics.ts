@@ -1,0 +1,43 @@
+import { closeSync, existsSync, fstatSync, openSync, readFileSync, readSync } from 'node:fs';
+import { join } from 'node:path';
+
+/** One line of metrics/<instance>.jsonl; NaN and infinities are null. */
+export interface MetricsLine {
+  readonly shard: string;
+  readonly step: number;
+  readonly [key: string]: string | number | null;
+}
+
+/** Where the metrics of a stage instance are. */
+export function metricsFile(runFolder: string, instance: string): string {
+  return join(runFolder, 'metrics', `${instance}.jsonl`);
+}
+
+/** The lines of a metrics file; none if there is no file. A torn last line is left out. */
+export function readMetrics(file: string): MetricsLine[] {
+  if (!existsSync(file)) return [];
+  return readFileSync(file, 'utf8').split('\n').flatMap(parseLine);
+}
+
+/** The last whole line, without reading the rest. */
+export function lastMetrics(file: string): MetricsLine | undefined {
+  if (!existsSync(file)) return undefined;
+  const fd = openSync(file, 'r');
+  try {
+    const { size } = fstatSync(fd);
+    const tail = Buffer.alloc(Math.min(size, 1 << 16));
+    readSync(fd, tail, 0, tail.length, size - tail.length);
+    return tail.toString('utf8').split('\n').slice(-3).flatMap(parseLine).at(-1);
+  } finally {
+    closeSync(fd);
+  }
+}
+
+function parseLine(text: string): MetricsLine[] {
+  try {
+    const line = JSON.parse(text) as MetricsLine;
+    return typeof line.shard === 'string' && typeof line.step === 'number' ? [line] : [];
+  } catch {
+    return [];
+  }
+}

@@ -1,0 +1,91 @@
+import { resolve } from 'node:path';
+import { pathToFileURL } from 'node:url';
+import type { Page } from 'playwright-core';
+import { RunError, UserError } from '../../errors.js';
+import type { Task } from '../../data/task.js';
+import { oneLine } from '../pool/guard.js';
+
+/**
+ * A user's module that sets tasks up and judges them, where their pages do not do it themselves. It runs in this process,
+ * with all its rights.
+ */
+export interface BrowserHook {
+  /** Called when the start page is there, before the agent sees it. */
+  reset?(page: Page, task: Task, seed: number): unknown;
+  /** The reward of the page as it is now, asked after each action. */
+  reward?(page: Page, task: Task, seed: number): number | Promise<number>;
+  /** Whether the task is over, whatever the agent still does. */
+  done?(page: Page, task: Task, seed: number): boolean | Promise<boolean>;
+}
+
+/** What is known of the task: its reward and whether it is over. No reward: neither the page nor a hook says one. */
+export interface TaskState {
+  readonly reward?: number;
+  readonly done: boolean;
+}
+
+const PARTS = ['reset', 'reward', 'done'] as const;
+
+/** The hook at a path relative to where critiq was started. @throws UserError where it cannot be loaded or is none */
+export async function loadHook(path: string): Promise<BrowserHook> {
+  const where = `device.browser.hook=${path}`;
+  let module: Record<string, unknown>;
+  try {
+    module = (await import(pathToFileURL(resolve(path)).href)) as Record<string, unknown>;
+  } catch (error) {
+    throw new UserError(`${where}: cannot be loaded: ${oneLine(error)}`);
+  }
+  const hook: Record<string, unknown> = {};
+  for (const part of PARTS) {
+    if (module[part] === undefined) continue;
+    if (typeof module[part] !== 'function') {
+      throw new UserError(`${where}: ${part}: expected a function (page, task, seed), got ${typeof module[part]}`);
+    }
+    hook[part] = module[part];
+  }
+  if (Object.keys(hook).length > 0) return hook;
+  throw new UserError(`${where}: expected a module that exports ${PARTS.join(', ')} or some of them, got none of them`);
+}
+
+/**
+ * The page's own word: `window.critiq = { reward, done }`, each a value or a function, async or not; both optional.
+ * In the page, as text: the types of this project know no window.
+ */
+const CONTRACT = `(async () => {
+  const contract = globalThis.critiq;
+  if (typeof contract !== 'object' || contract === null) return null;
+  const of = (value) => (typeof value === 'function' ? value.call(contract) : value);
+  return { reward: await of(contract.reward), done: await of(contract.done) };
+})()`;
+
+/**
+ * The state of the task, asked of the hook, and of the page for what the hook does not say.
+ * @throws RunError where either throws or says what is no number or no yes or no
+ */
+export async function taskState(page: Page, hook: BrowserHook, task: Task, seed: number): Promise<TaskState> {
+  let own: { reward?: unknown; done?: unknown } | null = null;
+  if (!hook.reward || !hook.done) {
+    try {
+      own = await page.evaluate<typeof own>(CONTRACT);
+    } catch (error) {
+      throw new RunError(`window.critiq of ${page.url()}: ${oneLine(error)}`);
+    }
+  }
+  const asked = async (part: 'reward' | 'done'): Promise<{ value: unknown; whose: string }> => {
+    if (!hook[part]) return { value: own?.[part] ?? undefined, whose: `window.critiq.${part} of ${page.url()}` };
+    try {
+      return { value: await hook[part](page, task, seed), whose: `device.browser.hook: ${part}` };
+    } catch (error) {
+      throw new RunError(`device.browser.hook: ${part}: ${oneLine(error)}`);
+    }
+  };
+  const reward = await asked('reward');
+  if (reward.value !== undefined && (typeof reward.value !== 'number' || Number.isNaN(reward.value))) {
+    throw new RunError(`${reward.whose}: expected a number, got ${typeof reward.value}`);
+  }
+  const done = await asked('done');
+  if (done.value !== undefined && typeof done.value !== 'boolean') {
+    throw new RunError(`${done.whose}: expected true or false, got ${typeof done.value}`);
+  }
+  return { reward: reward.value, done: done.value ?? false };
+}

@@ -1,0 +1,55 @@
+import { relative, resolve, sep } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { UserError } from '../../errors.js';
+import type { BrowserSettings } from './settings.js';
+import type { Task } from '../../data/task.js';
+
+/** A folder of pages and the address under which they are served. */
+export interface ServedFolder {
+  /** with all symbolic links resolved */
+  readonly folder: string;
+  /** ends with a slash */
+  readonly url: string;
+}
+
+/**
+ * What is opened for an episode: the reset URL, if any, and the start URL. A file: URL becomes the address under which the
+ * served folder has the file, so that the browser itself opens no files at all.
+ * @param served undefined where no folder is set
+ * @throws UserError where there is no start URL, or one that is no http(s) page and no file of the served folder
+ */
+export function startUrls(
+  settings: Pick<BrowserSettings, 'url' | 'reset_url'>,
+  task: Task,
+  seed: number,
+  served: ServedFolder | undefined,
+): string[] {
+  const stated = task.goal?.url ?? settings.url;
+  if (typeof stated !== 'string' || stated === '') {
+    throw new UserError(
+      `task ${task.id}: no start URL: its goal names none (goal.url) and device.browser.url is not set`,
+    );
+  }
+  const templates = settings.reset_url === '' ? [stated] : [settings.reset_url, stated];
+  return templates.map((template) => {
+    const text = template.replaceAll('{seed}', String(seed)).replaceAll('{task}', encodeURIComponent(task.id));
+    const url = URL.canParse(text, served?.url) ? new URL(text, served?.url) : undefined;
+    if (url?.protocol === 'http:' || url?.protocol === 'https:') return url.href;
+    if (url?.protocol === 'file:' && served) return addressOf(url, served);
+    throw new UserError(
+      `task ${task.id}: ${text}: expected an http(s) URL or a file of device.browser.folder${served ? '' : ', which is not set'}`,
+    );
+  });
+}
+
+/** The address of a file: URL of the folder. @throws UserError where it lies outside */
+function addressOf(file: URL, { folder, url }: ServedFolder): string {
+  const name = file.host === '' ? relative(folder, resolve(fileURLToPath(file))) : '..';
+  if (name === '..' || name.startsWith(`..${sep}`)) {
+    throw new UserError(`${file.href}: not below device.browser.folder=${folder}; other files are not opened`);
+  }
+  const address = new URL(name.split(sep).map(encodeURIComponent).join('/'), url);
+  address.search = file.search;
+  address.hash = file.hash;
+  return address.href;
+}

@@ -1,0 +1,169 @@
+import { UserError } from '../../errors.js';
+import { machineClock } from '../pool/clock.js';
+import { WebDriverClient, type ServerStatus, type WebDriverSession } from './client.js';
+import { DeviceLeases, type DeviceLease } from './leases.js';
+import { SessionRecords } from './records.js';
+import type { WebDriverSettings } from './settings.js';
+import { differsBySlot, filled, Secrets, type Substitutes } from './template.js';
+import { WebDriverDevice } from './webdriver.js';
+
+/** Servers that have answered this process: one that is away is waited for, one that never was there is not. */
+const known = new Set<string>();
+
+interface FleetOptions {
+  readonly env?: NodeJS.ProcessEnv;
+  readonly leases?: DeviceLeases;
+  readonly records?: SessionRecords;
+}
+
+/** The devices of one server: what their sessions have in common, and which of them has which device. */
+export class WebDriverFleet {
+  private readonly client: WebDriverClient;
+  private readonly secrets = new Secrets();
+  /** what templates are filled in from, beside the device and the episode */
+  private readonly context: { readonly env: NodeJS.ProcessEnv; readonly secrets: Secrets };
+  private readonly leases: DeviceLeases;
+  private readonly records: SessionRecords;
+  /** ends what killed processes of ours have left at the server, once */
+  private cleaned: Promise<void> | undefined;
+
+  /** @throws UserError where the settings cannot work */
+  constructor(
+    readonly settings: WebDriverSettings,
+    { env = process.env, leases = new DeviceLeases(), records = new SessionRecords() }: FleetOptions = {},
+  ) {
+    const { url, user_env: user, key_env: key, read_retries: retries, reset, snapshot } = settings;
+    this.context = { env, secrets: this.secrets };
+    this.leases = leases;
+    this.records = records;
+    if (reset === 'snapshot' && snapshot === '') {
+      throw new UserError('device.webdriver.reset=snapshot: set device.webdriver.snapshot to the name of a snapshot');
+    }
+    if (key !== '' && user === '') throw new UserError('device.webdriver.key_env is set, but not user_env');
+    const variable = (setting: string, name: string): string => {
+      const value = env[name];
+      if (!value) throw new UserError(`device.webdriver.${setting}: the environment variable ${name} is not set`);
+      return value;
+    };
+    let authorization: string | undefined;
+    if (user !== '') {
+      const [name, password] = [variable('user_env', user), key === '' ? '' : variable('key_env', key)];
+      const basic = Buffer.from(`${name}:${password}`, 'utf8').toString('base64');
+      for (const secret of [password, basic]) this.secrets.add(secret);
+      authorization = `Basic ${basic}`;
+    }
+    this.client = new WebDriverClient(url, authorization, this.secrets, retries);
+    // what is not set is to be known now, and not at the first device
+    this.capabilities({ slot: 0, udid: settings.udids.at(0) });
+  }
+
+  /** What the server says about itself. @throws UserError where it is not there */
+  async status(): Promise<ServerStatus> {
+    const { url, server_ms: waitMs } = this.settings;
+    const status = await this.client.whenThere(waitMs, known.has(url));
+    known.add(url);
+    return status;
+  }
+
+  /**
+   * A device with a session, whose screen has been seen.
+   * @throws CallError, RunError; UserError for what the settings have wrong; LockedError where another critiq has it
+   */
+  async open(slot: number): Promise<WebDriverDevice> {
+    const { settings } = this;
+    const { single } = await this.status();
+    this.cleaned ??= this.clean();
+    await this.cleaned;
+    const lease = this.lease(slot, single);
+    const substitutes: Substitutes = { slot, udid: lease.udid };
+    const capabilities = this.capabilities(substitutes);
+    const line = { busy: false, closed: false, released: false };
+    const free = (): void => {
+      if (!line.closed || line.busy || line.released) return;
+      line.released = true;
+      lease.release();
+    };
+    /** A session for this device. A request that is not answered in time holds the device until it is. */
+    const newSession = async (timeoutMs: number): Promise<WebDriverSession> => {
+      line.busy = true;
+      const session = await this.client.newSession(capabilities, Math.min(timeoutMs, settings.session_ms), () => {
+        line.busy = false;
+        free();
+      });
+      try {
+        const record = this.records.keep(settings.url, session.id);
+        void session.gone.then((answered) => answered && record.forget());
+      } catch (error) {
+        await session.end();
+        throw error;
+      }
+      return session;
+    };
+    const release = (): void => {
+      line.closed = true;
+      free();
+    };
+    const fill = <T>(template: T, where: string, episode?: Substitutes['episode']): T =>
+      filled(template, `device.webdriver.${where}`, { ...substitutes, episode }, this.context);
+    const device = new WebDriverDevice(`webdriver-${lease.udid ?? slot}`, settings, { newSession, release, fill });
+    const end = machineClock.now() + settings.session_ms + settings.ready_ms;
+    try {
+      await device.begin(() => end - machineClock.now());
+    } catch (error) {
+      await device.close();
+      throw error;
+    }
+    return device;
+  }
+
+  private async clean(): Promise<void> {
+    const { url } = this.settings;
+    const orphans = this.records.orphans(url);
+    await Promise.all(
+      orphans.map(async ({ id, forget }) => {
+        if (await this.client.endSession(id)) forget();
+      }),
+    );
+  }
+
+  private lease(slot: number, single: boolean): DeviceLease {
+    const { udids, url, capabilities: template } = this.settings;
+    const { hostname, host } = new URL(url);
+    const machine = hostname === 'localhost' ? '127.0.0.1' : hostname;
+    if (udids.length > 0) return this.leases.take(machine, udids, slot);
+    // the capabilities may name the device themselves, an emulator by its AVD
+    const { udid, avd } = identity(this.capabilities({ slot }));
+    const name = udid ?? (avd === undefined ? undefined : `AVD ${avd}`);
+    const sameForAll = !differsBySlot(identity(template));
+    if (single && sameForAll && slot > 0) {
+      throw new UserError(
+        `${url} gives all sessions the same device, and each new one would end the one before: set device.count=1, or list the devices in device.webdriver.udids (\`adb devices\`)`,
+      );
+    }
+    // a Grid or a farm gives each session a device that is free
+    if (name === undefined && !single) return { release: () => undefined };
+    const { release } = this.leases.take(machine, [name ?? `the device of ${host}`], 0);
+    return { release };
+  }
+
+  private capabilities(substitutes: Substitutes): Readonly<Record<string, unknown>> {
+    const { capabilities: template } = this.settings;
+    const capabilities = filled(template, 'device.webdriver.capabilities', substitutes, this.context);
+    const { udid } = substitutes;
+    // the template may have its own place for it
+    return udid === undefined || identity(template).udid?.includes('{udid')
+      ? capabilities
+      : { ...capabilities, 'appium:udid': udid };
+  }
+}
+
+/** The capabilities that say which device it is to be. */
+function identity(capabilities: Readonly<Record<string, unknown>>): { readonly udid?: string; readonly avd?: string } {
+  const nested = capabilities['appium:options'];
+  const all = { ...(typeof nested === 'object' ? nested : {}), ...capabilities } as Record<string, unknown>;
+  const said = (name: string): string | undefined => {
+    const value = all[`appium:${name}`] ?? all[name];
+    return value === undefined || value === '' ? undefined : String(value);
+  };
+  return { udid: said('udid'), avd: said('avd') };
+}

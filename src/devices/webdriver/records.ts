@@ -1,0 +1,61 @@
+import { createHash } from 'node:crypto';
+import { lstatSync, mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir, userInfo } from 'node:os';
+import { join } from 'node:path';
+import { livingHolder, Lock } from '../../data/store/lock.js';
+
+/** A session that is on record. */
+export interface RecordedSession {
+  readonly id: string;
+  /** It has ended. */
+  forget(): void;
+}
+
+/**
+ * Which sessions the critiqs of this user and machine have open, so that those of a process that was killed can be ended by the
+ * next one: a Grid or a farm would keep its device for them until they time out. Other sessions are nobody's business here.
+ */
+export class SessionRecords {
+  constructor(private readonly folder = join(tmpdir(), `critiq-sessions-${userInfo().uid}`)) {}
+
+  /** Remember a session while this process lives. */
+  keep(url: string, id: string): RecordedSession {
+    if (!this.ours()) return { id, forget: () => undefined };
+    const name = createHash('sha256').update(`${url} ${id}`).digest('hex').slice(0, 16);
+    const lock = Lock.acquire(join(this.folder, `${name}.lock`));
+    lock.update(`${url} ${id}`);
+    return { id, forget: () => lock.release() };
+  }
+
+  /** Sessions at a server whose process is dead. */
+  orphans(url: string): RecordedSession[] {
+    if (!this.ours()) return [];
+    return readdirSync(this.folder).flatMap((name) => {
+      const file = join(this.folder, name);
+      if (!name.endsWith('.lock') || livingHolder(file)) return [];
+      const [server, id] = running(file);
+      return server === url && id !== undefined ? [{ id, forget: () => rmSync(file, { force: true }) }] : [];
+    });
+  }
+
+  /** Whether the folder is there and this user's: in a folder that all may write to, anybody may have made it. */
+  private ours(): boolean {
+    try {
+      mkdirSync(this.folder, { mode: 0o700 });
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'EEXIST') return false;
+    }
+    const stat = lstatSync(this.folder);
+    return stat.isDirectory() && (process.getuid === undefined || stat.uid === process.getuid());
+  }
+}
+
+function running(file: string): string[] {
+  try {
+    const { running } = JSON.parse(readFileSync(file, 'utf8')) as { running?: unknown };
+    return typeof running === 'string' ? running.split(' ') : [];
+  } catch {
+    // its process ended it meanwhile
+    return [];
+  }
+}

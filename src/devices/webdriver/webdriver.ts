@@ -1,0 +1,379 @@
+import { RunError, UserError } from '../../errors.js';
+import { endsEpisode, type Action } from '../../data/action.js';
+import { machineClock } from '../pool/clock.js';
+import type { Applied, Deadline, Device, ResetLevel } from '../device.js';
+import type { Task } from '../../data/task.js';
+import type { Frame } from '../../data/formats/frame.js';
+import { oneLine } from '../pool/guard.js';
+import { goHome, perform } from './actions.js';
+import { CallError, type WebDriverSession } from './client.js';
+import { FilmedScreen } from './recording.js';
+import { restingScreen, screenNow } from './screen.js';
+import type { Command, WebDriverSettings } from './settings.js';
+import type { Substitutes } from './template.js';
+
+/** Milliseconds between two looks at something that is waited for. */
+const PAUSE_MS = 100;
+
+const LEVELS: readonly ResetLevel[] = ['app', 'snapshot', 'recreate'];
+
+interface Episode {
+  readonly task: Task;
+  readonly seed: number;
+}
+
+/** What a device needs of those it came from. */
+export interface Origin {
+  /** A session on the same device. @throws CallError, UserError */
+  newSession(timeoutMs: number): Promise<WebDriverSession>;
+  /** The device may be given to someone else. */
+  release(): void;
+  /** A template of the setting `where` with its placeholders filled in. @throws UserError */
+  fill<T>(template: T, where: string, episode?: Substitutes['episode']): T;
+}
+
+/**
+ * A phone behind a WebDriver server: Appium, a Selenium Grid of them, a farm. An action is sent once, whatever becomes of it;
+ * only what changes nothing is asked again. A session that has ended between two episodes is replaced at the reset; one that
+ * ends within an episode is a fault, which begins at the next screenshot.
+ */
+export class WebDriverDevice implements Device {
+  readonly resetMs: number;
+  readonly startRecording?: (deadline: Deadline) => Promise<void>;
+  readonly stopRecording?: (deadline: Deadline) => Promise<Uint8Array>;
+  private session: WebDriverSession | undefined;
+  /** why the session is no more */
+  private lost: string | undefined;
+  private screen = { width: 1, height: 1 };
+  /** units that touches are counted in, where they are not the screen's pixels */
+  private window: { width: number; height: number } | undefined;
+  private episode: Episode | undefined;
+  private state: { readonly achieved: boolean; readonly over: boolean } | undefined;
+  /** until when the screen may still move, by the machine's clock */
+  private settlesBy = 0;
+  /** whether there was an action since the last screenshot */
+  private moved = false;
+  private hangs = false;
+  private closed: Promise<void> | undefined;
+  private readonly film: FilmedScreen | undefined;
+  private readonly warned = new Set<string>();
+
+  /** The device is there after `begin`. */
+  constructor(
+    readonly id: string,
+    private readonly settings: WebDriverSettings,
+    private readonly origin: Origin,
+  ) {
+    this.resetMs = settings.reset_ms;
+    if (settings.recording === 'none') return;
+    const film = new FilmedScreen(settings.recording);
+    this.film = film;
+    this.startRecording = async ({ deadlineMs }) => film.start(this.opened('startRecording'), deadlineMs);
+    this.stopRecording = async ({ deadlineMs }) => film.stop(this.opened('stopRecording'), deadlineMs);
+  }
+
+  /** pixels of a screenshot, in the orientation of the first one */
+  get size(): { readonly width: number; readonly height: number } {
+    return this.screen;
+  }
+
+  /** Open the first session. @param left milliseconds @throws CallError, RunError, UserError */
+  async begin(left: () => number): Promise<void> {
+    await this.renew(left);
+  }
+
+  /**
+   * Level `app` stops the apps and starts the one that is wanted (or goes home), `snapshot` loads the emulator's snapshot, `recreate`
+   * opens a new session; the setting `reset` asks for more than the caller. Then the settings' own commands run, and the
+   * device is waited for. A session that ended meanwhile is replaced.
+   */
+  async reset(level: ResetLevel, { task, seed, deadlineMs }: { task: Task; seed: number } & Deadline): Promise<void> {
+    if (this.closed) throw new RunError(`${this.id}: reset: the device is closed`);
+    const end = machineClock.now() + deadlineMs;
+    const left = (): number => Math.max(1, end - machineClock.now());
+    const command = (): number => Math.min(left(), this.settings.command_ms);
+    this.episode = undefined;
+    this.state = undefined;
+    this.moved = false;
+    this.hangs = false;
+    const wanted = LEVELS[Math.max(LEVELS.indexOf(level), LEVELS.indexOf(this.settings.reset))];
+    const episode = { task, seed };
+    await this.named('reset', async () => {
+      if (this.session && !this.lost) await this.film?.drop(this.session, command());
+      if (wanted === 'recreate' || !this.session || this.lost) {
+        await this.renew(left);
+        await this.prepare(wanted, episode, left, command);
+        return;
+      }
+      try {
+        await this.prepare(wanted, episode, left, command);
+      } catch (error) {
+        // it ended while nobody used it: all that was done for this episode is done anew
+        if (!(error instanceof CallError) || error.failing !== 'lost') throw error;
+        await this.renew(left);
+        await this.prepare(wanted, episode, left, command);
+      }
+    });
+    this.episode = episode;
+    this.settlesBy = machineClock.now() + this.settings.settle_ms;
+    await this.learn(command);
+  }
+
+  /** A screen that moves, or shows nothing yet, is looked at again for the time that the settings give it. */
+  async screenshot({ deadlineMs }: Deadline): Promise<Frame> {
+    const session = this.opened('screenshot');
+    const end = machineClock.now() + deadlineMs;
+    const left = (): number => Math.max(1, end - machineClock.now());
+    let frame: Frame;
+    try {
+      frame = await this.named('screenshot', async () => {
+        const seen = await restingScreen(session, this.settings, this.settlesBy, left);
+        return this.fitting(seen);
+      });
+      this.hangs = false;
+    } catch (error) {
+      this.hangs = true;
+      throw error;
+    }
+    // what was asked right after the action may have been too early
+    if (this.moved && this.settings.settle_ms > 0) await this.learn(left);
+    this.moved = false;
+    return frame;
+  }
+
+  /**
+   * `no`: there was no connection, the session had ended before, the server refused, or nothing had the focus. `unknown`: it did not
+   * answer in time or in full, or says that it failed.
+   * @throws UserError where the server cannot do such a thing at all
+   */
+  async act(action: Action, { deadlineMs }: Deadline): Promise<{ applied: Applied }> {
+    const session = this.opened('act');
+    if (!this.episode) throw new RunError(`${this.id}: act: no episode is running; call reset first`);
+    if (endsEpisode(action)) return { applied: 'yes' };
+    const end = machineClock.now() + deadlineMs;
+    const left = (): number => Math.max(1, end - machineClock.now());
+    let applied: Applied = 'yes';
+    try {
+      await perform(session, action, this.settings, this.window ?? this.screen, left);
+    } catch (error) {
+      if (!(error instanceof CallError)) throw error;
+      if (error.failing === 'refused') throw new UserError(`${this.id}: act: ${action.type}: ${error.message}`);
+      applied = error.applied;
+      this.note(error);
+      if (error.failing === 'overdue') this.hangs = true;
+      this.warn(error, action, applied);
+      // what is wrong with the device, the next screenshot says
+      if (error.failing === 'overdue' || this.lost) {
+        this.state = undefined;
+        return { applied };
+      }
+    }
+    this.settlesBy = machineClock.now() + this.settings.settle_ms;
+    this.moved = true;
+    await this.learn(left);
+    return { applied };
+  }
+
+  async health(): Promise<'ok' | 'sick' | 'dead'> {
+    if (this.closed || this.lost || !this.session) return 'dead';
+    return this.hangs ? 'sick' : 'ok';
+  }
+
+  /** Whether the answer to the settings' question, after the last action, said so; undefined: nobody could say. */
+  achieved(): boolean | undefined {
+    return this.state?.achieved;
+  }
+
+  /** Whether that answer said that the task is over by itself. */
+  over(): boolean {
+    return this.state?.over ?? false;
+  }
+
+  /** Ends the session, and only this one. */
+  close(): Promise<void> {
+    this.closed ??= this.end();
+    return this.closed;
+  }
+
+  private async end(): Promise<void> {
+    try {
+      await this.session?.end();
+    } finally {
+      this.origin.release();
+    }
+  }
+
+  /** A new session in place of the one there is, and the sizes of its screen. */
+  private async renew(left: () => number): Promise<void> {
+    const old = this.session;
+    this.session = undefined;
+    // two on one device would not live together
+    await old?.end();
+    this.lost = undefined;
+    const session = await this.origin.newSession(left());
+    if (this.closed) {
+      await session.end();
+      throw new RunError(`${this.id}: the device was closed while its session was opened`);
+    }
+    this.session = session;
+    const { width, height } = await screenNow(session, this.settings, left);
+    this.screen = { width, height };
+    this.window = this.settings.coordinates === 'window' ? await windowOf(session, left) : undefined;
+  }
+
+  /** Everything that an episode begins with, but for a new session. */
+  private async prepare(level: ResetLevel, episode: Episode, left: () => number, command: () => number): Promise<void> {
+    if (level === 'snapshot') await this.loadSnapshot(left, command);
+    await this.startApp(command);
+    for (const [i, { script, args }] of this.settings.prepare.entries()) {
+      const where = `prepare[${i}]`;
+      const { fill } = this.origin;
+      await this.session!.execute(fill(script, where, episode), fill(args, where, episode), command());
+    }
+    await this.whenReady(episode, left, command);
+  }
+
+  private async startApp(command: () => number): Promise<void> {
+    const { app, clear, stop, press } = this.settings;
+    const session = this.session!;
+    const apps = app === '' ? stop : [...stop, app];
+    for (const appId of apps) await session.execute('mobile: terminateApp', { appId }, command());
+    if (app === '') return goHome(session, press, command);
+    if (clear) await session.execute('mobile: clearApp', { appId: app }, command());
+    await session.execute('mobile: activateApp', { appId: app }, command());
+  }
+
+  /** What drives the device from within is as old as the snapshot, so the session seldom outlives it. */
+  private async loadSnapshot(left: () => number, command: () => number): Promise<void> {
+    const { snapshot } = this.settings;
+    // in milliseconds: a snapshot takes longer than the driver waits by itself
+    const args = { command: `avd snapshot load ${snapshot}`, execTimeout: command() };
+    const refused = (why: string) =>
+      new UserError(`${why}; is device.webdriver.snapshot=${snapshot} a snapshot of this emulator?`);
+    let said: unknown;
+    try {
+      said = await this.session!.execute('mobile: execEmuConsoleCommand', args, command());
+    } catch (error) {
+      if (!(error instanceof CallError) || !/\bKO\b/.test(error.message)) throw error;
+      throw refused(error.message);
+    }
+    // UiAutomator2 8.7.0 answers a console's KO with null, and everything else with its text
+    if (said === null) throw refused(`${args.command}: the console of the emulator has refused it`);
+    try {
+      await screenNow(this.session!, this.settings, command);
+    } catch (error) {
+      if (error instanceof UserError) throw error;
+      await this.renew(left);
+    }
+  }
+
+  /** Waits until the device says that it is ready. */
+  private async whenReady(episode: Episode, left: () => number, command: () => number): Promise<void> {
+    const { ready, ready_ms: readyMs } = this.settings;
+    const session = this.session!;
+    if (ready.script !== '') {
+      const until = machineClock.now() + Math.min(readyMs, left());
+      for (;;) {
+        const said = await this.ask(session, ready, 'ready', episode, command());
+        if (new RegExp(ready.matches, 'u').test(said)) break;
+        if (machineClock.now() + PAUSE_MS > until) {
+          throw new RunError(
+            `not ready in ${readyMs} ms: ${ready.script} says ${JSON.stringify(oneLine(said))}, expected /${ready.matches}/`,
+          );
+        }
+        await pause(PAUSE_MS);
+      }
+    }
+  }
+
+  /** Ask how the task stands. What cannot be found out is unknown, which is no failure of the device. */
+  private async learn(left: () => number): Promise<void> {
+    const { reward } = this.settings;
+    if (reward.script === '' || this.state?.over) return;
+    try {
+      const said = await this.ask(this.session!, reward, 'reward', this.episode!, left());
+      this.state = {
+        achieved: new RegExp(reward.success, 'u').test(said),
+        over: reward.done !== '' && new RegExp(reward.done, 'u').test(said),
+      };
+    } catch (error) {
+      if (error instanceof UserError) throw error;
+      this.state = undefined;
+      this.note(error);
+      // what is wrong with the session, the next screenshot says
+      if (this.lost) return;
+      process.emitWarning(`${this.id}: the task's reward is not known: ${oneLine(error)}`, { code: 'CRITIQ_REWARD' });
+    }
+  }
+
+  /** The answer to a command of the settings, as text: JSON where it is none. */
+  private async ask(
+    session: WebDriverSession,
+    { script, args }: Command,
+    where: string,
+    episode: Episode,
+    timeoutMs: number,
+  ): Promise<string> {
+    const { fill } = this.origin;
+    const filledIn = [fill(script, `${where}.script`, episode), fill(args, `${where}.args`, episode)] as const;
+    const said = await session.execute(...filledIn, timeoutMs);
+    // a shell's answer ends in a line break, which no pattern expects
+    return typeof said === 'string' ? said.trim() : JSON.stringify(said ?? null);
+  }
+
+  /** Devices are turned, but do not grow. */
+  private fitting(frame: Frame): Frame {
+    const { width, height } = this.screen;
+    const as = (w: number, h: number) => frame.width === w && frame.height === h;
+    if (as(width, height)) return frame;
+    if (as(height, width)) {
+      this.screen = { width: frame.width, height: frame.height };
+      return frame;
+    }
+    throw new RunError(`expected ${width}×${height} pixels, got ${frame.width}×${frame.height}`);
+  }
+
+  private opened(call: string): WebDriverSession {
+    if (this.lost !== undefined) throw new RunError(`${this.id}: ${call}: ${this.lost}`);
+    if (this.session && !this.closed) return this.session;
+    throw new RunError(`${this.id}: ${call}: the device is closed`);
+  }
+
+  /** Errors with the device and the call in front; a session that was lost stays so. */
+  private async named<T>(call: string, work: () => Promise<T>): Promise<T> {
+    try {
+      return await work();
+    } catch (error) {
+      this.note(error);
+      // of what the settings ask for
+      if (error instanceof CallError && (error.failing === 'refused' || error.code === 'invalid argument')) {
+        throw new UserError(`${this.id}: ${call}: ${error.message}`);
+      }
+      if (error instanceof UserError) throw error;
+      throw new RunError(`${this.id}: ${call}: ${oneLine(error)}`, { cause: error });
+    }
+  }
+
+  /** Says once of each kind of action how it fails. */
+  private warn({ failing, code, message }: CallError, { type }: Action, applied: Applied): void {
+    const kind = `${type} ${failing} ${code}`;
+    // nothing to type into is the agent's mistake
+    if (code === 'no such element' || this.warned.has(kind)) return;
+    this.warned.add(kind);
+    process.emitWarning(`${this.id}: act: ${type}: ${message} (applied: ${applied})`, { code: 'CRITIQ_ACTION' });
+  }
+
+  private note(error: unknown): void {
+    if (error instanceof CallError && error.failing === 'lost') this.lost ??= `the session has ended: ${error.message}`;
+  }
+}
+
+async function windowOf(session: WebDriverSession, left: () => number): Promise<{ width: number; height: number }> {
+  const { width, height } = ((await session.read('/window/rect', left)) ?? {}) as Record<string, unknown>;
+  if (typeof width === 'number' && typeof height === 'number' && width > 0 && height > 0) return { width, height };
+  throw new RunError('the server says no size of its window; set device.webdriver.coordinates=screenshot');
+}
+
+function pause(ms: number): Promise<void> {
+  return new Promise((resolve) => machineClock.after(ms, resolve));
+}

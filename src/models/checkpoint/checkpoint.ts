@@ -1,0 +1,52 @@
+import { readFileSync } from 'node:fs';
+import { UserError } from '../../errors.js';
+import type { Parameters } from '../../graph/index.js';
+
+/** How a fresh parameter is filled: see Parameters.init of the engine. */
+export type Init = 'zeros' | 'ones' | { readonly normal: number } | { readonly uniform: number };
+
+/** Every parameter of a model by its name in the checkpoint. */
+export type ParameterSpecs = Record<string, { shape: number[]; init: Init }>;
+
+/** Parse a JSON file of a checkpoint folder. Throws UserError naming it where it cannot be read or is not JSON. */
+export function readJson(file: string): unknown {
+  let text: string;
+  try {
+    text = readFileSync(file, 'utf8');
+  } catch (error) {
+    throw new UserError(
+      `${file}: cannot be read (${(error as NodeJS.ErrnoException).code}); is this a checkpoint folder?`,
+    );
+  }
+  try {
+    return JSON.parse(text);
+  } catch {
+    throw new UserError(`${file}: not JSON; download or export it again`);
+  }
+}
+
+/**
+ * Check that a checkpoint holds just the parameters of a model.
+ * @throws UserError naming what is missing, of another shape or unexpected
+ */
+export function checkParameters(params: Parameters, specs: ParameterSpecs, source: string): void {
+  checkShapes(new Map(params.names().map((name) => [name, params.get(name)])), specs, source);
+}
+
+/** The same for tensors by name, before any is read. */
+export function checkShapes(
+  tensors: ReadonlyMap<string, { readonly shape: readonly number[] }>,
+  specs: ParameterSpecs,
+  source: string,
+): void {
+  const faults: string[] = [];
+  for (const [name, { shape }] of Object.entries(specs)) {
+    const got = tensors.get(name)?.shape;
+    if (!got) faults.push(`${name} is missing`);
+    else if (String(got) !== String(shape)) faults.push(`${name}: expected [${shape}], got [${got}]`);
+  }
+  for (const name of tensors.keys()) if (!(name in specs)) faults.push(`${name} is unexpected`);
+  if (faults.length === 0) return;
+  const more = faults.length > 6 ? ` and ${faults.length - 6} more` : '';
+  throw new UserError(`${source}: does not fit its config.json: ${faults.slice(0, 6).join('; ')}${more}`);
+}

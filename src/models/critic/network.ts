@@ -1,0 +1,140 @@
+import { concat, gather, input, mul, slice, type Tensor } from '../../graph/index.js';
+import type { Weights } from '../attention.js';
+import type { ParameterSpecs } from '../checkpoint/checkpoint.js';
+import { actionVector, criticSpecs, stateVector, type CriticConfig } from './critic.js';
+import { robertaPooled, robertaSpecs, type RobertaConfig } from '../roberta/roberta.js';
+
+/** The critic, with its text tower if it trains one: what `model.safetensors` of a critic's folder holds. */
+export interface CriticNetworkConfig {
+  readonly model_type: 'critiq-critic';
+  readonly critic: CriticConfig;
+  /**
+   * An encoder of RoBERTa's class that is trained with the heads (its parameters are named `text.*`), and how long its
+   * texts may be. Without it the network takes texts as vectors, made by a tower that stays as it is.
+   */
+  readonly text?: { readonly tower: RobertaConfig; readonly lengths: TextLengths };
+  /** inputs that are replaced by zeros (ablations) */
+  readonly drop: readonly string[];
+}
+
+/** Padded token lengths of the texts. */
+export interface TextLengths {
+  readonly type: number;
+  readonly action: number;
+  readonly goal: number;
+}
+
+/** Every parameter by name. */
+export function criticNetworkSpecs({ critic, text }: CriticNetworkConfig): ParameterSpecs {
+  const tower = Object.entries(text ? robertaSpecs(text.tower) : {});
+  return { ...criticSpecs(critic), ...Object.fromEntries(tower.map(([name, spec]) => [`text.${name}`, spec])) };
+}
+
+/** Graph inputs of `rows` states; their names begin with `prefix`. */
+export function stateInputs(config: CriticNetworkConfig, prefix: string, rows: number): Record<string, Tensor> {
+  const { image, state = 0 } = config.critic;
+  return {
+    ...textInputs(config, `${prefix}previous_type`, rows, 'type'),
+    ...textInputs(config, `${prefix}previous_text`, rows, 'action'),
+    ...textInputs(config, `${prefix}goal`, rows, 'goal'),
+    [`${prefix}images`]: input(`${prefix}images`, [rows, 2 * image]),
+    ...(state > 0 ? { [`${prefix}rep`]: input(`${prefix}rep`, [rows, state]) } : {}),
+  };
+}
+
+/** Graph inputs of `rows` actions. */
+export function actionInputs(config: CriticNetworkConfig, prefix: string, rows: number): Record<string, Tensor> {
+  return {
+    ...textInputs(config, `${prefix}type`, rows, 'type'),
+    ...textInputs(config, `${prefix}text`, rows, 'action'),
+    [`${prefix}rep`]: input(`${prefix}rep`, [rows, config.critic.rep]),
+  };
+}
+
+/** The vector [rows, critic.text] of the text of some name. */
+export type TextVectors = (name: string) => Tensor;
+
+/**
+ * The text vectors of all texts among some inputs: as they are fed, or by the network's own tower. Texts padded to the same length go through the tower together: it is
+ * small, and a handful of separate passes costs several times one.
+ */
+export function textVectors(w: Weights, { text }: CriticNetworkConfig, x: Record<string, Tensor>): TextVectors {
+  if (!text) return (name) => x[`${name}.vector`];
+  const own = Object.fromEntries(
+    Object.entries(w).flatMap(([name, value]) =>
+      name.startsWith('text.') ? [[name.slice('text.'.length), value]] : [],
+    ),
+  );
+  const names = Object.keys(x).flatMap((name) => (name.endsWith('.ids') ? [name.slice(0, -'.ids'.length)] : []));
+  const vectors = new Map<string, Tensor>();
+  for (const length of new Set(names.map((name) => x[`${name}.ids`].shape[1]))) {
+    const together = names.filter((name) => x[`${name}.ids`].shape[1] === length);
+    const joined = (part: string) =>
+      concat(
+        together.map((name) => x[`${name}.${part}`]),
+        0,
+      );
+    const pooled = robertaPooled(own, text.tower, joined('ids'), joined('mask'));
+    let start = 0;
+    for (const name of together) {
+      const end = start + x[`${name}.ids`].shape[0];
+      vectors.set(name, slice(pooled, 0, start, end));
+      start = end;
+    }
+  }
+  return (name) => vectors.get(name)!;
+}
+
+/** The V heads' input [rows, stateWidth] from `stateInputs` and their `textVectors`. */
+export function stateFeatures(
+  config: CriticNetworkConfig,
+  prefix: string,
+  x: Record<string, Tensor>,
+  text: TextVectors,
+): Tensor {
+  return stateVector({
+    previousType: dropped(config, 'previous', text(`${prefix}previous_type`)),
+    previousText: dropped(config, 'previous', text(`${prefix}previous_text`)),
+    goal: dropped(config, 'goal', text(`${prefix}goal`)),
+    images: dropped(config, 'image', x[`${prefix}images`]),
+    rep: x[`${prefix}rep`] && dropped(config, 'rep', x[`${prefix}rep`]),
+  });
+}
+
+/** What follows the state in the Q heads' input, from `actionInputs` and their `textVectors`. */
+export function actionFeatures(
+  config: CriticNetworkConfig,
+  prefix: string,
+  x: Record<string, Tensor>,
+  text: TextVectors,
+): Tensor {
+  return actionVector({
+    type: dropped(config, 'action', text(`${prefix}type`)),
+    text: dropped(config, 'action', text(`${prefix}text`)),
+    rep: dropped(config, 'rep', x[`${prefix}rep`]),
+  });
+}
+
+/** Rows of state features for actions that belong to them: [R, width] from [S, width] and int64 [R]. */
+export function featuresOf(states: Tensor, state: Tensor): Tensor {
+  return gather(states, state);
+}
+
+function textInputs(
+  { text, critic }: CriticNetworkConfig,
+  name: string,
+  rows: number,
+  kind: keyof TextLengths,
+): Record<string, Tensor> {
+  if (!text) return { [`${name}.vector`]: input(`${name}.vector`, [rows, critic.text]) };
+  const length = text.lengths[kind];
+  return {
+    [`${name}.ids`]: input(`${name}.ids`, [rows, length], 'int64'),
+    [`${name}.mask`]: input(`${name}.mask`, [rows, length]),
+  };
+}
+
+/** Zeros in the place of an input that is left out; the width stays. */
+function dropped(config: CriticNetworkConfig, name: string, x: Tensor): Tensor {
+  return config.drop.includes(name) ? mul(x, 0) : x;
+}

@@ -1,0 +1,52 @@
+import type { z } from 'zod';
+import { type Aliases, Core } from './settings.js';
+import { fields, leafPaths, typeName, unwrap } from './schema.js';
+
+/** docs/settings.md: every setting with its type, default and sentence, from the schemas. */
+export function settingsReference(schema: z.ZodObject, aliases: Aliases): string {
+  const sections = Object.entries(schema.shape as Record<string, z.ZodType>).filter(([, section]) => fields(section));
+  const core = Object.keys(Core.shape);
+  const lines = [
+    '# Settings',
+    '',
+    'Made by `npm run docs:settings` from the schemas; do not edit. Settings are given in a YAML file (`--config`, which may `extends` others)',
+    'and on the command line (`critiq critic critic.lr=1e-5 run=exp7`). `critiq config` prints what they resolve to.',
+    '',
+    '## Of every run',
+    '',
+    ...table(leafPaths(schema).filter(({ path }) => core.includes(path))),
+  ];
+  for (const [name, section] of sections) {
+    lines.push('', `## ${name}`, '');
+    const about = section.description ?? unwrap(section).description;
+    if (about) lines.push(about, '');
+    lines.push(...table(leafPaths(section, [name])));
+  }
+  const known = Object.entries(aliases).filter(([, target]) => leafPaths(schema).some(({ path }) => path === target));
+  if (known.length > 0) {
+    lines.push(
+      '',
+      '## Other names',
+      '',
+      "The names that the reference's configuration files use are understood too.",
+      '',
+      '| Name | Setting |',
+      '| --- | --- |',
+    );
+    lines.push(...known.map(([name, target]) => `| \`${name}\` | \`${target}\` |`));
+  }
+  return `${lines.join('\n')}\n`;
+}
+
+function table(leaves: readonly { path: string; schema: z.ZodType }[]): string[] {
+  const cell = (text: string): string => text.replaceAll('|', '\\|').replaceAll('\n', ' ');
+  return [
+    '| Setting | Type | Default | |',
+    '| --- | --- | --- | --- |',
+    ...leaves.map(({ path, schema }) => {
+      const standard = schema.safeParse(undefined);
+      const value = standard.success && standard.data !== undefined ? `\`${cell(JSON.stringify(standard.data))}\`` : '';
+      return `| \`${path}\` | ${cell(typeName(schema))} | ${value} | ${cell(schema.description ?? unwrap(schema).description ?? '')} |`;
+    }),
+  ];
+}

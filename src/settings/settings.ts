@@ -1,0 +1,247 @@
+import { readFileSync, statSync } from 'node:fs';
+import { dirname, relative, resolve } from 'node:path';
+import { closest, distance } from 'fastest-levenshtein';
+import { parse, parseDocument, stringify } from 'yaml';
+import type { z } from 'zod';
+import { UserError } from '../errors.js';
+import { type Config, fields, leafPaths, schemaAt, typeName } from './schema.js';
+
+export { type Config, Core, composeSettings } from './schema.js';
+
+/** Other names of settings, for example the reference's: `critic_lr` -> `critic.lr`. */
+export type Aliases = Readonly<Record<string, string>>;
+
+/** Longest settings file that is read, in bytes. */
+const LONGEST_FILE = 1 << 20;
+
+/** A value for one dotted path and where it came from, for messages. */
+interface Entry {
+  readonly path: string;
+  readonly value: unknown;
+  readonly source: string;
+}
+
+/**
+ * Settings from a YAML file (with `extends`) and overrides such as `critic.lr=1e-5`, checked against the schema, with
+ * defaults filled in; frozen.
+ * @throws UserError, one line a mistake: unknown key (with file and the nearest right one), wrong type (expected, got),
+ *   unreadable or broken file, a cycle of `extends`
+ */
+export function loadSettings(
+  schema: z.ZodObject,
+  { file, overrides = [], aliases = {} }: { file?: string; overrides?: readonly string[]; aliases?: Aliases },
+): Config {
+  const mistakes: string[] = [];
+  const entries: Entry[] = [];
+  for (const layer of file === undefined ? [] : readLayers(resolve(file), [])) {
+    entries.push(...flatten(schema, layer.values, [], layer.source, aliases, mistakes));
+  }
+  for (const override of overrides) entries.push(...parseOverride(schema, override, aliases, mistakes));
+  if (mistakes.length > 0) throw new UserError(mistakes.join('\n'));
+
+  const values: Record<string, unknown> = {};
+  const sources = new Map<string, string>();
+  for (const { path, value, source } of entries) {
+    setPath(values, path.split('.'), value);
+    sources.set(path, source);
+  }
+  const parsed = schema.safeParse(values);
+  if (parsed.success) return freeze(parsed.data) as Config;
+  throw new UserError(parsed.error.issues.map((issue) => explain(schema, values, issue, sources)).join('\n'));
+}
+
+/** The resolved settings as YAML, for a person or for `--config`. */
+export function settingsToYaml(config: Config): string {
+  return stringify(config);
+}
+
+/** The layers of a settings file, the most basic first. `chain`: the files that extend this one, to find cycles. */
+function readLayers(file: string, chain: readonly string[]): { values: Record<string, unknown>; source: string }[] {
+  const source = relative('', file) || file;
+  if (chain.includes(file)) {
+    const cycle = [...chain.slice(chain.indexOf(file)), file].map((f) => relative('', f)).join(' -> ');
+    throw new UserError(`${source}: extends itself: ${cycle}; remove one of these extends lines`);
+  }
+  const values = readYaml(file, source, chain.at(-1));
+  const { extends: parents = [], ...own } = values;
+  const list = Array.isArray(parents) ? parents : [parents];
+  if (!list.every((parent) => typeof parent === 'string')) {
+    throw new UserError(`${source}: extends: expected a file name or a list of them, got ${show(parents)}`);
+  }
+  const base = list.flatMap((parent: string) => readLayers(resolve(dirname(file), parent), [...chain, file]));
+  return [...base, { values: own, source }];
+}
+
+function readYaml(file: string, source: string, extendedBy: string | undefined): Record<string, unknown> {
+  const from = extendedBy === undefined ? '' : ` (extended by ${relative('', extendedBy)})`;
+  let text: string;
+  try {
+    const { size } = statSync(file);
+    if (size > LONGEST_FILE)
+      throw new UserError(`${source}: settings file of ${size} bytes${from}, expected at most ${LONGEST_FILE}`);
+    text = readFileSync(file, 'utf8');
+  } catch (error) {
+    if (error instanceof UserError) throw error;
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === 'ENOENT') throw new UserError(`${source}: no such settings file${from}`);
+    throw new UserError(`${source}: cannot read the settings file${from} (${code ?? String(error)})`);
+  }
+  const document = parseDocument(text);
+  const error = document.errors.at(0);
+  if (error) {
+    const line = error.linePos?.[0];
+    const what = error.message.split('\n')[0].replace(/ at line \d+, column \d+:?$/, '');
+    throw new UserError(`${source}${line ? `:${line.line}:${line.col}` : ''}: not valid YAML: ${what}`);
+  }
+  let values: unknown;
+  try {
+    values = document.toJS() ?? {};
+  } catch (cause) {
+    throw new UserError(`${source}: not valid YAML: ${(cause as Error).message.split('\n')[0]}`);
+  }
+  if (typeof values !== 'object' || Array.isArray(values)) {
+    throw new UserError(`${source}: expected a map of settings, got ${show(values)}`);
+  }
+  return values as Record<string, unknown>;
+}
+
+/** Nested settings as entries of dotted paths; keys that the schema does not have become mistakes. */
+function flatten(
+  schema: z.ZodObject,
+  values: Record<string, unknown>,
+  prefix: readonly string[],
+  source: string,
+  aliases: Aliases,
+  mistakes: string[],
+): Entry[] {
+  return Object.entries(values).flatMap(([key, value]) => {
+    const path = resolvePath(schema, [...prefix, ...key.split('.')].join('.'), aliases);
+    const at = schemaAt(schema, path.split('.'));
+    if (!at) {
+      mistakes.push(unknownKey(schema, path, source, aliases));
+      return [];
+    }
+    if (!fields(at)) return [{ path, value, source }];
+    if (value === null) return [];
+    if (typeof value !== 'object' || Array.isArray(value)) {
+      mistakes.push(`${source}: ${path}: expected a map of settings, got ${show(value)}`);
+      return [];
+    }
+    return flatten(schema, value as Record<string, unknown>, path.split('.'), source, aliases, mistakes);
+  });
+}
+
+function parseOverride(schema: z.ZodObject, override: string, aliases: Aliases, mistakes: string[]): Entry[] {
+  const source = 'command line';
+  const equals = override.indexOf('=');
+  if (equals < 1) {
+    mistakes.push(`${source}: expected setting=value (for example seed=1), got ${JSON.stringify(override)}`);
+    return [];
+  }
+  const path = resolvePath(schema, override.slice(0, equals), aliases);
+  const raw = override.slice(equals + 1);
+  const at = schemaAt(schema, path.split('.'));
+  if (!at) {
+    mistakes.push(unknownKey(schema, path, source, aliases));
+    return [];
+  }
+  let value: unknown = raw;
+  try {
+    value = parse(raw, { logLevel: 'silent' });
+  } catch {
+    // not YAML: it can only be a string
+  }
+  const section = fields(at);
+  if (section && typeof value === 'object' && value !== null && !Array.isArray(value)) {
+    return flatten(schema, value as Record<string, unknown>, path.split('.'), source, aliases, mistakes);
+  }
+  if (section) {
+    mistakes.push(`${source}: ${path} is a section: set one of ${path}.${Object.keys(section).join(', .')}`);
+    return [];
+  }
+  // `name=007` is a string where the schema wants a string, whatever YAML thinks of it
+  if (at.safeParse(raw).success && !at.safeParse(value).success) value = raw;
+  return [{ path, value, source }];
+}
+
+function resolvePath(schema: z.ZodObject, path: string, aliases: Aliases): string {
+  const target = Object.hasOwn(aliases, path) ? aliases[path] : undefined;
+  return target !== undefined && !schemaAt(schema, path.split('.')) && schemaAt(schema, target.split('.'))
+    ? target
+    : path;
+}
+
+function unknownKey(schema: z.ZodObject, path: string, source: string, aliases: Aliases): string {
+  const known = leafPaths(schema).map((leaf) => leaf.path);
+  const sameName = known.filter((name) => name.endsWith(`.${path}`));
+  const all = [...known, ...Object.keys(schema.shape), ...Object.keys(aliases)];
+  const nearest = closest(path, all);
+  const near = distance(path, nearest) <= Math.max(2, Math.floor(path.length / 3));
+  const nearestLast = closest(
+    path,
+    known.map((name) => name.slice(name.lastIndexOf('.') + 1)),
+  );
+  let hint = '`critiq config` lists all settings';
+  if (sameName.length > 0) hint = `did you mean ${sameName.slice(0, 4).join(' or ')}?`;
+  else if (near) hint = `did you mean ${nearest}?`;
+  else if (!path.includes('.') && distance(path, nearestLast) <= 2) {
+    hint = `did you mean ${known.find((name) => name.endsWith(`.${nearestLast}`)) ?? nearestLast}?`;
+  }
+  return `${source}: unknown setting ${path}; ${hint}`;
+}
+
+/** One line for one thing that zod found wrong. */
+function explain(
+  schema: z.ZodObject,
+  values: unknown,
+  issue: z.core.$ZodIssue,
+  sources: ReadonlyMap<string, string>,
+): string {
+  const path = issue.path.map(String);
+  let source = 'settings';
+  for (let n = path.length; n > 0; n--) {
+    const found = sources.get(path.slice(0, n).join('.'));
+    if (found !== undefined) {
+      source = found;
+      break;
+    }
+  }
+  let got: unknown = values;
+  for (const part of path) got = (got as Record<string, unknown> | undefined)?.[part];
+  const at = schemaAt(schema, path, true);
+  const expected = at ? typeName(at) : issue.message;
+  const detail = issue.code === 'custom' || issue.code === 'invalid_format' ? ` (${issue.message})` : '';
+  return `${source}: ${path.join('.')}: expected ${expected}${detail}, got ${show(got)}`;
+}
+
+function show(value: unknown): string {
+  if (value === null) return 'nothing (null)';
+  const text = JSON.stringify(value) ?? String(value);
+  const kind = Array.isArray(value) ? 'list' : typeof value === 'object' ? 'map' : typeof value;
+  return `${text.length > 60 ? `${text.slice(0, 57)}...` : text} (${kind})`;
+}
+
+function setPath(target: Record<string, unknown>, path: readonly string[], value: unknown): void {
+  let at = target;
+  for (const part of path.slice(0, -1)) {
+    const next = Object.hasOwn(at, part) ? at[part] : undefined;
+    // a record given whole by a file is copied before a key of it is overridden
+    const own = typeof next === 'object' && next !== null ? { ...next } : {};
+    define(at, part, own);
+    at = own as Record<string, unknown>;
+  }
+  define(at, path.at(-1)!, value);
+}
+
+/** An own property even for the name `__proto__`. */
+function define(target: object, key: string, value: unknown): void {
+  Object.defineProperty(target, key, { value, enumerable: true, writable: true, configurable: true });
+}
+
+function freeze(value: unknown): unknown {
+  if (typeof value === 'object' && value !== null) {
+    for (const item of Object.values(value)) freeze(item);
+    Object.freeze(value);
+  }
+  return value;
+}

@@ -1,0 +1,73 @@
+import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { ImageStore } from '../../../src/data/images.js';
+import { Journal } from '../../../src/data/store/journal.js';
+import { openDataset } from '../../../src/data/store/manifest.js';
+import { Representations } from '../../../src/data/representations.js';
+import { Random } from '../../../src/random.js';
+import { tempFolder } from '../../rigs/files.js';
+
+/** Runs the writer; kills it after so many milliseconds, if it still runs. Whether it came to its end. */
+async function write(folder: string, killAfter?: number): Promise<boolean> {
+  const child = spawn(process.execPath, [join(import.meta.dirname, 'data-writer.js'), folder], {
+    stdio: ['ignore', 'ignore', 'pipe'],
+  });
+  let said = '';
+  child.stderr.on('data', (text) => (said += text));
+  const timer = killAfter === undefined ? undefined : setTimeout(() => child.kill('SIGKILL'), killAfter);
+  const [code, signal] = await new Promise<[number | null, string | null]>((resolve) =>
+    child.on('exit', (...how) => resolve(how)),
+  );
+  clearTimeout(timer);
+  assert.ok(signal === 'SIGKILL' || code === 0, said);
+  return code === 0;
+}
+
+/** Every file below the folder but what was left unfinished, with its bytes. */
+function contents(folder: string): Map<string, string> {
+  const files = readdirSync(folder, { recursive: true, withFileTypes: true }).filter((entry) => entry.isFile());
+  const paths = files.map((entry) => join(entry.parentPath, entry.name)).filter((path) => !path.endsWith('.tmp'));
+  return new Map(paths.sort().map((path) => [path.slice(folder.length), readFileSync(path, 'latin1')]));
+}
+
+test(
+  'killed at any moment and started again, the files end up the same to the byte',
+  { timeout: 120_000 },
+  async (t) => {
+    const undisturbed = tempFolder(t);
+    const start = performance.now();
+    assert.ok(await write(undisturbed));
+    let whole = performance.now() - start;
+    const expected = contents(undisturbed);
+    assert.ok(expected.size > 100);
+
+    const folder = tempFolder(t);
+    const random = new Random(11, 'kill');
+    let kills = 0;
+    for (let done = false, attempt = 0; !done; attempt++) {
+      // between the start and the end of an undisturbed run; in the end without a kill, so that it comes to an end
+      done = await write(folder, kills === 0 || attempt < 12 ? whole * (0.2 + random.next() * 0.8) : undefined);
+      if (!done) kills++;
+      else if (kills === 0) {
+        // the first run was slow, as first runs are: once more from nothing, with kills that come sooner
+        rmSync(folder, { recursive: true });
+        mkdirSync(folder);
+        whole /= 2;
+        done = false;
+        continue;
+      }
+      // at any moment: what is committed is whole, what is journalled has its pictures
+      const set = await openDataset(join(folder, 'set'), { verify: 'full' });
+      Representations.open(set.files('.arrow')).close();
+      const images = new ImageStore(join(folder, 'images'));
+      const last = Journal.open(join(folder, 'trajectories.jsonl')).episodes.at(-1);
+      if (last) for (const step of last.steps) await images.get(step.image);
+    }
+    assert.ok(kills > 0, 'it was never killed');
+    assert.deepEqual([...contents(folder).keys()], [...expected.keys()]);
+    for (const [path, bytes] of contents(folder)) assert.ok(bytes === expected.get(path), path);
+  },
+);

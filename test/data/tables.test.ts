@@ -1,0 +1,229 @@
+import parquet from '@dsnp/parquetjs';
+import assert from 'node:assert/strict';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import {
+  column,
+  listColumn,
+  readTable,
+  ROW_GROUP,
+  streamTable,
+  Table,
+  writeTable,
+  type TableKind,
+} from '../../src/data/tables.js';
+import { CANDIDATES, toTransitions, TRANSITIONS, type CandidateRow } from '../../src/data/transitions.js';
+import { Random } from '../../src/random.js';
+import { eachTruncation, rejectsWithLine, tempFolder } from '../rigs/files.js';
+
+interface Everything {
+  id: number;
+  big: bigint;
+  small: number;
+  single: number;
+  double: number;
+  yes: boolean;
+  text: string;
+  texts: string[];
+  ids: number[];
+  flags: boolean[];
+}
+
+const EVERYTHING: TableKind<Everything> = {
+  name: 'everything',
+  version: 3,
+  columns: {
+    id: column('int64', 'a safe integer'),
+    big: column('bigint64', 'any 64-bit integer'),
+    small: column('int32', 'an int32'),
+    single: column('float', 'a float32'),
+    double: column('double', 'a float64'),
+    yes: column('bool', 'a flag'),
+    text: column('string', 'a text'),
+    texts: listColumn('string', 'texts'),
+    ids: listColumn('int64', 'safe integers'),
+    flags: listColumn('bool', 'flags'),
+  },
+};
+
+function row(i: number): Everything {
+  const sign = i % 2 ? -1 : 1;
+  return {
+    id: sign * (Number.MAX_SAFE_INTEGER - i),
+    big: sign < 0 ? -(2n ** 63n) + BigInt(i) : 2n ** 63n - 1n - BigInt(i),
+    small: sign * (2 ** 31 - 1 - i),
+    single: Math.fround(i / 3),
+    double: i / 3,
+    yes: i % 3 === 0,
+    text: i % 5 ? `row ${i} “é” 📱` : '',
+    texts: Array.from({ length: i % 4 }, (_, k) => `${i}.${k}`),
+    ids: Array.from({ length: i % 3 }, (_, k) => sign * (2 ** 53 - 1 - k)),
+    flags: Array.from({ length: i % 20 }, (_, k) => (i + k) % 3 === 0),
+  };
+}
+
+function* rows(count: number): Generator<Everything> {
+  for (let i = 0; i < count; i++) yield row(i);
+}
+
+test('rows come back exactly, 64-bit integers to the last digit', async (t) => {
+  const file = join(tempFolder(t), 'all.parquet');
+  const written = await writeTable(file, EVERYTHING, rows(1203));
+  assert.equal(written.rows, 1203);
+  assert.equal(written.bytes, readFileSync(file).length);
+  assert.deepEqual(await readTable(file, EVERYTHING), [...rows(1203)]);
+});
+
+test('a part of the rows and columns is read alone', async (t) => {
+  const file = join(tempFolder(t), 'all.parquet');
+  await writeTable(file, EVERYTHING, rows(1203));
+  const part = { columns: ['texts', 'id'] as const, rowStart: ROW_GROUP - 1, rowEnd: ROW_GROUP + 2 };
+  const expected = [499, 500, 501].map(row).map(({ texts, id }) => ({ texts, id }));
+  assert.deepEqual(await readTable(file, EVERYTHING, part), expected);
+  const streamed = [];
+  for await (const each of streamTable(file, EVERYTHING, { rowStart: 3, columns: ['id'] })) streamed.push(each.id);
+  assert.deepEqual(
+    streamed,
+    Array.from({ length: 1200 }, (_, i) => row(i + 3).id),
+  );
+  assert.deepEqual(await readTable(file, EVERYTHING, { rowStart: 5000 }), []);
+});
+
+test('a table without rows is a table', async (t) => {
+  const file = join(tempFolder(t), 'none.parquet');
+  await writeTable(file, EVERYTHING, []);
+  assert.deepEqual(await readTable(file, EVERYTHING), []);
+});
+
+test('an independent reader finds the same, lists as lists and the version in the metadata', async (t) => {
+  const file = join(tempFolder(t), 'all.parquet');
+  await writeTable(file, EVERYTHING, rows(700));
+  const reader = await parquet.ParquetReader.openFile(file);
+  assert.deepEqual(reader.getMetadata(), { 'critiq.table': 'everything', schema_version: '3' });
+  const cursor = reader.getCursor();
+  const list = (items: unknown[]) => ({ list: items.length ? items.map((element) => ({ element })) : null });
+  for (const expected of rows(700)) {
+    const { id, texts, ids, flags, ...rest } = expected;
+    assert.deepEqual(await cursor.next(), {
+      ...rest,
+      id: BigInt(id),
+      texts: list(texts),
+      ids: list(ids.map(BigInt)),
+      flags: list(flags),
+    });
+  }
+  assert.equal(await cursor.next(), null);
+  await reader.close();
+});
+
+test('the same rows give the same bytes', async (t) => {
+  const folder = tempFolder(t);
+  const [a, b] = await Promise.all(['a', 'b'].map((name) => writeTable(join(folder, name), EVERYTHING, rows(600))));
+  assert.deepEqual(a, b);
+});
+
+test('a value that does not fit its column is named and nothing is left behind', async (t) => {
+  const file = join(tempFolder(t), 'bad.parquet');
+  const wrong: [Partial<Record<keyof Everything, unknown>>, RegExp][] = [
+    [{ id: 2 ** 53 }, /table everything, row 1, column id: expected int64, got 9007199254740992/],
+    [{ small: 2 ** 31 }, /column small: expected int32/],
+    [{ text: null }, /column text: expected string, got null/],
+    [{ texts: 'one' }, /column texts: expected a list of string/],
+    [{ flags: [true, 1] }, /column flags: expected a list of bool/],
+  ];
+  for (const [change, message] of wrong) {
+    await assert.rejects(() => writeTable(file, EVERYTHING, [row(0), { ...row(1), ...change } as Everything]), message);
+    assert.ok(!existsSync(file) && !existsSync(`${file}.tmp`));
+  }
+});
+
+test('a truncated table is one line that names the file', async (t) => {
+  const file = join(tempFolder(t), 'cut.parquet');
+  await writeTable(file, EVERYTHING, rows(600));
+  const { length } = readFileSync(file);
+  const random = new Random(2, 'truncate');
+  const lengths = [
+    0,
+    3,
+    11,
+    length - 1,
+    length - 4,
+    length - 8,
+    ...Array.from({ length: 8 }, () => random.int(length)),
+  ];
+  await eachTruncation(file, lengths, () =>
+    rejectsWithLine(() => readTable(file, EVERYTHING), /cut\.parquet: .*; delete it and run/),
+  );
+});
+
+test('a flipped byte never passes as another error than one line about the file', async (t) => {
+  const file = join(tempFolder(t), 'flipped.parquet');
+  await writeTable(file, EVERYTHING, rows(40));
+  const whole = readFileSync(file);
+  const random = new Random(3, 'flip');
+  for (let i = 0; i < 150; i++) {
+    const bytes = Buffer.from(whole);
+    bytes[random.int(bytes.length)] ^= 1 << random.int(8);
+    writeFileSync(file, bytes);
+    await readTable(file, EVERYTHING).catch((error: Error) => {
+      assert.equal(error.name, 'UserError', error.stack);
+      assert.match(error.message, /flipped\.parquet: /);
+    });
+  }
+});
+
+test('foreign files, other tables and other versions are told apart', async (t) => {
+  const folder = tempFolder(t);
+  const file = join(folder, 'a.parquet');
+  writeFileSync(file, 'this is not a Parquet file at all');
+  await rejectsWithLine(() => readTable(file, EVERYTHING), /expected a Parquet file \(PAR1 at both ends\), got "this"/);
+  await writeTable(file, EVERYTHING, rows(3));
+  await rejectsWithLine(
+    () => Table.open(file, CANDIDATES),
+    /foreign: expected critiq's table candidates, got everything/,
+  );
+  await rejectsWithLine(
+    () => Table.open(file, { ...EVERYTHING, version: 4 }),
+    /expected everything schema_version 4, got 3/,
+  );
+  await rejectsWithLine(
+    () => Table.open(join(folder, 'b.parquet'), EVERYTHING),
+    /b\.parquet: cannot be read \(ENOENT\)/,
+  );
+});
+
+test('candidates and transitions survive, NaN and all', async (t) => {
+  const folder = tempFolder(t);
+  const candidates: CandidateRow = {
+    tid: 4,
+    actions: ['é', 'b'],
+    counts: [2, 1],
+    valid: [true, false],
+    logProbs: [NaN, -0.5],
+  };
+  await writeTable(join(folder, 'c.parquet'), CANDIDATES, [candidates]);
+  assert.deepEqual(await readTable(join(folder, 'c.parquet'), CANDIDATES), [candidates]);
+  const step = (n: number) => ({ image: `i${n}`, prompt: `p${n}`, action: `a${n}`, applied: 'yes' as const });
+  const episode = {
+    episode: 'e1',
+    task: 't1',
+    family: 'f',
+    goal: 'g',
+    seed: 1,
+    steps: [step(0), step(1), step(2)],
+    finalImage: 'i3',
+    finalPrompt: 'p3',
+    reward: 1,
+    truncated: true,
+  };
+  const transitions = toTransitions(episode, 10, 0.5);
+  assert.deepEqual(
+    transitions.map(({ tid, prevImage, image, nextImage, prevAction, reward, done, truncated, mcReturn, nextPrompt }) =>
+      [tid, prevImage, image, nextImage, prevAction, reward, done, truncated, mcReturn, nextPrompt].join(' '),
+    ),
+    ['10 i0 i0 i1  0 false false 0.25 p1', '11 i0 i1 i2 a0 0 false false 0.5 p2', '12 i1 i2 i3 a1 1 true true 1 p3'],
+  );
+  await writeTable(join(folder, 't.parquet'), TRANSITIONS, transitions);
+  assert.deepEqual(await readTable(join(folder, 't.parquet'), TRANSITIONS), transitions);
+});

@@ -1,0 +1,25 @@
+/** Shards may run in worker threads: phones of several threads of one process, all at the same time, show the same pixels. */
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { Worker } from 'node:worker_threads';
+import { playedFrames } from '../../rigs/phone/worker.js';
+
+function inThread(seed: number): Promise<string[]> {
+  return new Promise((resolve, reject) => {
+    const worker = new Worker(new URL('../../rigs/phone/worker.js', import.meta.url), { workerData: seed });
+    worker.once('message', resolve);
+    worker.once('error', reject);
+  });
+}
+
+test('a phone in a worker thread has the pixels of one in the main thread, however many play at once', async () => {
+  const seeds = [3, 4, 3, 4];
+  const threads = seeds.map(inThread);
+  // the main thread draws while the others start and draw
+  const expected = new Map([3, 4].map((seed) => [seed, playedFrames(seed)]));
+  assert.notDeepEqual(expected.get(3), expected.get(4));
+  (await Promise.all(threads)).forEach((got, i) => assert.deepEqual(got, expected.get(seeds[i])));
+  // and after threads have ended, fonts and pictures they shared with the process included
+  assert.deepEqual(playedFrames(3), expected.get(3));
+  assert.deepEqual(await inThread(4), expected.get(4));
+});

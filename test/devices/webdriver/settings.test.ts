@@ -1,0 +1,163 @@
+/** What the settings of the webdriver backend say, and what must not be seen of them. */
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { deviceCount, deviceInfluence } from '../../../pipelines/episodes/devices.js';
+import { tasksOf } from '../../../pipelines/episodes/tasks.js';
+import { filled, Secrets } from '../../../src/devices/webdriver/template.js';
+import { WebDriverSettings } from '../../../src/devices/webdriver/settings.js';
+import { deviceOf, EPISODE, fleetOf, PATIENT, tapAt, warnings } from '../../rigs/webdriver/rig.js';
+import { ScriptedServer } from '../../rigs/webdriver/server.js';
+
+const env = { NAME: 'value', SECRET: 'p@ss word' };
+const fill = <T>(template: T, where = 'setting', secrets = new Secrets()): T =>
+  filled(template, where, { slot: 3, udid: 'emulator-5554', episode: { task, seed: 9 } }, { env, secrets });
+const task = { id: 't', text: `It's "so"`, family: 'f', goal: { url: 'https://a.b/?c d', deep: { n: 4, list: [1] } } };
+
+test('placeholders stand for the device, the episode and the environment, at any depth', () => {
+  assert.deepEqual(
+    fill({
+      a: ['{slot}', '{slot+8200}', 'p{slot+1}', '{udid}'],
+      b: { c: '{task.id}-{seed}', d: '{task.goal.deep.n}', e: '{task.goal.deep}', f: '${ENV:NAME}!', g: 7, h: null },
+      goal: '{task.goal}',
+      task: '{task}',
+    }),
+    {
+      a: [3, 8203, 'p4', 'emulator-5554'],
+      b: { c: 't-9', d: 4, e: { n: 4, list: [1] }, f: 'value!', g: 7, h: null },
+      goal: JSON.stringify(task.goal),
+      task: JSON.stringify(task),
+    },
+  );
+  assert.equal(fill('app://open?url={task.goal.url|uri}'), 'app://open?url=https%3A%2F%2Fa.b%2F%3Fc%20d');
+  assert.equal(fill('echo {task.text|sh}'), `echo 'It'\\''s "so"'`);
+  assert.equal(Buffer.from(fill('{task.goal|base64}'), 'base64').toString(), JSON.stringify(task.goal));
+  assert.equal(fill('awk {print} ${HOME} {"a":1} {x.y}'), 'awk {print} ${HOME} {"a":1} {x.y}', 'other braces stay');
+});
+
+test('placeholders that stand for nothing are mistakes, and say where', () => {
+  const bad = (template: string, message: RegExp) =>
+    assert.throws(() => fill(template, 'device.webdriver.prepare[0]'), { name: 'UserError', message });
+  bad('${ENV:MISSING}', /^device.webdriver.prepare\[0\]: the environment variable MISSING is not set$/);
+  bad('{task.goal.nothing}', /^device.webdriver.prepare\[0\]: \{task.goal.nothing\} stands for nothing here/);
+  bad('{udid+1}', /udid is no number/);
+  bad('{slot|html}', /expected \|uri, \|sh or \|base64/);
+  const early = () => filled('{seed}', 'x', { slot: 0 }, { env, secrets: new Secrets() });
+  assert.throws(early, /^UserError: x: \{seed\} stands for nothing here/);
+});
+
+test('secrets are nowhere to be seen, whatever a server does with them', async (t) => {
+  const basic = `Basic ${Buffer.from('me:p@ss word').toString('base64')}`;
+  const server = await ScriptedServer.start(t, {
+    authorization: basic,
+  });
+  const secretEnv = { USER_VARIABLE: 'me', KEY_VARIABLE: 'p@ss word', TOKEN: 'tok-12345' };
+  const named = { user_env: 'USER_VARIABLE', key_env: 'KEY_VARIABLE' };
+  const vendor = { capabilities: { 'bstack:options': { accessKey: '${ENV:TOKEN}' } } };
+  const device = await fleetOf(t, server, { ...named, ...vendor }, secretEnv).open(0);
+  assert.deepEqual([...server.sessions.values()][0].capabilities, { 'bstack:options': { accessKey: 'tok-12345' } });
+  assert.ok(server.calls.every(({ headers }) => headers.authorization === basic));
+  await device.close();
+  const wrong = fleetOf(t, server, named, { ...secretEnv, KEY_VARIABLE: 'another' });
+  await assert.rejects(wrong.open(0), {
+    name: 'UserError',
+    message: /\/status: the server lets nobody in .*\(401\).*device.webdriver.user_env and key_env$/,
+  });
+  const secrets = new Secrets();
+  fill('${ENV:SECRET}', 'x', secrets);
+  assert.equal(secrets.clean('a p@ss word, p%40ss%20word'), 'a ***, ***');
+  for (const [setting, missing] of [
+    ['user_env', { KEY_VARIABLE: 'x' }],
+    ['key_env', { USER_VARIABLE: 'x' }],
+  ] as const) {
+    const variable = setting === 'user_env' ? 'USER_VARIABLE' : 'KEY_VARIABLE';
+    assert.throws(() => fleetOf(t, server, named, missing), {
+      name: 'UserError',
+      message: `device.webdriver.${setting}: the environment variable ${variable} is not set`,
+    });
+  }
+  assert.throws(
+    () => fleetOf(t, server, vendor),
+    /device.webdriver.capabilities: the environment variable TOKEN is not set/,
+  );
+});
+
+test('what a server repeats of a secret does not reach a message', async (t) => {
+  const secret = 'tok-12345';
+  const server = await ScriptedServer.start(t, {
+    scripts: {
+      'test: say': ({ key }) => {
+        throw Object.assign(new Error(`no key ${String(key)}`), { status: 500, code: 'unknown error' });
+      },
+    },
+  });
+  const prepare = [{ script: 'test: say', args: { key: '${ENV:TOKEN}' } }];
+  const device = await fleetOf(t, server, { prepare }, { TOKEN: secret }).open(0);
+  t.after(() => device.close());
+  await assert.rejects(device.reset('app', EPISODE), { message: /no key \*\*\*$/ });
+  assert.equal(server.calls.at(-1)!.args.key, secret);
+});
+
+test('a Selenium Grid 3: below /wd/hub, with complaints of the older kind', async (t) => {
+  const server = await ScriptedServer.start(t, { dialect: 'grid3', base: '/wd/hub' });
+  const device = await deviceOf(t, server);
+  await device.act(tapAt(3, 3), PATIENT);
+  server.end([...server.sessions.keys()][0]);
+  const said = await warnings(async () => {
+    assert.deepEqual(await device.act(tapAt(3, 3), PATIENT), { applied: 'no' });
+  });
+  assert.match(said[0], /Session \[session-0\] was terminated due to TIMEOUT \(applied: no\)$/);
+  await assert.rejects(device.screenshot(PATIENT), { message: /the session has ended: .*due to TIMEOUT$/ });
+  await device.reset('app', EPISODE);
+  assert.equal(server.made, 2);
+  const lost = { url: server.url.replace('/wd/hub', '') };
+  await assert.rejects(fleetOf(t, lost).open(0), {
+    name: 'UserError',
+    message: /no WebDriver is there; set the path of device.webdriver.url/,
+  });
+});
+
+const config = (webdriver: object, others: object = {}) =>
+  ({
+    device: { backend: 'webdriver', count: 64, webdriver: WebDriverSettings.parse(webdriver), ...others },
+    tasks: { set: 'webshop', train_file: '', test_file: '' },
+  }) as never;
+
+test('which server and device it is, who asks and how patiently, redoes nothing; what an episode is does', () => {
+  const same = [
+    { url: 'https://a.b' },
+    { udids: ['x'] },
+    { user_env: 'A' },
+    { session_ms: 7 },
+    { recording: 'screenrecord' },
+  ];
+  for (const one of same)
+    assert.deepEqual(deviceInfluence(config(one)), deviceInfluence(config({})), JSON.stringify(one));
+  const other = [
+    { app: 'a' },
+    { typing: 'keys' },
+    { prepare: [{ script: 's' }] },
+    { reward: { script: 's' } },
+    { swipe_ms: 1 },
+  ];
+  for (const one of other) assert.notDeepEqual(deviceInfluence(config(one)), deviceInfluence(config({})));
+});
+
+test('there are as many devices at work as are listed', () => {
+  assert.equal(deviceCount(config({})), 64);
+  assert.equal(deviceCount(config({ udids: ['a', 'b'] })), 2);
+  assert.equal(deviceCount(config({ udids: ['a', 'b'] }, { count: 1 })), 1);
+});
+
+test('settings that cannot work are refused', (t) => {
+  const refused = (settings: object, message: RegExp) =>
+    assert.throws(() => fleetOf(t, { url: 'http://127.0.0.1:1' }, settings), { message });
+  refused({ reset: 'snapshot' }, /device.webdriver.snapshot/);
+  refused({ key_env: 'KEY' }, /device.webdriver.key_env is set, but not user_env/);
+  refused({ url: 'http://me:secret@farm/wd/hub' }, /no password: see user_env and key_env/);
+  refused({ snapshot: 'a; rm' }, /letters, digits/);
+  refused({ reward: { success: '(' } }, /a regular expression/);
+  assert.throws(
+    () => tasksOf(config({}), 'test', { seed: 0 }),
+    /device.backend=webdriver has no tasks of its own.*docs\/webdriver.md/,
+  );
+});

@@ -1,0 +1,169 @@
+/** Online fine-tuning on the embedded phone, tiny: every mode and algorithm, killed at random, with devices that hang. */
+import assert from 'node:assert/strict';
+import { cpSync, existsSync, readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { before, test, type TestContext } from 'node:test';
+import { fileURLToPath } from 'node:url';
+import { CURVE, ONLINE_STEPS, TOKEN_INFLUENCE } from '../../src/data/online-tables.js';
+import { readTable } from '../../src/data/tables.js';
+import { TRANSITIONS } from '../../src/data/transitions.js';
+import { Parameters } from '../../src/graph/index.js';
+import { Random } from '../../src/random.js';
+import { contents, critiq, emptyFolder, killedAgainAndAgain, succeed } from '../rigs/process.js';
+import { TINY_ONLINE } from '../rigs/tiny-settings.js';
+
+const program = fileURLToPath(new URL('../../src/cli/main.js', import.meta.url));
+
+const TINY = [
+  'device.count=4',
+  'tasks.max_steps=4',
+  'demos.episodes=60',
+  'demos.shard=60',
+  // enough for some of what it says to be actions
+  'sft.epochs=40',
+  'sft.batch=16',
+  'sft.grad_accum_steps=1',
+  'sft.lr=0.005',
+  'sft.warmup=20',
+  'sft.width=32',
+  'sft.heads=2',
+  'sft.layers=1',
+  'sft.feed_forward=64',
+  'collect.episodes=6',
+  'online.iterations=3',
+  'online.rollout_size=4',
+  'online.capacity=60',
+  'online.actor_steps=2',
+  'online.grad_accum_steps=2',
+  'online.eval_episodes=3',
+  'online.coso.pretrain_rounds=2',
+  ...TINY_ONLINE,
+];
+
+/** A run that has a base policy and collected trajectories. */
+let prepared: string;
+before(async (t) => {
+  prepared = emptyFolder(t as TestContext);
+  await succeed(['collect', ...TINY], { cwd: prepared, program });
+});
+
+function runFolder(t: TestContext): string {
+  const cwd = emptyFolder(t);
+  cpSync(prepared, cwd, { recursive: true });
+  return cwd;
+}
+
+const COSO = ['online', 'online.mode=off2on', 'online.entropy=causal', ...TINY];
+
+async function tables(cwd: string, name: string) {
+  const at = (file: string) => join(cwd, 'data/pocket/online', name, file);
+  return {
+    transitions: await readTable(at('transitions-live.parquet'), TRANSITIONS),
+    steps: await readTable(at('steps.parquet'), ONLINE_STEPS),
+    curve: await readTable(at('curve.parquet'), CURVE),
+    influence: await readTable(at('token-influence.parquet'), TOKEN_INFLUENCE),
+  };
+}
+
+test('CoSo from offline to online: what it did is all there, and the policy that it makes can be evaluated', async (t) => {
+  const cwd = runFolder(t);
+  await succeed(['eval', 'eval.policy=coso', 'eval.episodes=2', ...COSO.slice(1)], { cwd, program });
+  const { transitions, steps, curve, influence } = await tables(cwd, 'coso');
+  assert.equal(new Set(transitions.map(({ trajectory }) => trajectory)).size, 12);
+  assert.deepEqual(
+    steps.map(({ tid }) => tid),
+    transitions.map(({ tid }) => tid),
+  );
+  // the policy of iteration k had been trained k - 1 times
+  assert.ok(steps.every(({ iteration, version }) => version === iteration - 1));
+  assert.deepEqual([...new Set(steps.map(({ iteration }) => iteration))], [2, 3, 4]);
+  assert.deepEqual(
+    curve.map(({ iteration, phase, evaluated }) => [iteration, phase, evaluated]),
+    [
+      [0, 'start', 3],
+      [1, 'offline', 3],
+      [2, 'live', 3],
+      [3, 'live', 0],
+      [4, 'live', 3],
+    ],
+  );
+  assert.equal(curve.at(-1)!.environmentSteps, transitions.length);
+  assert.ok(influence.length > 0 && influence.length % 4 === 0);
+  for (const { action, tokens, weights } of influence) {
+    assert.equal(tokens.length, weights.length);
+    assert.equal(tokens.join(''), action);
+    assert.ok(weights.every((weight) => weight >= 0 && weight <= 1));
+    assert.equal(weights.at(-1), 0, 'the end token decides nothing');
+  }
+  assert.ok(
+    influence.some(({ weights }) => Math.max(...weights) === 1),
+    'scaled within the action',
+  );
+  const trained = Parameters.load(join(cwd, 'data/pocket/policy/coso/model.safetensors'));
+  const base = Parameters.load(join(cwd, 'data/pocket/policy/base/model.safetensors'));
+  assert.notDeepEqual(trained.get('shared.weight').data, base.get('shared.weight').data);
+  const metrics = readFileSync(join(cwd, 'data/pocket/metrics/online/coso.jsonl'), 'utf8').trim().split('\n');
+  const last = JSON.parse(metrics.at(-1)!) as Record<string, number>;
+  for (const name of ['value_loss', 'causal_loss', 'entropy', 'weighted_entropy', 'grad_norm', 'test_success']) {
+    assert.ok(Number.isFinite(last[name]), `${name}: ${last[name]}`);
+  }
+  assert.equal(existsSync(join(cwd, 'data/pocket/scratch/online')), false, 'checkpoints are gone with the commit');
+});
+
+test('kill -9 at random moments: every finished episode counts once, and the bytes are those of an undisturbed run', async (t) => {
+  const calm = runFolder(t);
+  await succeed(COSO, { cwd: calm, program });
+  const cwd = runFolder(t);
+  const kills = await killedAgainAndAgain(
+    COSO,
+    { cwd, program },
+    { most: 10, ms: { first: 700, more: 120, chance: 1500 }, random: new Random(0, 'kill online') },
+  );
+  assert.ok(kills >= 3, `killed ${kills} times only`);
+  await succeed(COSO, { cwd, program });
+  const of = (folder: string) => {
+    const all = contents(join(folder, 'data/pocket'));
+    // a killed episode may leave a screen that nobody names
+    return Object.fromEntries(Object.entries(all).filter(([file]) => !file.startsWith('images/')));
+  };
+  assert.deepEqual(of(cwd), of(calm));
+  t.diagnostic(`killed ${kills} times`);
+});
+
+test('every other way to run it', async (t) => {
+  const cwd = runFolder(t);
+  const run = (...settings: string[]) => succeed(['online', ...TINY, ...settings], { cwd, program });
+  await run('online.entropy=naive', 'online.digirl.advantage=released', 'online.eval_every=0');
+  const naive = await tables(cwd, 'naive');
+  assert.deepEqual(naive.influence, []);
+  assert.deepEqual(
+    naive.curve.map(({ evaluated }) => evaluated),
+    [3, 0, 0, 3],
+  );
+  await run(
+    'online.algorithm=filteredbc',
+    'online.name=fbc',
+    'online.warmup=2',
+    'recordings.keep=all',
+    'recordings.fps=0',
+  );
+  const videos = readdirSync(join(cwd, 'data/pocket/recordings/online/fbc'));
+  assert.equal(videos.filter((name) => name.endsWith('.webm')).length, 12);
+  await run('online.mode=offline', 'online.name=off', 'online.eval_every=0');
+  const offline = await tables(cwd, 'off');
+  assert.deepEqual([offline.transitions.length, offline.curve.length], [0, 2]);
+  const { stdout, stderr } = await run('online.mode=eval', 'online.from=naive');
+  assert.match(stdout + stderr, /iteration 0: \d of 3 test tasks/);
+  assert.equal((await tables(cwd, 'naive-tested')).curve.length, 1);
+  await run('online.async_rollouts=true', 'online.name=async', 'online.entropy=causal');
+  const ahead = await tables(cwd, 'async');
+  assert.equal(new Set(ahead.transitions.map(({ trajectory }) => trajectory)).size, 12);
+  assert.ok(ahead.steps.every(({ iteration, version }) => version < iteration));
+});
+
+test('a mistake in the settings is one line', async (t) => {
+  const cwd = runFolder(t);
+  const wrong = await critiq(['online', ...TINY, 'online.coso.width=9'], { cwd, program });
+  assert.equal(wrong.code, 2);
+  assert.match(wrong.stderr, /^critiq: [^\n]*online\.coso[^\n]*\n$/m);
+});

@@ -1,0 +1,218 @@
+/** `critiq represent` with a served VLM and with a local export: resumed, repeated, killed, and told wrong things. */
+import assert from 'node:assert/strict';
+import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, before, test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
+import { Represent } from '../../pipelines/vlm/represent-settings.js';
+import { Random } from '../../src/random.js';
+import { contents, critiq, emptyFolder, failedInOneLine, start, succeed } from '../rigs/process.js';
+import { program, smallRun, type SmallRun } from '../rigs/vlm/run.js';
+import { VllmServer } from '../rigs/vlm/server.js';
+
+const EXPORT = fileURLToPath(new URL('../../../test/fixtures/vlm-onnx', import.meta.url));
+const KEY = 'sk-do-not-tell-anybody';
+
+const made = mkdtempSync(join(tmpdir(), 'critiq-vlm-'));
+let size: SmallRun;
+/** What a run without faults makes, and the calls that it takes. */
+let expected: { files: Record<string, string>; calls: number; contents: Set<string>; stderr: string };
+before(async () => {
+  size = await smallRun(made);
+  const calm = mkdtempSync(join(made, 'calm-'));
+  cpSync(join(made, 'data'), join(calm, 'data'), { recursive: true });
+  const server = await VllmServer.start({ after });
+  const { stderr } = await succeed(served(server), { cwd: calm, program });
+  const asked = server.asked.map(({ content }) => content);
+  expected = { files: representations(calm), calls: asked.length, contents: new Set(asked), stderr };
+});
+after(() => rmSync(made, { recursive: true, force: true }));
+
+/** A folder with a copy of the small run. */
+function copied(t: { after(fn: () => void): void }): string {
+  const cwd = emptyFolder(t);
+  cpSync(join(made, 'data'), join(cwd, 'data'), { recursive: true });
+  return cwd;
+}
+
+const served = ({ url }: VllmServer, ...more: string[]) => [
+  'represent',
+  'models.vlm=tiny-llava',
+  'represent.backend=vllm',
+  'represent.state=true',
+  'represent.backoff_ms=5',
+  `represent.url=${url}/v1/`,
+  ...more,
+];
+
+const representations = (cwd: string, run = 'pocket') => contents(join(cwd, 'data', run, 'representations'));
+
+test('every distinct screenshot and action is asked once; other runs ask nothing; a position asks again', async (t) => {
+  const { calls, stderr } = expected;
+  const rows = size.rows + size.transitions;
+  assert.equal(expected.contents.size, calls, 'no content twice');
+  assert.ok(calls > 20 && calls < rows, `${calls} calls for ${rows} rows`);
+  assert.match(stderr, new RegExp(`represent: ${calls} calls of the VLM; \\d+ answers were known from before\n`));
+  assert.match(stderr, new RegExp(`represent: done \\(2 shards, ${rows} rows`));
+
+  const cwd = copied(t);
+  const server = await VllmServer.start(t);
+  await succeed(served(server), { cwd, program });
+  const again = await succeed(served(server, 'represent.concurrency=2', 'represent.retries=1'), { cwd, program });
+  assert.match(again.stderr, /represent: up to date/, 'how the server is spoken to does not matter');
+  for (const name of ['trajectories', 'candidates', 'images']) {
+    cpSync(join(cwd, 'data/pocket', name), join(cwd, 'data/second', name), { recursive: true });
+  }
+  const other = await succeed(served(server, 'run=second'), { cwd, program });
+  assert.match(other.stderr, /represent: 0 calls of the VLM; /);
+  assert.equal(server.asked.length, calls);
+  assert.deepEqual(representations(cwd, 'second'), expected.files);
+
+  await succeed(served(server, 'represent.position=prompt'), { cwd, program });
+  assert.equal(server.asked.length, 2 * calls);
+  assert.notDeepEqual(representations(cwd), expected.files);
+});
+
+test('the server dies again and again, and so does critiq by kill -9: the same bytes as undisturbed', async (t) => {
+  const cwd = copied(t);
+  const random = new Random(0, 'moments');
+  const server = await VllmServer.start(t, { delayMs: 10 });
+  const going = { on: true, downs: 0 };
+  const unrest = (async () => {
+    while (going.on) {
+      await sleep(80 + random.int(120));
+      await server.kill();
+      going.downs++;
+      await sleep(10 + random.int(50));
+      await server.listen();
+    }
+  })();
+  t.after(() => (going.on = false));
+  let kills = 0;
+  const args = served(server, 'represent.concurrency=2', 'represent.retries=100', '--quiet');
+  for (let ready = false; !ready;) {
+    const { child, ended } = start(args, { cwd, program });
+    ended.then(
+      () => (ready = true),
+      () => {},
+    );
+    // every life gets somewhere: it is ended at a random answer, and some moment after it
+    const enough = server.answered.length + 5 + random.int(40);
+    while (!ready && server.answered.length < enough) await sleep(3);
+    await sleep(random.int(20));
+    child.kill('SIGKILL');
+    const { killed, code, stderr } = await ended;
+    ready = killed === null;
+    if (killed) kills++;
+    else assert.equal(code, 0, stderr);
+  }
+  going.on = false;
+  await unrest;
+  t.diagnostic(`${kills} kills of critiq, ${going.downs} of the server`);
+  assert.ok(kills >= 2, `killed ${kills} times only`);
+  assert.ok(going.downs >= 5, `${going.downs} times down only`);
+  assert.deepEqual(representations(cwd), expected.files);
+  const distinct = expected.calls;
+  assert.equal(new Set(server.answered).size, distinct);
+  // what was under way when somebody died is lost, and no more
+  const lost = server.answered.length - distinct;
+  assert.ok(lost <= 2 * (kills + going.downs), `${lost} answers were lost by ${kills} kills`);
+});
+
+test('a server that is gone ends the stage in one line; when it is back, the rest is asked', async (t) => {
+  const cwd = copied(t);
+  const half = await VllmServer.start(t, { behave: () => (half.answered.length < 10 ? 'well' : 'broken') });
+  const args = (server: VllmServer) => served(server, 'represent.retries=1', '--quiet');
+  failedInOneLine(
+    await critiq(args(half), { cwd, program }),
+    1,
+    /v1\/embeddings: no good answer in 2 tries; .*500: Engine/,
+  );
+  assert.equal(half.answered.length, 10);
+  await half.kill();
+  failedInOneLine(
+    await critiq(args(half), { cwd, program }),
+    1,
+    /could not be reached \(ECONNREFUSED\); check the server/,
+  );
+  const back = await VllmServer.start(t);
+  await succeed(args(back), { cwd, program });
+  assert.equal(back.asked.length, expected.calls - 10);
+  assert.deepEqual(representations(cwd), expected.files);
+});
+
+test('Ctrl-C is answered at once, and nothing is lost', async (t) => {
+  const cwd = copied(t);
+  const server = await VllmServer.start(t, { behave: () => (server.answered.length < 5 ? 'well' : 'hang') });
+  const { child, ended } = start(served(server, '--quiet'), { cwd, program });
+  while (server.answered.length < 5) await sleep(5);
+  await sleep(50);
+  child.kill('SIGINT');
+  const { code, stderr } = await ended;
+  assert.equal(code, 130);
+  assert.match(stderr, /^critiq: stopped by SIGINT; [^\n]+\n$/);
+  const rest = await VllmServer.start(t);
+  await succeed(served(rest), { cwd, program });
+  assert.equal(rest.asked.length, expected.calls - 5);
+  assert.deepEqual(representations(cwd), expected.files);
+});
+
+test('the key is sent, and is nowhere else', async (t) => {
+  const cwd = copied(t);
+  const args = ['represent.api_key_env=MY_KEY', '--verbose'];
+  const env = process.env;
+  env.MY_KEY = KEY;
+  t.after(() => delete env.MY_KEY);
+  const refusing = await VllmServer.start(t, { behave: () => 'no key' });
+  const refused = await critiq(served(refusing, ...args), { cwd, program });
+  assert.equal(refused.code, 2);
+  assert.match(refused.stderr, /answered 401: Unauthorized: \*\*\*; check the key in the environment variable MY_KEY/);
+  const server = await VllmServer.start(t);
+  const done = await succeed(served(server, ...args), { cwd, program });
+  assert.ok(server.asked.every(({ key }) => key === KEY));
+  for (const text of [refused, done].flatMap(({ stdout, stderr }) => [stdout, stderr])) assert.ok(!text.includes(KEY));
+  const files = readdirSync(cwd, { recursive: true }).map((name) => join(cwd, String(name)));
+  for (const file of files.filter((path) => statSync(path).isFile())) {
+    assert.equal(readFileSync(file).indexOf(KEY), -1, file);
+  }
+});
+
+test('a local export: the same from the graph and from the cache', async (t) => {
+  const cwd = copied(t);
+  const args = ['represent', `models.vlm=${EXPORT}`, 'represent.backend=onnx'];
+  const first = await succeed(args, { cwd, program });
+  const [, calls] = /represent: (\d+) calls of the VLM/.exec(first.stderr)!;
+  assert.ok(Number(calls) > 20);
+  const files = representations(cwd);
+  const again = await succeed([...args, '--force'], { cwd, program });
+  assert.match(again.stderr, /represent: 0 calls of the VLM/);
+  assert.deepEqual(representations(cwd), files);
+});
+
+test('combinations that cannot work are refused in one line', async (t) => {
+  const cwd = copied(t);
+  cpSync(join(cwd, 'data/pocket/trajectories'), join(cwd, 'data/pocket/image-vectors'), { recursive: true });
+  const server = await VllmServer.start(t);
+  const refused: [string[], RegExp][] = [
+    [['models.vlm=tiny-llava'], /the VLM of this run is "tiny-llava", which represent\.backend=pocket cannot run; set/],
+    [
+      ['models.vlm=tiny-llava', 'represent.backend=onnx'],
+      /is only a server's name, and represent\.backend=onnx reads files/,
+    ],
+    [['models.vlm=./nothing', 'represent.backend=vllm'], /\.\/nothing: no such folder; give the folder of a VLM, or/],
+    [['models.vlm=./data', 'represent.backend=vllm'], /data: expected the folder of a VLM, with config\.json/],
+    [served(server, 'represent.answer=generated').slice(1), /represent\.answer=generated: needs represent\.chat_url/],
+    [
+      served(server, 'models.vlm=other').slice(1),
+      /answered 404: The model `other` does not exist\.; check represent\.url/,
+    ],
+  ];
+  for (const [args, says] of refused) {
+    failedInOneLine(await critiq(['represent', '--quiet', ...args], { cwd, program }), 2, says);
+  }
+  for (const url of ['localhost:8000', 'http://me:secret@host', 'file:///etc/passwd', '']) {
+    assert.ok(!Represent.safeParse({ url }).success, url);
+  }
+});

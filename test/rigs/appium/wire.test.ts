@@ -1,0 +1,103 @@
+/** The parts of the Appium rig that need no Appium: messages of adb, lines of the shell, the console of the emulator. */
+import assert from 'node:assert/strict';
+import { writeFileSync } from 'node:fs';
+import { connect } from 'node:net';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { encodeMessage, MAX_PAYLOAD, MessageReader } from './adb-message.js';
+import { commandsOf, runShell } from './android-shell.js';
+import { EmulatorConsole } from './emulator-console.js';
+import { ServedPhone } from './served-phone.js';
+import { emptyFolder } from '../process.js';
+
+test('messages of adb come whole out of any pieces, and what is none is refused', () => {
+  const sent = [
+    encodeMessage('OPEN', 1, 0, 'shell:ls\0'),
+    encodeMessage('OKAY', 2, 1),
+    encodeMessage('WRTE', 1, 2, 'x'.repeat(900)),
+  ];
+  const bytes = Buffer.concat(sent);
+  for (const size of [1, 7, 24, 100, bytes.length]) {
+    const reader = new MessageReader();
+    const got = [];
+    for (let at = 0; at < bytes.length; at += size) got.push(...reader.push(bytes.subarray(at, at + size)));
+    assert.deepEqual(
+      got.map(({ command, arg0, arg1, payload }) => encodeMessage(command, arg0, arg1, payload)),
+      sent,
+    );
+  }
+  const huge = encodeMessage('WRTE', 1, 2);
+  huge.writeUInt32LE(MAX_PAYLOAD + 1, 12);
+  assert.throws(() => new MessageReader().push(huge), /payload of 262145 bytes/);
+  assert.throws(() => new MessageReader().push(Buffer.from('GET / HTTP/1.1\r\nHost: localhost\r\n\r\n')), /bad magic/);
+});
+
+test('lines are cut into commands and words as a shell cuts them', () => {
+  const words = (line: string) => commandsOf(line).map(({ words, after }) => [after, ...words]);
+  assert.deepEqual(words(String.raw`am start --es goal '{"a":"it'\''s"}' "b \"c\"" d\ e ''`), [
+    [';', 'am', 'start', '--es', 'goal', `{"a":"it's"}`, 'b "c"', 'd e', ''],
+  ]);
+  assert.deepEqual(words('a 1;b&&c || d ;'), [
+    [';', 'a', '1'],
+    [';', 'b'],
+    ['&&', 'c'],
+    ['||', 'd'],
+  ]);
+});
+
+async function said(phone: ServedPhone, line: string): Promise<{ out: string; err: string; code: number }> {
+  let [out, err] = ['', ''];
+  const code = await new Promise<number>((exit) => {
+    runShell(phone, line, { out: (text) => (out += String(text)), err: (text) => (err += String(text)), exit });
+  });
+  return { out, err, code };
+}
+
+test('an episode begins by an intent, is played by input, and says how its goal stands', async () => {
+  const phone = new ServedPhone('emulator-1');
+  assert.equal((await said(phone, 'settings get global critiq_achieved')).out, 'null\n');
+  const begin = `am start -n critiq.phone/.Main --es goal '{"kind":"open","app":"clock"}' --es seed 7`;
+  assert.equal((await said(phone, begin)).code, 0);
+  assert.equal((await said(phone, 'settings get global critiq_achieved')).out, '0\n');
+  const { rect } = phone.phone.view().elements.find(({ id }) => id === 'icon:clock')!;
+  const tap = `input tap ${rect.x + 10} ${rect.y + 10}`;
+  await said(phone, tap);
+  // a slow page comes with the next action, here one that meets nothing
+  if (phone.phone.state.loading) await said(phone, 'input tap 135 1');
+  assert.equal((await said(phone, 'settings get global critiq_achieved')).out, '1\n');
+  await said(phone, 'input keyevent 3');
+  assert.equal(phone.achieved, false);
+  assert.deepEqual(await said(phone, 'frob; echo on'), {
+    out: 'on\n',
+    err: '/system/bin/sh: frob: inaccessible or not found\n',
+    code: 0,
+  });
+  assert.deepEqual(phone.unknown, ['frob']);
+  assert.equal((await said(phone, `am start -n critiq.phone/.Main --es goal '{"kind":"fly"}' --es seed 7`)).code, 255);
+});
+
+test('the console wants the token of its file, saves snapshots and puts them back', async (t) => {
+  const phone = new ServedPhone('emulator-1');
+  const file = join(emptyFolder(t), 'token');
+  writeFileSync(file, 'secret\n');
+  const console = new EmulatorConsole(phone, file);
+  const port = await console.listen(0);
+  t.after(() => console.close());
+  const tell = (lines: string) =>
+    new Promise<string[]>((resolve) => {
+      let text = '';
+      const socket = connect(port, '127.0.0.1', () => socket.write(`${lines}\nquit\n`));
+      socket.setEncoding('utf8').on('data', (piece: string) => (text += piece));
+      socket.on('close', () => resolve(text.split('\r\n').filter((line) => /^(OK|KO)/.test(line))));
+    });
+  assert.match((await tell('avd snapshot load default_boot'))[1], /^KO/);
+  phone.start({ kind: 'open', app: 'clock' }, 7);
+  phone.take({ do: 'finger', from: { x: 40, y: 300 } });
+  const before = phone.phone.frame();
+  assert.deepEqual(await tell('auth secret\navd snapshot save here'), ['OK', 'OK', 'OK']);
+  phone.take({ do: 'press', key: 'HOME' });
+  phone.start({ kind: 'open', app: 'camera' }, 8);
+  assert.deepEqual(await tell('auth secret\navd snapshot load here'), ['OK', 'OK', 'OK']);
+  assert.deepEqual(phone.phone.frame().rgba, before.rgba);
+  assert.match((await tell('auth secret\navd snapshot load there'))[2], /^KO: Snapshot 'there'/);
+});

@@ -1,0 +1,118 @@
+/** Runs the pipeline of runner-stages.ts as a process of its own, in an empty folder. */
+import assert from 'node:assert/strict';
+import { type ChildProcess, spawn } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
+import type { Random } from '../../src/random.js';
+
+const PROGRAM = fileURLToPath(new URL('./stages.js', import.meta.url));
+
+export interface Ended {
+  readonly code: number | null;
+  readonly killed: NodeJS.Signals | null;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+export interface Started {
+  readonly child: ChildProcess;
+  readonly ended: Promise<Ended>;
+}
+
+export interface Where {
+  cwd: string;
+  delayMs?: number;
+  program?: string;
+}
+
+/** A new empty folder, removed after the test. */
+export function emptyFolder(t: { after(fn: () => void): void }): string {
+  const folder = mkdtempSync(join(tmpdir(), 'critiq-test-'));
+  t.after(() => rmSync(folder, { recursive: true, force: true }));
+  return folder;
+}
+
+export function start(args: readonly string[], { cwd, delayMs = 0, program = PROGRAM }: Where): Started {
+  const env = { ...process.env, CRITIQ_TEST_DELAY_MS: String(delayMs), NODE_TEST_CONTEXT: '' };
+  const child = spawn(process.execPath, [program, ...args], { cwd, env, stdio: ['ignore', 'pipe', 'pipe'] });
+  let stdout = '';
+  let stderr = '';
+  child.stdout.on('data', (piece: Buffer) => (stdout += String(piece)));
+  child.stderr.on('data', (piece: Buffer) => (stderr += String(piece)));
+  const ended = new Promise<Ended>((resolve, reject) => {
+    child.on('error', reject);
+    child.on('close', (code, killed) => resolve({ code, killed, stdout, stderr }));
+  });
+  return { child, ended };
+}
+
+export async function critiq(args: readonly string[], where: Where): Promise<Ended> {
+  return start(args, where).ended;
+}
+
+/** As `critiq`, but it must end well. */
+export async function succeed(args: readonly string[], where: Where): Promise<Ended> {
+  const result = await critiq(args, where);
+  assert.equal(result.code, 0, result.stderr);
+  return result;
+}
+
+/**
+ * Runs a command again and again, each time killing it (SIGKILL) at a random moment, until it comes to its end or was killed
+ * `most` times. It gets more time from kill to kill, so that slow machines get on as well.
+ * @param ms before the first kill at least, more for each further one, and by chance up to
+ * @returns how often it was killed
+ */
+export async function killedAgainAndAgain(
+  args: readonly string[],
+  where: Where,
+  { most, ms, random }: { most: number; ms: { first: number; more: number; chance: number }; random: Random },
+): Promise<number> {
+  for (let kills = 0; kills < most; kills++) {
+    const { child, ended } = start(args, where);
+    const timer = setTimeout(() => child.kill('SIGKILL'), ms.first + ms.more * kills + random.int(ms.chance));
+    const { killed, code, stderr } = await ended;
+    clearTimeout(timer);
+    if (killed) continue;
+    assert.equal(code, 0, stderr);
+    return kills;
+  }
+  return most;
+}
+
+/** Waits until something holds. */
+export async function until(holds: () => boolean, what: string): Promise<void> {
+  for (let n = 0; n < 1000; n++) {
+    if (holds()) return;
+    await sleep(10);
+  }
+  assert.fail(`never happened: ${what}`);
+}
+
+/** Every file below a folder with a digest of its bytes. `run.json` is left out: it names the checkout's commit. */
+export function contents(folder: string): Record<string, string> {
+  if (!existsSync(folder)) return {};
+  const names = readdirSync(folder, { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile() && entry.name !== 'run.json')
+    .map((entry) => join(entry.parentPath, entry.name).slice(folder.length + 1))
+    .sort();
+  return Object.fromEntries(
+    names.map((name) => [
+      name,
+      createHash('sha1')
+        .update(readFileSync(join(folder, name)))
+        .digest('hex'),
+    ]),
+  );
+}
+
+/** That a process failed with this code and said so in one line that matches. */
+export function failedInOneLine({ code, stderr }: Ended, expected: number, line: RegExp): void {
+  assert.equal(code, expected, stderr);
+  assert.match(stderr, /^critiq: [^\n]+\n$/, 'one line');
+  assert.match(stderr, line);
+}

@@ -1,0 +1,169 @@
+/** A small made-up run folder, written by the real writers: what `critiq report` reads. */
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { formatAction } from '../../src/agents/grammar.js';
+import { rollout } from '../../src/agents/rollout.js';
+import { recordFile } from '../../src/data/store/integrity.js';
+import { ImageStore } from '../../src/data/images.js';
+import { wilson95 } from '../../src/data/interval.js';
+import type { Episode } from '../../src/data/store/journal.js';
+import { openDataset } from '../../src/data/store/manifest.js';
+import { writeTable, type TableKind } from '../../src/data/tables.js';
+import { CANDIDATES, toTransitions, TRANSITIONS, VALUES, type Transition } from '../../src/data/transitions.js';
+import { demonstrator, Phone, phoneTasks } from '../../src/devices/phone/index.js';
+import { DevicePool } from '../../src/devices/pool/pool.js';
+import { stateJudge } from '../../src/judges/state.js';
+import { Random } from '../../src/random.js';
+import { Metrics } from '../../src/runner/metrics.js';
+import { IMPORT, Output } from '../../src/runner/outputs.js';
+import { Actor } from '../../pipelines/actor.js';
+import { report } from '../../pipelines/report.js';
+import type { EvalResult } from '../../pipelines/eval.js';
+import type { Registry } from '../../src/runner/registry.js';
+
+/** The report stage alone. */
+export const reportRegistry: Registry = {
+  stages: [{ name: report.name, summary: report.summary, load: async () => report }],
+  sections: async () => ({ actor: Actor }),
+};
+
+/** A goal that would run a script on a page that does not escape it. */
+export const HOSTILE = `Buy "it" <script>alert(1)</script> & go </script>`;
+
+export interface FakeRun {
+  readonly folder: string;
+  readonly transitions: readonly Transition[];
+}
+
+/** @param episodes trajectories to make; every second one is said to succeed, and the first has a hostile goal */
+export async function makeRun(folder: string, episodes = 6): Promise<FakeRun> {
+  const images = new ImageStore(join(folder, 'images'));
+  const played = await play(images, episodes);
+  const transitions = played.flatMap((episode, n) => toTransitions(episode, 1000 * n, 0.95));
+  await dataset(folder, 'trajectories', 'transitions-00000.parquet', TRANSITIONS, transitions);
+  const random = new Random(0, 'fake values');
+  const candidates = transitions.map(({ tid, action }, i) => {
+    const others = [
+      transitions[(i + 1) % transitions.length].action,
+      formatAction({ type: 'TYPE', text: '<b>' }),
+      'no action',
+    ];
+    const actions = [...new Set([action, ...others])];
+    return {
+      tid,
+      actions,
+      counts: actions.map((_, k) => (k === 0 ? 9 : 2)),
+      valid: actions.map((text) => text !== 'no action'),
+      logProbs: actions.map(() => -1),
+    };
+  });
+  await dataset(folder, 'candidates', '00000.candidates.parquet', CANDIDATES, candidates);
+  const values = candidates.map(({ tid, actions }, i) => {
+    const v = 0.8 * transitions[i].mcReturn + 0.1 + 0.1 * random.normal();
+    return {
+      tid,
+      q1: actions.map(() => v + 0.1 * random.normal()),
+      q2: actions.map(() => v + 0.1 * random.normal()),
+      v1: v,
+      v2: v + 0.01,
+    };
+  });
+  await dataset(folder, 'values', 'values.parquet', VALUES, values);
+  // as if imported, so that no stage has to be there to make it, with the settings that its critic had
+  const settings = { critic: { validation: 0.2, lr: 0.0001 }, seed: 0 };
+  const plan = { stage: IMPORT, instance: 'critic', settings, shards: ['00000'], finished: true };
+  await new Output('values', join(folder, 'values')).writePlan(plan);
+  metrics(folder);
+  return { folder, transitions };
+}
+
+/** Puts an evaluation there: `wins(n)` says whether episode n succeeds. */
+export async function makeEvaluation(run: FakeRun, name: string, wins: (n: number) => boolean): Promise<void> {
+  const [, policy, split, greedy] = /^(.+?)-(test|train)(-greedy)?$/.exec(name)!;
+  const ids = [...new Set(run.transitions.map(({ trajectory }) => trajectory))];
+  const rows = run.transitions.map((row) => {
+    const reward = wins(ids.indexOf(row.trajectory)) ? 1 : 0;
+    return { ...row, trajectoryReward: reward, reward: row.done ? reward : 0 };
+  });
+  const rateOf = (some: readonly string[]) => {
+    const successes = some.filter((id) => wins(ids.indexOf(id))).length;
+    return { episodes: some.length, successes, rate: successes / some.length, ci95: wilson95(successes, some.length) };
+  };
+  const families = [...new Set(rows.map(({ family }) => family))].sort();
+  const of = (family: string) =>
+    ids.filter((id) => rows.find(({ trajectory }) => trajectory === id)!.family === family);
+  const result: EvalResult = {
+    policy,
+    split,
+    protocol: 'all',
+    mode: greedy ? 'greedy' : 'sampled',
+    temperature: greedy ? 0 : 1,
+    judge: 'state',
+    unknown: [],
+    lost: [],
+    ...rateOf(ids),
+    unseen: rateOf(ids),
+    mean_steps: rows.length / ids.length,
+    families: Object.fromEntries(families.map((family) => [family, rateOf(of(family))])),
+  };
+  await dataset(run.folder, `eval/${name}`, 'transitions-00000.parquet', TRANSITIONS, rows);
+  writeFileSync(join(run.folder, 'eval', name, 'result.json'), JSON.stringify(result));
+}
+
+async function play(images: ImageStore, count: number): Promise<Episode[]> {
+  const tasks = phoneTasks({ set: 'all', split: 'train', count, seed: 1 });
+  const person = demonstrator({ noise: 0.5 });
+  const people = new Map<string, ReturnType<typeof person>>();
+  const { rollouts } = await rollout({
+    pool: new DevicePool({ count: 1, open: async () => new Phone(), seed: 0 }),
+    agent: {
+      act: async ({ device, key }) => {
+        const episode = key.split('/')[0];
+        if (!people.has(episode)) people.set(episode, person(new Random(0, key)));
+        const { action } = people.get(episode)!.next(device as Phone);
+        return { text: formatAction(action), action };
+      },
+    },
+    judge: stateJudge(),
+    episodes: tasks.map((task, n) => ({ episode: String(n).padStart(6, '0'), task, seed: n })),
+    maxSteps: 8,
+    deadlineMs: 60_000,
+    keep: (frame) => images.put(frame),
+  });
+  return rollouts.map(({ episode }, n) => ({ ...episode, reward: n % 2, ...(n === 0 ? { goal: HOSTILE } : {}) }));
+}
+
+async function dataset<Row extends object>(
+  folder: string,
+  name: string,
+  file: string,
+  kind: TableKind<Row>,
+  rows: Row[],
+): Promise<void> {
+  const below = join(folder, name);
+  mkdirSync(below, { recursive: true });
+  await writeTable(join(below, file), kind, rows);
+  const made = await openDataset(below);
+  await made.commit({ shard: '00000', files: [await recordFile(join(below, file), file)], inputs: '', settings: '' });
+}
+
+function metrics(folder: string): void {
+  const write = (instance: string, steps: number, of: (x: number) => Record<string, number>) => {
+    const all = new Metrics(folder, instance, () => false);
+    const shard = all.shard('only');
+    for (let step = 1; step <= steps; step++) shard.write(20 * step, of(step / steps));
+    all.finish(['only']);
+  };
+  write('sft', 60, (x) => ({ loss: 3 * Math.exp(-4 * x) + 0.2, grad_norm: 2 - x, lr: 0.002 * (1 - x) }));
+  write('critic', 20, (x) => ({
+    loss: 0.4 * Math.exp(-3 * x),
+    q1: 0.1 * Math.exp(-3 * x),
+    q2: 0.11 * Math.exp(-3 * x),
+    v1: 0.05,
+    v2: 0.06,
+    grad_norm: 1,
+    validation_loss: 0.42 * Math.exp(-2 * x),
+    validation_q: x > 0.5 ? NaN : 0.1,
+  }));
+  write('actor/digiq', 4, (x) => ({ loss: 1 - x, log_prob: x - 1, grad_norm: 1 }));
+}

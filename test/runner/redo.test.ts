@@ -1,0 +1,216 @@
+/** Each stage is redone exactly when its inputs or settings change, and never otherwise. */
+import assert from 'node:assert/strict';
+import { cpSync, existsSync, mkdirSync, readFileSync, rmSync, statSync, utimesSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { writeAtomic } from '../../src/data/store/atomic.js';
+import { openDataset } from '../../src/data/store/manifest.js';
+import { loadRegistry } from '../../src/runner/registry.js';
+import { runStage, type RunOptions } from '../../src/runner/run.js';
+import { inspectRun } from '../../src/runner/inspect.js';
+import { loadSettings } from '../../src/settings/settings.js';
+import { contents, emptyFolder } from '../rigs/process.js';
+import { registry } from '../rigs/stages.js';
+
+const loaded = await loadRegistry(registry);
+
+function config(data: string, ...overrides: string[]) {
+  return loadSettings(loaded.schema, { overrides: [`data=${data}`, ...overrides], aliases: loaded.aliases });
+}
+
+/** Shards made by each instance. */
+async function made(
+  data: string,
+  stage: string,
+  overrides: string[] = [],
+  options: RunOptions = {},
+): Promise<Record<string, number>> {
+  const summaries = await runStage(loaded, stage, config(data, ...overrides), options);
+  return Object.fromEntries(summaries.map((summary) => [summary.instance, summary.made]));
+}
+
+async function states(data: string, ...overrides: string[]): Promise<Record<string, string>> {
+  const rows = await inspectRun(loaded, config(data, ...overrides));
+  return Object.fromEntries(rows.map((row) => [row.instance, row.state]));
+}
+
+test('missing inputs are made first, and nothing is made twice', async (t) => {
+  const data = emptyFolder(t);
+  assert.deepEqual(await made(data, 'total'), { numbers: 6, squares: 6, 'total/all': 1 });
+  const before = contents(join(data, 'pocket'));
+  const manifest = join(data, 'pocket/numbers/manifest.jsonl');
+  const { mtimeMs, ino } = statSync(manifest);
+  assert.deepEqual(await made(data, 'total'), { numbers: 0, squares: 0, 'total/all': 0 });
+  assert.deepEqual(contents(join(data, 'pocket')), before);
+  assert.deepEqual([statSync(manifest).mtimeMs, statSync(manifest).ino], [mtimeMs, ino], 'not even rewritten');
+});
+
+test('a changed setting redoes its stage and what is made from it, and removes the old files', async (t) => {
+  const data = emptyFolder(t);
+  await made(data, 'total');
+  assert.deepEqual(await made(data, 'total', ['total.lr=0.25']), { numbers: 0, squares: 0, 'total/all': 1 });
+  assert.deepEqual(await made(data, 'total', ['total.lr=0.25', 'squares.power=3']), {
+    numbers: 0,
+    squares: 6,
+    'total/all': 1,
+  });
+  assert.deepEqual(await made(data, 'total', ['total.lr=0.25', 'squares.power=3', 'seed=1']), {
+    numbers: 6,
+    squares: 6,
+    'total/all': 1,
+  });
+  const { shards } = await openDataset(join(data, 'pocket/squares'), { verify: 'full' });
+  assert.equal(shards.length, 6);
+});
+
+test('settings of used sections count, other ones and neutral ones do not', async (t) => {
+  const data = emptyFolder(t);
+  await made(data, 'squares');
+  assert.deepEqual(await made(data, 'squares', ['shared.label=z', 'numbers.workers=1', 'workers=3', 'threads=1']), {
+    numbers: 0,
+    squares: 0,
+  });
+  assert.deepEqual(await made(data, 'squares', ['shared.scale=10']), { numbers: 6, squares: 6 });
+});
+
+test('a longer plan makes only what is new, a shorter one takes shards out', async (t) => {
+  const data = emptyFolder(t);
+  await made(data, 'squares', ['numbers.shards=3']);
+  assert.deepEqual(await made(data, 'squares', ['numbers.shards=5']), { numbers: 2, squares: 2 });
+  const fresh = emptyFolder(t);
+  await made(fresh, 'squares', ['numbers.shards=5']);
+  assert.deepEqual(contents(join(data, 'pocket')), contents(join(fresh, 'pocket')), 'as if made at once');
+  await made(data, 'squares', ['numbers.shards=2']);
+  assert.equal(existsSync(join(data, 'pocket/numbers/n3.json')), false);
+  const short = emptyFolder(t);
+  await made(short, 'squares', ['numbers.shards=2']);
+  assert.deepEqual(contents(join(data, 'pocket')), contents(join(short, 'pocket')));
+});
+
+test('touching a file changes nothing; a lost or truncated one is made again', async (t) => {
+  const data = emptyFolder(t);
+  await made(data, 'squares');
+  const before = contents(join(data, 'pocket'));
+  utimesSync(join(data, 'pocket/numbers/n1.json'), 1, 1);
+  assert.deepEqual(await made(data, 'squares'), { numbers: 0, squares: 0 });
+  rmSync(join(data, 'pocket/numbers/n1.json'));
+  writeFileSync(join(data, 'pocket/numbers/n2.json'), '[');
+  assert.deepEqual(await made(data, 'squares'), { numbers: 2, squares: 0 }, 'the same content again: squares stay');
+  assert.deepEqual(contents(join(data, 'pocket')), before);
+});
+
+test('instances stand side by side, and one finds the stage that makes another', async (t) => {
+  const data = emptyFolder(t);
+  assert.deepEqual(await made(data, 'total'), { numbers: 6, squares: 6, 'total/all': 1 });
+  assert.deepEqual(await made(data, 'compare'), {
+    numbers: 0,
+    squares: 0,
+    'total/all': 0,
+    'total/other': 1,
+    'compare/all-other': 1,
+  });
+  assert.deepEqual(
+    JSON.parse(readFileSync(join(data, 'pocket/compare.json'), 'utf8')),
+    { difference: 0 },
+    'finish ran',
+  );
+  assert.deepEqual(await states(data, 'total.name=other'), {
+    numbers: 'up to date',
+    squares: 'up to date',
+    'total/other': 'up to date',
+    'total/all': 'up to date',
+    'compare/all-other': 'up to date',
+  });
+});
+
+test('--no-deps names the command that makes what is missing', async (t) => {
+  const data = emptyFolder(t);
+  await assert.rejects(made(data, 'total', [], { deps: false }), {
+    name: 'UserError',
+    message: /squares: total\/all needs it and it is missing; run `critiq squares` first/,
+  });
+  await made(data, 'squares');
+  assert.deepEqual(
+    await made(data, 'total', ['squares.power=7'], { deps: false }),
+    { 'total/all': 1 },
+    'takes what is there',
+  );
+});
+
+test('--force makes the named stage again and leaves the same bytes', async (t) => {
+  const data = emptyFolder(t);
+  await made(data, 'total');
+  const before = contents(join(data, 'pocket'));
+  assert.deepEqual(await made(data, 'squares', [], { force: true }), { numbers: 0, squares: 6 });
+  assert.deepEqual(await made(data, 'total'), { numbers: 0, squares: 0, 'total/all': 0 });
+  assert.deepEqual(contents(join(data, 'pocket')), before);
+});
+
+test('imported data is used as it is and never overwritten unasked', async (t) => {
+  const data = emptyFolder(t);
+  const folder = join(data, 'pocket/numbers');
+  mkdirSync(folder, { recursive: true });
+  const written = await writeAtomic(join(folder, 'n7.json'), '[1,2,3]');
+  const dataset = await openDataset(folder);
+  await dataset.commit({ shard: 'n7', files: [{ file: 'n7.json', ...written }], inputs: 'import', settings: 'import' });
+  assert.deepEqual(await made(data, 'squares'), { squares: 1 });
+  assert.equal((await states(data)).numbers, 'imported');
+  await assert.rejects(made(data, 'numbers'), {
+    name: 'UserError',
+    message: /holds data that `critiq numbers` did not make/,
+  });
+  const only = emptyFolder(t);
+  mkdirSync(join(only, 'pocket'));
+  cpSync(join(data, 'pocket/squares'), join(only, 'pocket/squares'), { recursive: true });
+  rmSync(join(only, 'pocket/squares/plan.json'));
+  await assert.rejects(made(only, 'squares'), { name: 'UserError' });
+  assert.equal(existsSync(join(only, 'pocket/numbers')), false, 'refused before its inputs are made');
+  assert.deepEqual(await made(data, 'numbers', [], { force: true }), { numbers: 6 });
+  assert.equal(existsSync(join(folder, 'n7.json')), false);
+});
+
+test('status tells up to date, outdated, incomplete and missing apart', async (t) => {
+  const data = emptyFolder(t);
+  assert.deepEqual(await states(data), {
+    numbers: 'missing',
+    squares: 'missing',
+    'total/all': 'missing',
+    'compare/all-other': 'missing',
+  });
+  await made(data, 'total');
+  assert.deepEqual(await states(data), {
+    numbers: 'up to date',
+    squares: 'up to date',
+    'total/all': 'up to date',
+    'compare/all-other': 'missing',
+  });
+  assert.deepEqual(await states(data, 'squares.power=3'), {
+    numbers: 'up to date',
+    squares: 'outdated',
+    'total/all': 'outdated',
+    'compare/all-other': 'missing',
+  });
+  assert.equal((await states(data, 'numbers.shards=8')).numbers, 'incomplete');
+  rmSync(join(data, 'pocket/numbers/n0.json'));
+  assert.equal((await states(data)).squares, 'outdated', 'what it is made from is not whole');
+});
+
+test('a failing shard stops the others, keeps what is done and is the error', async (t) => {
+  const data = emptyFolder(t);
+  for (const [fail, name] of [
+    ['user', 'UserError'],
+    ['run', 'RunError'],
+    ['bug', 'TypeError'],
+  ]) {
+    await assert.rejects(made(data, 'numbers', [`numbers.fail=${fail}`, 'numbers.workers=1']), { name });
+  }
+  const { shards } = await openDataset(join(data, 'pocket/numbers'), { verify: 'full' });
+  assert.deepEqual(
+    shards.map(({ shard }) => shard),
+    ['n0', 'n1'],
+  );
+  assert.deepEqual(await made(data, 'numbers'), { numbers: 4 });
+  const fresh = emptyFolder(t);
+  await made(fresh, 'numbers');
+  assert.deepEqual(contents(join(data, 'pocket')), contents(join(fresh, 'pocket')));
+});
