@@ -3,7 +3,7 @@
 
 CONFIG ?= configs/pocket.yaml
 ARGS ?=
-FOLDER ?= ../shared/golden
+FOLDER ?= test/fixtures/golden
 
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
@@ -103,5 +103,5 @@ help:
 	@echo 'make test-appium   tests that need Appium, adb and a Selenium Grid, which are installed if they are not there'
 	@echo 'make test | lint | bench | docs | clean'
 	@echo 'make study-online  entropy bonuses compared over seeds, into docs/'
-	@echo 'make golden FOLDER=../shared/golden'
+	@echo 'make golden FOLDER=test/fixtures/golden'
 	@echo 'CONFIG=configs/pocket.yaml ARGS="seed=1 critic.lr=1e-4" go with each of them'

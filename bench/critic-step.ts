@@ -31,7 +31,7 @@ import {
 } from './side-by-side.js';
 
 /**
- * Times one training step of Digi-Q's critic at its real sizes (ALGORITHMS §2.4: 417.7 million parameters, batch 32):
+ * Times one training step of Digi-Q's critic at its real sizes (docs/algorithms.md §2.4: 417.7 million parameters, batch 32):
  * graph A (forward, backward), graph B (clipping, Adam) and the peak of memory; beside it PyTorch's step with Adam and
  * fused Adam, where a python with torch is found. Each is measured in a process of its own, in turns.
  *

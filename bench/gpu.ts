@@ -93,7 +93,7 @@ function policy(rows: number): Subject {
   };
 }
 
-/** One of the twin Q networks of Digi-Q's critic (ALGORITHMS §2.4). */
+/** One of the twin Q networks of Digi-Q's critic (docs/algorithms.md §2.4). */
 function critic(rows: number, scale: number): Subject {
   const text = 768 / scale;
   const wide = (5 * 768 + 2 * 1408 + 4096) / scale;

@@ -5,7 +5,7 @@ import type { RobertaConfig } from '../src/models/roberta/roberta.js';
 
 /** The sizes of the released models (their config.json) and of the pocket policy, for benchmarks on random weights. */
 
-/** Auto-UI-Base: T5-base (ALGORITHMS §1). */
+/** Auto-UI-Base: T5-base (docs/algorithms.md §1). */
 export const AUTOUI_BASE: AutoUIConfig = {
   vocabulary: 32128,
   width: 768,

@@ -56,7 +56,7 @@ type Actor = z.infer<typeof Actor>;
 
 const nameOf = ({ name, method }: Actor) => name || method;
 
-/** Policy extraction (ALGORITHMS §2.5): imitate the best of N stored actions by the critic; or Filtered BC (§3). */
+/** Policy extraction (docs/algorithms.md §2.5): imitate the best of N stored actions by the critic; or Filtered BC (§3). */
 export const actor = stage({
   name: 'actor',
   summary: 'extract a policy: imitate the best of N actions by the critic',

@@ -15,7 +15,7 @@ export const Candidates = z.object({
     .int()
     .min(1)
     .default(64)
-    .describe('actions a state, the one taken included (64 in General, 16 in Web Shopping; ALGORITHMS §2.1)'),
+    .describe('actions a state, the one taken included (64 in General, 16 in Web Shopping; docs/algorithms.md §2.1)'),
   temperature: z.number().positive().default(1.2).describe('divides the logits of the policy that samples'),
   retries: z.int().min(0).default(3).describe('further draws for a sample that is no valid action'),
   policy: z.string().default('base').describe('the policy that samples, by its name below `policy/`'),
@@ -25,7 +25,7 @@ export const Candidates = z.object({
 const CHUNK = 256;
 
 /**
- * More actions for every state (ALGORITHMS §2.1). A state's distinct actions are kept once with their counts: entry 0 is
+ * More actions for every state (docs/algorithms.md §2.1). A state's distinct actions are kept once with their counts: entry 0 is
  * the action taken, which counts one more than it was sampled.
  */
 export const candidates = stage({

@@ -28,7 +28,7 @@ export const Collect = z.object({
     .min(0)
     .max(1)
     .default(0.95)
-    .describe('discount of the Monte Carlo returns that are stored (ALGORITHMS §2.4)'),
+    .describe('discount of the Monte Carlo returns that are stored (docs/algorithms.md §2.4)'),
   shard: z.int().min(1).default(250).describe('episodes a shard'),
 });
 
@@ -37,7 +37,7 @@ type Collect = z.infer<typeof Collect>;
 /** Decides what the agent samples. */
 const agentSeed = (seed: number): number => new Random(seed, 'collect', 'agent').int(2 ** 31);
 
-/** Trajectories of a policy on the training tasks (ALGORITHMS §2, first stage). */
+/** Trajectories of a policy on the training tasks (docs/algorithms.md §2, first stage). */
 export const collect = stage({
   name: 'collect',
   summary: 'collect trajectories with a policy',

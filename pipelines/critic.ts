@@ -75,7 +75,7 @@ type CriticStage = z.infer<typeof CriticStage>;
 /** Transitions of the validation trajectories that are looked at for each line of metrics, at most. */
 const VALIDATION_ROWS = 2048;
 
-/** The critic (ALGORITHMS §2.4): twin Q and V by temporal differences, or by Monte-Carlo returns. */
+/** The critic (docs/algorithms.md §2.4): twin Q and V by temporal differences, or by Monte-Carlo returns. */
 export const critic = stage({
   name: 'critic',
   summary: 'train the Q/V critic by temporal differences',

@@ -31,7 +31,7 @@ import {
 import { tasksOf, trainedTexts } from './episodes/tasks.js';
 import { vlmOf } from './vlm/backend.js';
 
-/** Tasks of the published protocol: the first 96 of the test file, in order, one episode each (ALGORITHMS §7). */
+/** Tasks of the published protocol: the first 96 of the test file, in order, one episode each (docs/algorithms.md §7). */
 const PROTOCOL = 96;
 /** Samples that the critic ranks where an evaluation is asked for by its name alone. */
 const RANKED = 6;
@@ -69,7 +69,7 @@ type Eval = z.infer<typeof Eval>;
 
 /** `result.json` of an evaluation's data set. */
 export interface EvalResult extends Evaluation {
-  /** the rate of the episodes whose task is not among those that `collect` trains on (ALGORITHMS §7) */
+  /** the rate of the episodes whose task is not among those that `collect` trains on (docs/algorithms.md §7) */
   readonly unseen: Rate;
 }
 
@@ -97,7 +97,7 @@ const evaluation = (settings: Eval, config: Config) => `eval/${evalName(settings
 /** The data set that a stage writes. */
 const written = ({ settings, config, dataset }: StageContext<Eval>) => dataset(evaluation(settings, config));
 
-/** Success rates on tasks (ALGORITHMS §7), by the judge of `judge.*`. */
+/** Success rates on tasks (docs/algorithms.md §7), by the judge of `judge.*`. */
 export const evaluate = stage({
   name: 'eval',
   summary: 'measure success rates of a policy',

@@ -31,7 +31,7 @@ import { tasksOf } from './episodes/tasks.js';
 
 const collected = (settings: Online) => iterationsOf(settings).offline > 0;
 
-/** Fine-tuning on live devices (ALGORITHMS §3 and §4): DigiRL or Filtered BC, with no, naive or CoSo's entropy bonus. */
+/** Fine-tuning on live devices (docs/algorithms.md §3 and §4): DigiRL or Filtered BC, with no, naive or CoSo's entropy bonus. */
 export const online = stage({
   name: 'online',
   summary: 'fine-tune a policy on live devices: DigiRL, Filtered BC, CoSo',

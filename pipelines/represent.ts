@@ -10,7 +10,7 @@ import { imagesOf } from './resources.js';
 import { vlmOf } from './vlm/backend.js';
 import { Represent } from './vlm/represent-settings.js';
 
-/** Representations of every (state, action) of every transition (ALGORITHMS §2.3). */
+/** Representations of every (state, action) of every transition (docs/algorithms.md §2.3). */
 export const represent = stage({
   name: 'represent',
   summary: 'extract VLM representations of every state and action',

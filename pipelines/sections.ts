@@ -86,7 +86,9 @@ export const TaskSettings = z.object({
     .int()
     .min(1)
     .default(20)
-    .describe('an episode ends after this many actions (10 for AitW General, 20 for Web Shopping; ALGORITHMS §0)'),
+    .describe(
+      'an episode ends after this many actions (10 for AitW General, 20 for Web Shopping; docs/algorithms.md §0)',
+    ),
   rows: z.int().min(4).max(99).default(24).describe('rows of the grid that demonstrated taps are snapped to'),
   columns: z.int().min(4).max(99).default(12).describe('columns of that grid'),
 });

@@ -58,7 +58,7 @@ export const Vlm = z.object({
     .min(0)
     .default(30)
     .describe(
-      'the screen has changed where the mean squared difference of quarter-size pixels is above this (ALGORITHMS §2.2)',
+      'the screen has changed where the mean squared difference of quarter-size pixels is above this (docs/algorithms.md §2.2)',
     ),
   policy: z
     .string()
@@ -80,7 +80,7 @@ export function readVlmConfig(folder: string): PocketVlmConfig {
   return { model_type: json.model_type, autoui: parseAutoUIConfig(json.autoui, file), yes: json.yes, no: json.no };
 }
 
-/** Representation fine-tuning (ALGORITHMS §2.2): does this action change the screen? */
+/** Representation fine-tuning (docs/algorithms.md §2.2): does this action change the screen? */
 export const vlm = stage({
   name: 'vlm',
   summary: 'fine-tune the representation: does an action change the screen?',

@@ -18,7 +18,7 @@ const STEPS = 10;
 const SHARD = 1000;
 const GAMMA = 0.95;
 
-/** What to make. Sizes default to the released ones (ALGORITHMS §0). */
+/** What to make. Sizes default to the released ones (docs/algorithms.md §0). */
 export interface ReplaySize {
   /** bytes of representations, in units of 1e9 */
   gigabytes: number;

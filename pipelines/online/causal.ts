@@ -35,7 +35,7 @@ interface Tokens {
   readonly label: number;
 }
 
-/** CoSo's causal model (ALGORITHMS §4) while it is trained, and the token weights that it gives. */
+/** CoSo's causal model (docs/algorithms.md §4) while it is trained, and the token weights that it gives. */
 export class CausalLearner {
   readonly params: Parameters;
   readonly trainer: Trainer<number>;
@@ -123,7 +123,7 @@ export class CausalLearner {
     return { causal_loss: sum / steps / micros };
   }
 
-  /** B_t of each of an action's tokens, its end token among them: between 0 and 1 (ALGORITHMS §4). */
+  /** B_t of each of an action's tokens, its end token among them: between 0 and 1 (docs/algorithms.md §4). */
   weights(action: string): Float32Array {
     const weights = this.weightsOf.get(action);
     if (!weights) throw new RangeError(`no weights of ${JSON.stringify(action)}: call prepare first`);

@@ -79,7 +79,7 @@ function valid(lessons: readonly OnlineLesson[]): OnlineLesson[] {
   return lessons.filter(({ action }) => isValidAction(action));
 }
 
-/** The policy while it is trained, in place: imitation of what is kept, and the entropy bonus (ALGORITHMS §3 and §4). */
+/** The policy while it is trained, in place: imitation of what is kept, and the entropy bonus (docs/algorithms.md §3 and §4). */
 export class PolicyLearner {
   readonly trainer: Trainer<ImitationBucket>;
   private readonly tokens = new Map<string, readonly number[]>();

@@ -36,7 +36,7 @@ interface Bucket {
 /** Steps that are valued together. */
 const VALUED = 256;
 
-/** DigiRL's values (ALGORITHMS §3) while they are trained: of a step, and of an instruction. */
+/** DigiRL's values (docs/algorithms.md §3) while they are trained: of a step, and of an instruction. */
 export class ValueLearner {
   readonly params: Parameters;
   readonly trainers: { readonly steps: Trainer<Bucket>; readonly instruction: Trainer<Bucket> };

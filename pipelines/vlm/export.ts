@@ -54,7 +54,7 @@ const WRITERS = 4;
 type Row = Awaited<ReturnType<typeof rowsOf>>[number];
 
 /**
- * `critiq vlm export OUT`: the data set of the representation fine-tuning (ALGORITHMS §2.2) for somebody else's trainer:
+ * `critiq vlm export OUT`: the data set of the representation fine-tuning (docs/algorithms.md §2.2) for somebody else's trainer:
  * the question about each action, the screenshot with its cursor, and Yes where the pixels changed by more than
  * `vlm.threshold`. The same transitions as `critiq vlm` would learn from, nine tenths of the trajectories for training.
  *

@@ -11,7 +11,7 @@ export interface InvalidAction {
   readonly invalid: string;
 }
 
-/** Plans have at most this many entries (released Digi-Q; ALGORITHMS §0). */
+/** Plans have at most this many entries (released Digi-Q; docs/algorithms.md §0). */
 export const MAX_PLAN = 8;
 /** Longer texts are refused unread: no tokenizer gets there within the policy's limit of tokens. */
 const MAX_TEXT = 8192;
@@ -19,7 +19,7 @@ const UNUSED = '[-1.0, -1.0]';
 
 /**
  * The part of Auto-UI's text after `Action Decision: `, which is also how the previous action appears in the prompt.
- * Points are [y, x] with four decimals (ALGORITHMS §0). Equal actions have equal texts, so it can serve as a key.
+ * Points are [y, x] with four decimals (docs/algorithms.md §0). Equal actions have equal texts, so it can serve as a key.
  */
 export function formatDecision(action: Action): string {
   const touch = action.type === 'DUAL_POINT' ? formatPoint(action.touch) : UNUSED;
@@ -46,7 +46,7 @@ const NUMBER = /^[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?$/;
 
 /**
  * Read an action text. Spaces and the number of decimals are free, as in the released parser; unlike there, typed text
- * may hold commas and quotes, and a point to touch must lie on the screen. Valid (ALGORITHMS §0): a plan of at most
+ * may hold commas and quotes, and a point to touch must lie on the screen. Valid (docs/algorithms.md §0): a plan of at most
  * MAX_PLAN known types, a known type, both points parse, typed_text is a string.
  */
 export function parseAction(text: string): ParsedAction | InvalidAction {

@@ -12,7 +12,7 @@ export interface MatchingOptions {
 }
 
 /**
- * Whether two actions would have similar effects, by Android in the Wild's rule (ALGORITHMS §6): taps within 0.14 or in
+ * Whether two actions would have similar effects, by Android in the Wild's rule (docs/algorithms.md §6): taps within 0.14 or in
  * the same grown box, swipes along the same axis, otherwise equal types. Typed text is ignored, as in the official metric.
  */
 export function actionsMatch(a: Action, b: Action, boxes: readonly Box[] = [], options: MatchingOptions = {}): boolean {

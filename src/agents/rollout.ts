@@ -26,7 +26,7 @@ export interface Observation {
   /** text of the action before, '' at the first step */
   readonly previous: string;
   readonly frame: Frame;
-  /** the frame before this one; the first step repeats its own (ALGORITHMS §0) */
+  /** the frame before this one; the first step repeats its own (docs/algorithms.md §0) */
   readonly previousFrame: Frame;
   /** the steps of this episode so far, the first one first */
   readonly history: readonly PastStep[];

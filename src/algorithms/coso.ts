@@ -3,7 +3,7 @@ import { ACTION_TYPES, isTap, type Action } from '../data/action.js';
 import { div, mean, mul, sub, sum, type Tensor } from '../graph/index.js';
 
 /**
- * CoSo (arXiv 2505.03792; ALGORITHMS §4): explore where it matters. A causal model (models/causal.ts) learns what an
+ * CoSo (arXiv 2505.03792; docs/algorithms.md §4): explore where it matters. A causal model (models/causal.ts) learns what an
  * action's tokens mean; a token matters as far as that changes without it, and the policy's entropy is raised there. The
  * policy's own loss is DigiRL's. P: the paper, C: the released code.
  */

@@ -22,7 +22,7 @@ import { asValue, q, v, type CriticConfig } from '../models/critic/critic.js';
 import { successCrossEntropy } from '../models/mlp.js';
 
 /**
- * Digi-Q (arXiv 2502.15760; ALGORITHMS §2), offline: a critic learned by temporal differences on frozen representations
+ * Digi-Q (arXiv 2502.15760; docs/algorithms.md §2), offline: a critic learned by temporal differences on frozen representations
  * of a state and an action, then a policy that imitates the best of N stored actions by that critic.
  * P: the paper, C: the released code; defaults are C's where a run needs a number and P and C agree otherwise.
  */
@@ -267,7 +267,7 @@ export const AGGREGATES: Readonly<Record<ActorSettings['aggregate'], (a: number,
   mean: (a, b) => (a + b) / 2,
 };
 
-/** A(s, a) of each candidate of a state (ALGORITHMS §2.5), from what the critic said of them. */
+/** A(s, a) of each candidate of a state (docs/algorithms.md §2.5), from what the critic said of them. */
 export function advantages(
   { q1, q2, v1, v2 }: { q1: ArrayLike<number>; q2: ArrayLike<number>; v1: number; v2: number },
   aggregate: ActorSettings['aggregate'],

@@ -3,7 +3,7 @@ import { add, mean, mul, neg, type Tensor } from '../graph/index.js';
 import { successCrossEntropy } from '../models/mlp.js';
 
 /**
- * DigiRL (arXiv 2406.11896; ALGORITHMS §3): advantage-filtered imitation. An instruction-level value picks trajectories that
+ * DigiRL (arXiv 2406.11896; docs/algorithms.md §3): advantage-filtered imitation. An instruction-level value picks trajectories that
  * went better than their task usually does, a step-level value picks the steps that brought them on, and these are
  * imitated. P: the paper, C: the released code; defaults are C's where a run needs a number and P and C agree otherwise.
  */

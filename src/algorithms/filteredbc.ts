@@ -1,7 +1,7 @@
 import { z } from 'zod';
 
 /**
- * Filtered behaviour cloning (ALGORITHMS §3), offline: imitate what was done in the trajectories that succeeded. The
+ * Filtered behaviour cloning (docs/algorithms.md §3), offline: imitate what was done in the trajectories that succeeded. The
  * baseline that Digi-Q is compared with.
  */
 export const FilteredBC = z.object({

@@ -1,4 +1,4 @@
-/** What a judge says of an episode. `unknown` is an error of the run, never a reward of 0 (ALGORITHMS §7). */
+/** What a judge says of an episode. `unknown` is an error of the run, never a reward of 0 (docs/algorithms.md §7). */
 export type Verdict = 'success' | 'failure' | 'unknown';
 
 /** A screenshot, RGBA. Judges lie below the devices, so this only looks like their Frame. */

@@ -53,7 +53,7 @@ const MOST_REASONS = 10;
 
 /**
  * A judge that looks: a vision-language model is shown the last screenshot and asked whether it completes the task
- * (ALGORITHMS §7). What cannot be answered (a server that fails, a model that declines, nonsense, a spent budget) is
+ * (docs/algorithms.md §7). What cannot be answered (a server that fails, a model that declines, nonsense, a spent budget) is
  * `unknown`; a server that refuses everything from the start, or the key, or the model, ends the run.
  */
 export class VlmJudge implements Judge {

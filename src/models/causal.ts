@@ -15,7 +15,7 @@ import {
 import { dense, paddingBias, scaledAttention, type Weights } from './attention.js';
 import type { ParameterSpecs } from './checkpoint/checkpoint.js';
 
-/** Shape of CoSo's causal model (arXiv 2505.03792; ALGORITHMS §4). The released one: 3 layers, 128 wide, 4 heads, 512. */
+/** Shape of CoSo's causal model (arXiv 2505.03792; docs/algorithms.md §4). The released one: 3 layers, 128 wide, 4 heads, 512. */
 export interface CausalConfig {
   readonly vocabulary: number;
   readonly width: number;

@@ -14,7 +14,7 @@ const RADIUS = 0.055;
 
 /**
  * Draw a cursor (a magenta disc with a white ring) at a point of a screenshot, let `use` look at it, and put the pixels
- * back: the VLM sees where the tap goes (ALGORITHMS §2.2), and nothing is copied but the cursor's own square.
+ * back: the VLM sees where the tap goes (docs/algorithms.md §2.2), and nothing is copied but the cursor's own square.
  * @returns what `use` returns; it is given the region that changed
  */
 export function withCursor<T>(frame: Frame, point: Point, use: (changed: Region) => T): T {

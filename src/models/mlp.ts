@@ -38,7 +38,7 @@ export function mlpSpecs(name: string, widths: readonly number[]): ParameterSpec
   return specs;
 }
 
-/** Mean cross-entropy of logits [B, 2] (failure, success) against return [B] > 0 (ALGORITHMS §2.4 and §3). */
+/** Mean cross-entropy of logits [B, 2] (failure, success) against return [B] > 0 (docs/algorithms.md §2.4 and §3). */
 export function successCrossEntropy(logits: Tensor, mcReturn: Tensor): Tensor {
   const logs = logSoftmax(logits);
   const [batch] = mcReturn.shape;

@@ -5,7 +5,7 @@ import { mlp, mlpSpecs } from './mlp.js';
 import { robertaPooled, robertaSpecs, type RobertaConfig } from './roberta/roberta.js';
 
 /**
- * DigiRL's values (ALGORITHMS §3): twin step-level values of the prompt's vector and the previous and current picture's
+ * DigiRL's values (docs/algorithms.md §3): twin step-level values of the prompt's vector and the previous and current picture's
  * (768 + 2816 -> 768 -> 768 -> 2 as released), and an instruction-level value of the first prompt's vector alone.
  */
 export interface ValueConfig {

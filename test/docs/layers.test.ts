@@ -44,7 +44,8 @@ test('the layer rule names two files that need each other, also where only types
   const { status, text } = cruise(t, {
     ...STAGE,
     'src/data/lower.ts': "import type { Other } from './other.js';\nexport const lower: Other = 1;\n",
-    'src/data/other.ts': "import { lower } from './lower.js';\nexport type Other = number;\nexport const other = lower;\n",
+    'src/data/other.ts':
+      "import { lower } from './lower.js';\nexport type Other = number;\nexport const other = lower;\n",
   });
   assert.notEqual(status, 0);
   assert.match(text, /no-circles.*src\/data\/(lower|other)\.ts/s);

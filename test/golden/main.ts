@@ -1,5 +1,5 @@
 /**
- * `npm run golden -- FOLDER [--runtime ffi|node]`: runs every case of a folder laid out like ../shared/golden (or one made by
+ * `npm run golden -- FOLDER [--runtime ffi|node]`: runs every case of a folder laid out like test/fixtures/golden (or one made by
  * test/fixtures/python/make_golden.py) and prints a line for each with its largest relative error: max |a - b| / max |b| over a
  * tensor. Cases are recognised by what is in them, not by their names. Exit code 1 above 1e-4, 2 for a folder that
  * cannot be used.

@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { TestContext } from 'node:test';
 import { UserError } from '../../src/errors.js';
+import { packageRoot } from '../../src/runner/package.js';
 
 /** An empty folder that is gone after the test. */
 export function tempFolder(test: TestContext): string {
@@ -15,7 +16,7 @@ export function tempFolder(test: TestContext): string {
 
 /** The path of a committed fixture. The compiled tests run from dist/test. */
 export function fixture(...names: string[]): string {
-  return join(import.meta.dirname, '..', '..', 'test', 'fixtures', ...names);
+  return join(packageRoot(), 'test', 'fixtures', ...names);
 }
 
 /** Inverts the lowest bit of one byte of a file. */

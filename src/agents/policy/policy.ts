@@ -38,7 +38,7 @@ export interface DrawOptions {
   readonly count: number;
   /** 0: the likeliest token each time @default 1 */
   readonly temperature?: number;
-  /** further draws for samples that are no valid action (ALGORITHMS §2.1) @default 3 */
+  /** further draws for samples that are no valid action (docs/algorithms.md §2.1) @default 3 */
   readonly retries?: number;
 }
 

@@ -1,7 +1,7 @@
 import { formatDecision, parseAction, parseDecision } from '../grammar.js';
 
 /**
- * Auto-UI's prompt in the DigiRL line (ALGORITHMS §0): the decision of the last action, if any, and the task.
+ * Auto-UI's prompt in the DigiRL line (docs/algorithms.md §0): the decision of the last action, if any, and the task.
  * @param previous text of the action before: full, or its decision alone; '' or an invalid action leaves the place
  * empty, as the released code does
  */

@@ -55,7 +55,7 @@ const MEMORY_BUDGET = 2.5 * 1024 ** 3;
 /**
  * Samples from Auto-UI with the work of equal prefixes shared: every state is encoded once, and at every distinct prefix
  * the number of its samples is split over the next tokens by a multinomial draw. The samples of a state have exactly
- * the distribution of independent ones, at the cost of the distinct prefixes (DESIGN §8).
+ * the distribution of independent ones, at the cost of the distinct prefixes.
  *
  * A state's samples come from a random stream of its own, so how states are batched does not change them, but for the
  * last bits of the floating-point sums: a draw within 1e-7 of a border may fall on the other side.
@@ -87,7 +87,7 @@ export class Sampler {
   }
 
   /**
-   * Like `sample`, but what is not valid is drawn again, up to `retries` times (ALGORITHMS §2.1: 3). What is still invalid
+   * Like `sample`, but what is not valid is drawn again, up to `retries` times (docs/algorithms.md §2.1: 3). What is still invalid
    * then stays among the samples; the counts of a state always add up to what was asked for.
    */
   async sampleValid(

@@ -205,7 +205,7 @@ export interface CursorState {
 
 /**
  * Image vectors for the actions of some states: with a cursor at the touch point of a tap, the plain one for the others
- * (ALGORITHMS §2.2). All cursors of all states go through the tower together.
+ * (docs/algorithms.md §2.2). All cursors of all states go through the tower together.
  */
 export async function cursorVectors(tower: VisionTower, states: readonly CursorState[]): Promise<Float32Array[][]> {
   const touched = states.map(({ actions }) => actions.map(touchPoint));

@@ -24,7 +24,7 @@ export interface RepresentOptions {
   readonly onCall?: () => void;
 }
 
-/** Makes the representations that the critic reads (ALGORITHMS §2.3); draws cursors and keeps caches itself. */
+/** Makes the representations that the critic reads (docs/algorithms.md §2.3); draws cursors and keeps caches itself. */
 export interface Representer {
   /** states that are best given to `represent` at a time: enough to be fast, few enough for memory */
   readonly chunk: number;

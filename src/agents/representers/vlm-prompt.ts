@@ -1,7 +1,7 @@
 import { isTap, type Action, type Point } from '../../data/action.js';
 import { parseAction } from '../grammar.js';
 
-/** The two answers that a VLM is tuned to give: the screen will change, or it will not (ALGORITHMS §2.2). */
+/** The two answers that a VLM is tuned to give: the screen will change, or it will not (docs/algorithms.md §2.2). */
 export type Answer = 'Yes' | 'No';
 
 /** What a VLM is asked about an action: a text, and where the screenshot shows a cursor, if it does. */
@@ -17,7 +17,7 @@ const SCREEN = 'This is the screen of a phone.';
 const QUESTION = 'Will the screen change? Answer with one word, Yes or No.';
 
 /**
- * The question "does this action change the screen?", in one wording for each type of action (ALGORITHMS §2.2). A VLM is
+ * The question "does this action change the screen?", in one wording for each type of action (docs/algorithms.md §2.2). A VLM is
  * tuned with these texts and represents by them, so both go through here.
  *
  * A tap is shown by a cursor at its touch point, and its place is in the text too. A swipe has no cursor: the VLM has

@@ -22,7 +22,7 @@ interface Shape {
 }
 
 /**
- * RoBERTa at work: pooled vectors of texts (ALGORITHMS §2.4). Weights are read when a vector is first asked for that is
+ * RoBERTa at work: pooled vectors of texts (docs/algorithms.md §2.4). Weights are read when a vector is first asked for that is
  * not cached. A text's vector does not depend on the texts beside it, to the last bit: it is padded to the bucket of its
  * own length, and its batch is filled up to the number of rows that belongs to that length.
  */

@@ -17,7 +17,7 @@ export interface TokenBatch {
 }
 
 export interface TokenizerOptions {
-  /** tokens of a text at most, its special tokens included. @default 512 (ALGORITHMS §1) */
+  /** tokens of a text at most, its special tokens included. @default 512 (docs/algorithms.md §1) */
   readonly maxLength?: number;
   /**
    * what longer texts lose: their beginning, so that the task at the end of Auto-UI's prompt stays, or their end. The

@@ -47,7 +47,7 @@ export function intersection(a: Rect, b: Rect): Rect | undefined {
 }
 
 /**
- * Centre of a grid cell as screen fractions [y, x], rounded to the four decimals of Auto-UI's action text (ALGORITHMS §0),
+ * Centre of a grid cell as screen fractions [y, x], rounded to the four decimals of Auto-UI's action text (docs/algorithms.md §0),
  * so that an action survives being written and parsed unchanged.
  */
 export function gridPoint(row: number, column: number, grid: Grid): Point {

@@ -26,7 +26,7 @@ import { paddingBias, type Weights } from '../attention.js';
 import { attention, causalBias, feedForward, norm, positionBias } from '../t5.js';
 
 /**
- * Auto-UI (arXiv 2309.11436; ALGORITHMS §1): a T5 encoder-decoder whose encoder output is mixed with one image token.
+ * Auto-UI (arXiv 2309.11436; docs/algorithms.md §1): a T5 encoder-decoder whose encoder output is mixed with one image token.
  * All functions build graphs; `w` holds the parameters under the names of the released checkpoint.
  */
 

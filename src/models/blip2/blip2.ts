@@ -63,7 +63,7 @@ export function readBlip2VisionConfig(folder: string): Blip2VisionConfig {
 
 /**
  * The pooled output [B, hidden] of BLIP-2's vision tower (a pre-norm ViT): the class token after the final norm, which
- * the released model applies to it a second time. This is Auto-UI's image vector (1408 floats; ALGORITHMS §0).
+ * the released model applies to it a second time. This is Auto-UI's image vector (1408 floats; docs/algorithms.md §0).
  * @param pixels float32 [B, 3, image_size, image_size], normalised
  */
 export function blip2Pooled(w: Weights, config: Blip2VisionConfig, pixels: Tensor): Tensor {

@@ -4,7 +4,7 @@ import type { ParameterSpecs } from '../checkpoint/checkpoint.js';
 import { mlp, mlpSpecs, successProbability } from '../mlp.js';
 
 /**
- * Digi-Q's critic (ALGORITHMS §2.4): two Q and two V heads, each a multilayer perceptron with ReLU on concatenated
+ * Digi-Q's critic (docs/algorithms.md §2.4): two Q and two V heads, each a multilayer perceptron with ReLU on concatenated
  * vectors. Parameter names are those of a PyTorch Sequential: `q1.0.weight` is the first layer, `q1.2.weight` the next.
  */
 export interface CriticConfig {

@@ -20,7 +20,7 @@ import type { Weights } from '../t5.js';
 
 /**
  * The pocket VLM: Auto-UI's graph, started from the policy's weights, that reads a screenshot with a cursor at the tap,
- * the prompt and the action's text, and answers Yes or No to "does this action change the screen?" (ALGORITHMS §2.2).
+ * the prompt and the action's text, and answers Yes or No to "does this action change the screen?" (docs/algorithms.md §2.2).
  * Its hidden states are the representation of (state, action) (§2.3). Digi-Q starts from a pre-trained LLaVA for the same
  * reason that this starts from the policy: yes and no alone teach too little.
  */

@@ -46,7 +46,7 @@ export function readRobertaConfig(folder: string): RobertaConfig {
 
 /**
  * RoBERTa's pooled output [B, hidden]: tanh of a linear layer on the first token's last state, which is what Digi-Q takes
- * a text's vector to be (ALGORITHMS §2.4). Dropout is off.
+ * a text's vector to be (docs/algorithms.md §2.4). Dropout is off.
  * @param ids int64 [B, L] @param mask float32 [B, L], 1 at real tokens
  */
 export function robertaPooled(w: Weights, config: RobertaConfig, ids: Tensor, mask: Tensor): Tensor {

@@ -3,6 +3,7 @@ import { spawn } from 'node:child_process';
 import { mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { fileURLToPath } from 'node:url';
 import { ImageStore } from '../../../src/data/images.js';
 import { Journal } from '../../../src/data/store/journal.js';
 import { openDataset } from '../../../src/data/store/manifest.js';
@@ -12,7 +13,7 @@ import { tempFolder } from '../../rigs/files.js';
 
 /** Runs the writer; kills it after so many milliseconds, if it still runs. Whether it came to its end. */
 async function write(folder: string, killAfter?: number): Promise<boolean> {
-  const child = spawn(process.execPath, [join(import.meta.dirname, 'data-writer.js'), folder], {
+  const child = spawn(process.execPath, [fileURLToPath(new URL('../../rigs/data-writer.js', import.meta.url)), folder], {
     stdio: ['ignore', 'ignore', 'pipe'],
   });
   let said = '';

@@ -81,7 +81,7 @@ test('the critic has the released widths', () => {
     [1, 2304],
   ]);
   const count = Object.values(specs).reduce((total, { shape }) => total + shape.reduce((a, b) => a * b, 1), 0);
-  assert.equal((count / 1e6).toFixed(1), '417.7', 'millions of parameters, as measured in DESIGN §3');
+  assert.equal((count / 1e6).toFixed(1), '417.7', 'millions of parameters');
 });
 
 test('a critic of other sizes is recognised by its tensors', () => {
