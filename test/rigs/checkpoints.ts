@@ -8,7 +8,7 @@ import type { Runtime } from '../../src/graph/index.js';
 import { loadAutoUI } from '../../src/models/autoui/checkpoint.js';
 import { readJson } from '../../src/models/checkpoint/checkpoint.js';
 
-/** Made by test/python/{make_tokenizers,autoui_parity,make_towers}.py. */
+/** Made by test/fixtures/python/{make_tokenizers,make_towers}.py and examples/python/autoui_parity.py. */
 const fixtures = 'test/fixtures';
 const scratch = mkdtempSync(join(tmpdir(), 'critiq-checkpoints-'));
 after(() => rmSync(scratch, { recursive: true }));
