@@ -1,7 +1,7 @@
-/** A place on the screen as fractions [y, x] of height and width, 0 at the top left (Auto-UI's order; ALGORITHMS §0). */
+/** A place on the screen as fractions [y, x] of height and width, 0 at the top left (Auto-UI's order; docs/algorithms.md §0). */
 export type Point = readonly [y: number, x: number];
 
-/** What an agent can do to a phone: the action space of Android in the Wild (ALGORITHMS §0). */
+/** What an agent can do to a phone: the action space of Android in the Wild (docs/algorithms.md §0). */
 export type Action =
   | { type: 'DUAL_POINT'; touch: Point; lift: Point }
   | { type: 'TYPE'; text: string }

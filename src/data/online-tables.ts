@@ -59,6 +59,6 @@ export const TOKEN_INFLUENCE: TableKind<InfluenceRow> = {
     phase: column('string', 'offline or live'),
     action: column('string', 'text of the action'),
     tokens: listColumn('string', 'its tokens, the end token among them as the empty text'),
-    weights: listColumn('float', 'B_i of each token (ALGORITHMS §4), 0 to 1'),
+    weights: listColumn('float', 'B_i of each token (docs/algorithms.md §4), 0 to 1'),
   },
 };

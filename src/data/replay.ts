@@ -10,7 +10,7 @@ export interface Split {
  * Splits by trajectory, never by transition: steps of one trajectory share its screens and its return, so that a random
  * step in validation would be known from training. Depends only on the set of ids and the seed. Where there are two or
  * more trajectories, neither side is empty.
- * @param fraction of the trajectories that train (0.8, ALGORITHMS §2.4)
+ * @param fraction of the trajectories that train (0.8, docs/algorithms.md §2.4)
  */
 export function splitTrajectories(ids: Iterable<string>, seed: number, fraction = 0.8): Split {
   const order = new Random(seed, 'split').shuffled([...new Set(ids)].sort());

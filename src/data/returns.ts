@@ -1,5 +1,5 @@
 /**
- * Monte Carlo returns of one trajectory (ALGORITHMS §0): `G_t = r_t + gamma G_{t+1}`, `G_T = 0`, so the discounted sum of
+ * Monte Carlo returns of one trajectory (docs/algorithms.md §0): `G_t = r_t + gamma G_{t+1}`, `G_T = 0`, so the discounted sum of
  * rewards to the end.
  * @param rewards [T], one a step
  * @returns [T]

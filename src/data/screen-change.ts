@@ -5,7 +5,7 @@ const BLOCK = 4;
 
 /**
  * How much the screen changed: mean squared difference (0..65025) of the RGB values of the two screenshots at a quarter
- * of their size (ALGORITHMS §2.2, where more than 30 counts as a change). Rows and columns beyond whole blocks are left
+ * of their size (docs/algorithms.md §2.2, where more than 30 counts as a change). Rows and columns beyond whole blocks are left
  * out. Infinity where the sizes differ.
  */
 export function screenChange(a: Frame, b: Frame): number {

@@ -93,7 +93,7 @@ export function comparable(text: string): string {
   return text.toLowerCase().replace(/["'`\u2018\u2019\u201C\u201D]/g, "'").replace(/\s+/g, ' ').trim();
 }
 
-/** How two lists of tasks lie to each other (ALGORITHMS §7). */
+/** How two lists of tasks lie to each other (docs/algorithms.md §7). */
 export interface Overlap {
   readonly train: { readonly tasks: number; readonly distinct: number };
   readonly test: { readonly tasks: number; readonly distinct: number };

@@ -46,7 +46,7 @@ export const TRANSITIONS: TableKind<Transition> = {
     reward: column('double', 'reward of this step: 0, or 1 at the end of a success'),
     done: column('bool', 'whether the trajectory ends with this step (no value follows it)'),
     truncated: column('bool', 'whether it ends because the steps ran out; done is true as well'),
-    mcReturn: column('double', 'discounted sum of rewards from this step to the end (ALGORITHMS §0)'),
+    mcReturn: column('double', 'discounted sum of rewards from this step to the end (docs/algorithms.md §0)'),
     trajectoryReward: column('double', 'undiscounted sum of rewards of the whole trajectory'),
     nextPrompt: column('string', "the policy's prompt after the action"),
     imagePath: column('string', 'where an imported data set says its screenshot is; empty for our own'),
@@ -69,7 +69,7 @@ export const CANDIDATES: TableKind<CandidateRow> = {
     tid: column('int64', 'the transition'),
     actions: listColumn('string', 'distinct action texts; entry 0 is the action taken'),
     counts: listColumn('int32', 'how often each was sampled; the action taken counts as one sample at least'),
-    valid: listColumn('bool', 'whether the text parses as an action of the allowed kinds (ALGORITHMS §0)'),
+    valid: listColumn('bool', 'whether the text parses as an action of the allowed kinds (docs/algorithms.md §0)'),
     logProbs: listColumn('float', 'log probability under the policy that sampled it, in nats; NaN where unknown'),
   },
 };

@@ -11,7 +11,7 @@ import { CANDIDATES, TRANSITIONS, type CandidateRow, type Transition } from '../
 import type { VectorType } from '../vectors.js';
 
 export interface DigiqImport {
-  /** whether an action text is one that the agent may take (ALGORITHMS §0); the action grammar lives above this layer */
+  /** whether an action text is one that the agent may take (docs/algorithms.md §0); the action grammar lives above this layer */
   readonly valid: (action: string) => boolean;
   /** discount of the Monte Carlo returns where the file has none */
   readonly gamma?: number;
@@ -42,7 +42,7 @@ export interface Imported {
 export const IMPORTED = ['image-vectors', 'representations', 'candidates', 'trajectories'] as const;
 
 /**
- * Turns a torch.save file of the released data sets' layout (ALGORITHMS §0: a list of trajectories, each a list of steps)
+ * Turns a torch.save file of the released data sets' layout (docs/algorithms.md §0: a list of trajectories, each a list of steps)
  * into critiq's data sets `trajectories`, `candidates`, `representations` and `image-vectors` below `folder`. Reads one
  * trajectory at a time, executes nothing, commits shard by shard; started again, it skips the shards that are there.
  * Widths come from the data.

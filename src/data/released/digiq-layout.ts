@@ -27,7 +27,7 @@ export interface ImportedStep {
 }
 
 /**
- * One trajectory of a file in the released layout: a list of steps, each a dict (ALGORITHMS §0, §2).
+ * One trajectory of a file in the released layout: a list of steps, each a dict (docs/algorithms.md §0, §2).
  * @param number of the trajectory in the file, for the error messages
  * @throws UserError naming the trajectory, the step and the field that is missing or does not fit
  */

@@ -4,7 +4,7 @@ import { appendLine, readLines } from '../formats/jsonl.js';
 export interface EpisodeStep {
   /** content id of the screenshot before the action (images.ts) */
   readonly image: string;
-  /** the prompt the policy was given (ALGORITHMS §0) */
+  /** the prompt the policy was given (docs/algorithms.md §0) */
   readonly prompt: string;
   /** the action in the policy's own words, valid or not */
   readonly action: string;
