@@ -4,13 +4,13 @@ import type { RandomGenerator } from 'pure-rand/types/RandomGenerator';
 import { uniformFloat64 } from 'pure-rand/distribution/uniformFloat64';
 
 /**
- * A stream of random numbers that depends on nothing but its seed and labels, so that an episode, a shard or a training
- * step draws the same numbers whatever ran before it: that is what lets a killed run resume to the same result.
+ * A stream of random numbers that depends only on its seed and labels. An episode, a shard or a training step draws the
+ * same numbers whatever ran before it, so a killed run resumes to the same result.
  */
 export class Random {
   private readonly generator: RandomGenerator;
 
-  /** @param labels what the stream is for, for example `(seed, 'collect', episode)` */
+  /** @param labels what the stream is for, for example `new Random(seed, 'collect', episode)` */
   constructor(seed: number, ...labels: (string | number)[]) {
     const digest = createHash('sha256')
       .update(JSON.stringify([seed, ...labels]))
@@ -28,19 +28,19 @@ export class Random {
     return Math.floor(this.next() * n);
   }
 
-  /** standard normal (Box-Muller, one of the pair) */
+  /** standard normal (Box-Muller; the second number of each pair is not used) */
   normal(): number {
     const radius = Math.sqrt(-2 * Math.log(1 - this.next()));
     return radius * Math.cos(2 * Math.PI * this.next());
   }
 
-  /** one of the items, each equally likely */
+  /** one of the items, uniformly */
   pick<T>(items: readonly T[]): T {
     if (items.length === 0) throw new RangeError('Random.pick: expected at least one item, got none');
     return items[this.int(items.length)];
   }
 
-  /** the items in a random order (Fisher-Yates), in a new array */
+  /** a new array with the items in random order (Fisher-Yates) */
   shuffled<T>(items: Iterable<T>): T[] {
     const out = [...items];
     for (let i = out.length - 1; i > 0; i--) {

@@ -1,6 +1,6 @@
 /**
- * Keeps the values made last, up to a number; the one not used for longest is closed when another comes. Two callers who
- * ask for the same key while it is being made get the same value.
+ * Keeps up to `capacity` values and closes the least recently used one when another comes. Two callers that ask for the
+ * same key while its value is being built get the same value.
  */
 export class LruCache<V extends { close(): void }> {
   private readonly values = new Map<string, Promise<V>>();
@@ -27,7 +27,7 @@ export class LruCache<V extends { close(): void }> {
 
   private made(key: string, make: () => Promise<V>): Promise<V> {
     const value = make();
-    // A failure is the caller's to see, and not to be kept.
+    // The caller gets the error; the cache must not keep it.
     value.catch(() => this.values.get(key) === value && this.values.delete(key));
     return value;
   }

@@ -4,13 +4,13 @@ import type { Parameters } from './parameters.js';
 import { Binding, Runtime, Session, checkBuffers } from './runtime.js';
 import { Tensor, TypedArray, allocate } from './tensor.js';
 
-/** Sessions kept by default; a session of a pocket model takes a few MB, of a large one what its activations take. */
+/** Sessions kept by default. A session of a pocket model takes a few MB; that of a large model, its activations. */
 export const DEFAULT_SESSIONS = 16;
 
-/** What a run reads: arrays that are copied in, or a function that writes into the arrays that are bound. */
+/** Input of a run: arrays, which are copied in, or a function that fills the bound arrays. */
 export type Feeds = Readonly<Record<string, TypedArray>> | ((arrays: Readonly<Record<string, TypedArray>>) => void);
 
-/** A session with everything bound: parameters in place, feeds and results in arrays of its own. */
+/** A session with all its arrays bound: parameters in place, feeds and results in arrays of its own. */
 export class Bound {
   private constructor(
     private readonly session: Session,
@@ -20,8 +20,8 @@ export class Bound {
   ) {}
 
   /**
-   * @param shared arrays that are bound in place, or on the device where there is one, and stay there: parameters,
-   * gradients; those the model lacks are left out
+   * @param shared arrays that are bound in place (or on the device, if there is one) and stay there: parameters and
+   * gradients. Names that the model does not have are ignored.
    */
   static async open(
     runtime: Runtime,
@@ -67,7 +67,7 @@ export class Bound {
   }
 }
 
-/** Runs one after another what is asked for at any time, in the order of asking. */
+/** Runs jobs one at a time, in the order in which they were added. */
 export class Queue {
   private last: Promise<unknown> = Promise.resolve();
 
@@ -78,14 +78,14 @@ export class Queue {
   }
 }
 
-/** A model for inference: one session a bucket (a padded batch size and lengths, say), parameters never copied. */
+/** A model for inference. Each bucket (say, a padded batch size and length) has a session; parameters are never copied. */
 export class Forward<Bucket> {
   private readonly sessions: LruCache<Bound>;
   private readonly queue = new Queue();
 
   /**
-   * @param build the outputs by name, from the parameters and the bucket; other graph inputs are feeds
-   * @param sessions how many buckets' sessions are kept
+   * @param build returns the outputs by name for the parameters and a bucket; all other graph inputs are feeds
+   * @param sessions number of buckets whose sessions are kept
    */
   constructor(
     private readonly runtime: Runtime,
@@ -96,7 +96,7 @@ export class Forward<Bucket> {
     this.sessions = new LruCache(sessions);
   }
 
-  /** The outputs for these feeds, in new arrays. A function may find the values of an earlier run in what it writes. */
+  /** The outputs for these feeds, in new arrays. A feed function may find values of an earlier run in the arrays. */
   run(bucket: Bucket, feeds: Feeds): Promise<Record<string, TypedArray>> {
     return this.queue.add(async () => {
       const bound = await this.sessions.get(JSON.stringify(bucket), () =>

@@ -3,7 +3,7 @@ import { filled } from './ops/shape.js';
 import { ruleOf } from './rule.js';
 import { Tensor, fail, isFloat, scalar, shapeText } from './tensor.js';
 
-/** Everything that `root` is computed from and that depends on one of `sources`, inputs before their users. */
+/** The nodes between `sources` and `root`, in topological order. */
 function dependants(root: Tensor, sources: ReadonlySet<Tensor>): { order: Tensor[]; depends: Set<Tensor> } {
   const order: Tensor[] = [];
   const depends = new Set<Tensor>();
@@ -12,7 +12,7 @@ function dependants(root: Tensor, sources: ReadonlySet<Tensor>): { order: Tensor
   while (path.length > 0) {
     const top = path[path.length - 1];
     const { tensor } = top;
-    // Nothing beyond an operation that passes no gradient can matter.
+    // No gradient passes this node, so its inputs don't matter.
     const inputs = passesNone(tensor) ? [] : tensor.inputs;
     if (top.next < inputs.length) {
       const input = inputs[top.next++];
@@ -36,9 +36,9 @@ function passesNone(tensor: Tensor): boolean {
 }
 
 /**
- * Reverse-mode differentiation: a graph for d loss / d w for each w, in its shape. Only what is needed for these is
- * built. A w that the loss does not depend on has a gradient of zeros.
- * @throws RunError where the loss is not a floating-point scalar, or an operation on the way can't be differentiated
+ * Reverse-mode differentiation: for each w, a graph of d loss / d w in the shape of w. Only the nodes needed for these
+ * are built. If the loss does not depend on w, its gradient is zeros.
+ * @throws RunError if the loss is not a floating-point scalar, or an operation on the way can't be differentiated
  */
 export function grad(loss: Tensor, wrt: readonly Tensor[]): Tensor[] {
   if (loss.shape.length !== 0 || !isFloat(loss.dtype))

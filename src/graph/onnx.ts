@@ -21,18 +21,18 @@ export interface Spec {
   readonly dtype: DType;
 }
 
-/** A serialized ONNX model with what it takes and gives. */
+/** A serialized ONNX model with its inputs and outputs. */
 export interface OnnxModel {
   readonly bytes: Uint8Array;
   readonly inputs: readonly Spec[];
   readonly outputs: readonly Spec[];
 }
 
-/** ONNX operator set and file format version written here (onnx.proto3, IR version 9). */
+/** ONNX operator set and file format (IR) version written here; see onnx.proto3. */
 export const OPSET = 18;
 export const IR_VERSION = 9;
 
-/** A protobuf message may have 2 GiB; larger values must be graph inputs. */
+/** Limit of a protobuf message: 2 GiB. Larger values must be graph inputs. */
 const MAX_MODEL_BYTES = 2 ** 31 - 1;
 
 type Writer = protobuf.Writer;
@@ -52,7 +52,7 @@ function writeTensor(w: Writer, name: string, dtype: DType, shape: readonly numb
   w.uint32(tag(9, 2)).bytes(bytesOf(data));
 }
 
-/** ValueInfoProto: name 1, type 2 { tensor_type 1 { elem_type 1, shape 2 { dim 1 { dim_value 1 } } } }; Infinity: any size */
+/** ValueInfoProto: name 1, type 2 { tensor_type 1 { elem_type 1, shape 2 { dim 1 { dim_value 1 } } } }; Infinity is any size */
 function writeValueInfo(w: Writer, { name, shape, dtype }: Spec): void {
   w.uint32(tag(1, 2)).string(name);
   w.uint32(tag(2, 2)).fork().uint32(tag(1, 2)).fork();
@@ -106,16 +106,16 @@ function writeNode(w: Writer, { type, inputs, outputs, attrs }: Node, final: (na
   }
 }
 
-/** A graph being written: the model's own, or the body of a Scan, which sees the names of the graph around it. */
+/** A graph being written: the model's main graph, or the body of a Scan, which sees the names of the graph around it. */
 class GraphBody implements Emitter {
   private readonly nodes: Node[] = [];
   private readonly initializers: { name: string; dtype: DType; shape: readonly number[]; data: TypedArray }[] = [];
   private readonly names = new Map<Tensor, string>();
-  /** equal nodes are written once: what a gradient computes again from the forward pass costs nothing */
+  /** names of the nodes written so far, by content: terms that a gradient shares with the forward pass cost nothing */
   private readonly known = new Map<string, string>();
-  /** names of the results of nodes here */
+  /** names of the results of this graph's nodes */
   private readonly made = new Set<string>();
-  /** names of results that are outputs, by the names they were first given */
+  /** output names of results that are graph outputs, by their original names */
   private readonly renamed = new Map<string, string>();
   readonly inputs: Spec[] = [];
   readonly outputs: Spec[] = [];
@@ -150,7 +150,7 @@ class GraphBody implements Emitter {
   }
 
   private initializer(data: TypedArray, shape: readonly number[], dtype: DType): string {
-    // Small values are compared by content; large ones by identity, through the tensor's entry in `names`.
+    // Small constants are compared by content, large ones by identity, through the tensor's entry in `names`.
     const key = data.length <= 16 ? `constant ${dtype}${shapeText(shape)}${bytesOf(data).join()}` : undefined;
     const found = key === undefined ? undefined : this.known.get(key);
     if (found !== undefined) return found;
@@ -189,7 +189,7 @@ class GraphBody implements Emitter {
     return this.names.get(tensor) ?? this.outer?.lookup(tensor);
   }
 
-  /** Writes what a tensor needs, then the tensor, without recursion: a graph may be deeper than the stack. */
+  /** Writes a tensor after its inputs. Not recursive, because a graph can be deeper than the call stack. */
   emit(root: Tensor): string {
     const pending: Tensor[] = [root];
     while (pending.length > 0) {
@@ -214,17 +214,18 @@ class GraphBody implements Emitter {
 
   private input(tensor: Tensor): string {
     const { name, shape, dtype } = tensor as Tensor & { name: string };
-    if (this.outer) throw new RunError(`scan: input ${name} must be passed in, not used inside`);
+    if (this.outer)
+      throw new RunError(`scan: the body uses input ${name} of the graph around it; pass it in \`around\``);
     const other = this.inputs.find((spec) => spec.name === name);
     if (!other) this.inputs.push({ name, shape, dtype });
     else if (!sameShape(other.shape, shape) || other.dtype !== dtype)
       throw new RunError(
-        `input ${name}: declared as ${other.dtype}${shapeText(other.shape)} and as ${dtype}${shapeText(shape)}`,
+        `input ${name}: declared both as ${other.dtype}${shapeText(other.shape)} and as ${dtype}${shapeText(shape)}`,
       );
     return name;
   }
 
-  /** Declares an output: the node that makes it is renamed where it can be, so that nothing is copied. */
+  /** Declares an output. The result of its node is renamed where possible, which saves a copy. */
   output(name: string, tensor: Tensor): void {
     const made = this.emit(tensor);
     if (this.made.has(made) && !this.renamed.has(made)) this.renamed.set(made, name);
@@ -262,19 +263,19 @@ class GraphBody implements Emitter {
 }
 
 /**
- * Encodes everything that the outputs need as an ONNX model (onnx.proto3; opset 18, IR 9). The same tensors give the
- * same bytes. Equal nodes are written once.
+ * Encodes the graph of the outputs as an ONNX model (onnx.proto3; opset 18, IR 9). The same tensors give the same bytes.
+ * Equal nodes are written once.
  * @param outputs the model's outputs by name
- * @throws RunError where two inputs share a name but not shape and type, or the constants exceed protobuf's 2 GiB
+ * @throws RunError if two inputs have the same name but different shapes or types, or the constants exceed 2 GiB
  */
 export function toOnnx(outputs: Readonly<Record<string, Tensor>>): OnnxModel {
   const graph = new GraphBody('%');
   for (const [name, tensor] of Object.entries(outputs)) graph.output(name, tensor);
   for (const { name } of graph.inputs)
-    if (name in outputs) throw new RunError(`output ${name}: the name is taken by an input`);
+    if (name in outputs) throw new RunError(`output ${name}: an input has the same name`);
   if (graph.constantBytes > MAX_MODEL_BYTES)
     throw new RunError(
-      `onnx: constants take ${graph.constantBytes} bytes, a model holds at most ${MAX_MODEL_BYTES}; make the large ones inputs`,
+      `onnx: the constants have ${graph.constantBytes} bytes, expected at most ${MAX_MODEL_BYTES}; make the large ones inputs`,
     );
   const w = protobuf.Writer.create();
   // ModelProto: ir_version 1, producer_name 2, graph 7, opset_import 8 { version 2 }

@@ -1,55 +1,55 @@
 import { add, div, minimum, mul, sqrt, square, sub } from './ops/elementwise.js';
 import { Tensor, fail } from './tensor.js';
 
-/** One step of training: its number, from 1, and its learning rate. */
+/** A training step: its number, counted from 1, and its learning rate. */
 export interface Step {
   readonly count: number;
   readonly lr: number;
 }
 
-/**
- * What is on its way from the gradient to the parameter: `value · factor`. The factor is a scalar, so that scaling
- * costs nothing for each element.
- */
+/** The value of an update on its way from the gradient to the parameter, without its factor, and the new slots. */
 export interface Update {
   readonly value: Tensor;
   readonly slots: Readonly<Record<string, Tensor>>;
 }
 
-/** The scalar part of a step: what a transform makes of the factor, and what it does to each block of values. */
+/**
+ * What a transform does in a step. An update is the product `value · factor`; the factor is a scalar, so scaling costs
+ * nothing per element.
+ */
 export interface Plan {
   /** the factor after this transform */
   readonly factor: Tensor;
   /** scalars that `block` uses */
   readonly uses?: readonly Tensor[];
-  /** the update of a block of parameters, with new values of the transform's slots */
+  /** the new update of a block of values, with the new values of the transform's slots */
   readonly block?: (update: Tensor, parameter: Tensor, slots: Readonly<Record<string, Tensor>>) => Update;
 }
 
-/** A link of an optimizer: takes updates and gives updates, as in optax. */
+/** A link of an optimizer: it maps updates to updates, as in optax. */
 export interface Transform {
-  /** arrays of the parameters' shapes that it keeps from step to step; zeros at first */
+  /** names of the arrays it keeps for each parameter from step to step, in the parameter's shape; zeros at first */
   readonly slots: readonly string[];
-  /** which parameters it is for; default all */
+  /** the parameters it applies to; default all */
   readonly only?: (name: string) => boolean;
-  /** numbers that change from step to step, computed in double precision; they reach `plan` as graph inputs */
+  /** numbers that change from step to step, computed in double precision; `plan` gets them as graph inputs */
   scalars?(step: Step): Readonly<Record<string, number>>;
   /** @param context the factor so far, the norm of the averaged gradient over all parameters, and the step's numbers */
   plan(context: { factor: Tensor; gradNorm: Tensor; scalars: Readonly<Record<string, Tensor>> }): Plan;
 }
 
-/** An optimizer is its transforms, in the order in which the gradient goes through them. */
+/** An optimizer: its transforms, in the order in which the gradient passes through them. */
 export type Optimizer = readonly Transform[];
 
 /** Composes transforms into an optimizer. */
 export function chain(...transforms: Transform[]): Optimizer {
   const slots = transforms.flatMap((transform) => transform.slots);
   if (new Set(slots).size < slots.length)
-    fail('chain', `two transforms keep a slot of the same name: ${slots.join(', ')}`);
+    fail('chain', `two transforms have a slot of the same name: ${slots.join(', ')}`);
   return transforms;
 }
 
-/** Scales all gradients by min(1, maxNorm / (norm + 1e-6)), norm over all parameters: torch.nn.utils.clip_grad_norm_. */
+/** Scales all gradients by min(1, maxNorm / (norm + 1e-6)), with the norm over all parameters: torch.nn.utils.clip_grad_norm_. */
 export function clipByGlobalNorm(maxNorm: number): Transform {
   if (!(maxNorm > 0)) fail('clipByGlobalNorm', `expected a norm above 0, got ${maxNorm}`);
   return {
@@ -59,8 +59,8 @@ export function clipByGlobalNorm(maxNorm: number): Transform {
 }
 
 /**
- * Adam's direction m̂ / (√v̂ + eps) with bias correction (arXiv 1412.6980, algorithm 1; torch.optim.Adam), computed as
- * m / (√v + eps √c₂) · √c₂ / c₁ with cᵢ = 1 - bᵢ^t, which needs two operations less for each element.
+ * Adam's direction m̂ / (√v̂ + eps) with bias correction (arXiv 1412.6980, algorithm 1; torch.optim.Adam). It is computed
+ * as m / (√v + eps √c₂) · √c₂ / c₁ with cᵢ = 1 - bᵢ^t, which saves two operations per element.
  */
 export function scaleByAdam({ b1 = 0.9, b2 = 0.999, eps = 1e-8 } = {}): Transform {
   return {
@@ -85,7 +85,7 @@ export function scaleByAdam({ b1 = 0.9, b2 = 0.999, eps = 1e-8 } = {}): Transfor
   };
 }
 
-/** Adds decay · parameter to the update. After scaleByAdam it is AdamW (arXiv 1711.05101, torch.optim.AdamW). */
+/** Adds decay · parameter to the update. After scaleByAdam this is AdamW (arXiv 1711.05101, torch.optim.AdamW). */
 export function addDecayedWeights(decay: number, only?: (name: string) => boolean): Transform {
   return {
     slots: [],
@@ -101,7 +101,7 @@ export function addDecayedWeights(decay: number, only?: (name: string) => boolea
   };
 }
 
-/** AdamW's two transforms; a decay of 0, the default, is Adam. `decays` tells which parameters decay (default all). */
+/** AdamW's transforms. With a decay of 0, the default, it is Adam. `decays` selects the parameters that decay (default all). */
 export function adamW({
   weightDecay = 0,
   decays,
@@ -116,7 +116,7 @@ export function adamW({
   return weightDecay === 0 ? [scaleByAdam(adam)] : [scaleByAdam(adam), addDecayedWeights(weightDecay, decays)];
 }
 
-/** Multiplies the update by the learning rate that `Trainer.apply` is given. */
+/** Multiplies the update by the learning rate given to `Trainer.apply`. */
 export function scaleByLearningRate(): Transform {
   return {
     slots: [],
@@ -125,7 +125,7 @@ export function scaleByLearningRate(): Transform {
   };
 }
 
-/** The last link: parameter - factor · update. */
+/** The last step of every optimizer: parameter - factor · update. */
 export function descend(parameter: Tensor, update: Tensor, factor: Tensor): Tensor {
   return sub(parameter, mul(update, factor));
 }

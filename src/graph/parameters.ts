@@ -4,7 +4,7 @@ import { Random } from '../random.js';
 import { blendInto, snapshot, writable } from './residence.js';
 import { Tensor, allocate, fail, input, sameShape, shapeText, sizeOf } from './tensor.js';
 
-/** How a parameter starts: constant, normal with the given standard deviation, or uniform in [-bound, bound). */
+/** Initial values: constant, normal with the given standard deviation, or uniform in [-bound, bound). */
 export type Initializer = 'zeros' | 'ones' | { readonly normal: number } | { readonly uniform: number };
 
 export interface ParameterSpec {
@@ -13,19 +13,19 @@ export interface ParameterSpec {
 }
 
 /**
- * A parameter's value, row by row, in place: writing to `data` changes the parameter. Take `data` anew after a run on a
- * device: asking for it moves the values to the host.
+ * A parameter. `data` holds its values in row-major order; writing to it changes the parameter. Read `data` again after a
+ * run on a device: this moves the values to the host.
  */
 export interface Parameter {
   readonly shape: readonly number[];
   readonly data: Float32Array;
 }
 
-/** A parameter in its arena. */
+/** A parameter with its place in an arena. */
 class Entry implements Parameter {
   constructor(
     readonly shape: readonly number[],
-    /** the array, whether or not the values are in it */
+    /** the array; its values may be on a device */
     readonly array: Float32Array,
     readonly place: Place,
   ) {}
@@ -35,22 +35,22 @@ class Entry implements Parameter {
   }
 }
 
-/** Where a parameter lies: from `start`, in floats, of one of the arenas; `end` includes the padding behind it. */
+/** Where a parameter is stored: in `arena`, from float `start` to `end`, which includes the padding behind it. */
 export interface Place {
   readonly arena: Float32Array;
   readonly start: number;
   readonly end: number;
 }
 
-/** Parameters start at multiples of 64 bytes, a cache line. */
+/** Parameters are aligned to 16 floats: 64 bytes, a cache line. */
 const ALIGN = 16;
-/** An arena holds about this many floats (1 GiB), or one larger parameter: V8 limits the size of a buffer. */
+/** Floats per arena (1 GiB), unless a single parameter is larger. V8 limits the size of a buffer. */
 const ARENA = 2 ** 28;
 
 /**
- * Named float32 arrays. They lie one behind another in few large buffers of shared memory ("arenas"), so that an
- * optimizer can work on many parameters at once and threads can share them. Names are kept sorted: the order decides how
- * sums over all parameters are rounded, and must be the same for parameters made, cloned and loaded.
+ * Named float32 arrays, packed into a few large buffers of shared memory ("arenas"), so that an optimizer can update many
+ * parameters at once and threads can share them. Names are sorted: the order decides how sums over all parameters are
+ * rounded, so it must be the same for initialized, cloned and loaded parameters.
  */
 export class Parameters {
   private constructor(
@@ -88,7 +88,7 @@ export class Parameters {
     return new Parameters(entries, arenas);
   }
 
-  /** New parameters. Each draws from a stream of its own, so that adding one leaves the others as they were. */
+  /** New parameters. Each has its own random stream, so adding one does not change the others. */
   static init(specs: Readonly<Record<string, ParameterSpec>>, seed: number): Parameters {
     const params = Parameters.zeros(shapesOf(specs));
     for (const [name, { init }] of Object.entries(specs)) {
@@ -100,7 +100,7 @@ export class Parameters {
     return params;
   }
 
-  /** Parameters with the given values, which are copied. */
+  /** Parameters with copies of the given values. */
   static from(values: Readonly<Record<string, { shape: readonly number[]; data: ArrayLike<number> }>>): Parameters {
     const params = Parameters.zeros(shapesOf(values));
     for (const [name, { shape, data }] of Object.entries(values)) {
@@ -112,8 +112,9 @@ export class Parameters {
   }
 
   /**
-   * Reads all tensors of a safetensors file, a sharded index or a folder of one; half precision is widened.
-   * @throws UserError naming the file where it can't be read or is no safetensors file
+   * Reads all tensors of a safetensors file, of an index of shards, or of a folder with either. Half precision becomes
+   * float32.
+   * @throws UserError with the file's name if it can't be read or is not a safetensors file
    */
   static load(file: string): Parameters {
     const { tensors } = readSafetensors(file);
@@ -125,7 +126,7 @@ export class Parameters {
     return params;
   }
 
-  /** Writes a safetensors file of float32, atomically. */
+  /** Writes a safetensors file of float32 atomically. */
   async save(file: string, metadata?: Readonly<Record<string, string>>): Promise<void> {
     const tensors = new Map(
       [...this.entries].map(([name, { shape, array }]) => [
@@ -136,7 +137,7 @@ export class Parameters {
     return writeSafetensors(file, tensors, metadata);
   }
 
-  /** Some of the parameters, copied. */
+  /** A copy of the parameters that `keep` selects. */
   select(keep: (name: string) => boolean): Parameters {
     const kept = [...this.entries].filter(([name]) => keep(name));
     return Parameters.from(
@@ -150,12 +151,12 @@ export class Parameters {
     return copy;
   }
 
-  /** Takes over the values of parameters of the same names and shapes. */
+  /** Copies the values of another set of parameters with the same names and shapes. */
   copyFrom(other: Parameters): void {
     for (const [name, own] of pairs('copyFrom', this, other)) own.data.set(snapshot(other.entry(name).array));
   }
 
-  /** @throws RunError naming a parameter that is not there */
+  /** @throws RunError if there is no parameter of this name */
   get(name: string): Parameter {
     return this.entry(name);
   }
@@ -168,7 +169,7 @@ export class Parameters {
     return [...this.entries.keys()];
   }
 
-  /** The arrays by name, to be bound. Where the values are on a device they are not in here: read them by `get`. */
+  /** The arrays by name, for binding only: the values may be on a device. Use `get` to read them. */
   arrays(): Record<string, Float32Array> {
     return Object.fromEntries([...this.entries].map(([name, { array }]) => [name, array]));
   }
@@ -179,16 +180,16 @@ export class Parameters {
 
   private entry(name: string): Entry {
     const entry = this.entries.get(name);
-    if (!entry) throw new RunError(`parameter ${name}: not there; there are ${this.entries.size} others`);
+    if (!entry) throw new RunError(`parameter ${name}: not found among ${this.entries.size} parameters`);
     return entry;
   }
 
-  /** Graph inputs of the parameters' names and shapes. */
+  /** Graph inputs with the parameters' names and shapes. */
   inputs(): Record<string, Tensor> {
     return Object.fromEntries([...this.entries].map(([name, { shape }]) => [name, input(name, shape)]));
   }
 
-  /** number of values in all parameters */
+  /** total number of values */
   get count(): number {
     let count = 0;
     for (const { array } of this.entries.values()) count += array.length;
@@ -207,7 +208,7 @@ function fill(data: Float32Array, init: { normal: number } | { uniform: number }
   else for (let i = 0; i < data.length; i++) data[i] = init.uniform * (2 * random.next() - 1);
 }
 
-/** The parameters of `a`, checked to have the same names and shapes as those of `b`. */
+/** The parameters of `a`, after checking that `b` has the same names and shapes. */
 function pairs(op: string, a: Parameters, b: Parameters): [string, Parameter][] {
   const names = a.names();
   if (names.length !== b.names().length)
@@ -220,9 +221,9 @@ function pairs(op: string, a: Parameters, b: Parameters): [string, Parameter][] 
   });
 }
 
-/** Polyak averaging, in place, where the values are: target ← (1 - tau) target + tau online (arXiv 1509.02971, algorithm 1). */
+/** Polyak averaging in place: target ← (1 - tau) target + tau online (arXiv 1509.02971, algorithm 1). */
 export function polyak(target: Parameters, online: Parameters, tau: number): void {
   pairs('polyak', target, online);
-  // The same names and shapes lie in the same places; the padding between them is 0 in both.
+  // The same names and shapes have the same places in the arenas, and the padding is 0 in both.
   target.arenas.forEach((arena, i) => blendInto(arena, online.arenas[i], tau));
 }

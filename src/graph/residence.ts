@@ -2,17 +2,17 @@ import { RunError } from '../errors.js';
 import type { TypedArray } from './tensor.js';
 
 /**
- * Where the values of an array are: in the array, or in a copy on a device that runs work in. Runs move them there, and
- * whoever wants them on the host says so (`writable`, `snapshot`), so that nothing is copied between two runs. One of
- * the two copies counts at any time; an array whose values are on a device is filled with NaN, so that code that held on
- * to it fails loudly instead of computing with old numbers.
+ * Keeps track of where the values of an array are: in the array itself, or in a copy on a device. Runs move the values to
+ * the device; code that needs them on the host asks for them (`writable`, `snapshot`). So nothing is copied between two
+ * runs. Only one of the two copies is valid at any time. An array whose values are on a device is filled with NaN, so that
+ * code with an old reference to it fails loudly instead of computing with outdated numbers.
  */
 
-/** Memory of a device. Its calls return when they are done. Lengths are in float32. */
+/** Memory of a device. All calls are synchronous. Lengths are numbers of float32 values. */
 export interface DeviceMemory {
-  /** for messages: `cuda:0` */
+  /** for messages, for example `cuda:0` */
   readonly name: string;
-  /** @throws RunError where there is no room */
+  /** @throws RunError if the device is out of memory */
   allocate(bytes: number): bigint;
   free(address: bigint): void;
   upload(from: Float32Array, address: bigint): void;
@@ -24,11 +24,11 @@ export interface DeviceMemory {
 }
 
 const FLOAT = 4;
-/** every byte of an array whose values have left: NaN as float32 and float64, -1 as an integer */
+/** fills an array whose values are on the device: NaN as float32 and float64, -1 as an integer */
 const POISON = 0xff;
 const POISONED = -1;
 
-/** A buffer's copy on a device. The buffer is not kept alive. */
+/** A buffer's copy on a device. It does not keep the buffer alive. */
 export class Residence {
   readonly address: bigint;
   private readonly home: WeakRef<ArrayBufferLike>;
@@ -37,7 +37,7 @@ export class Residence {
   private writers = 0;
   private state: 'open' | 'given up' | 'freed' = 'open';
 
-  /** @param exposed whether code elsewhere may hold the array, and must notice that its values have left */
+  /** @param exposed whether other code may hold the array and must notice that its values are on the device */
   constructor(
     readonly device: DeviceMemory,
     buffer: ArrayBufferLike,
@@ -47,7 +47,7 @@ export class Residence {
     this.address = device.allocate(buffer.byteLength);
   }
 
-  /** The array's buffer; undefined where nobody can reach it any more. */
+  /** The array's buffer; undefined if it was garbage collected. */
   get buffer(): ArrayBufferLike | undefined {
     return this.home.deref();
   }
@@ -56,9 +56,9 @@ export class Residence {
     return this.owner === 'device';
   }
 
-  /** A run that works with the copy begins: the values are moved there, unless they are there already. */
+  /** Registers a run that uses the copy, and moves the values to the device if they are not there yet. */
   enter(writes: boolean): void {
-    if (this.state !== 'open') throw new RunError(`run: an array bound on ${this.device.name} was given up`);
+    if (this.state !== 'open') throw new RunError(`run: an array bound on ${this.device.name} was already freed`);
     this.settle();
     if (writes) this.writers++;
     else this.readers++;
@@ -70,7 +70,7 @@ export class Residence {
     if (this.state === 'given up') this.giveUp();
   }
 
-  /** Moves the values to the device. @param writes whether they will be changed there now, beside all runs */
+  /** Moves the values to the device. @param writes whether the caller will change them there, outside of any run */
   settle(writes = false): void {
     if (this.readers + this.writers > 0 && (writes || this.owner === 'host')) this.refuse('changing');
     if (this.owner === 'device') return;
@@ -85,23 +85,23 @@ export class Residence {
     if (this.writers > 0) this.refuse('reading');
     if (this.exposed && !new Int32Array(this.buffer!).every((bits) => bits === POISONED))
       throw new RunError(
-        `an array was written while its values were on ${this.device.name}; take \`data\` anew before writing to it`,
+        `an array was written while its values were on ${this.device.name}; read \`data\` again before writing to it`,
       );
     this.device.download(this.address, new Float32Array(this.buffer!));
     this.owner = 'host';
   }
 
-  /** A copy of what the array would show; the values stay where they are. */
+  /** A copy of the array's values, which stay on the device. */
   copyOf<T extends TypedArray>(array: T): T {
     if (this.writers > 0) this.refuse('reading');
-    const lead = array.byteOffset % FLOAT; // views of 16-bit numbers may start between two float32
+    const lead = array.byteOffset % FLOAT; // a view of 16-bit numbers may start in the middle of a float32
     const copy = new Float32Array(Math.ceil((lead + array.byteLength) / FLOAT));
     this.device.download(this.address + BigInt(array.byteOffset - lead), copy);
     type View = new (buffer: ArrayBufferLike, offset: number, length: number) => T;
     return new (array.constructor as View)(copy.buffer, lead, array.length);
   }
 
-  /** Frees the copy, once no run works with it. */
+  /** Frees the copy, as soon as no run uses it. */
   giveUp(): void {
     if (this.state === 'freed') return;
     this.state = this.readers + this.writers > 0 ? 'given up' : 'freed';
@@ -115,10 +115,10 @@ export class Residence {
 
 const residences = new WeakMap<ArrayBufferLike, Residence>();
 const living = new Map<DeviceMemory, Set<Residence>>();
-/** how many there are: where none is, as on CPU, nothing else is looked up */
+/** number of residences; if it is 0, as on the CPU, nothing needs to be looked up */
 let count = 0;
 
-/** Gives up the memory of arrays that nobody can reach any more. */
+/** Frees the device memory of arrays that were garbage collected. */
 const abandoned = new FinalizationRegistry<Residence>(forget);
 
 function forget(residence: Residence): void {
@@ -128,13 +128,13 @@ function forget(residence: Residence): void {
 }
 
 /**
- * Makes an array resident on a device: runs that bind it from now on, or a part of its buffer, work on the device's copy.
- * @throws RunError for a buffer that lives on another device, or is no whole number of float32
+ * Makes an array resident on a device: runs that bind it or a part of its buffer from now on use the device's copy.
+ * @throws RunError for a buffer on another device, or one whose size is not a multiple of 4 bytes
  */
 export function reside(device: DeviceMemory, { buffer }: TypedArray, exposed: boolean): void {
   const known = residences.get(buffer);
   if (known?.device === device) return;
-  if (known) throw new RunError(`resident: the array lives on ${known.device.name}; close that runtime first`);
+  if (known) throw new RunError(`resident: the array is on ${known.device.name}; close that runtime first`);
   if (buffer.byteLength % FLOAT !== 0)
     throw new RunError(`resident: expected a buffer of a multiple of ${FLOAT} bytes, got ${buffer.byteLength}`);
   const residence = new Residence(device, buffer, exposed);
@@ -144,15 +144,15 @@ export function reside(device: DeviceMemory, { buffer }: TypedArray, exposed: bo
   count++;
 }
 
-/** The copy that an array's buffer has on a device. */
+/** The copy of an array's buffer on a device, if it has one. */
 export function residenceOf({ buffer }: TypedArray, device: DeviceMemory): Residence | undefined {
   const residence = residences.get(buffer);
   return residence?.device === device ? residence : undefined;
 }
 
 /**
- * The array, with its values in it, to be read and written until the next run on a device takes them.
- * @throws RunError during a run that changes the values, or where the array was written while they were away
+ * Returns the array with its values in it. It can be read and written until the next run on a device.
+ * @throws RunError during a run that changes the values, or if the array was written while they were on the device
  */
 export function writable<T extends TypedArray>(array: T): T {
   if (count > 0) residences.get(array.buffer)?.takeHome();
@@ -160,7 +160,7 @@ export function writable<T extends TypedArray>(array: T): T {
 }
 
 /**
- * The array's values now, to be read: the array itself, or a copy where they are on a device.
+ * The array's current values, read-only: the array itself, or a copy if they are on a device.
  * @throws RunError during a run that changes them
  */
 export function snapshot<T extends TypedArray>(array: T): T {
@@ -168,7 +168,7 @@ export function snapshot<T extends TypedArray>(array: T): T {
   return residence?.onDevice ? residence.copyOf(array) : array;
 }
 
-/** Gives up the copy of an array that nobody will use again; its values are lost if they were there. */
+/** Frees the device's copy of an array that is no longer needed. Values on the device are lost. */
 export function discard({ buffer }: TypedArray): void {
   const residence = residences.get(buffer);
   residences.delete(buffer);
@@ -176,8 +176,8 @@ export function discard({ buffer }: TypedArray): void {
 }
 
 /**
- * Takes everything home from a device that is about to be closed. No run may be under way.
- * @throws RunError where an array was written while its values were away, after all others are home
+ * Moves all values to the host before a device is closed. No run may be in progress.
+ * @throws RunError if an array was written while its values were on the device, after all others have been moved
  */
 export function evacuate(device: DeviceMemory): void {
   const failures: unknown[] = [];
@@ -196,8 +196,8 @@ export function evacuate(device: DeviceMemory): void {
 }
 
 /**
- * The device that both arrays have a copy on, with the values there and their addresses; undefined where there is none,
- * or the values of both are on the host anyway.
+ * The device on which both arrays have a copy, with their addresses, after moving the values there. Undefined if there is
+ * no such device, or the values of both are on the host anyway.
  */
 function together(
   changed: Float32Array,
@@ -215,7 +215,7 @@ function together(
   };
 }
 
-/** into += from, where the values are. */
+/** into += from, computed where the values are. */
 export function addInto(into: Float32Array, from: Float32Array): void {
   const place = together(into, from);
   if (place) return place.device.add(place.into, place.from, into.length);
@@ -224,7 +224,7 @@ export function addInto(into: Float32Array, from: Float32Array): void {
   for (let i = 0; i < into.length; i++) into[i] += values[i];
 }
 
-/** target ← (1 - tau) target + tau online, where the values are. */
+/** target ← (1 - tau) target + tau online, computed where the values are. */
 export function blendInto(target: Float32Array, online: Float32Array, tau: number): void {
   const place = together(target, online);
   if (place) return place.device.blend(place.into, place.from, tau, target.length);

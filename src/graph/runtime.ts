@@ -2,60 +2,61 @@ import { RunError } from '../errors.js';
 import type { OnnxModel, Spec } from './onnx.js';
 import { TypedArray, allocate, checkData } from './tensor.js';
 
-/** A session with arrays bound to all its inputs and outputs. */
+/** Arrays bound to all inputs and outputs of a session. */
 export interface Binding {
-  /** Computes the outputs from what the input arrays hold now, into the output arrays. One run at a time. */
+  /** Computes the output arrays from the current values of the input arrays. One run at a time. */
   run(): Promise<void>;
-  /** Frees what the binding holds beside the arrays. */
+  /** Frees the binding's native memory; the arrays stay. */
   close(): void;
 }
 
-/** A model that is ready to run. */
+/** A loaded model. */
 export interface Session {
   readonly inputs: readonly Spec[];
   readonly outputs: readonly Spec[];
   /**
-   * Binds an array to every input and output by name. Arrays are read and written in place and never copied where the
-   * runtime allows it; an output may share its array with an input that only the output's own operation reads.
+   * Binds an array to every input and output by name. Where the runtime allows it, arrays are read and written in place
+   * and never copied. An output may share its array with an input that only the output's own operation reads.
    * @throws RunError for a missing or unknown name, or an array of the wrong type or length
    */
   bind(buffers: Readonly<Record<string, TypedArray>>): Binding;
-  /** Runs once, with new arrays for the outputs. */
+  /** Runs once and returns the outputs in new arrays. */
   run(feeds: Readonly<Record<string, TypedArray>>): Promise<Record<string, TypedArray>>;
-  /** Frees the native memory, once runs that are under way have ended. */
+  /** Frees the native memory when current runs have ended. */
   close(): void;
 }
 
 /**
- * Session options of ONNX Runtime (onnxruntime_session_options_config_keys.h) that both runtimes set. A thread that has
- * nothing to do waits instead of spinning: pocket graphs are small, and spinning costs more than twice their CPU time
- * where other threads (phones, workers) want the cores.
+ * Session options of ONNX Runtime (onnxruntime_session_options_config_keys.h) that both runtimes set. Idle threads wait
+ * instead of spinning: pocket graphs are small, and spinning more than doubles their CPU time when other threads (phones,
+ * workers) need the cores.
  */
 export const SESSION_CONFIG = { 'session.intra_op.allow_spinning': '0' } as const;
 
-/** What executes models. */
+/** Executes models. */
 export interface Runtime {
   readonly name: 'ffi' | 'node';
-  /** threads an operation may use */
+  /** number of threads an operation may use */
   readonly threads: number;
-  /** what computes: `cpu`, or the device that sessions run on, as `cuda:0` */
+  /** the device that sessions run on: `cpu`, or for example `cuda:0` */
   readonly device: string;
   /**
-   * Lets the values of an array stay on the device between runs: whoever binds the array, or a part of its buffer, from
-   * now on binds a copy there, which the values are moved to before a run and back when the host asks for them (see
-   * residence.ts). On the CPU the array itself is used, and this does nothing.
-   * @param exposed whether code may hold on to the array: it is then filled with NaN while the values are away (default)
+   * Lets the values of an array stay on the device between runs. From now on, binding the array or a part of its buffer
+   * binds a copy on the device. The values are moved there before a run, and back when the host asks for them (see
+   * residence.ts). On the CPU this does nothing: the array itself is used.
+   * @param exposed whether other code may keep a reference to the array. If so (the default), it is filled with NaN while
+   * the values are on the device.
    */
   resident(array: TypedArray, exposed?: boolean): void;
   /**
-   * @param threads threads an operation of this session may use; by default the runtime's
-   * @throws RunError where the model can't be loaded
+   * @param threads number of threads an operation of this session may use; default: the runtime's
+   * @throws RunError if the model can't be loaded
    */
   session(model: OnnxModel, threads?: number): Promise<Session>;
   close(): Promise<void>;
 }
 
-/** Checks that there is a fitting array for every input and output, and none for anything else. */
+/** Checks that every input and output has an array of its type and size, and that no other array is given. */
 export function checkBuffers(
   where: string,
   specs: readonly Spec[],
@@ -63,15 +64,14 @@ export function checkBuffers(
 ): void {
   const names = new Set(specs.map((spec) => spec.name));
   for (const name of Object.keys(buffers))
-    if (!names.has(name))
-      throw new RunError(`${where}: no input or output ${name}; there are ${[...names].join(', ')}`);
+    if (!names.has(name)) throw new RunError(`${where}: the model has no ${name}; expected ${[...names].join(', ')}`);
   for (const { name, dtype, shape } of specs) {
-    if (!(name in buffers)) throw new RunError(`${where}: nothing given for ${name}`);
+    if (!(name in buffers)) throw new RunError(`${where}: ${name} is missing`);
     checkData(`${where}: ${name}`, buffers[name], dtype, shape);
   }
 }
 
-/** Runs a session once: binds new output arrays beside the feeds. */
+/** Runs a session once with new arrays for the outputs. */
 export async function runOnce(
   session: Pick<Session, 'inputs' | 'outputs' | 'bind'>,
   feeds: Readonly<Record<string, TypedArray>>,

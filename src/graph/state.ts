@@ -1,8 +1,7 @@
 import { Bound } from './forward.js';
 import { add, mul, sqrt, square } from './ops/elementwise.js';
-import { sum } from './ops/broadcast.js';
+import { reshape, sum } from './ops/broadcast.js';
 import { scan } from './ops/scan.js';
-import { reshape } from './ops/broadcast.js';
 import { Optimizer, Plan, descend } from './optimizer.js';
 import type { Parameters } from './parameters.js';
 import { addInto, discard } from './residence.js';
@@ -10,27 +9,27 @@ import type { Runtime } from './runtime.js';
 import { Tensor, TypedArray, allocate, fail, input, sizeOf } from './tensor.js';
 
 /**
- * Values that one step of the scan works on: 1 MiB of each array. The optimizer is bound by memory, and blocks that stay
- * in the cache between its dozen operations halve its time on CPU.
+ * Floats per array that one step of the scan works on (1 MiB). The optimizer is memory-bound: blocks that stay in the
+ * cache between its dozen operations halve its time on the CPU.
  */
 const BLOCK = 2 ** 18;
 /**
- * On a device there is no such cache, and a loop costs more than it saves: plain operations on parts of up to 64 MiB of
- * each array, so that what they need beside the arrays stays small.
+ * On a device there is no such cache, and a loop costs more than it saves. There the optimizer uses plain operations on
+ * parts of up to 64 MiB per array, which bounds the temporary memory.
  */
 const DEVICE_PART = 2 ** 24;
 
-/** Neighbouring parameters with the same transforms, as one long vector. */
+/** Adjacent parameters with the same transforms, treated as one long vector. */
 interface Run {
   readonly names: string[];
-  /** which of the optimizer's transforms apply */
+  /** which of the optimizer's transforms apply: a 0 or 1 for each */
   readonly transforms: string;
   readonly arena: Float32Array;
   readonly start: number;
   end: number;
 }
 
-/** A part of a run that graph B works on: `rows` blocks in a scan, or one row as it is. */
+/** A part of a run in graph B: `rows` blocks in a scan, or a single row without a scan. */
 interface Piece {
   readonly run: number;
   readonly offset: number;
@@ -39,8 +38,8 @@ interface Piece {
 }
 
 /**
- * Σ g². Summed in short rows first: adding millions of float32 to one total would lose its last digits. ReduceSumSquare
- * is slower, and over all elements at once off by 0.2 % at 26 million.
+ * Σ g², summed in short rows first, because adding millions of float32 values to one total loses digits. ReduceSumSquare
+ * is slower and, over all elements at once, off by 0.2 % for 26 million.
  */
 function squaredNorm(g: Tensor): Tensor {
   const rows = (part: Tensor) => {
@@ -54,7 +53,7 @@ function squaredNorm(g: Tensor): Tensor {
 export class OptimizerState {
   step = 0;
   private readonly runs: Run[] = [];
-  /** by lane: the vectors of all runs; the first lane's are what graph B reads */
+  /** for each lane, the vectors of all runs; graph B reads those of the first lane */
   private readonly gradients: Float32Array[][];
   private readonly slots: Readonly<Record<string, Float32Array[]>>;
   private readonly places = new Map<string, { run: number; offset: number }>();
@@ -66,8 +65,8 @@ export class OptimizerState {
     readonly names: readonly string[],
     private readonly optimizer: Optimizer,
     lanes = 1,
-    /** floats of a block or part */
-    private readonly most = runtime.device === 'cpu' ? BLOCK : DEVICE_PART,
+    /** floats per block or part */
+    private readonly blockSize = runtime.device === 'cpu' ? BLOCK : DEVICE_PART,
   ) {
     for (const name of names) {
       const { arena, start, end } = params.place(name);
@@ -90,21 +89,21 @@ export class OptimizerState {
   }
 
   private part(vectors: readonly Float32Array[], name: string): Float32Array {
-    const { run, offset } = this.places.get(name) ?? fail('gradient', `${name} is frozen or no parameter`);
+    const { run, offset } = this.places.get(name) ?? fail('gradient', `${name} is not a trained parameter`);
     return vectors[run].subarray(offset, offset + sizeOf(this.params.get(name).shape));
   }
 
-  /** The gradient of a parameter that a lane has accumulated, in place; on a device the values are not in here. */
+  /** The array of the gradient that a lane has accumulated for a parameter. The values may be on a device. */
   gradient(name: string, lane = 0): Float32Array {
     return this.part(this.gradients[lane], name);
   }
 
-  /** Add what another lane has accumulated to the first one's gradients. */
+  /** Adds the gradients of another lane to those of the first. */
   fold(lane: number): void {
     this.gradients[lane].forEach((from, run) => addInto(this.gradients[0][run], from));
   }
 
-  /** All arrays that must be kept to go on later, by the names they are stored under, in place as `gradient` is. */
+  /** All arrays needed to resume, by their names in the file. As with `gradient`, the values may be on a device. */
   arrays(withGradients: boolean): Map<string, { shape: readonly number[]; data: Float32Array }> {
     const kept = Object.entries(this.slots);
     if (withGradients) kept.push(['gradient', this.gradients[0]]);
@@ -118,7 +117,7 @@ export class OptimizerState {
     );
   }
 
-  /** One step; returns the norm of the averaged gradient. */
+  /** One optimizer step; returns the norm of the averaged gradient. */
   async apply(lr: number, accumulated: number): Promise<number> {
     this.bound ??= this.open();
     const bound = await this.bound;
@@ -132,21 +131,21 @@ export class OptimizerState {
   }
 
   private pieces(): Piece[] {
-    const { most } = this;
+    const { blockSize } = this;
     const scanned = this.runtime.device === 'cpu';
     return this.runs.flatMap(({ start, end }, run) => {
       const length = end - start;
-      const rows = Math.floor(length / most);
-      const rest = length - rows * most;
+      const rows = Math.floor(length / blockSize);
+      const rest = length - rows * blockSize;
       const pieces: Piece[] = [];
-      if (rows > 0 && scanned) pieces.push({ run, offset: 0, rows, width: most });
-      else for (let i = 0; i < rows; i++) pieces.push({ run, offset: i * most, rows: 1, width: most });
-      if (rest > 0) pieces.push({ run, offset: rows * most, rows: 1, width: rest });
+      if (rows > 0 && scanned) pieces.push({ run, offset: 0, rows, width: blockSize });
+      else for (let i = 0; i < rows; i++) pieces.push({ run, offset: i * blockSize, rows: 1, width: blockSize });
+      if (rest > 0) pieces.push({ run, offset: rows * blockSize, rows: 1, width: rest });
       return pieces;
     });
   }
 
-  /** Graph B, with views of the parameters, gradients and slots bound as inputs, and the same as outputs. */
+  /** Builds graph B. Views of the parameters, gradients and slots are bound both as its inputs and as its outputs. */
   private open(): Promise<Bound> {
     const pieces = this.pieces();
     const shared: Record<string, TypedArray> = {};

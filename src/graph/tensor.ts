@@ -1,7 +1,7 @@
 import { encodeHalf } from '../data/formats/half.js';
 import { RunError } from '../errors.js';
 
-/** Element types of a tensor. `float16` data is kept as its bits in a Uint16Array, `bool` as 0/1 in a Uint8Array. */
+/** Element types of a tensor. `float16` is stored as its bits in a Uint16Array, `bool` as 0 or 1 in a Uint8Array. */
 export type DType = 'float32' | 'float64' | 'float16' | 'int64' | 'int32' | 'bool';
 
 export type TypedArray = Float32Array | Float64Array | Uint16Array | BigInt64Array | Int32Array | Uint8Array;
@@ -9,27 +9,27 @@ export type TypedArray = Float32Array | Float64Array | Uint16Array | BigInt64Arr
 export type Attr = number | string | boolean | readonly number[] | TypedArray | ScanBody;
 export type Attrs = Readonly<Record<string, Attr>>;
 
-/** The inside of a `scan`: what is computed for one slice of each scanned tensor. */
+/** The body of a `scan`: the computation for one slice of each scanned tensor. */
 export interface ScanBody {
   readonly slices: readonly Tensor[];
   readonly results: readonly Tensor[];
 }
 
-/** A node of the graph: the value of `op` applied to `inputs`. Immutable; its shape is known when it is made. */
+/** A node of the graph: the value of `op` applied to `inputs`. Immutable, with a static shape. */
 export interface Tensor {
   readonly op: string;
   readonly inputs: readonly Tensor[];
   readonly attrs: Attrs;
   readonly shape: readonly number[];
   readonly dtype: DType;
-  /** name of a graph input */
+  /** set for graph inputs only */
   readonly name?: string;
 }
 
-/** A tensor, or a number that is taken as a scalar of the other operand's type. */
+/** A tensor, or a number, which becomes a scalar of the other operand's type. */
 export type Operand = Tensor | number;
 
-/** How an element type is stored: its array class, its bytes, its code in ONNX's TensorProto.DataType. */
+/** Storage of an element type: array class, bytes per element, code in ONNX's TensorProto.DataType. */
 export const STORAGE = {
   float32: { array: Float32Array, bytes: 4, onnx: 1 },
   float64: { array: Float64Array, bytes: 8, onnx: 11 },
@@ -44,7 +44,7 @@ export function sizeOf(shape: readonly number[]): number {
   return shape.reduce((product, size) => product * size, 1);
 }
 
-/** `[2,3]`: shapes as error messages print them. */
+/** A shape as error messages print it: `[2,3]`. */
 export function shapeText(shape: readonly number[]): string {
   return `[${shape.join(',')}]`;
 }
@@ -57,17 +57,17 @@ export function isFloat(dtype: DType): boolean {
   return dtype === 'float32' || dtype === 'float64' || dtype === 'float16';
 }
 
-/** Throws a RunError that leads with the operation's name. */
+/** Throws a RunError whose message starts with the operation's name. */
 export function fail(op: string, text: string): never {
   throw new RunError(`${op}: ${text}`);
 }
 
 function checkShape(op: string, shape: readonly number[]): void {
   if (!shape.every((size) => Number.isSafeInteger(size) && size > 0))
-    fail(op, `expected sizes that are positive whole numbers, got ${shapeText(shape)}`);
+    fail(op, `expected positive whole numbers as sizes, got ${shapeText(shape)}`);
 }
 
-/** A zeroed array for a tensor, in shared memory, so that a worker thread can be handed it without a copy. */
+/** A zeroed array for a tensor, in shared memory, so that it can go to a worker thread without a copy. */
 export function allocate(dtype: DType, shape: readonly number[]): TypedArray {
   const { array, bytes } = STORAGE[dtype];
   return new array(new SharedArrayBuffer(sizeOf(shape) * bytes) as unknown as ArrayBuffer);
@@ -75,7 +75,7 @@ export function allocate(dtype: DType, shape: readonly number[]): TypedArray {
 
 /**
  * Checks that an array can hold a tensor of this type and shape.
- * @throws RunError naming `where`, the expected type and length and what was given
+ * @throws RunError with `where`, and the expected and actual type or length
  */
 export function checkData(where: string, data: TypedArray, dtype: DType, shape: readonly number[]): void {
   const { array } = STORAGE[dtype];
@@ -88,7 +88,7 @@ export function checkData(where: string, data: TypedArray, dtype: DType, shape: 
     fail(where, `expected ${sizeOf(shape)} values for shape ${shapeText(shape)}, got ${data.length}`);
 }
 
-/** A value that is given at every run, by name. */
+/** A graph input: a value that every run supplies by name. */
 export function input(name: string, shape: readonly number[], dtype: DType = 'float32'): Tensor {
   checkShape(`input ${name}`, shape);
   return { op: 'input', inputs: [], attrs: {}, shape: [...shape], dtype, name };
@@ -100,8 +100,8 @@ function typeOfArray(data: TypedArray): DType {
 }
 
 /**
- * A value that is stored in the model. Plain numbers are converted to `dtype` (default float32); a typed array keeps
- * its own type (Uint16Array is float16, Uint8Array is bool) and is not copied: don't change it afterwards.
+ * A value stored in the model. Plain numbers are converted to `dtype` (default float32). A typed array keeps its own
+ * type (Uint16Array is float16, Uint8Array is bool) and is not copied: don't change it afterwards.
  */
 export function constant(data: TypedArray | readonly number[], shape: readonly number[], dtype?: DType): Tensor {
   checkShape('constant', shape);
@@ -112,7 +112,7 @@ export function constant(data: TypedArray | readonly number[], shape: readonly n
   return { op: 'constant', inputs: [], attrs: { data: values }, shape: [...shape], dtype: type };
 }
 
-/** Plain numbers as the array that stores the type (half-precision bits for float16). */
+/** Converts plain numbers to the array class of the type (half-precision bits for float16). */
 export function fromNumbers(data: readonly number[], dtype: DType): TypedArray {
   if (dtype === 'int64') return BigInt64Array.from(data, (value) => BigInt(value));
   if (dtype === 'float16') {

@@ -15,41 +15,41 @@ import { Tensor, TypedArray, fail, input, sameShape } from './tensor.js';
 export interface TrainerOptions<Bucket> {
   readonly runtime: Runtime;
   readonly params: Parameters;
-  /** which parameters are trained; default all. Frozen ones get no gradient and no optimizer state. */
+  /** which parameters are trained; default all. The others are frozen: no gradient and no optimizer state. */
   readonly trainable?: (name: string) => boolean;
   readonly optimizer: Optimizer;
-  /** the scalar to minimize, and values to be returned beside it, from the parameters and the bucket */
+  /** the scalar to minimize, and metrics to return with it, for the parameters and a bucket */
   readonly loss: (p: Record<string, Tensor>, bucket: Bucket) => { loss: Tensor; metrics?: Record<string, Tensor> };
-  /** how many buckets' sessions are kept; default 16 */
+  /** number of buckets whose sessions are kept; default 16 */
   readonly sessions?: number;
   /**
-   * micro-batches of a step that run at the same time, each with gradients of its own and its share of the runtime's
-   * threads; default 1. Graphs of many small operations gain more from this than from threads within each operation.
+   * number of micro-batches of a step that run at the same time, each with its own gradients and its share of the
+   * runtime's threads; default 1. Graphs of many small operations gain more from lanes than from threads per operation.
    */
   readonly lanes?: number;
 }
 
-/** Micro-batches one after another. */
+/** A queue of micro-batches with its own gradients. */
 class Lane {
   readonly queue = new Queue();
-  /** micro-batches whose gradients it holds */
+  /** number of micro-batches accumulated in its gradients */
   pending = 0;
 }
 
-const CLOSED = 'trainer: it is closed';
+const CLOSED = 'trainer: already closed';
 const gradientName = (name: string) => `gradient of ${name}`;
 const totalName = (name: string) => `gradients so far of ${name}`;
 
 /**
- * Trains parameters in place. A step is one or more `accumulate` (graph A: forward, backward, gradients added up) and
- * one `apply` (graph B: averaging, clipping, the optimizer). Calls are carried out one after another, but for
- * micro-batches in different lanes; which lane one is in depends on its number in the step alone.
+ * Trains parameters in place. A step is one or more calls of `accumulate` (graph A: forward, backward, gradient
+ * accumulation) and one of `apply` (graph B: averaging, clipping, the optimizer). Calls run one after another, except
+ * micro-batches in different lanes. The lane of a micro-batch depends only on its number in the step.
  */
 export class Trainer<Bucket> {
   private readonly sessions: LruCache<Bound>;
   private readonly lanes: readonly Lane[];
   private readonly state: OptimizerState;
-  /** number of the next micro-batch of this step */
+  /** number of the step's next micro-batch */
   private next = 0;
   private closed = false;
 
@@ -57,19 +57,20 @@ export class Trainer<Bucket> {
     const { params, trainable = () => true, sessions = DEFAULT_SESSIONS, lanes = 1 } = options;
     if (!Number.isInteger(lanes) || lanes < 1) fail('trainer', `lanes: expected at least 1, got ${lanes}`);
     const names = params.names().filter(trainable);
-    if (names.length === 0) fail('trainer', `none of the ${params.names().length} parameters is trainable`);
+    if (names.length === 0)
+      fail('trainer', `all ${params.names().length} parameters are frozen, expected at least one to train`);
     this.sessions = new LruCache(sessions * lanes);
     this.lanes = Array.from({ length: lanes }, () => new Lane());
     this.state = new OptimizerState(options.runtime, params, names, options.optimizer, lanes);
   }
 
-  /** steps done so far */
+  /** number of steps done */
   get step(): number {
     return this.state.step;
   }
 
   /**
-   * Forward and backward for one micro-batch; the gradients are added to those since the last `apply`.
+   * Forward and backward pass for one micro-batch. The gradients are added to those since the last `apply`.
    * @returns the loss [1] and the metrics
    */
   accumulate(bucket: Bucket, feeds: Readonly<Record<string, TypedArray>>): Promise<Record<string, TypedArray>> {
@@ -86,7 +87,7 @@ export class Trainer<Bucket> {
     });
   }
 
-  /** Graph A. The first micro-batch of a step overwrites the gradients, which saves clearing and reading them. */
+  /** Builds graph A. The first micro-batch of a step overwrites the gradients, which saves clearing and reading them. */
   private open(bucket: Bucket, lane: number, adding: boolean): Promise<Bound> {
     const { runtime, params } = this.options;
     const inputs = params.inputs();
@@ -98,7 +99,7 @@ export class Trainer<Bucket> {
     );
     const outputs: Record<string, Tensor> = { ...metrics, loss };
     const shared: Record<string, TypedArray> = params.arrays();
-    // The product that adds to its output is only known to work in place on the CPU.
+    // A product that adds to its own output is known to work in place only on the CPU.
     const plus = runtime.device === 'cpu' ? accumulated : add;
     names.forEach((name, i) => {
       const total = input(totalName(name), inputs[name].shape);
@@ -109,8 +110,8 @@ export class Trainer<Bucket> {
   }
 
   /**
-   * One step of the optimizer on the gradients accumulated since the last.
-   * @param accumulated the number that the summed gradients are divided by: the micro-batches
+   * One optimizer step on the gradients accumulated since the last step.
+   * @param accumulated the number of micro-batches, by which the summed gradients are divided
    * @returns the norm of the averaged gradient over all trained parameters, before clipping
    */
   apply(lr: number, accumulated: number): Promise<{ gradNorm: number }> {
@@ -124,7 +125,7 @@ export class Trainer<Bucket> {
     });
   }
 
-  /** Do something after all that was asked for before, and before all that is asked for later. */
+  /** Runs a job after all earlier calls and before all later ones. */
   private alone<T>(job: () => Promise<T>): Promise<T> {
     if (this.closed) return Promise.reject(new RunError(CLOSED));
     const ready = Promise.all(this.lanes.map(({ queue }) => queue.add(() => Promise.resolve())));
@@ -137,7 +138,7 @@ export class Trainer<Bucket> {
     return result;
   }
 
-  /** Bring the gradients of all lanes together, in order. @returns of how many micro-batches they are */
+  /** Adds up the gradients of all lanes, in order. @returns the number of micro-batches in the sum */
   private gathered(): number {
     const [first, ...others] = this.lanes;
     others.forEach((lane, i) => {
@@ -149,7 +150,7 @@ export class Trainer<Bucket> {
     return first.pending;
   }
 
-  /** A copy of the gradient accumulated for a parameter, not yet averaged. */
+  /** A copy of a parameter's accumulated gradient, not yet averaged. */
   gradient(name: string): Float32Array {
     if (this.closed) throw new RunError(CLOSED);
     this.gathered();
@@ -157,8 +158,8 @@ export class Trainer<Bucket> {
   }
 
   /**
-   * Writes the optimizer's state as safetensors: `<slot>.<parameter>`, the step, and gradients that await `apply`. With
-   * the parameters' own file, training goes on from here bit by bit as if it had not stopped.
+   * Writes the optimizer's state as safetensors: `<slot>.<parameter>`, the step, and gradients not yet applied. From
+   * this and the file of the parameters, training continues bit-identically.
    */
   save(file: string): Promise<void> {
     return this.alone(async () => {
@@ -174,23 +175,27 @@ export class Trainer<Bucket> {
   }
 
   /**
-   * Takes over a state that `save` wrote for the same parameters and optimizer.
-   * @throws UserError naming the file and the array that is missing, of another shape or too many
+   * Loads a state that `save` wrote for the same parameters and optimizer.
+   * @throws UserError with the file and the array that is missing, unexpected or of another shape
    */
   load(file: string): Promise<void> {
     return this.alone(async () => {
       const { tensors, metadata } = readSafetensors(file);
       const [step, pending] = [Number(metadata.step), Number(metadata.pending)];
       if (!Number.isSafeInteger(step) || step < 0 || !Number.isSafeInteger(pending) || pending < 0)
-        throw new UserError(`${file}: not an optimizer state: step ${metadata.step}, pending ${metadata.pending}`);
+        throw new UserError(
+          `${file}: not an optimizer state: expected whole numbers as step and pending, got ${metadata.step} and ${metadata.pending}`,
+        );
       const arrays = this.state.arrays(pending > 0);
       for (const [name, { shape }] of arrays) {
         const stored = tensors.get(name);
         if (!stored || !sameShape(stored.shape, shape))
-          throw new UserError(`${file}: ${name}: expected [${shape}], got ${stored ? `[${stored.shape}]` : 'none'}`);
+          throw new UserError(
+            `${file}: ${name}: expected an array of shape [${shape}], got ${stored ? `[${stored.shape}]` : 'none'}`,
+          );
       }
       if (tensors.size > arrays.size)
-        throw new UserError(`${file}: expected ${arrays.size} arrays for these parameters, got ${tensors.size}`);
+        throw new UserError(`${file}: expected ${arrays.size} arrays for the trained parameters, got ${tensors.size}`);
       for (const [name, { data }] of arrays) {
         writable(data).set(toFloat32(tensors.get(name)!));
         tensors.delete(name);
@@ -201,7 +206,7 @@ export class Trainer<Bucket> {
     });
   }
 
-  /** Frees sessions and native memory. The parameters stay. */
+  /** Frees the sessions and the optimizer's memory. The parameters stay. */
   close(): void {
     this.closed = true;
     this.sessions.clear();

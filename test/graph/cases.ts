@@ -11,21 +11,21 @@ export interface Argument {
   readonly dtype?: DType;
 }
 
-/** One graph to try an operation in, with what it should compute. */
+/** A graph that uses an operation, with the reference for its result. */
 export interface Case {
   readonly what: string;
   readonly args: readonly Argument[];
   readonly build: (...xs: Tensor[]) => Tensor;
   readonly reference: (...xs: Nd[]) => Nd;
-  /** precisions to try; default all that the operation has */
+  /** precisions to test; default all that the operation supports */
   readonly dtypes?: readonly DType[];
-  /** compare the gradient too; default true */
+  /** whether to check the gradient too; default true */
   readonly differentiable?: boolean;
 }
 
 type Generator = (random: Random) => Case[];
 
-/** 1, small odd and even, and now and then a size that no vector width divides */
+/** 1, small odd and even sizes, and sometimes a size that no vector width divides */
 function dim(random: Random): number {
   return random.pick([1, 1, 2, 3, 4, 5, 7, 17]);
 }
@@ -34,7 +34,7 @@ function shape(random: Random, rank = random.int(4) + 1): number[] {
   return Array.from({ length: rank }, () => dim(random));
 }
 
-/** Values with magnitudes in [lo, hi), so that neither kinks nor poles are within a finite difference. */
+/** Values with magnitudes in [lo, hi), so that no finite difference crosses a kink or a pole. */
 function values(random: Random, of: readonly number[], lo = 0.05, hi = 2, signed = true): Argument {
   return {
     value: nd(of, () => (lo + (hi - lo) * random.next()) * (signed && random.chance(0.5) ? -1 : 1)),
@@ -49,7 +49,7 @@ function bools(random: Random, of: readonly number[]): Argument {
   return { value: nd(of, () => random.int(2)), dtype: 'bool' };
 }
 
-/** Shapes that broadcast together: leading axes are missing here and there, others have size 1. */
+/** Shapes that broadcast together: some leading axes are missing, some axes have size 1. */
 function broadcastable(random: Random, count: number): number[][] {
   const full = shape(random);
   return Array.from({ length: count }, (_, i) => {
@@ -58,7 +58,7 @@ function broadcastable(random: Random, count: number): number[][] {
   });
 }
 
-/** too long for one vector, one block or one thread, and divided by none of them */
+/** more than one vector, block or thread can take, and not a multiple of any of them */
 const LARGE = [129, 65];
 const text = (args: readonly Argument[]) => args.map(({ value }) => `[${value.shape}]`).join(' ');
 
@@ -123,7 +123,7 @@ function rowwise(build: (x: Tensor) => Tensor, f: (row: Float64Array) => ArrayLi
 }
 
 const cdf = (x: number) => (1 + ref.erf(x / Math.SQRT2)) / 2;
-const EPS = 0.125; // ONNX keeps it as a float32
+const EPS = 0.125; // exact in float32, in which ONNX stores it
 
 function norm(row: Float64Array, centre: boolean): number[] {
   const mean = centre ? total(row) / row.length : 0;
@@ -179,7 +179,7 @@ function gemmCase(
   };
 }
 
-/** A few rows by a large weight, which is emitted in another way; its gradient is that of any other product. */
+/** A few rows by a large weight, which is emitted differently. Its gradient is that of any other product. */
 function wideCase(random: Random, m: number, k: number, n: number, bias: boolean): Case {
   const args = [values(random, [m, k]), values(random, [n, k]), ...(bias ? [values(random, [n])] : [])];
   return {
@@ -206,7 +206,7 @@ function convCase(random: Random, x: number[], w: number[], stride: number, pad:
   };
 }
 
-/** The gradient of Σ conv2d(x, w) · dy with respect to x or w, by moving each product to where it belongs. */
+/** The gradient of Σ conv2d(x, w) · dy with respect to x or w: each product is added to its own element. */
 function convGradCase(random: Random, of: 'x' | 'w', x: number[], w: number[], stride: number, pad: number): Case {
   const y = ref.conv2d(
     nd(x, () => 0),
@@ -290,7 +290,7 @@ function scanCase(random: Random, n: number, width: number): Case {
   };
 }
 
-/** Cases for every operation of the rule table, by its name. */
+/** Cases for every registered operation, by name. */
 export const CASES: Readonly<Record<string, Generator>> = {
   add: binary(graph.add, (a, b) => a + b),
   sub: binary(graph.sub, (a, b) => a - b),

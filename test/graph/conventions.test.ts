@@ -3,7 +3,7 @@ import { after, before, test } from 'node:test';
 import * as graph from '../../src/graph/index.js';
 import type { Runtime, Tensor } from '../../src/graph/index.js';
 
-/** Gradients where the derivative is a convention: torch's, at ties, kinks and bounds. */
+/** Gradients at ties, kinks and bounds, where the derivative is a convention. All follow torch. */
 let runtime: Runtime;
 before(async () => {
   runtime = await graph.openRuntime({ kind: 'ffi', threads: 1 });
@@ -22,11 +22,11 @@ async function gradients(build: (...xs: Tensor[]) => Tensor, ...values: number[]
 }
 
 const CONVENTIONS: [string, (...xs: Tensor[]) => Tensor, number[][], number[][]][] = [
-  ['relu passes nothing at 0', graph.relu, [[-1, 0, 1]], [[0, 0, 1]]],
-  ['abs passes nothing at 0', graph.abs, [[-2, 0, 2]], [[-1, 0, 1]]],
-  ['clip passes at its bounds', (x) => graph.clip(x, -1, 1), [[-2, -1, 0, 1, 2]], [[0, 1, 1, 1, 0]]],
+  ['the gradient of relu at 0 is 0', graph.relu, [[-1, 0, 1]], [[0, 0, 1]]],
+  ['the gradient of abs at 0 is 0', graph.abs, [[-2, 0, 2]], [[-1, 0, 1]]],
+  ['the gradient of clip at its bounds is 1', (x) => graph.clip(x, -1, 1), [[-2, -1, 0, 1, 2]], [[0, 1, 1, 1, 0]]],
   [
-    'equal operands of maximum share',
+    'equal operands of maximum share the gradient',
     graph.maximum,
     [
       [1, 2, 3],
@@ -38,7 +38,7 @@ const CONVENTIONS: [string, (...xs: Tensor[]) => Tensor, number[][], number[][]]
     ],
   ],
   [
-    'equal operands of minimum share',
+    'equal operands of minimum share the gradient',
     graph.minimum,
     [
       [1, 2, 3],
@@ -49,12 +49,12 @@ const CONVENTIONS: [string, (...xs: Tensor[]) => Tensor, number[][], number[][]]
       [0, 0.5, 1],
     ],
   ],
-  ['equal largest elements share', (x) => graph.reduceMax(x), [[4, 1, 4, 4, 4]], [[0.25, 0, 0.25, 0.25, 0.25]]],
-  ['stopGradient passes nothing', (x) => graph.mul(graph.stopGradient(x), x), [[3, 5]], [[3, 5]]],
+  ['equal maxima share the gradient', (x) => graph.reduceMax(x), [[4, 1, 4, 4, 4]], [[0.25, 0, 0.25, 0.25, 0.25]]],
+  ['stopGradient passes no gradient', (x) => graph.mul(graph.stopGradient(x), x), [[3, 5]], [[3, 5]]],
   ['a tensor used twice gets both gradients', (x) => graph.mul(graph.add(x, x), x), [[3, -1]], [[12, -4]]],
-  ['what the loss does not use has a gradient of zeros', (x) => graph.square(x), [[3], [1, 2]], [[6], [0, 0]]],
+  ['an input that the loss does not use has a gradient of zeros', (x) => graph.square(x), [[3], [1, 2]], [[6], [0, 0]]],
   [
-    'where passes to the chosen side only',
+    'where passes the gradient to the chosen operand only',
     (x, y) => graph.where(graph.greater(x, 0), x, y),
     [
       [1, -1],
@@ -72,7 +72,7 @@ for (const [what, build, values, expected] of CONVENTIONS)
     assert.deepEqual(await gradients(build, ...values), expected);
   });
 
-test('gradients of rows that repeat in a large table add up, the same in every run', async () => {
+test('gradients of repeated rows of a large table add up to the same sum in every run', async () => {
   const [rows, width, count] = [1000, 64, 4096];
   const table = graph.input('table', [rows, width]);
   const ids = graph.input('ids', [count], 'int64');
@@ -95,7 +95,7 @@ test('gradients of rows that repeat in a large table add up, the same in every r
   await threaded.close();
 });
 
-test('what a gradient computes again is written once', () => {
+test('a node that a gradient shares with the forward pass is written once', () => {
   const x = graph.input('x', [3]);
   const count = (outputs: Record<string, Tensor>) =>
     Buffer.from(graph.toOnnx(outputs).bytes).toString('latin1').split('Sigmoid').length - 1;
@@ -103,7 +103,7 @@ test('what a gradient computes again is written once', () => {
   assert.equal(count({ loss, again: graph.sum(graph.square(graph.sigmoid(x))), d: graph.grad(loss, [x])[0] }), 1);
 });
 
-test('the same graph gives the same bytes, and a deep one does not overflow the stack', () => {
+test('the same graph gives the same bytes, and a deep graph does not overflow the stack', () => {
   const build = () => {
     const x = graph.input('x', [2]);
     let y: Tensor = x;

@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { test } from 'node:test';
-import 'koffi'; // while it still knows the platform
+import 'koffi'; // must load before the test changes process.arch
 import { add, input, openRuntime, toOnnx } from '../../src/graph/index.js';
 
-test('without a library for the platform, ffi says so and auto falls back to onnxruntime-node', async () => {
+test('without a library for the platform, kind ffi fails and kind auto falls back to onnxruntime-node', async () => {
   const arch = Object.getOwnPropertyDescriptor(process, 'arch')!;
   Object.defineProperty(process, 'arch', { ...arch, value: 'mips' });
   try {
@@ -25,6 +25,6 @@ test('without a library for the platform, ffi says so and auto falls back to onn
   }
 });
 
-test('a number of threads below 1 is refused', async () => {
+test('less than 1 thread is an error', async () => {
   await assert.rejects(openRuntime({ threads: 0 }), /expected at least 1 thread, got 0/);
 });

@@ -22,7 +22,7 @@ import { Nd, nd } from './reference.js';
 /** ONNX Runtime's CPU provider has no float64 kernels for these. */
 const FLOAT32_ONLY = new Set(['erf', 'gelu', 'conv2d', 'conv2dInputGrad', 'conv2dWeightGrad']);
 
-/** coordinates of each input that are checked by finite differences */
+/** number of coordinates of each input that are checked by finite differences */
 const COORDINATES = 8;
 
 const runtimes = new Map<string, Runtime>();
@@ -37,7 +37,7 @@ function contains(tensor: Tensor, op: string): boolean {
   return tensor.op === op || tensor.inputs.some((x) => contains(x, op));
 }
 
-/** Largest difference relative to the largest magnitude expected. */
+/** The largest difference, relative to the largest expected magnitude. */
 function relative(got: ArrayLike<number | bigint>, want: ArrayLike<number>): number {
   let [difference, magnitude] = [0, 1e-3];
   for (let i = 0; i < want.length; i++) {
@@ -63,7 +63,7 @@ function difference(c: Case, args: Nd[], weight: Nd, k: number, i: number): numb
 async function check(runtime: Runtime, op: string, c: Case, dtype: DType, random: Random): Promise<void> {
   const where = `${op} ${c.what} ${dtype} on ${runtime.name}`;
   const types = c.args.map((arg) => arg.dtype ?? dtype);
-  // What ONNX Runtime is given, at its precision: the reference starts from the same numbers.
+  // The reference starts from the values that ONNX Runtime gets, rounded to its precision.
   const arrays = c.args.map(({ value }, k) => fromNumbers(Array.from(value.data), types[k]));
   const args = arrays.map((data, k): Nd => ({
     shape: c.args[k].value.shape,
@@ -107,7 +107,7 @@ async function check(runtime: Runtime, op: string, c: Case, dtype: DType, random
       places.map((i) => gradient[i]),
       expected,
     );
-    // 1e-7: what a central difference with this step can tell in float64
+    // A central difference with this step has an error of about 1e-7 in float64.
     assert.ok(
       gradientError <= (dtype === 'float64' ? 1e-6 : 1e-4),
       `${where}: gradient ${k} differs by ${gradientError}`,
@@ -116,8 +116,8 @@ async function check(runtime: Runtime, op: string, c: Case, dtype: DType, random
 }
 
 for (const op of opNames()) {
-  test(`${op}: values and gradients agree with float64 loops and finite differences`, async () => {
-    assert.ok(CASES[op], `${op} has no case in graph-cases.ts: every operation needs one`);
+  test(`${op}: values match float64 loops and gradients match finite differences`, async () => {
+    assert.ok(CASES[op], `${op} has no case in test/graph/cases.ts; every operation needs one`);
     const random = new Random(1, 'gradients', op);
     const cases = CASES[op](random);
     assert.ok(cases.length > 0);

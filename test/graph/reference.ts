@@ -1,6 +1,6 @@
 /**
- * Operations in plain float64 loops, written for the tests alone and from the definitions, not from src/graph: the truth
- * that ONNX Runtime's results and our gradients are compared with.
+ * Operations as plain float64 loops, written from their definitions and independent of src/graph. Tests compare the
+ * results of ONNX Runtime and the gradients of src/graph with them.
  */
 export interface Nd {
   readonly shape: readonly number[];
@@ -19,7 +19,7 @@ export function nd(shape: readonly number[], at: (index: number[]) => number): N
   return { shape, data };
 }
 
-/** The element at an index that is broadcast: extra leading axes are dropped, axes of size 1 repeated. */
+/** The element at a broadcast index: extra leading axes are dropped, axes of size 1 repeat. */
 export function at(x: Nd, index: readonly number[]): number {
   const lead = index.length - x.shape.length;
   let offset = 0;
@@ -56,7 +56,7 @@ export function reduce(x: Nd, axes: readonly number[], keep: boolean, f: (values
   return keep ? result : { ...result, shape: full.filter((_, k) => !axes.includes(k)) };
 }
 
-/** along the last axis, row by row */
+/** Applies a function to each row along the last axis. */
 export function rows(x: Nd, f: (row: Float64Array) => ArrayLike<number>): Nd {
   const width = x.shape[x.shape.length - 1];
   const data = new Float64Array(x.data.length);
@@ -96,7 +96,6 @@ export function matmul(a: Nd, b: Nd): Nd {
     const lead = index.slice(0, -2);
     const [row, column] = index.slice(-2);
     let sum = 0;
-    // an inner size of 1 reads the same through broadcasting
     for (let i = 0; i < k; i++) sum += at(a, [...lead, row, i]) * at(b, [...lead, i, column]);
     return sum;
   });
@@ -119,7 +118,7 @@ export function conv2d(x: Nd, w: Nd, b: Nd | undefined, stride: number, pad: num
   });
 }
 
-/** Abramowitz & Stegun 7.1.5 (series) and 7.1.14 (continued fraction): good to double precision. */
+/** Abramowitz & Stegun 7.1.5 (series) and 7.1.14 (continued fraction), accurate to double precision. */
 export function erf(x: number): number {
   const z = Math.abs(x);
   if (z < 3) {

@@ -32,7 +32,7 @@ import {
   writable,
 } from '../../src/graph/residence.js';
 
-// The device of these tests is the CPU with memory of its own: everything about residence but CUDA itself.
+// The device here is the CPU with separate memory, which covers all of residence except CUDA itself.
 const openDevice = () => openFfi(2, () => SECOND_HOST);
 let device: Runtime;
 before(async () => {
@@ -52,13 +52,13 @@ test('a cache stays on the device while runs write parts of it in place', async 
     return session.bind({ cache: part, 'new cache': part, step });
   });
   for (let i = 1; i <= 3; i++) {
-    step[0] = i; // fed from the host, anew at each run
+    step[0] = i; // fed from the host at each run
     for (const [row, binding] of bindings.entries()) if (row !== 2) await binding.run();
   }
   assert.deepEqual(
     [...cache],
     [...new Float32Array(cache.length)],
-    'the host has not seen anything of it, and is not NaN',
+    'the host array is unchanged and not filled with NaN',
   );
   assert.deepEqual([...snapshot(cache.subarray(width, width + 2))], [11, 11]); // ((0·2 + 1)·2 + 2)·2 + 3
   const now = writable(cache);
@@ -69,7 +69,7 @@ test('a cache stays on the device while runs write parts of it in place', async 
   session.close();
 });
 
-test('every element type can live on a device, and views start anywhere', async () => {
+test('arrays of every element type can be on a device, with views at any offset', async () => {
   const arrays = {
     float32: Float32Array.of(1.5, -2, 3, 4),
     float64: Float64Array.of(1.5, -2, 3, 4),
@@ -94,7 +94,7 @@ test('every element type can live on a device, and views start anywhere', async 
   );
 });
 
-test('large arrays go there and back in parts', async () => {
+test('large arrays are copied to and from the device in chunks', async () => {
   const memory = await OrtDevice.open(loadLibrary(), SECOND_HOST, 1);
   const length = 2 ** 24 + 5; // more than one chunk
   const [a, b] = [new Float32Array(length), new Float32Array(length)];
@@ -113,7 +113,7 @@ test('large arrays go there and back in parts', async () => {
   assert.throws(() => memory.allocate(4), /second host: the runtime is closed/);
 });
 
-test('values that a run is changing are not to be read, those it reads are not to be changed', async () => {
+test('during a run, reading the values it changes and changing the values it reads are errors', async () => {
   const [size, state, other] = [[256, 256], new Float32Array(2 ** 16).fill(1), new Float32Array(2 ** 16)];
   device.resident(state);
   const session = await device.session(
@@ -130,7 +130,7 @@ test('values that a run is changing are not to be read, those it reads are not t
   const reading = reads.run();
   assert.equal(snapshot(state)[0], 2);
   assert.throws(() => addInto(state, other), /await it before changing them/);
-  writable(state)[0] = 7; // it works with the copy
+  writable(state)[0] = 7; // the run reads the device's copy
   await assert.rejects(changes.run(), /await it before changing them/);
   await reading;
   assert.equal(snapshot(other)[0], 4);
@@ -139,7 +139,7 @@ test('values that a run is changing are not to be read, those it reads are not t
   session.close();
 });
 
-test('runs that are under way end before their runtime is closed', async () => {
+test('closing a runtime waits for current runs', async () => {
   const runtime = await openDevice();
   const state = new Float32Array(2 ** 16).fill(1);
   runtime.resident(state);
@@ -150,13 +150,13 @@ test('runs that are under way end before their runtime is closed', async () => {
   assert.ok(state.every((value) => value === 3));
 });
 
-/** Collects garbage, so that finalization does not depend on when Node finds it worth while. */
+/** Forces a garbage collection, so that finalizers run. */
 function collectGarbage(): void {
   setFlagsFromString('--expose-gc');
   (runInNewContext('gc') as () => void)();
 }
 
-test('the memory of discarded arrays is free at once, that of lost ones when they are collected', async () => {
+test('device memory is freed at once for discarded arrays, and on garbage collection for lost ones', async () => {
   const used = new Map<bigint, number>();
   let next = 1n;
   const memory: DeviceMemory = {
@@ -176,10 +176,10 @@ test('the memory of discarded arrays is free at once, that of lost ones when the
   const residence = residenceOf(given, memory)!;
   residence.enter(true);
   discard(given);
-  assert.equal(used.size, 3, 'a run works with it');
+  assert.equal(used.size, 3, 'a run still uses it');
   residence.leave(true);
   assert.deepEqual([...used.values()], [16, 64]);
-  assert.throws(() => residence.enter(false), /an array bound on ledger was given up/);
+  assert.throws(() => residence.enter(false), /an array bound on ledger was already freed/);
   discard(given);
   for (let i = 0; i < 100 && used.size > 1; i++) {
     collectGarbage();
@@ -190,10 +190,10 @@ test('the memory of discarded arrays is free at once, that of lost ones when the
   assert.equal(used.size, 0);
 });
 
-test('trainers give their device memory back', async () => {
+test('closed trainers free their device memory', async () => {
   const runtime = await openDevice();
   const cycle = async () => {
-    const params = Parameters.init({ w: { shape: [2 ** 20], init: 'ones' } }, 0); // 4 MiB; gradients and state 12
+    const params = Parameters.init({ w: { shape: [2 ** 20], init: 'ones' } }, 0); // 4 MiB; gradients and state 12 MiB
     const trainer = new Trainer<null>({
       runtime,
       params,
@@ -210,12 +210,12 @@ test('trainers give their device memory back', async () => {
   const before = process.memoryUsage.rss();
   for (let i = 0; i < 30; i++) await cycle();
   const grown = (process.memoryUsage.rss() - before) / 2 ** 20;
-  // 480 MiB, were none given back; the allocator may keep some of what was
+  // It would be 480 MiB if nothing were freed; the allocator may keep some of the freed memory.
   assert.ok(grown < 240, `30 trainers with 16 MiB on the device left ${grown.toFixed(0)} MiB behind`);
   await runtime.close();
 });
 
-test('without CUDA libraries the choice of provider is one line that says what to do; auto takes the CPU', async (t) => {
+test('without CUDA libraries, provider cuda fails with a line that says what to do, and auto uses the CPU', async (t) => {
   const error =
     /^RunError: provider cuda: no libonnxruntime_providers_shared.so in [^;\n]+; [^\n]*npm rebuild onnxruntime-node[^\n]*provider=cpu$/;
   const runtime = await openRuntime({ provider: 'auto', threads: 1 });
@@ -227,7 +227,7 @@ test('without CUDA libraries the choice of provider is one line that says what t
   await runtime.close();
   await assert.rejects(
     openRuntime({ kind: 'node', provider: 'cuda' }),
-    /onnxruntime-node .* no values that stay on a device/,
+    /runtime kind node \(onnxruntime-node\) runs on the CPU only; use kind ffi/,
   );
   await assert.rejects(
     openRuntime({ provider: 'cuda', deviceId: -1 }),

@@ -35,7 +35,7 @@ import { OptimizerState } from '../../src/graph/state.js';
 import { autoUISpecs, type AutoUIConfig } from '../../src/models/autoui/config.js';
 import { Random } from '../../src/random.js';
 
-// The device of these tests is the CPU with memory of its own: everything about residence but CUDA itself.
+// The device here is the CPU with separate memory, which covers all of residence except CUDA itself.
 const openDevice = () => openFfi(2, () => SECOND_HOST);
 let host: Runtime;
 let device: Runtime;
@@ -87,7 +87,7 @@ function microBatch(trainer: Trainer<{ batch: number }>, micro: number): Promise
   return trainer.accumulate({ batch }, { ids, target });
 }
 
-/** Steps of five micro-batches asked for all at once. Returns every loss and norm. */
+/** Trains with five concurrent micro-batches per step. Returns every loss and gradient norm. */
 async function train(trainer: Trainer<{ batch: number }>, from: number, to: number): Promise<number[]> {
   const seen: number[] = [];
   for (let step = from; step < to; step++) {
@@ -102,11 +102,11 @@ async function train(trainer: Trainer<{ batch: number }>, from: number, to: numb
 const values = (params: Parameters) =>
   Object.fromEntries(params.names().map((name) => [name, params.get(name).data.slice()]));
 
-/** The array without asking for its values: what code sees that has held on to it. */
+/** The array as code with an old reference sees it, without moving its values to the host. */
 const held = (params: Parameters, name: string) => params.arrays()[name];
 
 for (const lanes of [1, 2]) {
-  test(`training on a device gives the bits of training in place, ${lanes} lanes`, async () => {
+  test(`training on a device is bit-identical to training in place, lanes: ${lanes}`, async () => {
     const [plain, resident] = [newNetwork(), newNetwork()];
     const [a, b] = [network(host, plain, lanes), network(device, resident, lanes)];
     assert.deepEqual(await train(b, 0, 4), await train(a, 0, 4));
@@ -115,7 +115,7 @@ for (const lanes of [1, 2]) {
       'between steps the values stay on the device',
     );
     assert.deepEqual(values(resident), values(plain));
-    // Reading took them to the host; the next step takes them back.
+    // Reading moved the values to the host; the next step moves them back.
     assert.deepEqual(await train(b, 4, 6), await train(a, 4, 6));
     assert.deepEqual(values(resident), values(plain));
     a.close();
@@ -123,16 +123,16 @@ for (const lanes of [1, 2]) {
   });
 }
 
-test('gradients of several lanes can be read between the micro-batches', async () => {
+test('gradients of several lanes can be read between micro-batches', async () => {
   const [a, b] = [network(host, newNetwork(), 2), network(device, newNetwork(), 2)];
   for (let k = 0; k < 3; k++) await Promise.all([microBatch(a, k), microBatch(b, k)]);
   for (const name of ['table', 'second.weight']) assert.deepEqual(b.gradient(name), a.gradient(name), name);
-  assert.throws(() => b.gradient('frozen.scale'), /frozen/);
+  assert.throws(() => b.gradient('frozen.scale'), /frozen\.scale is not a trained parameter/);
   a.close();
   b.close();
 });
 
-test('a device resumes what the host saved, and the reverse, in the middle of a step', async () => {
+test('a device can resume a state saved on the host in the middle of a step, and vice versa', async () => {
   const straight = newNetwork();
   const whole = network(host, straight, 2);
   const saved: Record<string, string[]> = {};
@@ -160,7 +160,7 @@ test('a device resumes what the host saved, and the reverse, in the middle of a 
   }
   await train(whole, 0, 4);
   whole.close();
-  // The gradients of both lanes were added up when they were saved, which is another order of summing.
+  // Saving adds up the gradients of both lanes, which changes the order of summation.
   for (const name of straight.names()) {
     const [want, one, two] = [straight, resumed.device, resumed.host].map((params) => params.get(name).data);
     assert.deepEqual(one, two, name);
@@ -168,7 +168,7 @@ test('a device resumes what the host saved, and the reverse, in the middle of a 
   }
 });
 
-test('saving, cloning and copying see what the device holds and leave it there', async () => {
+test('saving, cloning and copying parameters read their values on the device and leave them there', async () => {
   const [plain, resident] = [newNetwork(), newNetwork()];
   const [a, b] = [network(host, plain), network(device, resident)];
   await train(a, 0, 2);
@@ -182,14 +182,14 @@ test('saving, cloning and copying see what the device holds and leave it there',
   copy.copyFrom(resident);
   assert.deepEqual(values(copy), want);
   assert.deepEqual(values(resident.select((name) => name === 'table')), { table: want.table });
-  assert.ok(Number.isNaN(held(resident, 'table')[0]), 'the values are still there');
+  assert.ok(Number.isNaN(held(resident, 'table')[0]), 'the values are still on the device');
   resident.copyFrom(newNetwork());
   assert.deepEqual(values(resident), values(newNetwork()));
   a.close();
   b.close();
 });
 
-test('Polyak averaging gives the same bits on the device and leaves both there', async () => {
+test('Polyak averaging on the device is bit-identical and leaves the values there', async () => {
   const run = async (runtime: Runtime) => {
     const online = newNetwork();
     const target = online.clone();
@@ -211,7 +211,7 @@ test('Polyak averaging gives the same bits on the device and leaves both there',
   assert.deepEqual(await run(device), await run(host));
 });
 
-test('Forward sees parameters that are written on the host, and those that a trainer changes', async () => {
+test('Forward sees parameters changed on the host or by a trainer', async () => {
   const params = newNetwork();
   const trainer = network(device, params);
   const forward = new Forward<{ rows: number }>(device, params, (p, { rows }) => ({
@@ -241,7 +241,7 @@ test('Forward sees parameters that are written on the host, and those that a tra
   trainer.close();
 });
 
-test('sampling on a device draws what it draws on the host, also after training has changed the policy', async () => {
+test('sampling on a device draws the same samples as on the host, before and after training', async () => {
   const config: AutoUIConfig = {
     vocabulary: 6,
     width: 12,
@@ -260,7 +260,7 @@ test('sampling on a device draws what it draws on the host, also after training 
     eos: 1,
     start: 0,
   };
-  // States that finish at different times, so that the memories of those left are moved together.
+  // The states finish at different times, so that the caches of the remaining ones are compacted.
   const states = Array.from({ length: 9 }, (_, i) => {
     const random = new Random(5, 'state', i);
     const ids = Array.from({ length: 3 + i }, () => random.int(config.vocabulary));
@@ -283,7 +283,8 @@ test('sampling on a device draws what it draws on the host, also after training 
       await trainer.apply(0.3, 1);
     }
     const after = await sampler.sample(states, { seed: 1 });
-    if (runtime === device) assert.ok(Number.isNaN(held(params, 'shared.weight')[0]), 'the parameters stayed there');
+    if (runtime === device)
+      assert.ok(Number.isNaN(held(params, 'shared.weight')[0]), 'the parameters stayed on the device');
     await sampler.close();
     trainer.close();
     return { before, after };
@@ -293,7 +294,7 @@ test('sampling on a device draws what it draws on the host, also after training 
   assert.notDeepEqual(here.after, here.before);
 });
 
-test('an array held on to shows NaN while its values are away, and writing to it then is an error', async () => {
+test('an old reference to an array on a device reads NaN, and writing through it is an error', async () => {
   const params = newNetwork();
   const before = params.get('first.bias').data;
   const forward = new Forward<null>(device, params, (p) => ({ y: add(p['first.bias'], input('x', [])) }));
@@ -303,9 +304,9 @@ test('an array held on to shows NaN while its values are away, and writing to it
   before[0] = 3;
   assert.throws(
     () => params.get('first.bias').data,
-    /^RunError: an array was written while its values were on second host; take `data` anew before writing to it$/,
+    /^RunError: an array was written while its values were on second host; read `data` again before writing to it$/,
   );
-  before[0] = NaN; // another NaN than the device's would be seen too
+  before[0] = NaN; // has other bits than the NaN that fills the array
   assert.throws(() => params.get('first.bias').data, /an array was written/);
   new Int32Array(before.buffer, before.byteOffset, 1)[0] = -1;
   params.get('first.bias').data[0] = 3;
@@ -313,7 +314,7 @@ test('an array held on to shows NaN while its values are away, and writing to it
   forward.close();
 });
 
-test('closing a runtime takes the values home and is final', async () => {
+test('closing a runtime moves the values to the host and is final', async () => {
   const runtime = await openDevice();
   const params = newNetwork();
   const trainer = network(runtime, params);
@@ -324,7 +325,7 @@ test('closing a runtime takes the values home and is final', async () => {
   await again;
   await Promise.all([runtime.close(), runtime.close()]);
   await runtime.close();
-  assert.ok(!Number.isNaN(held(params, 'table')[0]), 'home');
+  assert.ok(!Number.isNaN(held(params, 'table')[0]), 'the values are on the host');
   assert.deepEqual(values(params), want);
   assert.throws(() => runtime.resident(new Float32Array(1)), /the runtime is closed/);
   await assert.rejects(runtime.session(toOnnx({ y: add(input('x', [1]), 1) })), /the runtime is closed/);
@@ -332,14 +333,14 @@ test('closing a runtime takes the values home and is final', async () => {
   session.close();
   trainer.close();
   trainer.close();
-  await assert.rejects(trainer.apply(1, 1), /trainer: it is closed/);
-  // The arrays are as free as any: another device may have them.
+  await assert.rejects(trainer.apply(1, 1), /trainer: already closed/);
+  // Another device may now use the arrays.
   const forward = new Forward<null>(device, params, (p) => ({ y: add(p['first.bias'], 0) }));
   assert.deepEqual((await forward.run(null, {})).y, want['first.bias']);
   forward.close();
 });
 
-test('two devices, and the host beside a device, are kept apart', async () => {
+test('an array can be on one device only, and a run on the host moves its values there', async () => {
   const other = await openDevice();
   const params = newNetwork();
   const ask = (runtime: Runtime) => {
@@ -348,8 +349,8 @@ test('two devices, and the host beside a device, are kept apart', async () => {
   };
   params.get('first.bias').data.fill(1);
   assert.equal((await ask(device)).y[0], 2);
-  await assert.rejects(ask(other), /resident: the array lives on second host; close that runtime first/);
-  // A run on the host works on the array itself, so the values come home for it.
+  await assert.rejects(ask(other), /resident: the array is on second host; close that runtime first/);
+  // A run on the host uses the array itself, so it needs the values there.
   for (const runtime of [host, await openRuntime({ kind: 'node', threads: 1 })]) {
     assert.equal((await ask(device)).y[0], 2);
     assert.ok(Number.isNaN(held(params, 'first.bias')[0]));
@@ -359,7 +360,7 @@ test('two devices, and the host beside a device, are kept apart', async () => {
   await other.close();
 });
 
-test('plain operations on parts of the parameters do what the scan over blocks does', async () => {
+test('the optimizer gives the same result with plain operations on parts as with a scan over blocks', async () => {
   const shapes = { bias: [1], large: [3, 1001], odd: [3, 5], wide: [2, 1500] };
   const optimizer = chain(clipByGlobalNorm(0.01), ...adamW({ weightDecay: 0.1 }), scaleByLearningRate());
   const after = await Promise.all(

@@ -32,7 +32,7 @@ after(async () => {
 const floats = (...values: number[]) => Float32Array.from(values);
 
 for (const kind of KINDS) {
-  test(`a binding reads and writes its arrays in place, shared memory or not (${kind})`, async () => {
+  test(`a binding reads and writes its arrays in place, in shared memory or not (${kind})`, async () => {
     const [x, y] = [input('x', [2]), input('y', [2])];
     const session = await runtimes[kind].session(toOnnx({ total: add(x, y), twice: mul(y, 2) }));
     const buffers = {
@@ -63,7 +63,7 @@ for (const kind of KINDS) {
     session.close();
   });
 
-  test(`outputs that are inputs, constants or the same value are written (${kind})`, async () => {
+  test(`an output may be an input, a constant or another output (${kind})`, async () => {
     const x = input('x', [2]);
     const y = add(x, 1);
     const outputs = { same: x, one: constant([5, 6], [2]), y, again: y };
@@ -81,7 +81,7 @@ for (const kind of KINDS) {
     session.close();
   });
 
-  test(`every element type goes in and out (${kind})`, async () => {
+  test(`inputs and outputs may have every element type (${kind})`, async () => {
     const types = {
       float32: floats(1.5, -2),
       float64: Float64Array.of(1.5, -2),
@@ -97,10 +97,10 @@ for (const kind of KINDS) {
     }
   });
 
-  test(`arrays that do not fit are refused by name (${kind})`, async () => {
+  test(`a missing, unknown or wrong array is an error that names it (${kind})`, async () => {
     const session = await runtimes[kind].session(toOnnx({ y: add(input('x', [2, 3]), 1) }));
     const y = new Float32Array(6);
-    assert.throws(() => session.bind({ y }), /bind: nothing given for x/);
+    assert.throws(() => session.bind({ y }), /bind: x is missing/);
     assert.throws(
       () => session.bind({ x: new Float32Array(5), y }),
       /bind: x: expected 6 values for shape \[2,3\], got 5/,
@@ -109,13 +109,13 @@ for (const kind of KINDS) {
       () => session.bind({ x: new Float64Array(6), y }),
       /bind: x: expected a Float32Array for float32, got Float64Array/,
     );
-    assert.throws(() => session.bind({ x: y, y, z: y }), /bind: no input or output z; there are x, y/);
-    await assert.rejects(session.run({}), /run: nothing given for x/);
+    assert.throws(() => session.bind({ x: y, y, z: y }), /bind: the model has no z; expected x, y/);
+    await assert.rejects(session.run({}), /run: x is missing/);
     session.close();
     assert.throws(() => session.bind({ x: y, y }), /closed/);
   });
 
-  test(`a failing run is one line, and the next one works (${kind})`, async () => {
+  test(`a failed run gives a one-line error, and the next run works (${kind})`, async () => {
     const table = constant([1, 2, 3], [3]);
     const session = await runtimes[kind].session(toOnnx({ y: gather(table, input('ids', [1], 'int64')) }));
     const ids = BigInt64Array.of(7n);
@@ -130,7 +130,7 @@ for (const kind of KINDS) {
     session.close();
   });
 
-  test(`a model that can't be loaded is one line (${kind})`, async () => {
+  test(`a model that can't be loaded gives a one-line error (${kind})`, async () => {
     const model = toOnnx({ y: add(input('x', [1]), 1) });
     const broken = { ...model, bytes: model.bytes.slice(0, -9) };
     await assert.rejects(
@@ -139,7 +139,7 @@ for (const kind of KINDS) {
     );
   });
 
-  test(`runs at the same time on several bindings do not mix, one binding refuses a second run (${kind})`, async () => {
+  test(`several bindings can run at the same time, one binding only once (${kind})`, async () => {
     const x = input('x', [64, 64]);
     const session = await runtimes[kind].session(toOnnx({ y: sum(matmul(x, x)) }));
     const bound = [1, 2, 3, 4].map((value) => {
@@ -148,13 +148,13 @@ for (const kind of KINDS) {
     });
     const runs = bound.map(({ binding }) => binding.run());
     await assert.rejects(bound[0].binding.run(), /is running; wait/);
-    session.close(); // what is under way still ends well
+    session.close(); // current runs still complete
     await Promise.all(runs);
     for (const { value, y } of bound) assert.equal(y[0], value * value * 64 ** 3);
   });
 }
 
-test('closing sessions gives their memory back', async () => {
+test('closing sessions frees their memory', async () => {
   const weights = new Float32Array(2 ** 20).fill(0.5); // 4 MiB
   const model = toOnnx({ y: linear(input('x', [1, 2 ** 10]), constant(weights, [2 ** 10, 2 ** 10])) });
   const cycle = async () => {
@@ -170,7 +170,7 @@ test('closing sessions gives their memory back', async () => {
   assert.ok(grown < 100, `60 sessions of 4 MiB left ${grown.toFixed(0)} MiB behind`);
 });
 
-test('Forward keeps a session a bucket and sees parameters as they are now', async () => {
+test('Forward keeps one session per bucket and uses the current parameters', async () => {
   const params = Parameters.init({ w: { shape: [2, 3], init: 'ones' } }, 0);
   let built = 0;
   const forward = new Forward<{ batch: number }>(runtimes.ffi, params, (p, { batch }) => {
@@ -190,7 +190,7 @@ test('Forward keeps a session a bucket and sees parameters as they are now', asy
   forward.close();
 });
 
-test('both runtimes agree', async () => {
+test('both runtimes give the same results', async () => {
   const x = input('x', [7, 33]);
   const model = toOnnx({
     y: matmul(
@@ -207,7 +207,7 @@ test('both runtimes agree', async () => {
   assert.deepEqual(a, b);
 });
 
-test('the cache closes what was not used for longest, and does not keep failures', async () => {
+test('the cache closes the least recently used value and does not keep failures', async () => {
   const closed: string[] = [];
   const make = (name: string) => async () => ({ close: () => closed.push(name) });
   const cache = new LruCache<{ close(): void }>(2);

@@ -6,7 +6,7 @@ import { RunError } from '../../src/errors.js';
 const x = (...shape: number[]) => graph.input(`x${shape}`, shape);
 const ids = (...shape: number[]) => graph.input(`ids${shape}`, shape, 'int64');
 
-/** A wrong call and the one line it must give: the operation, then the shapes. */
+/** Wrong calls with their one-line messages: the operation, then the shapes. */
 const WRONG: [() => unknown, string][] = [
   [() => graph.matmul(x(2, 3), x(4, 5)), 'matmul: [2,3] x [4,5]: inner sizes 3 and 4 differ'],
   [() => graph.matmul(x(3), x(3, 4)), 'matmul: [3] x [3,4]: expected at least two axes each'],
@@ -24,10 +24,10 @@ const WRONG: [() => unknown, string][] = [
   [() => graph.expand(x(2, 3), [2, 6]), 'expand: [2,3] to [2,6]: only sizes of 1 can grow'],
   [() => graph.transpose(x(2, 3), [0, 0]), 'transpose: [2,3] by [0,0]: expected each axis once'],
   [() => graph.concat([x(2, 3), x(3, 3)], 1), 'concat: float32[2,3] x float32[3,3] differ off axis 1'],
-  [() => graph.concat([x(2), x(2, 3)], 0), 'concat: [2] x [2,3]: numbers of axes differ'],
-  [() => graph.slice(x(2, 3), 1, 2, 4), 'slice: [2,3]: 2 to 4 is not a range of axis 1'],
-  [() => graph.sum(x(2, 3), [0, -2]), 'sum: axes [0,-2] repeat one'],
-  [() => graph.mean(x(2, 3), 2), 'mean: axis 2 is not in [2,3]'],
+  [() => graph.concat([x(2), x(2, 3)], 0), 'concat: [2] x [2,3]: the number of axes differs'],
+  [() => graph.slice(x(2, 3), 1, 2, 4), 'slice: [2,3]: 2 to 4 is not a valid range of axis 1'],
+  [() => graph.sum(x(2, 3), [0, -2]), 'sum: axes [0,-2] contain duplicates'],
+  [() => graph.mean(x(2, 3), 2), 'mean: axis 2 is out of range for [2,3]'],
   [() => graph.softmax(x()), 'softmax: expected at least one axis, got a scalar'],
   [() => graph.gather(x(5, 2), x(3)), 'gather: expected int64 indices, got float32[3]'],
   [() => graph.takeAlong(x(3, 4), ids(2, 5), 0), 'takeAlong: [3,4] by [2,5]: expected sizes equal off axis 0'],
@@ -39,17 +39,14 @@ const WRONG: [() => unknown, string][] = [
   ],
   [() => graph.clip(x(2), 1, 0), 'clip: [2]: expected lo <= hi, got 1 and 0'],
   [() => graph.constant([1, 2], [3]), 'constant: expected 3 values for shape [3], got 2'],
-  [() => graph.input('a', [2, 0]), 'input a: expected sizes that are positive whole numbers, got [2,0]'],
+  [() => graph.input('a', [2, 0]), 'input a: expected positive whole numbers as sizes, got [2,0]'],
   [() => graph.scan([x(2, 3), x(3, 3)], [], ([a]) => [a]), 'scan: [2,3] x [3,3]: first sizes differ'],
   [() => graph.grad(x(2), [x(2)]), 'grad: expected a floating-point scalar loss, got float32[2]'],
   [
     () => graph.toOnnx({ y: graph.add(graph.input('a', [2]), graph.input('a', [1])) }),
-    'input a: declared as float32[2] and as float32[1]',
+    'input a: declared both as float32[2] and as float32[1]',
   ],
-  [
-    () => graph.toOnnx({ a: graph.input('a', [2]), b: graph.input('b', [2]) }),
-    'output a: the name is taken by an input',
-  ],
+  [() => graph.toOnnx({ a: graph.input('a', [2]), b: graph.input('b', [2]) }), 'output a: an input has the same name'],
 ];
 
 for (const [call, message] of WRONG)
@@ -61,6 +58,6 @@ for (const [call, message] of WRONG)
     });
   });
 
-test('an operation can be named only once', () => {
-  assert.throws(() => graph.defineOp('add', graph.ruleOf('add')), /^RunError: add: defined twice$/);
+test('an operation can be defined only once', () => {
+  assert.throws(() => graph.defineOp('add', graph.ruleOf('add')), /^RunError: add: this operation is already defined$/);
 });

@@ -45,7 +45,7 @@ after(async () => {
 
 const uniform = (random: Random, n: number) => Float32Array.from({ length: n }, () => 2 * random.next() - 1);
 
-/** A trainer whose gradients are whatever is fed: loss = Σ parameter · feed. */
+/** A trainer whose gradients are its feeds: loss = Σ parameter · feed. */
 function fedTrainer(
   runtime: Runtime,
   params: Parameters,
@@ -71,7 +71,7 @@ interface AdamState {
   v: Float64Array;
 }
 
-/** torch.optim.Adam / AdamW after torch.nn.utils.clip_grad_norm_, as their documentation writes them, in float64. */
+/** torch.optim.Adam or AdamW after torch.nn.utils.clip_grad_norm_, as documented, in float64. */
 function referenceStep(
   states: AdamState[],
   gradients: Float64Array[],
@@ -103,7 +103,7 @@ function closeTo(got: ArrayLike<number>, want: ArrayLike<number>, tolerance: num
   assert.ok(worst <= tolerance * top, `${what}: differs by ${worst} of ${top}`);
 }
 
-/** sizes: a scalar, less than a cache line, and one that is a block, a second and a bit */
+/** a single value, less than a cache line, and two blocks and a rest */
 const SHAPES = { bias: [1], odd: [3, 5], large: [2, 2 ** 18 + 7] };
 
 for (const kind of KINDS) {
@@ -111,7 +111,7 @@ for (const kind of KINDS) {
     ['Adam with clipping', 0, 0.01],
     ['AdamW without clipping', 0.1, Infinity],
   ] as const) {
-    test(`${name} follows torch's formulas step by step (${kind})`, async () => {
+    test(`${name} matches torch's formulas at every step (${kind})`, async () => {
       const random = new Random(2, name);
       const params = Parameters.init(
         {
@@ -149,7 +149,7 @@ for (const kind of KINDS) {
   }
 }
 
-test('frozen parameters stay, get no state, and do not count in the gradient norm', async () => {
+test('frozen parameters do not change, have no state, and do not count in the gradient norm', async () => {
   const params = Parameters.init(
     { a: { shape: [4], init: 'ones' }, frozen: { shape: [4], init: 'ones' }, b: { shape: [4], init: 'ones' } },
     0,
@@ -163,14 +163,14 @@ test('frozen parameters stay, get no state, and do not count in the gradient nor
   const three = new Float32Array(4).fill(3);
   await trainer.accumulate(null, { 'd a': three, 'd frozen': three, 'd b': three });
   const { gradNorm } = await trainer.apply(0.1, 1);
-  closeTo([gradNorm], [Math.sqrt(8 * 9)], 1e-6, 'norm of a and b alone');
+  closeTo([gradNorm], [Math.sqrt(8 * 9)], 1e-6, 'norm of a and b only');
   assert.deepEqual([...params.get('frozen').data], [1, 1, 1, 1]);
   for (const name of ['a', 'b']) closeTo(params.get(name).data, [0.9, 0.9, 0.9, 0.9], 1e-6, name);
-  assert.throws(() => trainer.gradient('frozen'), /frozen/);
+  assert.throws(() => trainer.gradient('frozen'), /frozen is not a trained parameter/);
   trainer.close();
 });
 
-test('a transform for some parameters leaves the others alone', async () => {
+test('a transform for some parameters does not change the others', async () => {
   const params = Parameters.init({ weight: { shape: [5], init: 'ones' }, bias: { shape: [5], init: 'ones' } }, 0);
   const optimizer = chain(
     addDecayedWeights(0.5, (name) => name === 'weight'),
@@ -245,7 +245,7 @@ const bits = (params: Parameters) =>
     );
 
 for (const kind of KINDS) {
-  test(`training stopped at any micro-batch and resumed ends bit by bit the same (${kind})`, async () => {
+  test(`training that was stopped at any micro-batch and resumed ends bit-identical (${kind})`, async () => {
     const straight = newNetwork();
     const whole = network(runtimes[kind], straight);
     const losses = await train(whole, 0, 12);
@@ -274,10 +274,10 @@ for (const kind of KINDS) {
 }
 
 for (const kind of KINDS) {
-  test(`micro-batches side by side give the step that they give one after another (${kind})`, async () => {
+  test(`concurrent micro-batches give the same step as sequential ones (${kind})`, async () => {
     const one = newNetwork();
     const alone = network(runtimes[kind], one);
-    /** Steps of 5 micro-batches asked for all at once; with `file`, saved and taken up by another trainer after two. */
+    /** Trains with 5 concurrent micro-batches per step. With `file`, another trainer resumes from it after two steps. */
     const sideBySide = async (lanes: number, file?: string): Promise<Parameters> => {
       const params = newNetwork();
       let trainer = network(runtimes[kind], params, undefined, lanes);
@@ -300,12 +300,12 @@ for (const kind of KINDS) {
     }
     alone.close();
     const [two, again] = [await sideBySide(2), await sideBySide(2, join(folder, `${kind}-lanes`))];
-    assert.deepEqual(bits(again), bits(two), 'the same bits each time, and after a restart');
+    assert.deepEqual(bits(again), bits(two), 'bit-identical each time, also after a restart');
     assert.deepEqual(bits(await sideBySide(1)), bits(one));
     for (const name of one.names()) closeTo(two.get(name).data, one.get(name).data, 1e-5, name);
   });
 
-  test(`gradients of all lanes count in gradient and in a state saved between (${kind})`, async () => {
+  test(`gradient() and a state saved within a step include the gradients of all lanes (${kind})`, async () => {
     const [a, b] = [newNetwork(), newNetwork()];
     const [alone, laned] = [network(runtimes[kind], a), network(runtimes[kind], b, undefined, 2)];
     for (let k = 0; k < 3; k++) await Promise.all([microBatch(alone, k), microBatch(laned, k)]);
@@ -319,7 +319,7 @@ for (const kind of KINDS) {
   });
 }
 
-test('few kept sessions give the same result as many', async () => {
+test('the result does not depend on the number of sessions kept', async () => {
   const [many, one] = [newNetwork(), newNetwork()];
   const [a, b] = [network(runtimes.ffi, many), network(runtimes.ffi, one, 1)];
   assert.deepEqual(await train(a, 0, 8), await train(b, 0, 8));
@@ -328,7 +328,7 @@ test('few kept sessions give the same result as many', async () => {
   b.close();
 });
 
-test('a state of other parameters is refused', async () => {
+test('loading the state of other parameters is an error', async () => {
   const file = join(folder, 'other-state');
   const trainer = network(runtimes.ffi, newNetwork());
   await train(trainer, 0, 2);
@@ -338,7 +338,8 @@ test('a state of other parameters is refused', async () => {
   await assert.rejects(
     other.load(file),
     (error: Error) =>
-      error instanceof UserError && /other-state: m\.table: expected \[2\], got \[300,16\]/.test(error.message),
+      error instanceof UserError &&
+      /other-state: m\.table: expected an array of shape \[2\], got \[300,16\]/.test(error.message),
   );
   const plain = Parameters.zeros({ w: [2] });
   await plain.save(join(folder, 'no-state'));
@@ -346,18 +347,18 @@ test('a state of other parameters is refused', async () => {
   other.close();
 });
 
-test('feeds and calls that do not fit are refused', async () => {
+test('wrong feeds, and apply without accumulate, are errors', async () => {
   const trainer = network(runtimes.ffi, newNetwork());
   await assert.rejects(trainer.apply(0.1, 1), /call accumulate first/);
   const target = new Float32Array(6);
-  await assert.rejects(trainer.accumulate({ batch: 2 }, { target }), /nothing given for ids/);
+  await assert.rejects(trainer.accumulate({ batch: 2 }, { target }), /ids is missing/);
   await assert.rejects(
     trainer.accumulate({ batch: 2 }, { target, ids: new BigInt64Array(3) }),
     /ids: expected 2 values for shape \[2\], got 3/,
   );
   await assert.rejects(
     trainer.accumulate({ batch: 2 }, { target, ids: new BigInt64Array(2), x: target }),
-    /no input or output x/,
+    /the model has no x; expected /,
   );
   trainer.close();
 });

@@ -62,10 +62,10 @@ function checkScale(op: string, x: Tensor, ...scales: Tensor[]): void {
       fail(op, `${shapeText(x.shape)} by ${shapeText(scale.shape)}: expected a scale of the last axis' size`);
 }
 
-/** 1 / √(mean(x²) + eps) over the last axis, kept */
+/** 1 / √(mean(x²) + eps) over the last axis, which stays as size 1 */
 const inverseRms = (x: Tensor, eps: number) => div(1, sqrt(add(mean(square(x), -1, true), eps)));
 
-/** d loss / d x̂ to d loss / d x where x̂ = x r and r is inverseRms(x) */
+/** d loss / d x from d = d loss / d x̂, where x̂ = x r and r = inverseRms(x) */
 function throughRms(xHat: Tensor, r: Tensor, d: Tensor): Tensor {
   return mul(r, sub(d, mul(xHat, mean(mul(d, xHat), -1, true))));
 }

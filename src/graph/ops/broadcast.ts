@@ -2,8 +2,8 @@ import { axisOf, defineOp, type Cotangent } from '../rule.js';
 import { STORAGE, Attrs, DType, Tensor, fail, sameShape, shapeText, sizeOf } from '../tensor.js';
 
 /**
- * The operations that the gradients of all others need to undo broadcasting: reshape, expand and cast, and sum. Their
- * own gradients need each other, so they are in one file.
+ * Reshape, expand, cast and sum: the gradients of all other operations need them to undo broadcasting. Their own
+ * gradients need each other, so they share a file.
  */
 
 const reshapeOp = defineOp<{ shape: readonly number[] }>('reshape', {
@@ -34,7 +34,7 @@ const expandOp = defineOp<{ shape: readonly number[] }>('expand', {
   vjp: ({ inputs: [x], dy }) => [sumTo(dy, x.shape)],
 });
 
-/** Repeats along axes of size 1 (and new leading axes) until the shape is reached. */
+/** Repeats along axes of size 1 and new leading axes to the given shape. */
 export function expand(x: Tensor, shape: readonly number[]): Tensor {
   return sameShape(x.shape, shape) ? x : expandOp([x], { shape });
 }
@@ -60,12 +60,12 @@ function reducedShape(shape: readonly number[], { axes, keep }: Reduction): numb
   return keep ? shape.map((size, i) => (axes.includes(i) ? 1 : size)) : shape.filter((_, i) => !axes.includes(i));
 }
 
-/** y or dy with the reduced axes back as size 1 */
+/** y or dy with the reduced axes restored as size 1 */
 export function kept(t: Tensor, x: Tensor, { axes }: Reduction): Tensor {
   return reshape(t, reducedShape(x.shape, { axes, keep: true }));
 }
 
-/** An operation that reduces axes; its vjp gives the gradient in the shape of x. */
+/** Defines an operation that reduces axes; `vjp` returns the gradient in the shape of x. */
 export function reduction(op: string, onnx: string, vjp: (c: Cotangent<Reduction>) => Tensor) {
   const build = defineOp<Reduction>(op, {
     infer: ([x], attrs) => ({ shape: reducedShape(x.shape, attrs) }),
@@ -75,16 +75,16 @@ export function reduction(op: string, onnx: string, vjp: (c: Cotangent<Reduction
   return (x: Tensor, axes?: number | readonly number[], keep = false): Tensor => {
     const listed = axes === undefined ? [...x.shape.keys()] : typeof axes === 'number' ? [axes] : axes;
     const positive = listed.map((axis) => axisOf(op, axis, x.shape)).sort((a, b) => a - b);
-    if (new Set(positive).size < positive.length) fail(op, `axes ${shapeText(listed)} repeat one`);
+    if (new Set(positive).size < positive.length) fail(op, `axes ${shapeText(listed)} contain duplicates`);
     if (positive.length === 0) return x;
     return build([x], { axes: positive, keep });
   };
 }
 
-/** Sum over the given axes (default: all). `keep` leaves them as size 1. */
+/** Sum over the given axes (default: all). `keep` retains them as size 1. */
 export const sum = reduction('sum', 'ReduceSum', ({ inputs: [x], attrs, dy }) => expand(kept(dy, x, attrs), x.shape));
 
-/** Undoes broadcasting: sums the axes along which `shape` was repeated to become that of x. */
+/** Undoes broadcasting: sums x over the axes along which `shape` was repeated. */
 export function sumTo(x: Tensor, shape: readonly number[]): Tensor {
   if (sameShape(x.shape, shape)) return x;
   const lead = x.shape.length - shape.length;

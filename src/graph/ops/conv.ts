@@ -40,7 +40,7 @@ export function conv2d(x: Tensor, w: Tensor, b?: Tensor, { stride = 1, pad = 0 }
   return convOp(b ? [x, w, b] : [x, w], { stride, pad });
 }
 
-/** The transposed convolution: gradient with respect to x. Rows that no window reached get 0 by the output padding. */
+/** Gradient with respect to x: the transposed convolution. Its output padding gives 0 to rows that no window reached. */
 function convInputGrad(x: Tensor, w: Tensor, dy: Tensor, attrs: Window): Tensor {
   return inputGradOp([dy, w], { ...attrs, height: x.shape[2], width: x.shape[3] });
 }
@@ -59,8 +59,8 @@ const inputGradOp = defineOp<Window & { height: number; width: number }>('conv2d
 });
 
 /**
- * Gradient with respect to w: dw[o,c,i,j] = Σ_n,h,w x[n,c,h·s+i-p,w·s+j-p] dy[n,o,h,w], itself a convolution of x by dy
- * with batch and channels swapped and the stride as dilation; windows beyond kh × kw are cut off.
+ * Gradient with respect to w: dw[o,c,i,j] = Σ_n,h,w x[n,c,h·s+i-p,w·s+j-p] dy[n,o,h,w]. This is a convolution of x by dy
+ * with batch and channels swapped and the stride as dilation; results beyond kh × kw are cut off.
  */
 function convWeightGrad(x: Tensor, w: Tensor, dy: Tensor, attrs: Window): Tensor {
   const full = weightGradOp([transpose(x, [1, 0, 2, 3]), transpose(dy, [1, 0, 2, 3])], attrs);

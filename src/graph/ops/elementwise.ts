@@ -1,11 +1,10 @@
 import { broadcastShape, checkFloat, Cotangent, defineOp, operands } from '../rule.js';
 import { Operand, Tensor, fail, shapeText } from '../tensor.js';
-import { cast } from './broadcast.js';
-import { sumTo } from './broadcast.js';
+import { cast, sumTo } from './broadcast.js';
 
 type None = Record<string, never>;
 
-/** An operation on two tensors with broadcasting; its vjp gives gradients in the broadcast shape, which are summed back. */
+/** Defines a binary operation with broadcasting. `vjp` returns gradients in the broadcast shape, which are summed back. */
 function binary(op: string, onnx: string, vjp: (c: Cotangent<None>) => [() => Tensor, () => Tensor]) {
   const build = defineOp<None>(op, {
     infer: (inputs) => {
@@ -31,17 +30,17 @@ export const div = binary('div', 'Div', ({ inputs: [, b], y, dy }) => [
   () => neg(div(mul(dy, y), b)),
 ]);
 
-/** Which operand won, as 1, 0, or one half where they are equal: how torch.minimum and maximum share the gradient. */
+/** 1 where this operand was chosen, 0 where not, 0.5 where both are equal, as in torch.minimum and torch.maximum. */
 function winner(better: Tensor, a: Tensor, b: Tensor): Tensor {
   return add(cast(better, a.dtype), mul(cast(equal(a, b), a.dtype), 0.5));
 }
 
-/** The smaller of two, elementwise. Equal ones share the gradient. */
+/** Elementwise minimum. Equal operands share the gradient. */
 export const minimum = binary('minimum', 'Min', ({ inputs: [a, b], dy }) => [
   () => mul(dy, winner(less(a, b), a, b)),
   () => mul(dy, winner(less(b, a), a, b)),
 ]);
-/** The larger of two, elementwise. Equal ones share the gradient. */
+/** Elementwise maximum. Equal operands share the gradient. */
 export const maximum = binary('maximum', 'Max', ({ inputs: [a, b], dy }) => [
   () => mul(dy, winner(greater(a, b), a, b)),
   () => mul(dy, winner(greater(b, a), a, b)),
@@ -78,7 +77,7 @@ const signOp = defineOp('sign', {
   emit: (e, names) => e.node('Sign', names),
   vjp: null,
 });
-/** -1, 0 or 1. No gradient passes. */
+/** -1, 0 or 1. The gradient is 0. */
 export function sign(x: Tensor): Tensor {
   return signOp([x], {});
 }
@@ -101,7 +100,7 @@ const clipOp = defineOp<{ lo: number; hi: number }>('clip', {
   emit: (e, [x], { attrs: { lo, hi }, dtype }) => e.node('Clip', [x, e.scalar(lo, dtype), e.scalar(hi, dtype)]),
   vjp: ({ inputs: [x], y, dy }) => [where(equal(x, y), dy, 0)],
 });
-/** x limited to [lo, hi]; the gradient passes where lo <= x <= hi, as in torch.clamp. */
+/** x clamped to [lo, hi]; the gradient passes where lo <= x <= hi, as in torch.clamp. */
 export function clip(x: Tensor, lo: number, hi: number): Tensor {
   return clipOp([x], { lo, hi });
 }
@@ -157,7 +156,7 @@ const whereOp = defineOp('where', {
     needs[2] ? sumTo(where(cond, 0, dy), b.shape) : null,
   ],
 });
-/** a where the condition holds, else b; all three are broadcast. */
+/** a where `cond` is true, else b; all three are broadcast. */
 export function where(cond: Tensor, a: Operand, b: Operand): Tensor {
   return whereOp([cond, ...operands('where', [a, b])], {});
 }

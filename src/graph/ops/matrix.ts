@@ -1,9 +1,8 @@
 import { Emitter, broadcastShape, checkFloat, defineOp, operands } from '../rule.js';
 import { Attrs, Tensor, fail, shapeText } from '../tensor.js';
 import { add } from './elementwise.js';
-import { sumTo } from './broadcast.js';
+import { reshape, sumTo } from './broadcast.js';
 import { swapLast } from './shape.js';
-import { reshape } from './broadcast.js';
 
 interface Transposed extends Attrs {
   readonly transA: boolean;
@@ -11,8 +10,9 @@ interface Transposed extends Attrs {
 }
 
 /**
- * Whether a · bᵀ is better computed as (b · aᵀ)ᵀ: ONNX Runtime's CPU product packs its second operand first, which for a
- * few rows by a large weight costs as much as the product. Measured at 1 to 256 rows: 1.2 to 2.1 times as fast here.
+ * Whether a · bᵀ is faster as (b · aᵀ)ᵀ. ONNX Runtime's CPU product first packs its second operand, which costs as much
+ * as the product itself for a few rows by a large weight. Measured at 1 to 256 rows: 1.2 to 2.1 times as fast in this
+ * range.
  */
 function wideWeight({ inputs: [a, b, c], attrs: { transA, transB } }: Tensor): boolean {
   const [rows, [n, k]] = [a.shape[0], b.shape];
@@ -49,7 +49,7 @@ const gemmOp = defineOp<Transposed>('gemm', {
   },
 });
 
-/** a · b (+ c, broadcast) for matrices, either one transposed first. */
+/** a · b (+ c, broadcast) for matrices; transA and transB transpose a and b first. */
 export function gemm(
   a: Tensor,
   b: Tensor,
@@ -86,14 +86,14 @@ const matmulOp = defineOp('matmul', {
   ],
 });
 
-/** Matrix product over the last two axes; the leading ones are broadcast. */
+/** Matrix product over the last two axes; the leading axes are broadcast. */
 export function matmul(a: Tensor, b: Tensor): Tensor {
   return matmulOp(operands('matmul', [a, b]), {});
 }
 
 /**
- * total + part, with the addition inside the matrix product where `part` is one, so that a large gradient is added to
- * its accumulator in one pass over memory.
+ * total + part. If `part` is a matrix product, the addition is part of it, so a large gradient is added to its
+ * accumulator in one pass over memory.
  */
 export function accumulated(total: Tensor, part: Tensor): Tensor {
   if (part.op !== 'gemm' || part.inputs.length > 2) return add(total, part);

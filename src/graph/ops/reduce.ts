@@ -7,7 +7,7 @@ export const mean = reduction('mean', 'ReduceMean', ({ inputs: [x], attrs, dy })
   return expand(mul(kept(dy, x, attrs), 1 / count), x.shape);
 });
 
-/** Largest element over the given axes. Equal largest ones share the gradient evenly, as in torch.amax. */
+/** Maximum over the given axes (default: all). Equal maxima share the gradient evenly, as in torch.amax. */
 export const reduceMax = reduction('reduceMax', 'ReduceMax', ({ inputs: [x], attrs, y, dy }) => {
   const chosen = cast(equal(x, kept(y, x, attrs)), x.dtype);
   return mul(chosen, div(kept(dy, x, attrs), sum(chosen, attrs.axes, true)));

@@ -17,9 +17,9 @@ const scanResultOp = defineOp<{ index: number; shape: readonly number[] }>('scan
 });
 
 /**
- * Computes `body` for each slice along the first axis of the tensors `xs` [n, ...] and stacks what it returns: [n, ...]
- * each. Slices are worked on one after another, so that the intermediate values stay in the processor's cache.
- * @param around tensors that the body uses whole; it must use no other ones from outside
+ * Computes `body` for each slice along the first axis of the tensors `xs` [n, ...] and stacks its results to [n, ...].
+ * Slices are computed one after another, so that intermediate values stay in the processor's cache.
+ * @param around tensors that the body uses as a whole; it must not use any other outside tensors
  */
 export function scan(
   xs: readonly Tensor[],

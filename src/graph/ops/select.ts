@@ -5,7 +5,7 @@ import { gemm } from './matrix.js';
 import { filled } from './shape.js';
 import { cast, expand, reshape } from './broadcast.js';
 
-/** Tables of up to this many rows get their gradient by a product with one-hot rows; beyond, the scatter is cheaper. */
+/** Up to this many table rows, the gradient is a product with one-hot rows; for larger tables a scatter is faster. */
 const ONE_HOT_ROWS = 256;
 
 function checkIndices(op: string, indices: Tensor): void {
@@ -37,7 +37,7 @@ const gatherOp = defineOp('gather', {
   },
 });
 
-/** Rows of a table [V, ...] by number: ids of any shape to [...ids, ...]. */
+/** Rows of a table [V, ...] by index: ids of any shape to [...ids, ...]. */
 export function gather(table: Tensor, ids: Tensor): Tensor {
   return gatherOp([table, ids], {});
 }
@@ -53,19 +53,19 @@ const takeAlongOp = defineOp<{ axis: number }>('takeAlong', {
   vjp: ({ inputs: [x, idx], attrs: { axis }, dy }) => [scatterAdd(idx, dy, axis, x.shape), null],
 });
 
-/** x at the given places of one axis, elementwise elsewhere: torch.gather. */
+/** Elements of x at the given indices along one axis, elementwise along the others: torch.gather. */
 export function takeAlong(x: Tensor, idx: Tensor, axis: number): Tensor {
   return takeAlongOp([x, idx], { axis: axisOf('takeAlong', axis, x.shape) });
 }
 
 const scatterOp = defineOp<{ axis: number }>('scatterAdd', {
   infer: ([zeros]) => ({ shape: zeros.shape }),
-  // ScatterElements adds serially, so repeated indices are right; ScatterND's addition races on CPU.
+  // ScatterElements adds serially, so repeated indices are correct; ScatterND's addition has a data race on the CPU.
   emit: (e, names, { attrs: { axis } }) => e.node('ScatterElements', names, { axis, reduction: 'add' }),
   vjp: ({ inputs: [, idx], attrs: { axis }, dy }) => [dy, null, takeAlong(dy, idx, axis)],
 });
 
-/** Zeros of `shape` with each update added at its index along the axis; repeated indices add up. */
+/** Zeros of `shape` with each update added at its index along the axis. Updates at the same index add up. */
 function scatterAdd(idx: Tensor, updates: Tensor, axis: number, shape: readonly number[]): Tensor {
   return scatterOp([filled(0, shape, updates.dtype), idx, updates], { axis });
 }

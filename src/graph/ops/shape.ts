@@ -17,7 +17,7 @@ const transposeOp = defineOp<{ perm: readonly number[] }>('transpose', {
   ],
 });
 
-/** Axis i of the result is axis perm[i] of x. */
+/** Permutes axes: axis i of the result is axis perm[i] of x. */
 export function transpose(x: Tensor, perm: readonly number[]): Tensor {
   return transposeOp([x], { perm: [...perm] });
 }
@@ -53,13 +53,13 @@ const concatOp = defineOp<{ axis: number }>('concat', {
   },
 });
 
-/** Joins tensors along an axis; all other sizes are equal. */
+/** Concatenates tensors along an axis; all other sizes must be equal. */
 export function concat(xs: readonly Tensor[], axis: number): Tensor {
   if (xs.length === 0) fail('concat', 'expected at least one tensor, got none');
   const rank = xs[0].shape.length;
   const at = axisOf('concat', axis, xs[0].shape);
   if (xs.some((x) => x.shape.length !== rank))
-    fail('concat', `${xs.map((x) => shapeText(x.shape)).join(' x ')}: numbers of axes differ`);
+    fail('concat', `${xs.map((x) => shapeText(x.shape)).join(' x ')}: the number of axes differs`);
   return xs.length === 1 ? xs[0] : concatOp(xs, { axis: at });
 }
 
@@ -76,7 +76,7 @@ export function slice(x: Tensor, axis: number, start: number, end: number): Tens
   const size = x.shape[at];
   const [from, to] = [start, end].map((bound) => (bound < 0 ? bound + size : bound));
   if (!(Number.isInteger(from) && Number.isInteger(to) && from >= 0 && from < to && to <= size))
-    fail('slice', `${shapeText(x.shape)}: ${start} to ${end} is not a range of axis ${axis}`);
+    fail('slice', `${shapeText(x.shape)}: ${start} to ${end} is not a valid range of axis ${axis}`);
   return from === 0 && to === size ? x : sliceOp([x], { axis: at, start: from, end: to });
 }
 
@@ -90,7 +90,7 @@ const padOp = defineOp<{ axis: number; before: number; after: number }>('pad', {
   vjp: ({ inputs: [x], attrs: { axis, before }, dy }) => [slice(dy, axis, before, before + x.shape[axis])],
 });
 
-/** Zeros before and after along an axis. */
+/** Pads with zeros before and after along an axis. */
 export function pad(x: Tensor, axis: number, before: number, after: number): Tensor {
   const at = axisOf('pad', axis, x.shape);
   if (!(Number.isInteger(before) && Number.isInteger(after) && before >= 0 && after >= 0))
@@ -104,12 +104,12 @@ const stopOp = defineOp('stopGradient', {
   vjp: null,
 });
 
-/** The same value, through which no gradient passes. */
+/** The same value, with a gradient of 0. */
 export function stopGradient(x: Tensor): Tensor {
   return stopOp([x], {});
 }
 
-/** A scalar repeated over a shape, without storing it. */
+/** A scalar expanded to a shape, without storing the values. */
 export function filled(value: Operand, shape: readonly number[], dtype: DType): Tensor {
   return expand(typeof value === 'number' ? scalar(value, dtype) : value, shape);
 }

@@ -18,25 +18,25 @@ import {
 import type { DeviceMemory } from '../residence.js';
 import { DType, Tensor, input } from '../tensor.js';
 
-/** An execution provider whose values live on a device: how sessions get it, and where its memory is. */
+/** An execution provider whose values stay on a device. */
 export interface Provider {
-  /** for messages, and to tell devices apart: `cuda:0` */
+  /** identifies the device, also in messages; for example `cuda:0` */
   readonly name: string;
-  /** Adds it to the options of a session. */
+  /** Adds the provider to the options of a session. */
   append(lib: Library, options: Pointer): void;
-  /** Describes its memory; to be released. */
+  /** An OrtMemoryInfo of its memory, which the caller must release. */
   memory(lib: Library): Pointer;
 }
 
-/** The provider's libraries beside ONNX Runtime's own; there are none for other platforms. */
+/** The provider's libraries, in the folder of ONNX Runtime's own. Other platforms have none. */
 const CUDA_LIBRARIES: Readonly<Record<string, readonly string[]>> = {
   'linux x64': ['libonnxruntime_providers_shared.so', 'libonnxruntime_providers_cuda.so'],
 };
 
 /**
- * NVIDIA GPUs by CUDA (onnxruntime.ai/docs/execution-providers/CUDA-ExecutionProvider.html).
- * @param tf32 matrix products of float32 with 10 bits of mantissa: faster, but no longer comparable with other devices
- * @throws RunError where its library is not installed
+ * NVIDIA GPUs through CUDA (onnxruntime.ai/docs/execution-providers/CUDA-ExecutionProvider.html).
+ * @param tf32 matrix products in TF32, with 10 bits of mantissa: faster, but the results differ from other devices
+ * @throws RunError if its libraries are not installed
  */
 export function cuda(
   lib: Library,
@@ -53,7 +53,7 @@ export function cuda(
     );
   const settings: Readonly<Record<string, string>> = {
     device_id: String(deviceId),
-    // what training needs is allocated in few large pieces, which doubling would nearly double
+    // Training allocates a few large pieces; the default strategy, doubling, would nearly double the memory.
     arena_extend_strategy: 'kSameAsRequested',
     cudnn_conv_algo_search: 'HEURISTIC',
     use_tf32: tf32 ? '1' : '0',
@@ -76,8 +76,8 @@ export function cuda(
 }
 
 /**
- * The CPU with memory of its own, as if it were a device: values are copied there and back as to a GPU. For tests of
- * everything about residence that needs no GPU.
+ * The CPU with separate memory, as if it were a device: values are copied there and back as with a GPU. For tests of
+ * residence on machines without a GPU.
  */
 export const SECOND_HOST: Provider = {
   name: 'second host',
@@ -85,10 +85,10 @@ export const SECOND_HOST: Provider = {
   memory: ({ api }) => made(api, (out) => api.CreateCpuMemoryInfo(ARENA_ALLOCATOR, MEMORY_DEFAULT, out)),
 };
 
-/** Floats that one call of a kernel works on, 64 MiB: what it needs beside its operands is bounded by this. */
+/** Floats per call of a kernel (64 MiB), which bounds its temporary memory. */
 const CHUNK = 2 ** 24;
 
-/** A vector of any length. */
+/** A graph input: a vector of any length. */
 const vector = (name: string): Tensor => ({
   op: 'input',
   inputs: [],
@@ -101,8 +101,8 @@ const wide = (name: string) => cast(vector(name), 'float64');
 const number = (name: string) => input(name, [], 'float64');
 
 /**
- * What the device does with memory. ONNX Runtime moves the inputs and outputs of a run to where they are needed, so that
- * the identity copies between the host and a device, with any version and provider.
+ * Graphs of the operations on device memory. ONNX Runtime moves the inputs and outputs of a run to where they are needed,
+ * so the identity copies between host and device with any version and provider.
  */
 const KERNELS: Readonly<Record<'copy' | 'add' | 'blend', () => Tensor>> = {
   copy: () => vector('from'),
@@ -115,7 +115,7 @@ interface Kernel {
   readonly inputs: readonly { readonly name: string; readonly dtype: DType }[];
 }
 
-/** A device's memory, by the allocator and copies of a session that has the provider. */
+/** A device's memory, accessed through the allocator and the kernels of sessions with its provider. */
 export class OrtDevice implements DeviceMemory {
   readonly name: string;
   private closed = false;
@@ -125,13 +125,13 @@ export class OrtDevice implements DeviceMemory {
     provider: Provider,
     private readonly kernels: Readonly<Record<keyof typeof KERNELS, Kernel>>,
     private readonly allocator: Pointer,
-    /** describes the device's memory; the allocator's own, not to be released */
+    /** OrtMemoryInfo of the device's memory; the allocator owns it, so it must not be released */
     readonly memory: Pointer,
   ) {
     this.name = provider.name;
   }
 
-  /** @throws RunError where the provider finds no device, or not what it needs */
+  /** @throws RunError if the provider finds no device or lacks a library */
   static async open(lib: Library, provider: Provider, threads: number): Promise<OrtDevice> {
     const { api } = lib;
     const kernels: Record<string, Kernel> = {};
@@ -161,7 +161,7 @@ export class OrtDevice implements DeviceMemory {
       return made(api, (out) => api.AllocatorAlloc(this.allocator, bytes, out)) as bigint;
     } catch (error) {
       const { message } = error as Error;
-      throw new RunError(`${this.name}: no room for ${(bytes / 2 ** 20).toFixed(1)} MiB: ${message}`);
+      throw new RunError(`${this.name}: can't allocate ${(bytes / 2 ** 20).toFixed(1)} MiB: ${message}`);
     }
   }
 
@@ -186,7 +186,7 @@ export class OrtDevice implements DeviceMemory {
     this.apply('blend', { into: target, from: online, keep, tau: share, result: target }, length);
   }
 
-  /** Runs a kernel over vectors of `length` floats, chunk by chunk. The operands in float64 are single numbers. */
+  /** Runs a kernel on vectors of `length` floats, in chunks. Operands in float64 are scalars. */
   private apply(name: keyof typeof KERNELS, operands: Readonly<Record<string, Place>>, length: number): void {
     this.check();
     const { api } = this.lib;
@@ -220,7 +220,7 @@ export class OrtDevice implements DeviceMemory {
     if (this.closed) throw new RunError(`${this.name}: the runtime is closed`);
   }
 
-  /** Frees the allocator and the kernels. What was allocated must have been freed. */
+  /** Frees the allocator and the kernels. All allocations must have been freed before. */
   close(): void {
     if (this.closed) return;
     this.closed = true;

@@ -7,16 +7,16 @@ import { Binding, Runtime, Session, checkBuffers, runOnce } from '../runtime.js'
 import type { TypedArray } from '../tensor.js';
 
 /**
- * Arrays bound to a session. The native values point into the arrays, so these are held here; where an array lives on
- * the session's device, they point into its copy there.
+ * Arrays bound to a session. The native values point into the arrays, so the binding keeps these alive. If an array is
+ * resident on the session's device, the value points into its copy there.
  */
 class FfiBinding implements Binding {
   private readonly values: bigint[] = [];
-  /** arrays used where they are, on the host */
+  /** arrays used in place on the host */
   private readonly hosted: TypedArray[] = [];
   private readonly resident: { readonly residence: Residence; readonly writes: boolean }[] = [];
   private readonly execute: () => Promise<void>;
-  /** where the session runs on the CPU */
+  /** set if the session runs on the CPU */
   private readonly binding?: Pointer;
   private running = false;
   private closed = false;
@@ -33,7 +33,7 @@ class FfiBinding implements Binding {
       const feeds = inputs.map((spec) => this.value(spec, false));
       const results = outputs.map((spec) => this.value(spec, true));
       if (device) {
-        // An IoBinding copies inputs to the device when they are bound; a run is to see what they hold then.
+        // An IoBinding would copy the inputs to the device when they are bound; a run must see their values at its start.
         const [ins, outs] = [inputs, outputs].map((specs) => specs.map(({ name }) => name));
         const [given, taken] = [BigUint64Array.from(feeds), BigUint64Array.from(results)];
         this.execute = () => later(api, api.Run, native, null, ins, given, ins.length, outs, outs.length, taken);
@@ -66,7 +66,7 @@ class FfiBinding implements Binding {
   async run(): Promise<void> {
     if (this.running || this.closed)
       throw new RunError(`run: the binding is ${this.closed ? 'closed' : 'running'}; wait for one run before the next`);
-    for (const array of this.hosted) writable(array); // if it lives on another device, or was made resident later
+    for (const array of this.hosted) writable(array); // it may be on another device, or resident since the binding
     const entered: typeof this.resident = [];
     this.running = true;
     this.session.enter();
@@ -148,7 +148,7 @@ class FfiSession implements Session {
     if (this.running === 0) this.release();
   }
 
-  /** When the runs under way when it was closed have ended. */
+  /** Resolves when all runs have ended. */
   end(): Promise<void> {
     return this.running === 0 ? Promise.resolve() : new Promise((resolve) => this.ended.push(resolve));
   }
@@ -214,8 +214,8 @@ class FfiRuntime implements Runtime {
 
 /**
  * The runtime on ONNX Runtime's C API.
- * @param choose the provider of a device that sessions are to run on; by default the CPU, on the arrays themselves
- * @throws RunError where there is no library for this platform, it is too old, or the device can't be used
+ * @param choose picks the provider of the device that sessions run on; default: the CPU, in place
+ * @throws RunError if there is no library for this platform, it is too old, or the device can't be used
  */
 export async function openFfi(threads: number, choose?: (lib: Library) => Provider): Promise<Runtime> {
   const lib = loadLibrary();

@@ -7,11 +7,11 @@ import { SESSION_CONFIG } from '../runtime.js';
 import { DType, STORAGE, TypedArray } from '../tensor.js';
 
 /**
- * ONNX Runtime's C API (onnxruntime_c_api.h), called in the library that onnxruntime-node ships. The binding is kept
- * to the few functions below, since a wrong call ends the process instead of throwing.
+ * ONNX Runtime's C API (onnxruntime_c_api.h), called in the library that onnxruntime-node ships. Only the few functions
+ * below are bound, because a wrong call crashes the process instead of throwing.
  */
 
-/** The OrtApi table only grows, so any library of at least this version has these functions at these places. */
+/** The OrtApi table only grows, so every library of at least this version has these functions at these indices. */
 const API_VERSION = 20;
 const FUNCTIONS = {
   GetErrorMessage: [2, 'const char* f(void* status)'],
@@ -52,7 +52,7 @@ const FUNCTIONS = {
   ReleaseCUDAProviderOptions: [208, 'void f(void* cuda)'],
 } as const;
 
-/** ORT_LOGGING_LEVEL_FATAL, since errors are thrown here; OrtAllocatorType.OrtArenaAllocator; OrtMemTypeDefault; ORT_ENABLE_ALL */
+/** ORT_LOGGING_LEVEL_FATAL, because errors are thrown; OrtAllocatorType.OrtArenaAllocator; OrtMemTypeDefault; ORT_ENABLE_ALL */
 const LOG_FATAL = 4;
 export const ARENA_ALLOCATOR = 1;
 export const MEMORY_DEFAULT = 0;
@@ -61,19 +61,18 @@ const ALL_OPTIMIZATIONS = 99;
 /** koffi's default stack for calls, 256 KiB to 1 MiB, is too small for ONNX Runtime's graph optimizers. */
 const STACK_BYTES = 16 * 2 ** 20;
 
-/** An address, as koffi gives and takes it. */
+/** An address in koffi's form. */
 export type Pointer = unknown;
 export type NativeFunction = ((...args: unknown[]) => Pointer) & { async(...args: unknown[]): void };
 export type Api = Record<keyof typeof FUNCTIONS, NativeFunction>;
 
-/** Everything of the process that must live as long as any session: koffi unloads a library whose handle is collected. */
+/** Must live as long as any session: koffi unloads a library whose handle is garbage collected. */
 export interface Library {
-  /** the file it was loaded from */
   readonly file: string;
   readonly handle: unknown;
   readonly api: Api;
   readonly env: Pointer;
-  /** the host's memory, as ONNX Runtime describes it */
+  /** OrtMemoryInfo of the host's memory */
   readonly memory: Pointer;
 }
 
@@ -97,7 +96,7 @@ function libraryFile(): string {
   throw new RunError(`onnxruntime: no library for ${process.platform} ${process.arch} in ${bin}`);
 }
 
-/** @throws RunError with the first line of what went wrong, where the status says that something did */
+/** @throws RunError with the first line of the message if the status is an error */
 export function check(api: Api, status: Pointer): void {
   if (!status) return;
   const message = api.GetErrorMessage(status) as unknown as string;
@@ -105,14 +104,14 @@ export function check(api: Api, status: Pointer): void {
   throw new RunError(`onnxruntime: ${message.split('\n')[0]}`);
 }
 
-/** Calls a function whose last argument gives back a pointer. */
+/** Calls a function that returns a pointer through its last argument. */
 export function made(api: Api, call: (out: [Pointer]) => Pointer): Pointer {
   const out: [Pointer] = [null];
   check(api, call(out));
   return out[0];
 }
 
-/** The same, off the main thread. */
+/** Calls a function on another thread. */
 export function later(api: Api, fn: NativeFunction, ...args: unknown[]): Promise<void> {
   return new Promise((resolve, reject) => {
     fn.async(...args, (error: unknown, status: Pointer) => {
@@ -128,8 +127,8 @@ export function later(api: Api, fn: NativeFunction, ...args: unknown[]): Promise
 }
 
 /**
- * The library, loaded once and kept for ever.
- * @throws RunError where there is none for this platform, or it is too old
+ * The library, loaded once per process and never unloaded.
+ * @throws RunError if there is none for this platform, or it is too old
  */
 export function loadLibrary(): Library {
   if (library) return library;
@@ -158,10 +157,10 @@ export function loadLibrary(): Library {
   return library;
 }
 
-/** An array of the host, or an address. */
+/** A host array, or a device address. */
 export type Place = TypedArray | bigint;
 
-/** An OrtValue on memory that is not its own; to be released before that memory is. */
+/** An OrtValue on memory that it does not own. Release it before that memory. */
 export function valueOn(lib: Library, memory: Pointer, place: Place, dtype: DType, shape: readonly number[]): bigint {
   const sizes = BigInt64Array.from(shape, (size) => BigInt(size));
   const bytes = shape.reduce((product, size) => product * size, STORAGE[dtype].bytes);
@@ -171,7 +170,7 @@ export function valueOn(lib: Library, memory: Pointer, place: Place, dtype: DTyp
   ) as bigint;
 }
 
-/** Loads a model off the main thread. @param append adds an execution provider to the session's options */
+/** Loads a model on another thread. @param append adds an execution provider to the session's options */
 export async function nativeSession(
   { api, env }: Library,
   model: Uint8Array,

@@ -5,8 +5,8 @@ import { SESSION_CONFIG } from '../runtime.js';
 import { STORAGE, TypedArray, sizeOf } from '../tensor.js';
 
 /**
- * The thread that runs onnxruntime-node for `NodeRuntime`. The addon refuses arrays in shared memory, so each binding
- * has arrays of its own here, copied from and to the shared ones at every run. Requests are carried out in order.
+ * The thread that runs onnxruntime-node for `NodeRuntime`. The addon does not accept arrays in shared memory, so each
+ * binding has its own arrays here, and every run copies from and to the shared ones. Requests are served in order.
  */
 
 interface Bound {

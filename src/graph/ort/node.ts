@@ -5,7 +5,7 @@ import { writable } from '../residence.js';
 import { Binding, Runtime, Session, checkBuffers, runOnce } from '../runtime.js';
 import { TypedArray, allocate } from '../tensor.js';
 
-/** What the main thread asks of the worker. Arrays in shared memory are seen by both; see `SharedArray`. */
+/** Requests of the main thread to the worker. Both see the arrays, which are in shared memory; see `SharedArray`. */
 export type Request =
   | { kind: 'session'; session: number; bytes: Uint8Array; threads: number }
   | { kind: 'bind'; session: number; binding: number; inputs: SharedArray[]; outputs: SharedArray[] }
@@ -16,7 +16,7 @@ export type Request =
 /** A spec with the shared array that holds its value. */
 export type SharedArray = Spec & { readonly data: TypedArray };
 
-/** The worker's answer to the request of that number; `error` where it failed. */
+/** The worker's reply to the request `id`, with `error` if it failed. */
 export interface Reply {
   readonly id: number;
   readonly error?: string;
@@ -60,13 +60,13 @@ class OrtWorker {
 
   async close(): Promise<void> {
     this.failure = new RunError('onnxruntime: the runtime is closed');
-    // Kept alive until it has ended, though a late reply may come; else the process could end in the middle of this.
+    // A late reply would unref the worker, and the process could exit before it has ended.
     this.worker.ref();
     await this.worker.terminate();
   }
 }
 
-/** A copy in shared memory of an array that is not in it. */
+/** An array outside shared memory, with its copy in shared memory. */
 interface Mirror {
   readonly own: TypedArray;
   readonly shared: TypedArray;
@@ -88,11 +88,11 @@ class NodeBinding implements Binding {
   async run(): Promise<void> {
     if (this.running || this.closed)
       throw new RunError(`run: the binding is ${this.closed ? 'closed' : 'running'}; wait for one run before the next`);
-    for (const array of Object.values(this.buffers)) writable(array); // if another runtime has it on a device
+    for (const array of Object.values(this.buffers)) writable(array); // another runtime may have it on a device
     this.running = true;
     try {
       for (const { own, shared } of this.into) (shared as Float32Array).set(own as Float32Array);
-      // The worker keeps the order, so neither binding before nor closing after needs to be waited for.
+      // The worker serves requests in order, so there is no need to wait for binding first, or before closing.
       await Promise.all([this.ready, this.worker.send({ kind: 'run', binding: this.id })]);
       for (const { own, shared } of this.back) (own as Float32Array).set(shared as Float32Array);
     } finally {
@@ -107,7 +107,7 @@ class NodeBinding implements Binding {
   }
 }
 
-/** The worker is gone already, and what it held with it. */
+/** The worker has ended, and all its sessions and bindings with it. */
 function ignoreClosed(): void {
   return;
 }
@@ -176,7 +176,7 @@ class NodeRuntime implements Runtime {
     return new NodeSession(this.worker, session, () => this.bindings++, model);
   }
 
-  /** There are no values on devices here: arrays are copied at each run, and so are always what counts. */
+  /** Does nothing: this runtime copies arrays at each run, so their values are always on the host. */
   resident(): void {
     return;
   }
@@ -186,7 +186,7 @@ class NodeRuntime implements Runtime {
   }
 }
 
-/** The runtime on onnxruntime-node's public API, in a worker thread. It copies every input and output at each run. */
+/** The runtime on onnxruntime-node's public API, in a worker thread. Each run copies all inputs and outputs. */
 export function openNode(threads: number): Runtime {
   return new NodeRuntime(threads);
 }

@@ -1,24 +1,24 @@
 import { RunError } from '../../errors.js';
 import type { Runtime } from '../runtime.js';
 
-/** How a runtime is chosen. */
+/** Which runtime to open. */
 export interface RuntimeOptions {
-  /** `ffi`: ONNX Runtime's C API, in place; `node`: onnxruntime-node in a worker thread; `auto`: ffi where it can be bound */
+  /** `ffi`: ONNX Runtime's C API, in place; `node`: onnxruntime-node in a worker thread; `auto` (default): ffi if possible */
   readonly kind?: 'auto' | 'ffi' | 'node';
-  /** threads an operation may use; at least 1 */
+  /** number of threads an operation may use, at least 1; default 2 */
   readonly threads?: number;
-  /** what computes: the CPU (default), an NVIDIA GPU, or `auto`: the GPU where there is one that can be used */
+  /** the CPU (default), an NVIDIA GPU, or `auto`: a GPU if one can be used */
   readonly provider?: 'cpu' | 'cuda' | 'auto';
   /** which GPU; default 0 */
   readonly deviceId?: number;
-  /** let the GPU round the operands of matrix products to 10 bits of mantissa; default no */
+  /** whether the GPU may round the operands of matrix products to 10 bits of mantissa; default no */
   readonly tf32?: boolean;
 }
 
 /**
- * Opens a runtime. With kind `auto`, a library that can't be bound (another platform, a missing file) falls back to
- * `node`, which runs on the CPU only.
- * @throws RunError where the chosen kind or provider can't be opened
+ * Opens a runtime. Kind `auto` falls back to `node`, on the CPU, if the library can't be loaded (another platform, a
+ * missing file).
+ * @throws RunError if the chosen kind or provider can't be opened
  */
 export async function openRuntime(options: RuntimeOptions = {}): Promise<Runtime> {
   const { kind = 'auto', threads = 2, provider = 'cpu' } = options;
@@ -26,7 +26,7 @@ export async function openRuntime(options: RuntimeOptions = {}): Promise<Runtime
     throw new RunError(`openRuntime: expected at least 1 thread, got ${threads}`);
   if (kind === 'node' && provider === 'cuda')
     throw new RunError(
-      'provider cuda: onnxruntime-node (runtime kind node) has no values that stay on a device; use kind ffi, or provider=cpu',
+      'provider cuda: runtime kind node (onnxruntime-node) runs on the CPU only; use kind ffi, or set provider=cpu',
     );
   if (provider !== 'cpu' && kind !== 'node') {
     try {
@@ -42,7 +42,7 @@ export async function openRuntime(options: RuntimeOptions = {}): Promise<Runtime
     } catch (error) {
       const { message } = error as Error;
       if (kind === 'ffi')
-        throw error instanceof RunError ? error : new RunError(`onnxruntime: can't be bound: ${message}`);
+        throw error instanceof RunError ? error : new RunError(`onnxruntime: the library can't be loaded: ${message}`);
       process.emitWarning(`${message}; using onnxruntime-node, which is slower and needs more memory`);
     }
   }
