@@ -1,5 +1,5 @@
-# make demo: everything from nothing on the embedded phone. make help: the rest.
-# Every target sets the machine up first (npm install, build), and only when something changed since.
+# make demo: the whole pipeline from scratch on the embedded phone. make help: the other targets.
+# Every target first installs and builds what changed since the last call.
 
 CONFIG ?= configs/pocket.yaml
 ARGS ?=
@@ -7,7 +7,7 @@ FOLDER ?= test/fixtures/golden
 
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-# one stage at a time in a run folder, also under make -j
+# a run folder takes one stage at a time, even under make -j
 .NOTPARALLEL:
 
 STAGES := demos sft collect candidates vlm represent critic actor online eval report
@@ -16,9 +16,9 @@ STAGES := demos sft collect candidates vlm represent critic actor online eval re
 ifneq ($(filter-out help clean,$(or $(MAKECMDGOALS),help)),)
 NODE_FINE := $(shell node -e 'const [a, b] = process.versions.node.split(".").map(Number); console.log(a > 20 || (a === 20 && b >= 19) ? "yes" : process.version)' 2>/dev/null)
 ifeq ($(NODE_FINE),)
-$(error critiq needs Node 20.19 or newer and found none: install it from https://nodejs.org)
+$(error critiq needs Node 20.19 or newer, and no Node was found: install it from https://nodejs.org)
 else ifneq ($(NODE_FINE),yes)
-$(error critiq needs Node 20.19 or newer and found $(NODE_FINE): install it from https://nodejs.org)
+$(error critiq needs Node 20.19 or newer, found $(NODE_FINE): install a newer one from https://nodejs.org)
 endif
 endif
 
@@ -29,8 +29,8 @@ TESTS = $(patsubst %.ts,dist/%.js,$(shell find test -name '*.test.ts' | sort))
 
 setup: dist/.stamp dist/.page-stamp
 
-# Not npm ci: it refuses a lock without @napi-rs/canvas 1.1.1's packages for other platforms, which the registry this lock
-# was made with does not have. npm install takes the versions of the lock too, and --no-save leaves the lock as it is.
+# Not npm ci: it rejects this lock file, which lacks the packages of @napi-rs/canvas 1.1.1 for other platforms (the registry
+# it was made with does not have them). npm install uses the locked versions too, and --no-save leaves the lock file alone.
 node_modules/.stamp: package.json package-lock.json .npmrc
 	npm install --no-save --no-audit --no-fund --loglevel=error
 	@touch $@
@@ -39,12 +39,12 @@ dist/.stamp: node_modules/.stamp tsconfig.json $(SOURCES)
 	node_modules/.bin/tsc -p tsconfig.json
 	@touch $@
 
-# the page of critiq view, which shares types and a few drawings with the rest
+# the page of critiq view; it shares types and a few drawings with the rest
 dist/.page-stamp: node_modules/.stamp $(PAGE) $(wildcard src/viewer/*.ts src/report/*.ts) src/agents/grammar.ts
 	npm run --silent build:page
 	@touch $@
 
-# CoSo, unless another configuration is named
+# CoSo by default
 online: CONFIG = configs/pocket-coso.yaml
 
 $(STAGES) status config: setup
@@ -65,12 +65,12 @@ demo: setup
 test: setup
 	node --test --test-reporter=spec $(TESTS)
 
-# tests of the browser backend and of the viewer's page; installs a Chromium where there is none, and leaves nothing out
+# tests of the browser backend and the viewer's page; installs Chromium if there is none, and skips no test
 test-browser: setup
 	@node dist/test/rigs/browser/install-chromium.js
 	CRITIQ_NO_SKIP=1 node --test --test-reporter=spec $(filter dist/test/devices/browser/% dist/test/viewer/page%,$(TESTS))
 
-# the phone behind the real Appium, UiAutomator2 driver, adb and Selenium Grid, which are installed into .rig and from Debian
+# the phone behind a real Appium, UiAutomator2 driver, adb and Selenium Grid, installed into .rig and from Debian packages
 test-appium: setup
 	@node dist/test/rigs/appium/install.js
 	CRITIQ_NO_SKIP=1 node --test --test-concurrency=2 --test-reporter=spec $(filter dist/test/devices/appium/%,$(TESTS))
@@ -81,7 +81,7 @@ lint: setup
 bench: setup
 	npm run --silent bench -- $(ARGS)
 
-# entropy bonuses compared over seeds, into docs/; goes on where it was stopped
+# compares entropy bonuses over several seeds, into docs/; resumes where it was stopped
 study-online: setup
 	node dist/bench/study/online.js $(ARGS)
 
@@ -91,17 +91,25 @@ golden: setup
 docs: setup
 	npm run --silent docs:settings
 
-# data/ and checkpoints/ are results and stay
+# keeps data/ and checkpoints/: they are results
 clean:
 	rm -rf dist node_modules .rig
 
 help:
-	@echo 'make demo      everything from nothing on the embedded phone, then a report'
-	@echo 'make STAGE     one stage, after whatever it lacks: $(STAGES)'
-	@echo 'make status    what is done and what is outdated'
-	@echo 'make test-browser  tests that need a Chromium, which is installed if there is none'
-	@echo 'make test-appium   tests that need Appium, adb and a Selenium Grid, which are installed if they are not there'
-	@echo 'make test | lint | bench | docs | clean'
-	@echo 'make study-online  entropy bonuses compared over seeds, into docs/'
-	@echo 'make golden FOLDER=test/fixtures/golden'
-	@echo 'CONFIG=configs/pocket.yaml ARGS="seed=1 critic.lr=1e-4" go with each of them'
+	@echo 'make demo          the whole pipeline on the embedded phone from scratch, up to the report'
+	@echo 'make STAGE         one stage; missing inputs are built first'
+	@echo '                   stages: $(STAGES)'
+	@echo 'make status        what each stage has built and what is outdated'
+	@echo 'make config        the resolved settings as YAML'
+	@echo 'make test          all tests; those that need a program that is not installed are skipped'
+	@echo 'make test-browser  tests that need Chromium; installs it if there is none'
+	@echo 'make test-appium   tests that need Appium, adb and a Selenium Grid; installs them if they are missing'
+	@echo 'make lint          types, style and layers'
+	@echo 'make bench         benchmarks'
+	@echo 'make study-online  compares entropy bonuses over several seeds, into docs/'
+	@echo 'make golden        compares the models with golden cases (FOLDER=test/fixtures/golden)'
+	@echo 'make docs          docs/settings.md from the schemas'
+	@echo 'make clean         removes builds and installed packages; keeps data/ and checkpoints/'
+	@echo ''
+	@echo 'Stages, status, config and demo take a settings file and settings:'
+	@echo '  make critic CONFIG=configs/pocket.yaml ARGS="seed=1 critic.lr=1e-4"'

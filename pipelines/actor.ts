@@ -59,7 +59,7 @@ const nameOf = ({ name, method }: Actor) => name || method;
 /** Policy extraction (docs/algorithms.md §2.5): imitate the best of N stored actions by the critic; or Filtered BC (§3). */
 export const actor = stage({
   name: 'actor',
-  summary: 'extract a policy: imitate the best of N actions by the critic',
+  summary: 'extract a policy: imitate the action that the critic ranks best of N',
   settings: Actor,
   uses: ['seed'],
   instance: (settings) => `actor/${nameOf(settings)}`,

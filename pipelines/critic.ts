@@ -78,7 +78,7 @@ const VALIDATION_ROWS = 2048;
 /** The critic (docs/algorithms.md §2.4): twin Q and V by temporal differences, or by Monte-Carlo returns. */
 export const critic = stage({
   name: 'critic',
-  summary: 'train the Q/V critic by temporal differences',
+  summary: 'train the critic (Q and V) by temporal differences',
   settings: CriticStage,
   uses: ['seed', 'models.text'],
   inputs: (settings, config) => {

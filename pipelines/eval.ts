@@ -100,7 +100,7 @@ const written = ({ settings, config, dataset }: StageContext<Eval>) => dataset(e
 /** Success rates on tasks (docs/algorithms.md §7), by the judge of `judge.*`. */
 export const evaluate = stage({
   name: 'eval',
-  summary: 'measure success rates of a policy',
+  summary: 'measure the success rate of a policy',
   settings: Eval,
   uses: ['seed', 'tasks'],
   neutral: ['agent'],

@@ -6,10 +6,14 @@ import type { Registry } from '../src/runner/registry.js';
 export const registry: Registry = {
   module: import.meta.url,
   stages: [
-    { name: 'demos', summary: 'record demonstrations', load: async () => (await import('./demos.js')).demos },
+    {
+      name: 'demos',
+      summary: 'record demonstrations by a scripted, imperfect person',
+      load: async () => (await import('./demos.js')).demos,
+    },
     {
       name: 'sft',
-      summary: 'make the base policy: imitate the demonstrations, or take in models.policy',
+      summary: 'build the base policy: imitate the demonstrations, or use the checkpoint of models.policy',
       load: async () => (await import('./sft.js')).sft,
     },
     {
@@ -24,32 +28,32 @@ export const registry: Registry = {
     },
     {
       name: 'vlm',
-      summary: 'fine-tune the representation: does an action change the screen?',
+      summary: 'fine-tune the VLM of the representations: does an action change the screen?',
       load: async () => (await import('./vlm.js')).vlm,
     },
     {
       name: 'represent',
-      summary: 'extract VLM representations of every state and action',
+      summary: 'extract the VLM representation of every state and action',
       load: async () => (await import('./represent.js')).represent,
     },
     {
       name: 'critic',
-      summary: 'train the Q/V critic by temporal differences',
+      summary: 'train the critic (Q and V) by temporal differences',
       load: async () => (await import('./critic.js')).critic,
     },
     {
       name: 'actor',
-      summary: 'extract a policy: imitate the best of N actions by the critic',
+      summary: 'extract a policy: imitate the action that the critic ranks best of N',
       load: async () => (await import('./actor.js')).actor,
     },
     {
       name: 'online',
-      summary: 'fine-tune a policy on live devices: DigiRL, Filtered BC, CoSo',
+      summary: 'fine-tune a policy on live devices (DigiRL, Filtered BC, CoSo)',
       load: async () => (await import('./online.js')).online,
     },
     {
       name: 'eval',
-      summary: 'measure success rates of a policy',
+      summary: 'measure the success rate of a policy',
       load: async () => (await import('./eval.js')).evaluate,
     },
     {
@@ -74,7 +78,7 @@ export const registry: Registry = {
       recordings: RecordingSettings,
     };
   },
-  // the names that the reference's configuration files (DigiRL, Digi-Q, CoSo) use
+  // names from the configuration files of DigiRL, Digi-Q and CoSo
   aliases: {
     gamma: 'critic.gamma',
     tau: 'critic.tau',

@@ -34,7 +34,7 @@ const collected = (settings: Online) => iterationsOf(settings).offline > 0;
 /** Fine-tuning on live devices (docs/algorithms.md §3 and §4): DigiRL or Filtered BC, with no, naive or CoSo's entropy bonus. */
 export const online = stage({
   name: 'online',
-  summary: 'fine-tune a policy on live devices: DigiRL, Filtered BC, CoSo',
+  summary: 'fine-tune a policy on live devices (DigiRL, Filtered BC, CoSo)',
   settings: Online,
   uses: ['seed', 'tasks', 'models.text'],
   derived: (config) => ({ ...deviceInfluence(config), ...judgeFingerprint(config) }),

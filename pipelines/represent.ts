@@ -13,7 +13,7 @@ import { Represent } from './vlm/represent-settings.js';
 /** Representations of every (state, action) of every transition (docs/algorithms.md §2.3). */
 export const represent = stage({
   name: 'represent',
-  summary: 'extract VLM representations of every state and action',
+  summary: 'extract the VLM representation of every state and action',
   settings: Represent,
   neutral: ['url', 'chat_url', 'concurrency', 'timeout_ms', 'retries', 'backoff_ms', 'api_key_env'],
   // a server and a large model are at work for all shards: threads of ours would ask the same things twice

@@ -3,9 +3,9 @@ import { BrowserSettings } from '../src/devices/browser/settings.js';
 import { POOL_DEFAULTS } from '../src/devices/pool/pool.js';
 import { WebDriverSettings } from '../src/devices/webdriver/settings.js';
 
-/** Sections of the settings that several stages share. */
+/** Settings sections that several stages share. */
 
-/** Milliseconds; timers hold 24 days. */
+/** Milliseconds of a day; Node's timers overflow at 24 days. */
 const DAY = 86_400_000;
 
 export const DeviceSettings = z.object({
@@ -13,54 +13,56 @@ export const DeviceSettings = z.object({
     .enum(['phone', 'browser', 'webdriver'])
     .default('phone')
     .describe(
-      'what is driven: the embedded phone, pages in a Chromium that is installed here (docs/browser.md), or phones behind Appium, Selenium Grid or a farm (docs/webdriver.md)',
+      'devices to use: the embedded phone, pages in a locally installed Chromium (docs/browser.md), or phones behind Appium, Selenium Grid or a device farm (docs/webdriver.md)',
     ),
-  count: z.int().min(1).max(1024).default(64).describe('devices at work at the same time'),
-  deadline_ms: z.int().min(1).max(DAY).default(30_000).describe('milliseconds a call to a device may take'),
+  count: z.int().min(1).max(1024).default(64).describe('devices used in parallel'),
+  deadline_ms: z.int().min(1).max(DAY).default(30_000).describe('time limit of a call to a device, in milliseconds'),
   grace_ms: z
     .int()
     .min(0)
     .max(DAY)
     .default(POOL_DEFAULTS.graceMs)
-    .describe('milliseconds after the deadline at which a device that has not answered is taken for hung and replaced'),
+    .describe('milliseconds after the deadline at which a device that has not answered counts as hung and is replaced'),
   open_ms: z
     .int()
     .min(1)
     .max(DAY)
     .default(POOL_DEFAULTS.openMs)
-    .describe('milliseconds that it may take to open a device'),
+    .describe('time limit for opening a device, in milliseconds'),
   close_ms: z
     .int()
     .min(1)
     .max(DAY)
     .default(POOL_DEFAULTS.closeMs)
-    .describe('milliseconds that it may take to close one; then it is left to itself'),
+    .describe('time limit for closing a device, in milliseconds; after that it is abandoned'),
   attempts: z
     .int()
     .min(1)
     .max(100)
     .default(3)
     .describe(
-      'how often an episode is begun before it is lost: where a device fails, it is begun anew on another (docs/devices.md)',
+      'attempts at an episode before it is lost; when a device fails, the episode starts over on another one (docs/devices.md)',
     ),
   rest_ms: z
     .int()
     .min(0)
     .max(DAY)
     .default(POOL_DEFAULTS.restMs)
-    .describe('milliseconds at most until a failed device is replaced; doubled with each further failure in a row'),
+    .describe(
+      'longest wait before a failed device is replaced, in milliseconds; doubles with each further failure in a row',
+    ),
   longest_rest_ms: z
     .int()
     .min(0)
     .max(DAY)
     .default(POOL_DEFAULTS.longestRestMs)
-    .describe('the longest of these waits, in milliseconds'),
+    .describe('upper limit of that wait, in milliseconds'),
   give_up_after: z
     .int()
     .min(1)
     .max(1000)
     .default(POOL_DEFAULTS.giveUpAfter)
-    .describe('failures of a device and its replacements in a row after which it is not replaced any more'),
+    .describe('consecutive failures of a device and its replacements after which it is no longer replaced'),
   browser: BrowserSettings.prefault({}),
   webdriver: WebDriverSettings.prefault({}),
 });
@@ -69,27 +71,25 @@ export const TaskSettings = z.object({
   set: z
     .enum(['webshop', 'general', 'all'])
     .default('webshop')
-    .describe('which tasks of the phone: shops in the browser, settings and clock, or both'),
+    .describe('tasks of the embedded phone: shopping in its browser, its settings and clock, or both'),
   train_file: z
     .string()
     .default('')
     .describe(
-      "text file with a training task on each line, or for browsers and WebDriver a .jsonl file of tasks; empty: the embedded phone's own tasks",
+      "training tasks: a text file with one task per line, or for browsers and WebDriver a .jsonl file; empty: the embedded phone's own",
     ),
   test_file: z
     .string()
     .default('')
     .describe(
-      "text or .jsonl file with a test task on each line, in the order of the protocol; empty: the phone's own",
+      "test tasks: a text or .jsonl file with one task per line, in the order of the protocol; empty: the embedded phone's own",
     ),
   max_steps: z
     .int()
     .min(1)
     .default(20)
-    .describe(
-      'an episode ends after this many actions (10 for AitW General, 20 for Web Shopping; docs/algorithms.md §0)',
-    ),
-  rows: z.int().min(4).max(99).default(24).describe('rows of the grid that demonstrated taps are snapped to'),
+    .describe('maximum actions per episode (10 for AitW General, 20 for Web Shopping; docs/algorithms.md §0)'),
+  rows: z.int().min(4).max(99).default(24).describe('rows of the grid that demonstrated taps snap to'),
   columns: z.int().min(4).max(99).default(12).describe('columns of that grid'),
 });
 
@@ -98,25 +98,25 @@ export const ModelSettings = z.object({
     .string()
     .default('')
     .describe(
-      'folder of an Auto-UI checkpoint (config.json, model.safetensors or pytorch_model.bin, tokenizer.json) that becomes `policy/base`; empty: `sft` trains one',
+      'folder of an Auto-UI checkpoint (config.json, model.safetensors or pytorch_model.bin, tokenizer.json) to use as `policy/base`; empty: `sft` trains one',
     ),
   image: z
     .string()
     .default('')
     .describe(
-      "folder of a BLIP-2 checkpoint whose vision tower makes the image vectors; empty: the policy's own pocket tower, or with `models.policy` none: enough to train on imported data, not to act",
+      "folder of a BLIP-2 checkpoint whose vision tower computes the image vectors; empty: the pocket policy's own tower, or none with `models.policy`, which is enough to train on imported data but not to act",
     ),
   text: z
     .string()
     .default('')
     .describe(
-      "folder of a RoBERTa checkpoint with its tokenizer: the critic's text tower; empty: a fresh one (`critic.text_width`, ...)",
+      "folder of a RoBERTa checkpoint with its tokenizer, the critic's text tower; empty: a new one (`critic.text_width`, ...)",
     ),
   vlm: z
     .string()
     .default('')
     .describe(
-      'the VLM that makes representations: a folder of it, or the name under which a server has it; empty: `vlm` trains the pocket VLM',
+      'VLM that computes the representations: its folder, or its name on a server; empty: `vlm` trains the pocket VLM',
     ),
 });
 

@@ -68,7 +68,7 @@ type Demonstration = Pick<Transition, 'prompt' | 'action' | 'image'>;
  */
 export const sft = stage({
   name: 'sft',
-  summary: 'make the base policy: imitate the demonstrations, or take in models.policy',
+  summary: 'build the base policy: imitate the demonstrations, or use the checkpoint of models.policy',
   settings: Sft,
   uses: ['seed', 'tasks.rows', 'tasks.columns', 'models.policy', 'models.image'],
   inputs: (_settings, config) => (modelsOf(config).policy === '' ? ['demos'] : []),

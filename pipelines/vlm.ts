@@ -83,7 +83,7 @@ export function readVlmConfig(folder: string): PocketVlmConfig {
 /** Representation fine-tuning (docs/algorithms.md §2.2): does this action change the screen? */
 export const vlm = stage({
   name: 'vlm',
-  summary: 'fine-tune the representation: does an action change the screen?',
+  summary: 'fine-tune the VLM of the representations: does an action change the screen?',
   settings: Vlm,
   uses: ['seed', 'models.vlm'],
   // a VLM from elsewhere is referred to, and nothing is trained

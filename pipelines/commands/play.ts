@@ -4,9 +4,9 @@ import type { Config } from '../../src/settings/settings.js';
 import { tasksOf } from '../episodes/tasks.js';
 
 /**
- * `critiq phone`: a page to play a task of the embedded phone by hand, until the signal.
- * @param task number of the task in its list, from 0
- * @throws UserError where there is no such task or the port is taken
+ * `critiq phone`: serves a page to play a task of the embedded phone by hand, until the signal.
+ * @param task number of the task in the list, from 0
+ * @throws UserError if there is no such task or the port is taken
  */
 export async function playPhone(
   config: Config,
@@ -20,14 +20,12 @@ export async function playPhone(
 ): Promise<void> {
   if (split !== 'train' && split !== 'test')
     throw new UserError(`--split: expected train or test, got ${JSON.stringify(split)}`);
-  if (!Number.isInteger(port) || port < 0 || port > 65535)
-    throw new UserError('--port: expected a number from 0 to 65535');
+  if (port > 65535) throw new UserError(`--port: expected an integer from 0 to 65535, got ${port}`);
   const { servePhone } = await import('../../src/devices/phone/index.js');
   const tasks = tasksOf(config, split, { seed: config.seed });
-  if (!Number.isInteger(task) || !tasks[task])
-    throw new UserError(`--task: expected a number from 0 to ${tasks.length - 1}`);
+  if (!tasks[task]) throw new UserError(`--task: expected an integer from 0 to ${tasks.length - 1}, got ${task}`);
   const { url, close } = await servePhone({ port, task: tasks[task], seed: config.seed, log: say });
-  say(`${url}  ${tasks[task].text}  (Ctrl-C ends it)`);
+  say(`${url}  ${tasks[task].text}  (press Ctrl-C to stop)`);
   try {
     if (!signal.aborted) await once(signal, 'abort');
   } finally {

@@ -8,10 +8,10 @@ import { webdriverInfluence } from '../../src/devices/webdriver/settings.js';
 import type { Config } from '../../src/settings/settings.js';
 import type { DeviceSettings } from '../sections.js';
 
-/** Makes the device of a slot, ready for a reset. Slots count from 0; a slot may be filled again after its device has died. */
+/** Opens the device of a slot, ready for a reset. Slots count from 0; when a device dies, its slot gets a new one. */
 export type DeviceFactory = (slot: number) => Promise<Device>;
 
-/** The factory of the configured backend. @throws UserError where its settings cannot work */
+/** The factory of the configured backend. @throws UserError if its settings cannot work */
 export function deviceFactory(config: Config): DeviceFactory {
   const { backend, browser, webdriver } = config.device as DeviceSettings;
   switch (backend) {
@@ -32,8 +32,8 @@ export function deviceFactory(config: Config): DeviceFactory {
 }
 
 /**
- * What of the devices decides what comes of an episode, for the fingerprints of stages that run some: nothing for the
- * embedded phone, which was all there was once; how many there are and how patient the pool is decide nothing.
+ * Device settings that affect the outcome of an episode, for the fingerprints of stages that run episodes. The number of
+ * devices and the time limits do not. Empty for the embedded phone: runs from before there were other backends stay valid.
  */
 export function deviceInfluence(config: Config): Readonly<Record<string, unknown>> {
   const { backend, browser, webdriver } = config.device as DeviceSettings;
@@ -48,24 +48,24 @@ export function deviceInfluence(config: Config): Readonly<Record<string, unknown
 }
 
 /**
- * Shards at the same time for stages that run episodes: one, unless the devices live in the process. Each shard has a pool
- * of its own, and two would open the same slots.
+ * Parallel shards of stages that run episodes: one, unless the devices live in this process. Each shard has a pool of its
+ * own, and two pools would open the same slots.
  */
 export function deviceWorkers(config: Config): number | undefined {
   return (config.device as DeviceSettings).backend === 'phone' ? undefined : 1;
 }
 
-/** How many devices there are for `device.count` to work on: those that are listed, if any are. */
+/** Devices in parallel: `device.count`, but no more than `device.webdriver.udids` lists. */
 export function deviceCount(config: Config): number {
   const { backend, count, webdriver } = config.device as DeviceSettings;
   const { length: listed } = webdriver.udids;
   return backend === 'webdriver' && listed > 0 ? Math.min(count, listed) : count;
 }
 
-/** What the server of the devices says that it is, for people; '' where there is none. @throws UserError where it is not there */
+/** Name and address of the devices' server, for messages; '' without one. @throws UserError if it cannot be reached */
 export async function deviceServer(config: Config): Promise<string> {
   const { backend, webdriver } = config.device as DeviceSettings;
   if (backend !== 'webdriver') return '';
   const { name, ready } = await new WebDriverFleet(webdriver).status();
-  return `${name} at ${webdriver.url}${ready ? '' : ' (not ready, it says)'}: `;
+  return `${name} at ${webdriver.url}${ready ? '' : ' (reports not ready)'}: `;
 }

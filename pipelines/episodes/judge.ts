@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import { z } from 'zod';
 import type { JsonServerOptions } from '../../src/net/json-server.js';
+import { counted } from '../../src/counted.js';
 import { RunError, UserError } from '../../src/errors.js';
 import { Budget } from '../../src/judges/budget.js';
 import { examplesFingerprint, loadExamples, type Example } from '../../src/judges/few-shot.js';
@@ -21,101 +22,101 @@ export const JudgeSettings = z.object({
     .enum(['state', 'openai', 'gemini'])
     .default('state')
     .describe(
-      "who says whether an episode succeeded: the device's own state (the embedded phone knows it), or a VLM that is shown the last screenshot, behind an OpenAI-compatible server or Gemini's; see docs/judges.md",
+      "what decides whether an episode succeeded: the device's own state (the embedded phone knows it), or a VLM that sees the last screenshot, behind an OpenAI-compatible server or Gemini (docs/judges.md)",
     ),
-  model: z.string().default('').describe('name of the VLM as its server knows it; not for `state`'),
+  model: z.string().default('').describe('name of the VLM on its server; unused with `state`'),
   url: z
     .union([Url, z.literal('')])
     .default('')
     .describe(
-      "the server; empty: http://127.0.0.1:8000 for `openai`, Google's for `gemini`. With or without `/v1` at its end",
+      "URL of the server, with or without a trailing `/v1`; empty: http://127.0.0.1:8000 for `openai`, Google's for `gemini`",
     ),
   api_key_env: VariableName.default('JUDGE_API_KEY').describe(
-    "name of the environment variable that holds the server's key, if it wants one; the key itself is no setting",
+    "name of the environment variable with the server's API key, if it needs one; the key itself is never a setting",
   ),
   few_shot: z
     .string()
     .default('')
     .describe(
-      'folder with `examples.json` and screenshots whose verdict is known, which are shown before each question; empty: none',
+      'folder with `examples.json` and screenshots with known verdicts, shown before each question; empty: none',
     ),
   ask: z
     .enum(['end', 'step'])
     .default('end')
     .describe(
-      "when: at the end of an episode, or after each step, where the first success ends the episode as in DigiRL's and Digi-Q's released code",
+      'when to ask: at the end of an episode, or after each step; with `step` the first success ends the episode, as in the released code of DigiRL and Digi-Q',
     ),
   declare: z
     .enum(['required', 'ignored'])
     .default('required')
     .describe(
-      'whether an episode that does not end with STATUS_TASK_COMPLETE is a failure whatever the screen shows (then it costs no question); `ignored` for the published protocol and for `judge.ask=step`',
+      'whether an episode that does not end with STATUS_TASK_COMPLETE fails whatever the screen shows (the judge is not asked then); set `ignored` for the published protocol and with `judge.ask=step`',
     ),
   screens: z
     .union([z.literal(1), z.literal(2)])
     .default(1)
-    .describe('screenshots that are shown: the last one, or the one before it too where it differs'),
+    .describe('screenshots shown: the last one, or also the one before it if it differs'),
   same_screen: z
     .number()
     .min(0)
     .max(65025)
     .default(1)
     .describe(
-      'two screens are the same one up to this mean squared difference at quarter size (0..65025), and are not sent a second time; the released code takes 65 at full size, which a switch that is turned may not reach',
+      'two screens count as the same up to this mean squared difference at quarter size (0..65025) and are sent only once; the released code uses 65 at full size, which flipping a switch may not reach',
     ),
   format: z
     .enum(['auto', 'json', 'text'])
     .default('auto')
     .describe(
-      'how the VLM answers: JSON by a schema that the server enforces, or text that ends with `Status: success` or `Status: failure`; auto: JSON unless the server refuses it',
+      'answer format: JSON by a schema that the server enforces, or text that ends with `Status: success` or `Status: failure`; auto: JSON unless the server rejects it',
     ),
   max_tokens: z
     .int()
     .min(0)
     .default(512)
-    .describe('tokens of an answer at most, its reasons included; 0: as many as the server likes'),
+    .describe("maximum tokens of an answer, including its reasons; 0: the server's own limit"),
   reasoning: z
     .boolean()
     .default(false)
     .describe(
-      'a model that thinks before it answers: it is sent no temperature (else 0), and needs more `judge.max_tokens`',
+      'the model reasons before it answers: no temperature is sent (otherwise 0), and it needs more `judge.max_tokens`',
     ),
   budget_calls: z
     .int()
     .min(0)
     .default(0)
-    .describe('requests, retries included, that a run folder may send to its judge in all; 0: no limit'),
+    .describe('total requests that a run folder may send to its judge, including retries; 0: no limit'),
   budget_tokens: z
     .int()
     .min(0)
     .default(0)
-    .describe('tokens, as the server counts them, that a run folder may spend on its judge in all; 0: no limit'),
-  concurrency: z.int().min(1).max(1024).default(8).describe('questions to the server at the same time'),
-  timeout_ms: z.int().min(1).max(300_000).default(60_000).describe('milliseconds that a request may take'),
+    .describe('total tokens that a run folder may spend on its judge, as the server counts them; 0: no limit'),
+  concurrency: z.int().min(1).max(1024).default(8).describe('parallel questions to the server'),
+  timeout_ms: z.int().min(1).max(300_000).default(60_000).describe('time limit of a request, in milliseconds'),
   retries: z
     .int()
     .min(0)
     .max(100)
     .default(5)
     .describe(
-      'times that a question is put again where the server fails or answers nonsense, before its episode is not judged',
+      'retries of a question when the server fails or its answer is unusable; after that the episode is not judged',
     ),
   backoff_ms: BackoffMs,
 });
 export type JudgeSettings = z.infer<typeof JudgeSettings>;
 
-/** Where the servers are unless the settings say it. */
+/** Default URLs of the servers. */
 const SERVERS = { openai: 'http://127.0.0.1:8000', gemini: 'https://generativelanguage.googleapis.com' } as const;
 
 const settingsOf = (config: Config): JudgeSettings => config.judge as JudgeSettings;
 
-/** Settings beside model and prompt that decide what a VLM answers. */
+/** Settings beside model and prompt that affect the answers of a VLM. */
 const answering = ({ max_tokens, reasoning }: JudgeSettings) => ({ max_tokens, reasoning });
 
 /**
- * What of the judge decides verdicts, for the fingerprint of a stage's settings: none of where the server is, how often it
- * is asked and what that may cost. Nothing for the state judge as it is by default.
- * @throws UserError where the few-shot examples are wrong
+ * Judge settings that affect verdicts, for the fingerprint of a stage: not the server's address, retries or budget.
+ * Empty for the state judge with its defaults.
+ * @throws UserError if the few-shot examples are invalid
  */
 export function judgeFingerprint(config: Config): Readonly<Record<string, unknown>> {
   const settings = settingsOf(config);
@@ -128,55 +129,55 @@ export function judgeFingerprint(config: Config): Readonly<Record<string, unknow
   };
 }
 
-/** Shards at the same time: with a judge that is asked all in one thread, which asks nothing twice. */
+/** Parallel shards: one with a VLM judge, so that all shards share its cache and nothing is asked twice. */
 export function judgeWorkers(config: Config): number | undefined {
   return settingsOf(config).kind === 'state' ? undefined : 1;
 }
 
-/** The judge of a stage. @throws UserError where its settings cannot work */
+/** The judge of a stage. @throws UserError if its settings cannot work */
 export function judgeOf(ctx: StageContext<unknown>): Promise<Judge> {
   return once(ctx, 'judge', () => openJudge(ctx.config, ctx.folder, (line) => ctx.log.warn(line)).judge);
 }
 
-/** What a judge has done, as a line of the log; nothing where it asks nobody. */
+/** A log line on what a VLM judge did; undefined for the state judge. */
 export async function judgeSummary(ctx: StageContext<unknown>): Promise<string | undefined> {
   const judge = await judgeOf(ctx);
   return judge instanceof VlmJudge ? countsLine(judge) : undefined;
 }
 
 /**
- * Says how many episodes of a stage the judge gave no verdict on.
- * @param unknown ids of those without one
- * @throws RunError where that is all of them: a rate of nothing is no rate, and nothing can be learned from it
+ * Warns about the episodes of a stage without a verdict.
+ * @param unknown their ids
+ * @throws RunError if there is no other episode: nothing can be learned or measured then
  */
 export function reportUnknown(ctx: StageContext<unknown>, unknown: readonly string[], judged: number): void {
   if (unknown.length === 0) return;
   if (judged === 0)
     throw new RunError(
-      `${ctx.instance}: none of ${unknown.length} episodes was judged (the log says why); mend that, then run the same command with --force: what a VLM has answered is kept`,
+      `${ctx.instance}: none of ${counted(unknown.length, 'episode')} was judged (the log says why); fix the cause, then run the same command with --force: the answers of a VLM are kept`,
     );
   ctx.log.warn(
-    `${unknown.length} of ${unknown.length + judged} episodes were not judged and do not count: ${unknown.join(', ')}`,
+    `${unknown.length} of ${counted(unknown.length + judged, 'episode')} not judged and not counted: ${unknown.join(', ')}`,
   );
 }
 
-/** The counts of a VLM judge in words. */
+/** The counts of a VLM judge as a log line. */
 export function countsLine({ name, counts }: VlmJudge): string {
   const { answered, known, same, unanswered } = counts;
-  return `judge ${name}: answers: ${answered} now, ${known} known from before; ${same} screens not sent again; ${unanswered} judgements unknown`;
+  return `judge ${name}: ${counted(answered, 'new answer')}, ${known} from the cache; ${counted(same, 'repeated screen')} not sent again; ${unanswered} without a verdict`;
 }
 
-/** A judge with what it has spent. */
+/** A judge with its budget. */
 export interface OpenJudge {
   readonly judge: Judge;
-  /** of a VLM judge */
+  /** only of a VLM judge */
   readonly budget?: Budget;
 }
 
 /**
- * The judge that the settings say.
- * @param folder the run folder, which keeps the account of what was spent
- * @throws UserError where the settings cannot work
+ * The judge of the settings.
+ * @param folder the run folder, which records what was spent
+ * @throws UserError if the settings cannot work
  */
 export function openJudge(config: Config, folder: string, warn: (line: string) => void): OpenJudge {
   const settings = settingsOf(config);
@@ -203,7 +204,7 @@ export function openJudge(config: Config, folder: string, warn: (line: string) =
     onTokens: (tokens) => {
       if (tokens !== undefined) return budget.note(tokens);
       if (budget_tokens > 0 && !silent)
-        warn("the judge's server does not say how many tokens it took: judge.budget_tokens cannot be kept");
+        warn("the judge's server does not report token usage: judge.budget_tokens cannot be enforced");
       silent = true;
     },
     concurrency: settings.concurrency,
@@ -216,7 +217,7 @@ function examplesOf(folder: string): Example[] {
   return folder === '' ? [] : loadExamples(folder);
 }
 
-/** Where the judge's server is. */
+/** URL of the judge's server. */
 export function judgeUrl(config: Config): string {
   const { kind, url } = settingsOf(config);
   return plainUrl(url === '' ? SERVERS[kind === 'gemini' ? kind : 'openai'] : url);

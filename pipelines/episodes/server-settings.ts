@@ -1,27 +1,27 @@
 import { z } from 'zod';
 
-/** The address of a server, as it stands in settings that go into the run folder. */
+/** The URL of a server. It is stored in the run folder, so it must not contain a password. */
 export const Url = z
   .string()
   .regex(
     /^https?:\/\/[^\s@?#]+$/,
-    'http:// or https://, a host, and no password: a key goes into an environment variable',
+    'http:// or https:// and a host, without a password: put a key into an environment variable',
   );
 
-/** The name of the environment variable that holds a key. */
+/** The name of the environment variable with an API key. */
 export const VariableName = z.string().regex(/^[A-Za-z_][A-Za-z0-9_]*$/, 'the name of an environment variable');
 
-/** How long is waited before a request is sent again, as JsonServer does. */
+/** Wait before a request is sent again (JsonServer). */
 export const BackoffMs = z
   .int()
   .min(1)
   .max(30_000)
   .default(500)
   .describe(
-    'milliseconds before the first of these at most; doubled for each further one, up to 30 s (or what the server asks for, up to 120 s)',
+    'longest wait before the first retry, in milliseconds; doubles with each retry, up to 30 s (or the wait that the server asks for, up to 120 s)',
   );
 
-/** An address without the version that OpenAI's clients want in it, and without a slash at its end. */
+/** A URL without the version that OpenAI's clients expect (`/v1`) and without a trailing slash. */
 export function plainUrl(url: string): string {
   return url.replace(/\/+$/, '').replace(/\/v1(beta)?$/, '');
 }

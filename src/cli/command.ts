@@ -5,24 +5,22 @@ import type { Display, Verbosity } from '../runner/display.js';
 import type { LoadedRegistry, Registry } from '../runner/registry.js';
 import type { Config } from '../settings/settings.js';
 
-/** What the commands of the command line share. */
-
-/** What the process ends with. */
+/** Exit codes of the process. */
 export const EXIT = {
   ok: 0,
   failure: 1,
-  /** the user's mistake: a wrong setting, a broken or foreign file, a missing stage, no permission */
+  /** usage error: a wrong setting, a missing or broken file, a data set that nobody built, no permission */
   usage: 2,
-  /** EX_TEMPFAIL of sysexits.h: another process has the run folder; a scheduler may try again later */
+  /** EX_TEMPFAIL of sysexits.h: another process is using the run folder; a scheduler may try again later */
   locked: 75,
   SIGINT: 130,
   SIGTERM: 143,
 } as const;
 
-/** How long after the first signal a stage may take to come to rest. */
+/** Time that a stage has to stop after the first signal. */
 const GRACE_MS = 10_000;
 
-/** Options of the commands; each has some of them. */
+/** Command-line options; each command has some of them. */
 export interface Options {
   config?: string;
   threads?: string;
@@ -33,26 +31,26 @@ export interface Options {
   force?: boolean;
 }
 
-/** The arguments and options of a command that works with settings. */
+/** Adds the arguments and options of every command that reads settings. */
 export function common(command: Command, example: string): Command {
   return command
-    .argument('[overrides...]', 'settings, for example seed=1 critic.lr=1e-5')
+    .argument('[overrides...]', 'settings to override, for example seed=1 critic.lr=1e-5')
     .option('--config <file>', 'settings file (YAML); default configs/pocket.yaml')
-    .option('--threads <n>', 'the same as the setting threads=<n>')
-    .option('--json', 'print the result as JSON on stdout')
+    .option('--threads <n>', 'same as the setting threads=<n>')
+    .option('--json', 'print the result as JSON to stdout')
     .option('-q, --quiet', 'print only warnings and errors')
-    .option('-v, --verbose', 'print more, and the stack of unexpected errors')
+    .option('-v, --verbose', 'print more, including stack traces of unexpected errors')
     .addHelpText('after', `\nExample:\n  $ ${example}`);
 }
 
-/** An option's value as a number. @throws UserError */
+/** The value of an option as an integer. @throws UserError */
 export function wholeNumber(option: string, value: string, least: number): number {
   const count = Number(value);
   if (Number.isInteger(count) && count >= least) return count;
-  throw new UserError(`${option}: expected a whole number from ${least}, got ${value}`);
+  throw new UserError(`${option}: expected an integer >= ${least}, got ${value}`);
 }
 
-/** The stages, and the settings that a command was given. @throws UserError */
+/** Loads the stages and the settings of a command. @throws UserError */
 export async function load(
   registry: Registry,
   overrides: readonly string[],
@@ -72,7 +70,7 @@ export async function load(
   return { loaded, config };
 }
 
-/** Does something long with progress and signals, and prints its result: JSON on stdout, or lines of the log. */
+/** Runs a long job with progress and signal handling, then prints its result: JSON to stdout, or lines to stderr. */
 export async function work(
   options: Options,
   interrupt: Interrupt,
@@ -96,18 +94,18 @@ function verbosity({ quiet, verbose, json }: Options): Verbosity {
   return quiet || json ? 'quiet' : 'normal';
 }
 
-/** A result, on stdout. */
+/** Prints a result to stdout. */
 export function print(text: string): void {
   process.stdout.write(`${text}\n`);
 }
 
-/** A line on stderr. Returns the exit code. */
+/** Prints a line to stderr. @returns the exit code */
 export function complain(line: string, code = 0): number {
   process.stderr.write(`critiq: ${line}\n`);
   return code;
 }
 
-/** Ctrl-C and SIGTERM: the first asks the stage to come to rest, the second or a while without rest ends the process. */
+/** Ctrl-C and SIGTERM: the first asks the stage to stop; a second one, or GRACE_MS later, ends the process. */
 export class Interrupt {
   private readonly controller = new AbortController();
   private readonly handlers: { name: 'SIGINT' | 'SIGTERM'; handler: () => void }[] = [];
@@ -123,7 +121,7 @@ export class Interrupt {
         if (this.code !== undefined) process.exit(this.code);
         this.code = EXIT[name];
         display.clear();
-        complain(`stopped by ${name}; what is done is kept, and the same command goes on from there`);
+        complain(`stopped by ${name}; finished work is kept: run the same command again to resume`);
         setTimeout(() => process.exit(this.code), GRACE_MS).unref();
         this.controller.abort();
       };

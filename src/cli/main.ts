@@ -2,11 +2,12 @@
 import { existsSync, realpathSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { Command, CommanderError } from 'commander';
-import { common, complain, EXIT, Interrupt, load, print, work, type Options } from './command.js';
+import { common, complain, EXIT, Interrupt, load, print, wholeNumber, work, type Options } from './command.js';
 import { addJudgeCommand } from './judge.js';
 import { addCheckpointCommands, addVlmCommands } from './models.js';
 import { addRecordCommand } from './record.js';
 import { addViewCommand } from './view.js';
+import { counted } from '../counted.js';
 import { RunError, UserError } from '../errors.js';
 import { describeFailure } from '../runner/failure.js';
 import { packageVersion } from '../runner/package.js';
@@ -31,7 +32,7 @@ export async function main(args: readonly string[], registry: Registry): Promise
     if (error instanceof CommanderError) {
       if (error.exitCode === 0) return EXIT.ok;
       if (error.code === 'commander.help')
-        return complain(`${args[0]}: needs one of its commands; see critiq ${args[0]} --help`, EXIT.usage);
+        return complain(`${args[0]}: expected a subcommand; see critiq ${args[0]} --help`, EXIT.usage);
       complain(error.message.replace(/^error: /, '').replace(/\s*\n\s*/g, ' '));
       return EXIT.usage;
     }
@@ -50,12 +51,12 @@ function program(registry: Registry, interrupt: Interrupt): Command {
     .exitOverride()
     .configureOutput({ writeErr: () => {} })
     .helpCommand(false)
-    // options behind the name of a command are that command's: of `vlm export`, not of `vlm`
+    // options after the name of a subcommand belong to it: to `vlm export`, not to `vlm`
     .enablePositionalOptions()
     .addHelpText(
       'after',
       `
-Exit codes: 0 done, 1 failed, 2 a mistake of yours, 75 the run folder is in use, 130/143 stopped by a signal.
+Exit codes: 0 done, 1 failed, 2 usage error, 75 run folder in use, 130/143 stopped by Ctrl-C/SIGTERM.
 
 Example:
   $ critiq critic --config configs/pocket.yaml critic.lr=1e-4 run=exp7`,
@@ -64,8 +65,8 @@ Example:
   for (const { name, summary } of registry.stages) {
     const command = common(critiq.command(name).description(summary), `critiq ${name} --threads 2 seed=1`);
     command
-      .option('--no-deps', 'fail where an input is missing, instead of making it first')
-      .option('--force', 'make all shards again')
+      .option('--no-deps', 'fail if an input is missing instead of building it first')
+      .option('--force', 'rebuild all shards of this stage')
       .action(async (overrides: string[], options: Options) => {
         const { loaded, config } = await load(registry, overrides, options);
         const { runStage } = await import('../runner/run.js');
@@ -78,19 +79,20 @@ Example:
     if (name === 'vlm') addVlmCommands(command, registry, interrupt);
   }
 
-  const importing = critiq.command('import').description('make data sets from files of others');
+  const importing = critiq.command('import').description("import other projects' data");
   importing.addHelpText('after', '\nExample:\n  $ critiq import digiq general-offline.pt run=general');
-  const digiq = importing.command('digiq').argument('<file>', 'the file');
+  const digiq = importing.command('digiq').argument('<file>', 'file to import');
   common(digiq, 'critiq import digiq general-offline.pt run=general')
-    .description("a torch.save file in the layout of Digi-Q's released data; nothing in it is executed")
-    .option('--force', 'replace what the stages of this run made')
+    .description("import a torch.save file in the layout of Digi-Q's released data; no code in it is executed")
+    .option('--force', 'replace data sets that the stages of this run built')
     .action(async (file: string, overrides: string[], options: Options) => {
       const { config } = await load(registry, overrides, options);
       const { importFile } = await import('../../pipelines/commands/import.js');
       await work(options, interrupt, async (display, signal) => {
         const imported = await importFile(file, config, { display, signal, force: options.force ?? false });
         const { trajectories, transitions } = imported;
-        return { result: imported, lines: [`import: done (${trajectories} trajectories, ${transitions} transitions)`] };
+        const size = `${counted(trajectories, 'trajectory', 'trajectories')}, ${counted(transitions, 'transition')}`;
+        return { result: imported, lines: [`import: done (${size})`] };
       });
     });
 
@@ -100,25 +102,26 @@ Example:
   addViewCommand(critiq, registry, interrupt);
 
   common(
-    critiq.command('phone').description('play the embedded phone by hand, in a browser'),
+    critiq.command('phone').description('play the embedded phone by hand in a browser'),
     'critiq phone --task 3 --port 8700',
   )
-    .option('--port <n>', 'port on 127.0.0.1; 0 takes a free one', '8700')
-    .option('--split <name>', 'train or test tasks', 'train')
-    .option('--task <n>', 'number of the task in its list', '0')
+    .option('--port <n>', 'port on 127.0.0.1; 0 picks a free one', '8700')
+    .option('--split <name>', 'task list: train or test', 'train')
+    .option('--task <n>', 'number of the task in the list, from 0', '0')
     .action(async (overrides: string[], options: Options & { port: string; split: string; task: string }) => {
       const { config } = await load(registry, overrides, options);
       const { playPhone } = await import('../../pipelines/commands/play.js');
       await work(options, interrupt, async (display, signal) => {
         const { port, split, task } = options;
         const say = (line: string): void => display.info(line);
-        await playPhone(config, { port: Number(port), split, task: Number(task), signal, say });
+        const numbers = { port: wholeNumber('--port', port, 0), task: wholeNumber('--task', task, 0) };
+        await playPhone(config, { ...numbers, split, signal, say });
         return { result: null, lines: [] };
       });
     });
 
   common(
-    critiq.command('status').description('what each stage has done, and what is outdated'),
+    critiq.command('status').description('show what each stage has built and what is outdated'),
     'critiq status run=exp7 --json',
   ).action(async (overrides: string[], options: Options) => {
     const { loaded, config } = await load(registry, overrides, options);
@@ -129,7 +132,7 @@ Example:
   });
 
   common(
-    critiq.command('doctor').description('look at models, servers, device, tasks and disk, and say what is missing'),
+    critiq.command('doctor').description('check models, servers, device, tasks and disk, and say what is missing'),
     'critiq doctor --config configs/aitw-webshop.yaml models.text=/models/roberta-base',
   ).action(async (overrides: string[], options: Options) => {
     const { config } = await load(registry, overrides, options);
@@ -138,9 +141,7 @@ Example:
     print(options.json ? JSON.stringify(findings, null, 2) : formatFindings(findings));
     const missing = findings.filter(({ state }) => state === 'missing').length;
     if (missing > 0) {
-      throw new UserError(
-        `${missing === 1 ? 'one thing is' : `${missing} things are`} missing; the lines above say what to do`,
-      );
+      throw new UserError(`${counted(missing, 'thing is', 'things are')} missing; the lines above say what to do`);
     }
   });
 
@@ -173,11 +174,11 @@ function summaryLine({
   made: number;
   rows: number;
 }): string {
-  const size = `${shards} shard${shards === 1 ? '' : 's'}${rows > 0 ? `, ${rows} rows` : ''}`;
-  return made === 0 ? `${instance}: up to date (${size})` : `${instance}: done (${size}; ${made} made now)`;
+  const size = `${counted(shards, 'shard')}${rows > 0 ? `, ${counted(rows, 'row')}` : ''}`;
+  return made === 0 ? `${instance}: up to date (${size})` : `${instance}: done (${size}; ${made} built)`;
 }
 
-/** One line on stderr (for settings, a line a mistake) and the exit code. */
+/** Prints the error to stderr, in one line (wrong settings: a line each). @returns the exit code */
 function report(thrown: unknown, verbose: boolean): number {
   const error = describeFailure(thrown);
   const message = error instanceof Error ? error.message : String(error);
@@ -197,6 +198,6 @@ if (script && existsSync(script) && realpathSync(script) === fileURLToPath(impor
     process.exit(error.code === 'EPIPE' ? EXIT.ok : EXIT.failure),
   );
   const { registry } = await import('../../pipelines/index.js');
-  // not by the event loop running dry: a worker or a library handle that somebody left open must not keep a job alive
+  // exit explicitly: a worker or a handle that a library left open must not keep the process alive
   process.exit(await main(process.argv.slice(2), registry));
 }

@@ -1,22 +1,21 @@
 import { Option, type Command } from 'commander';
 import type { ConvertOptions } from '../../pipelines/checkpoint/convert.js';
 import { common, load, print, wholeNumber, work, type Interrupt, type Options } from './command.js';
+import { counted } from '../counted.js';
 import { UserError } from '../errors.js';
 import type { Registry } from '../runner/registry.js';
 
-/** The commands that are about models of others. */
-
-/** `critiq vlm export` and `critiq vlm import`: the fine-tuning done elsewhere. */
+/** `critiq vlm export` and `critiq vlm import`: fine-tune the VLM with another trainer. */
 export function addVlmCommands(vlm: Command, registry: Registry, interrupt: Interrupt): void {
   vlm.enablePositionalOptions();
   common(
     vlm
       .command('export')
-      .description('write the data set of the fine-tuning for LLaVA or LLaMA-Factory')
-      .argument('<out>', 'a new folder'),
+      .description('write the fine-tuning data set for LLaVA or LLaMA-Factory')
+      .argument('<out>', 'folder to write: new, empty, or from an earlier export'),
     'critiq vlm export tuning --format llamafactory vlm.threshold=30 run=exp7',
   )
-    .option('--format <name>', 'llava, llamafactory, or both', 'both')
+    .option('--format <name>', 'llava, llamafactory or both', 'both')
     .action(async (out: string, overrides: string[], options: Options & { format: string }) => {
       const { config } = await load(registry, overrides, options);
       const { describeExport, exportVlm, VLM_FORMATS } = await import('../../pipelines/vlm/export.js');
@@ -30,12 +29,12 @@ export function addVlmCommands(vlm: Command, registry: Registry, interrupt: Inte
   common(
     vlm
       .command('import')
-      .description('make a tuned model the VLM of this run; it stays where it is')
-      .argument('<folder>', 'the merged model'),
+      .description('use a fine-tuned model as the VLM of this run; its files are not copied')
+      .argument('<folder>', 'folder of the model, with any LoRA adapter merged'),
     'critiq vlm import merged --name critiq-vlm run=exp7',
   )
-    .requiredOption('--name <name>', 'name under which the server has it (vllm serve --served-model-name)')
-    .option('--force', 'replace what `critiq vlm` made')
+    .requiredOption('--name <name>', 'its name on the server (vllm serve --served-model-name)')
+    .option('--force', 'replace the VLM that `critiq vlm` built')
     .action(async (folder: string, overrides: string[], options: Options & { name: string }) => {
       const { config } = await load(registry, overrides, options);
       const { importVlm } = await import('../../pipelines/vlm/import.js');
@@ -45,31 +44,31 @@ export function addVlmCommands(vlm: Command, registry: Registry, interrupt: Inte
         const { name, files, fingerprint } = reference;
         return {
           result: reference,
-          lines: [`vlm import: ${name} (${files.length} files, fingerprint ${fingerprint})`],
+          lines: [`vlm import: ${name} (${counted(files.length, 'file')}, fingerprint ${fingerprint})`],
         };
       });
     });
 }
 
-/** `critiq checkpoint inspect|convert|greedy`: folders of models, without a run. */
+/** `critiq checkpoint inspect|convert|greedy`: commands on model folders; they need no run. */
 export function addCheckpointCommands(critiq: Command, interrupt: Interrupt): void {
-  const checkpoint = critiq.command('checkpoint').description('look at, convert and try out folders of models');
+  const checkpoint = critiq.command('checkpoint').description('inspect, convert and try out model checkpoints');
   checkpoint.addHelpText('after', '\nExample:\n  $ critiq checkpoint inspect ~/models/Auto-UI-Base');
   const plain = (name: string, description: string, example: string): Command =>
     checkpoint
       .command(name)
       .description(description)
-      .option('--json', 'print the result as JSON on stdout')
+      .option('--json', 'print the result as JSON to stdout')
       .option('-q, --quiet', 'print only warnings and errors')
-      .option('-v, --verbose', 'print more, and the stack of unexpected errors')
+      .option('-v, --verbose', 'print more, including stack traces of unexpected errors')
       .addHelpText('after', `\nExample:\n  $ ${example}`);
 
   plain(
     'inspect',
-    'what a checkpoint is, and whether critiq can load it',
+    'show what a checkpoint is and whether critiq can load it',
     'critiq checkpoint inspect ~/models/Auto-UI-Base --json',
   )
-    .argument('<path>', 'a folder, or a weight file')
+    .argument('<path>', 'checkpoint folder or weight file')
     .action(async (path: string, options: Options) => {
       const { inspectCheckpoint, formatInspection } = await import('../../pipelines/checkpoint/inspect.js');
       const found = await inspectCheckpoint(path);
@@ -78,19 +77,19 @@ export function addCheckpointCommands(critiq: Command, interrupt: Interrupt): vo
 
   plain(
     'convert',
-    'write a checkpoint anew as safetensors that Python and critiq read',
+    'rewrite a checkpoint as safetensors for Python and critiq',
     'critiq checkpoint convert data/pocket/policy/digiq policy-for-python --dtype f32',
   )
-    .argument('<in>', 'the folder to read')
-    .argument('<out>', 'the folder to make; it must not be there yet')
+    .argument('<in>', 'folder to read')
+    .argument('<out>', 'folder to create; it must not exist')
     .addOption(
-      new Option('--dtype <type>', 'how numbers are stored; as they are by default').choices(['f32', 'f16', 'bf16']),
+      new Option('--dtype <type>', 'type to store numbers in; default: unchanged').choices(['f32', 'f16', 'bf16']),
     )
     .addOption(new Option('--format <name>', 'format of the weights').choices(['safetensors']).default('safetensors'))
     .addOption(
       new Option(
-        '--names <whose>',
-        "hf: what Python's classes load; critiq: just what critiq reads (of a BLIP-2 its vision tower)",
+        '--names <style>',
+        'hf: all tensors, as the Python classes name them; critiq: only what critiq reads (of BLIP-2 the vision tower)',
       )
         .choices(['hf', 'critiq'])
         .default('hf'),
@@ -108,14 +107,14 @@ export function addCheckpointCommands(critiq: Command, interrupt: Interrupt): vo
 
   plain(
     'greedy',
-    'greedy actions of an Auto-UI checkpoint as JSON, to compare with PyTorch (docs/checkpoints.md)',
+    'print greedy actions of an Auto-UI checkpoint as JSON, to compare with PyTorch (docs/checkpoints.md)',
     'critiq checkpoint greedy policy-for-python --max-tokens 64 > greedy.json',
   )
-    .argument('<folder>', 'an Auto-UI checkpoint')
-    .option('--prompts <file>', 'a prompt a line; by default eight of the embedded phone')
-    .option('--max-tokens <n>', 'tokens of an action at most; by default what generation_config.json says, or 128')
-    .option('--seed <n>', 'decides the image vectors', '0')
-    .option('--threads <n>', 'threads to compute with', '2')
+    .argument('<folder>', 'folder of an Auto-UI checkpoint')
+    .option('--prompts <file>', 'file with one prompt per line; default: eight prompts of the embedded phone')
+    .option('--max-tokens <n>', 'maximum tokens per action; default: max_new_tokens of generation_config.json, or 128')
+    .option('--seed <n>', 'seed of the random image vectors', '0')
+    .option('--threads <n>', 'number of threads', '2')
     .action(
       async (
         folder: string,

@@ -1,5 +1,6 @@
 import type { Command } from 'commander';
 import { common, load, work, type Interrupt, type Options } from './command.js';
+import { counted } from '../counted.js';
 import type { Registry } from '../runner/registry.js';
 
 interface RecordOptions extends Options {
@@ -9,15 +10,15 @@ interface RecordOptions extends Options {
   failures?: boolean;
 }
 
-/** `critiq record`: videos of episodes that are there. */
+/** `critiq record`: videos of finished episodes. */
 export function addRecordCommand(critiq: Command, registry: Registry, interrupt: Interrupt): void {
-  const command = critiq.command('record').description('make videos of episodes, with the actions drawn in');
+  const command = critiq.command('record').description('make videos of episodes, with the actions drawn on the screen');
   common(command, 'critiq record --run exp7 --dataset eval/digiq-test --failures recordings.format=webp')
-    .option('--run <name>', 'the same as the setting run=<name>')
-    .option('--dataset <name>', 'whose episodes: trajectories, demos, eval/digiq-test, ...', 'trajectories')
-    .option('--episodes <list>', 'numbers and ranges, for example 3,7,10-20; default all')
+    .option('--run <name>', 'same as the setting run=<name>')
+    .option('--dataset <name>', 'data set of the episodes: trajectories, demos, eval/digiq-test, ...', 'trajectories')
+    .option('--episodes <list>', 'episode numbers and ranges, for example 3,7,10-20; default: all')
     .option('--failures', 'only episodes that did not succeed')
-    .option('--force', 'make those that are there again')
+    .option('--force', 'remake existing videos')
     .action(async (overrides: string[], options: RecordOptions) => {
       const run = options.run === undefined ? [] : [`run=${options.run}`];
       const { config } = await load(registry, [...overrides, ...run], options);
@@ -25,8 +26,8 @@ export function addRecordCommand(critiq: Command, registry: Registry, interrupt:
       await work(options, interrupt, async (display, signal) => {
         const { dataset, episodes, failures = false, force = false } = options;
         const result = await record(config, { dataset, episodes, failures, force }, { display, signal });
-        const kept = result.kept > 0 ? `, ${result.kept} were there` : '';
-        return { result, lines: [`record: ${result.made} made${kept}: ${result.folder}`] };
+        const kept = result.kept > 0 ? `, ${result.kept} already there` : '';
+        return { result, lines: [`record: ${counted(result.made, 'video')} made${kept}: ${result.folder}`] };
       });
     });
 }

@@ -11,24 +11,28 @@ interface ViewOptions extends Options {
   images?: string;
 }
 
-/** `critiq view`: a page on what the runs hold, until Ctrl-C. */
+/** `critiq view`: serves a web page on the runs until Ctrl-C. */
 export function addViewCommand(critiq: Command, registry: Registry, interrupt: Interrupt): void {
   const command = critiq
     .command('view')
-    .description('look at trajectories, actions, training, values, tokens and evaluations in a browser')
-    .argument('[run]', "a run's name, or its folder; by default the run of the settings");
+    .description('browse trajectories, actions, training, values, tokens and evaluations of the runs on a web page')
+    .argument('[run]', 'name or folder of the run to open first; default: the run of the settings');
   common(command, 'critiq view exp7 --port 8701 --no-open')
-    .option('--port <n>', 'port; 0 takes a free one', '8701')
-    .option('--host <address>', 'listen on this address instead of loopback; the URL then has a token', '127.0.0.1')
-    .option('--no-open', 'only print the URL')
-    .option('--images <folder>', 'where the screenshots are that an imported data set names')
+    .option('--port <n>', 'port to listen on; 0 picks a free one', '8701')
+    .option(
+      '--host <address>',
+      'address to listen on; on any other than loopback, the URL contains an access token',
+      '127.0.0.1',
+    )
+    .option('--no-open', 'print the URL without opening a browser')
+    .option('--images <folder>', 'folder of the screenshots that an imported data set refers to')
     .action(async (run: string | undefined, rest: string[], options: ViewOptions) => {
-      // the first word is a setting where no run is named
+      // where no run is named, the first argument is a setting
       const named = run !== undefined && !run.includes('=');
       const overrides = run === undefined || named ? rest : [run, ...rest];
       const { config } = await load(registry, overrides, options);
       const port = wholeNumber('--port', options.port, 0);
-      if (port > 65535) throw new UserError(`--port: expected a number from 0 to 65535, got ${port}`);
+      if (port > 65535) throw new UserError(`--port: expected an integer from 0 to 65535, got ${port}`);
       const { RunFolders } = await import('../viewer/run-folders.js');
       const { openViewer } = await import('../viewer/server.js');
       const { openBrowser } = await import('../viewer/open-browser.js');
@@ -43,7 +47,7 @@ export function addViewCommand(critiq: Command, registry: Registry, interrupt: I
           complain: (line) => display.warn(`view: ${line}`),
         });
         try {
-          display.info(`${viewer.url}  ${runs.first}  (Ctrl-C ends it)`);
+          display.info(`${viewer.url}  ${runs.first}  (press Ctrl-C to stop)`);
           if (options.open) openBrowser(viewer.url);
           if (!signal.aborted) await once(signal, 'abort');
         } finally {

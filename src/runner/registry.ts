@@ -3,15 +3,15 @@ import { type Aliases, type Config, composeSettings } from '../settings/settings
 import type { PlanRecord } from './outputs.js';
 import type { Stage } from './stage.js';
 
-/** The stages a program has. Listing their names is cheap; their modules are loaded when a command needs them. */
+/** The stages of a program. Listing their names is cheap; a module is loaded when a command needs it. */
 export interface Registry {
-  /** URL of the module that exports this as `registry`; without it no shard runs in a thread of its own */
+  /** URL of the module that exports this as `registry`; without it all shards run in the main thread */
   readonly module?: string;
   readonly stages: readonly { readonly name: string; readonly summary: string; readonly load: () => Promise<Stage> }[];
-  /** sections of the settings that are not one stage's: `models`, `phone`, ... */
+  /** settings sections that several stages share: `models`, `device`, ... */
   readonly sections?: () => Promise<Readonly<Record<string, z.ZodType>>>;
   readonly aliases?: Aliases;
-  /** settings file that is used where `--config` names none */
+  /** settings file without `--config` */
   readonly defaultConfig?: string;
 }
 
@@ -35,7 +35,7 @@ export async function loadRegistry(registry: Registry): Promise<LoadedRegistry> 
   };
 }
 
-/** The settings with some of them (by dotted path) replaced, checked again. */
+/** The settings with some of them (by dotted path) replaced, validated again. */
 export function withSettings(schema: z.ZodObject, config: Config, changes: Readonly<Record<string, unknown>>): Config {
   const values = structuredClone(config) as Record<string, unknown>;
   for (const [path, value] of Object.entries(changes)) {
@@ -47,7 +47,7 @@ export function withSettings(schema: z.ZodObject, config: Config, changes: Reado
   return schema.parse(values) as Config;
 }
 
-/** The settings with those that an instance was made with in the place of its stage's own. */
+/** The settings with a stage's own replaced by those that an instance of it was built with. */
 export function withRecorded(schema: z.ZodObject, config: Config, { stage, settings }: PlanRecord): Config {
   const own = (settings[stage] ?? {}) as Record<string, unknown>;
   const changes = Object.entries(own).map(([key, value]) => [`${stage}.${key}`, value] as const);

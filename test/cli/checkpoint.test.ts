@@ -195,7 +195,7 @@ test('the command line', async (t) => {
   failedInOneLine(
     await run('greedy', 'out', '--max-tokens', 'many'),
     2,
-    /--max-tokens: expected a whole number from 1, got many/,
+    /--max-tokens: expected an integer >= 1, got many/,
   );
   failedInOneLine(await run('inspect', 'nowhere'), 2, /nowhere: not there/);
 });

@@ -166,7 +166,7 @@ test('import makes data sets that the stages then use and do not overwrite', asy
   failedInOneLine(await critiq(['import', 'digiq', '/dev/null'], { cwd, program: CLI }), 2, /\/dev\/null: /);
   failedInOneLine(await critiq(['collect'], { cwd, program: CLI }), 2, /holds data that `critiq collect` did not make/);
   assert.deepEqual(contents(join(cwd, 'data')), before);
-  failedInOneLine(await critiq(['import'], { cwd, program: CLI }), 2, /import: needs one of its commands/);
+  failedInOneLine(await critiq(['import'], { cwd, program: CLI }), 2, /import: expected a subcommand/);
 });
 
 test('the phone can be played until Ctrl-C', async (t) => {

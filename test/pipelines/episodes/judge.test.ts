@@ -93,10 +93,10 @@ test('collect and eval: verdicts are rewards; the unknown ones are listed and in
   assert.match(
     stderr,
     new RegExp(
-      `warning: collect: ${collected.unknown.length} of 9 episodes were not judged and do not count: ${collected.unknown.join(', ')}\n`,
+      `warning: collect: ${collected.unknown.length} of 9 episodes not judged and not counted: ${collected.unknown.join(', ')}\n`,
     ),
   );
-  assert.match(stderr, /judge openai tiny-vlm: answers: \d+ now, \d+ known from before; /);
+  assert.match(stderr, /judge openai tiny-vlm: \d+ new answers?, \d+ from the cache; /);
 
   const said = await succeed(['eval', ...asking(server)], { cwd, program });
   const folder = join(run, 'eval/base-test');
@@ -113,7 +113,7 @@ test('collect and eval: verdicts are rewards; the unknown ones are listed and in
   assert.match(
     said.stderr,
     new RegExp(
-      `${evaluated.unknown.length} of 8 episodes were not judged and do not count: ${evaluated.unknown.join(', ')}\n`,
+      `${evaluated.unknown.length} of 8 episodes not judged and not counted: ${evaluated.unknown.join(', ')}\n`,
     ),
   );
   assert.match(said.stderr, new RegExp(`${won} of ${evaluated.rows.length} succeed`));

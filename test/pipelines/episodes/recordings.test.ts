@@ -59,7 +59,10 @@ test('failures alone, all, or none; later the others, by number, in another form
     ...more,
   ];
   const { stderr } = await succeed(record(), where);
-  assert.match(stderr, /record: 3 made, 3 were there: data\/pocket\/recordings\/eval\/served-tiny-agent-test-greedy/);
+  assert.match(
+    stderr,
+    /record: 3 videos made, 3 already there: data\/pocket\/recordings\/eval\/served-tiny-agent-test-greedy/,
+  );
   assert.deepEqual(recorded(cwd), all);
   const before = contents(folder(cwd));
   await succeed(record('--force'), where);

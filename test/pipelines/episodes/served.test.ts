@@ -100,7 +100,7 @@ for (const format of Object.keys(SERVED_FORMATS) as ServedFormatName[]) {
     const compound = rows.length - said.length;
     if (format === 'cogagent' || format === 'ui_tars') assert.ok(compound > 0, 'some answers take several steps');
     else assert.equal(compound, 0);
-    assert.match(stderr, new RegExp(`${said.length} answers, ${invalid.length} of them no action`));
+    assert.match(stderr, new RegExp(`served agent: ${said.length} answers, ${invalid.length} invalid\n`));
     assert.match(stderr, new RegExp(`an answer of ${MODEL} is no action: `));
     assert.ok(!existsSync(join(cwd, 'data/pocket/policy')), 'no policy was needed');
     for (const { body, headers } of server.asked) {
