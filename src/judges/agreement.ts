@@ -1,7 +1,7 @@
 import { wilson95 } from '../data/interval.js';
 import type { Verdict } from './judge.js';
 
-/** What is known of a screenshot, and what a judge says of it. */
+/** The label of a screenshot, and a judge's verdict on it. */
 export interface Judged {
   readonly id: string;
   readonly task: string;
@@ -9,7 +9,7 @@ export interface Judged {
   readonly verdict: Verdict;
 }
 
-/** A share with its 95 % interval; null where there is nothing to divide by. */
+/** A share with its 95 % interval; null where the denominator is 0. */
 export interface Rate {
   readonly value: number | null;
   readonly ci95: readonly [number, number];
@@ -18,7 +18,7 @@ export interface Rate {
 /** How far a judge agrees with the labels of a set; success is the positive class. */
 export interface Agreement {
   readonly items: number;
-  /** items without a verdict: they are in none of the numbers below */
+  /** ids of the items without a verdict; the numbers below leave them out */
   readonly unknown: readonly string[];
   readonly confusion: {
     readonly true_success: number;
@@ -26,19 +26,20 @@ export interface Agreement {
     readonly true_failure: number;
     readonly false_failure: number;
   };
-  /** verdicts that are as the labels */
+  /** share of the verdicts that equal the label */
   readonly agreement: Rate;
-  /** of the verdicts of success, those that are right */
+  /** share of the success verdicts that are right */
   readonly precision: Rate;
-  /** of the labels of success, those that are found */
+  /** share of the success labels that the judge found */
   readonly recall: Rate;
   readonly f1: Rate;
   readonly disagreements: readonly Omit<Judged, 'task'>[];
 }
 
 /**
- * Compares verdicts with labels. Intervals are Wilson's; that of F1 is Wilson's of J = TP / (TP + FP + FN), the share of
- * right ones among all that label or judge call a success, carried over by F1 = 2J / (1 + J), which grows with J.
+ * Compares verdicts with labels. The intervals are Wilson's. That of F1 comes from J = TP / (TP + FP + FN), the share of
+ * correct successes among all items that the label or the judge calls a success: F1 = 2J / (1 + J) grows with J, so it
+ * maps J's Wilson interval to F1's.
  */
 export function agreementOf(items: readonly Judged[]): Agreement {
   const known = items.filter(({ verdict }) => verdict !== 'unknown');

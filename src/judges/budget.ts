@@ -1,18 +1,18 @@
 import { SharedLines } from '../data/store/shared-lines.js';
 import { RunError } from '../errors.js';
 
-/** The budget is spent: nothing more is asked. */
+/** The budget is spent: the judge's server gets no more requests. */
 export class BudgetSpent extends RunError {}
 
-/** What was spent in one go. */
+/** One entry of the account. */
 interface Spent {
   readonly calls?: number;
   readonly tokens?: number;
 }
 
 /**
- * Calls and tokens that a run may spend on its judge, whoever of its processes asks, however often it is stopped and goes
- * on: what was spent is kept in the run folder.
+ * The calls and tokens that a run may spend on its judge. The account is in the run folder, so it covers all processes of
+ * the run and all its restarts.
  */
 export class Budget {
   private calls = 0;
@@ -20,8 +20,8 @@ export class Budget {
   private readonly lines: SharedLines<Spent>;
 
   /**
-   * @param folder of the account, made when first written to
-   * @param limits 0: none
+   * @param folder of the account, created at the first write
+   * @param limits 0: no limit
    */
   constructor(
     folder: string,
@@ -30,7 +30,7 @@ export class Budget {
     this.lines = new SharedLines(folder);
   }
 
-  /** What the run has spent so far. */
+  /** Spent so far by the whole run. */
   get spent(): { readonly calls: number; readonly tokens: number } {
     for (const { calls = 0, tokens = 0 } of this.lines.news()) {
       this.calls += calls;
@@ -39,18 +39,20 @@ export class Budget {
     return { calls: this.calls, tokens: this.tokens };
   }
 
-  /** Before a call: takes it from the budget. @throws BudgetSpent where there is none left */
+  /** Books one call, before it is made. @throws BudgetSpent if nothing is left */
   take(): void {
     const { calls, tokens } = this.spent;
     const { limits } = this;
     if (limits.calls > 0 && calls >= limits.calls)
-      throw new BudgetSpent(`the run's ${limits.calls} calls are spent (judge.budget_calls)`);
+      throw new BudgetSpent(`the run's budget of ${limits.calls} calls is spent (judge.budget_calls)`);
     if (limits.tokens > 0 && tokens >= limits.tokens)
-      throw new BudgetSpent(`the run's ${limits.tokens} tokens are spent: ${tokens} (judge.budget_tokens)`);
+      throw new BudgetSpent(
+        `the run's budget of ${limits.tokens} tokens is spent: ${tokens} used (judge.budget_tokens)`,
+      );
     this.lines.append({ calls: 1 });
   }
 
-  /** After a call: the tokens it took. */
+  /** Books the tokens of a call, after it. */
   note(tokens: number): void {
     if (tokens > 0) this.lines.append({ tokens });
   }

@@ -1,19 +1,19 @@
 import { RunError } from '../errors.js';
 import type { Answer } from './status.js';
 
-/** A picture as it is sent: the bytes of its file. */
+/** A picture to send: its file's bytes, in base64. */
 export interface Picture {
   readonly type: 'image/png' | 'image/jpeg' | 'image/webp';
   readonly base64: string;
 }
 
-/** A question: who the model is to be, and texts and pictures in their order. */
+/** A question: the system prompt, then texts and pictures in order. */
 export interface Question {
   readonly system: string;
   readonly parts: readonly (string | Picture)[];
 }
 
-/** How an answer is to be written: in JSON by a schema that the server enforces, or in plain text. */
+/** The form of the answer: JSON by a schema that the server enforces, or plain text. */
 export type Format = 'json' | 'text';
 
 /** A model behind a server that answers questions about pictures. */
@@ -21,8 +21,8 @@ export interface ChatModel {
   readonly kind: string;
   readonly model: string;
   /**
-   * @param label names the request, for the random part of the waits between tries
-   * @param onTokens told of the tokens of every answer that came, good or not; undefined where the server does not say
+   * @param label names the request; seeds the random part of the waits between tries
+   * @param onTokens called with the tokens of every answer, good or bad; undefined if the server does not report them
    * @throws DeclinedAnswer; RefusedRequest; RunError after the last retry
    */
   ask(
@@ -34,7 +34,7 @@ export interface ChatModel {
   ): Promise<Answer>;
 }
 
-/** The model will not answer this question (its safety rules, a filter): asked again it would not either. */
+/** The model declines to answer this question (safety rules, a filter); asking again would not help. */
 export class DeclinedAnswer extends RunError {}
 
 /** The JSON schema of an answer; Gemini takes the same one without `additionalProperties`. */
@@ -48,8 +48,8 @@ export const ANSWER_SCHEMA = {
 } as const;
 
 export interface ChatOptions {
-  /** of the model's answers, its reasons included; 0: as many as the server likes */
+  /** most tokens of an answer, reasoning included; 0: the server's own limit */
   readonly maxTokens: number;
-  /** a model that reasons before it answers: such models take no temperature */
+  /** whether the model reasons before it answers; such models accept no temperature */
   readonly reasoning: boolean;
 }

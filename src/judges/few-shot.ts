@@ -5,27 +5,27 @@ import { fileInside } from '../data/store/inside.js';
 import { UserError } from '../errors.js';
 import type { Picture } from './chat.js';
 
-/** A screenshot whose verdict is known, shown to the model before the question. */
+/** A screenshot with a known verdict, shown to the model before the question. */
 export interface Example {
   readonly picture: Picture;
   readonly task: string;
   readonly status: 'success' | 'failure';
-  /** why, as the model is to argue; may be empty */
+  /** the reasoning that the model should imitate; may be empty */
   readonly reasoning: string;
 }
 
-/** The file in the folder that lists its pictures. */
+/** Name of the file that lists the examples of a folder. */
 export const MANIFEST = 'examples.json';
 
 const LONGEST_MANIFEST = 1 << 20;
-/** They are sent with every question: more than this no server takes (Gemini: 20 MB a request, in base64). */
+/** Examples are sent with every question, and servers limit a request (Gemini: 20 MB, in base64). */
 const MOST_EXAMPLES = 32;
 const MOST_BYTES = 14 << 20;
 
 /**
- * The examples of a folder: `examples.json` is a list of `{"image", "task", "status": "success"|"failure", "reasoning"?}`,
- * in the order in which they are shown; images (PNG, JPEG, WebP) lie in the folder or below it.
- * @throws UserError naming the entry that is wrong
+ * Reads the examples of a folder. `examples.json` is a list of `{"image", "task", "status": "success"|"failure",
+ * "reasoning"?}` in the order in which they are shown; images (PNG, JPEG, WebP) are in the folder or below it.
+ * @throws UserError naming the wrong entry
  */
 export function loadExamples(folder: string): Example[] {
   const file = join(folder, MANIFEST);
@@ -37,15 +37,18 @@ export function loadExamples(folder: string): Example[] {
       throw new UserError(`${where}: expected an object, got ${typeof entry}`);
     const { image, task, status, reasoning = '' } = entry as Record<string, unknown>;
     if (typeof task !== 'string' || task.trim() === '')
-      throw new UserError(`${where}: "task": expected the task's text`);
+      throw new UserError(`${where}: "task": expected the task's text, got ${JSON.stringify(task)}`);
     if (status !== 'success' && status !== 'failure')
       throw new UserError(`${where}: "status": expected "success" or "failure", got ${JSON.stringify(status)}`);
-    if (typeof reasoning !== 'string') throw new UserError(`${where}: "reasoning": expected a text, or nothing`);
+    if (typeof reasoning !== 'string')
+      throw new UserError(
+        `${where}: "reasoning": expected a string or no such field, got ${JSON.stringify(reasoning)}`,
+      );
     const path = fileInside(folder, image, `${where}: "image"`);
     bytes += statSync(path).size;
     if (bytes > MOST_BYTES)
       throw new UserError(
-        `${where}: the pictures up to this one have ${bytes} bytes, expected at most ${MOST_BYTES}: they are sent with every question; take fewer or smaller ones`,
+        `${where}: the images up to this one take ${bytes} bytes, expected at most ${MOST_BYTES}, since they are sent with every question; use fewer or smaller images`,
       );
     return { picture: pictureOf(readFileSync(path), path), task: task.trim(), status, reasoning: reasoning.trim() };
   });
@@ -61,7 +64,7 @@ function readList(file: string): unknown[] {
     if (error instanceof UserError) throw error;
     const { code } = error as NodeJS.ErrnoException;
     throw new UserError(
-      `${file}: cannot be read (${code}); judge.few_shot is a folder with ${MANIFEST} and its pictures (docs/judges.md)`,
+      `${file}: cannot be read (${code}); judge.few_shot must be a folder with ${MANIFEST} and its images (docs/judges.md)`,
     );
   }
   let list: unknown;
@@ -73,12 +76,12 @@ function readList(file: string): unknown[] {
   if (!Array.isArray(list)) throw new UserError(`${file}: expected a list of examples (docs/judges.md)`);
   if (list.length > MOST_EXAMPLES)
     throw new UserError(
-      `${file}: ${list.length} examples, expected at most ${MOST_EXAMPLES}: they are sent with every question`,
+      `${file}: ${list.length} examples, expected at most ${MOST_EXAMPLES}, since they are sent with every question`,
     );
   return list;
 }
 
-/** The bytes of a picture with its type, by its first bytes. */
+/** A picture with its type, which its first bytes tell. */
 function pictureOf(bytes: Buffer, path: string): Picture {
   const head = bytes.toString('latin1', 0, 12);
   const type = head.startsWith('\x89PNG\r\n')
@@ -88,11 +91,11 @@ function pictureOf(bytes: Buffer, path: string): Picture {
       : head.startsWith('RIFF') && head.endsWith('WEBP')
         ? 'image/webp'
         : undefined;
-  if (!type) throw new UserError(`${path}: expected a PNG, JPEG or WebP picture`);
+  if (!type) throw new UserError(`${path}: expected a PNG, JPEG or WebP image`);
   return { type, base64: bytes.toString('base64') };
 }
 
-/** A name for what the examples say and show. */
+/** A hash of the examples' texts and pictures. */
 export function examplesFingerprint(examples: readonly Example[]): string {
   const hash = createHash('sha256');
   for (const { picture, task, status, reasoning } of examples) {

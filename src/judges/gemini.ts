@@ -14,12 +14,12 @@ interface Candidate {
   readonly content?: { readonly parts?: unknown };
 }
 
-/** Reasons to end that are no end of an answer, and that the same question meets again. */
+/** Finish reasons by which Gemini declines to answer; the same question would meet them again. */
 const DECLINED = new Set(['SAFETY', 'RECITATION', 'BLOCKLIST', 'PROHIBITED_CONTENT', 'SPII', 'IMAGE_SAFETY']);
 
 /**
- * Gemini by its REST interface (https://ai.google.dev/api/generate-content): `POST /v1beta/models/M:generateContent`,
- * pictures inline. The key goes into a header, never into the URL.
+ * Gemini by its REST API (https://ai.google.dev/api/generate-content): `POST /v1beta/models/M:generateContent`, with
+ * inline pictures. The key goes into a header, never into the URL.
  */
 export class GeminiModel implements ChatModel {
   readonly kind = 'gemini';
@@ -68,7 +68,7 @@ export class GeminiModel implements ChatModel {
     const { modelVersion, candidates, promptFeedback, usageMetadata } = answer as Generated;
     const tokens = usageMetadata?.totalTokenCount;
     onTokens(typeof tokens === 'number' ? tokens : undefined);
-    // `-latest` is a name for changing models; the others answer by their own, with a version behind it or not
+    // a `-latest` name stands for changing models; all others answer with their own name, perhaps with a version suffix
     if (
       typeof modelVersion === 'string' &&
       !this.model.endsWith('-latest') &&
@@ -87,7 +87,7 @@ export class GeminiModel implements ChatModel {
     if (typeof finishReason === 'string' && DECLINED.has(finishReason))
       throw new DeclinedAnswer(`the model declined to answer: ${finishReason}`);
     if (finishReason === 'MAX_TOKENS')
-      throw new WrongAnswer('answered only the beginning (MAX_TOKENS); raise judge.max_tokens');
+      throw new WrongAnswer('cut its answer short (MAX_TOKENS); raise judge.max_tokens');
     const pieces = Array.isArray(content?.parts) ? (content.parts as { text?: unknown; thought?: unknown }[]) : [];
     const text = pieces.filter(({ thought }) => thought !== true).map(({ text: piece }) => piece);
     if (text.length === 0 || !text.every((piece) => typeof piece === 'string'))

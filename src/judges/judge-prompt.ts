@@ -1,7 +1,7 @@
 import type { Format, Picture, Question } from './chat.js';
 import type { Example } from './few-shot.js';
 
-/** Raise it when the prompt changes: verdicts are kept under it. */
+/** Raise it when the prompt changes: it is part of the keys of cached verdicts. */
 export const PROMPT_VERSION = 1;
 
 const SYSTEM =
@@ -19,8 +19,8 @@ Status: <success or failure>`,
 };
 
 /**
- * What the model is asked: the examples, each with its screenshot and the answer as it is wanted, then the task and its
- * screenshot; in the manner of the judge of the DigiRL line (question, answer, status).
+ * The question to the model: the examples, each with its screenshot and the expected answer, then the task and its
+ * screenshot. It follows the DigiRL line's judge (question, answer, status).
  * @param screens the last screenshot, or the one before it and the last
  */
 export function judgeQuestion(

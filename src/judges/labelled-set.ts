@@ -2,31 +2,31 @@ import { readFileSync, statSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { fileInside } from '../data/store/inside.js';
 import { decodePng } from '../data/formats/png.js';
+import type { Frame } from '../data/formats/frame.js';
 import { UserError } from '../errors.js';
-import type { Screen } from './judge.js';
 
-/** A screenshot, the task it is about, and what somebody who knows says of it. */
+/** A screenshot, its task, and the correct verdict. */
 export interface LabelledScreen {
   readonly id: string;
   readonly task: string;
   readonly label: 'success' | 'failure';
-  frame(): Promise<Screen>;
+  frame(): Promise<Frame>;
   /** the screenshot before it */
-  previousFrame?(): Promise<Screen>;
+  previousFrame?(): Promise<Frame>;
 }
 
 const LONGEST_SET = 64 << 20;
 const LONGEST_IMAGE = 64 << 20;
 
 /**
- * A labelled set: a file with a JSON object on each line, `{"image", "task", "label": "success"|"failure"}` and perhaps
- * `"previous"` (the screenshot before) and `"id"` (else the image's name). Images are PNG files in the set's folder or
- * below it, read when they are asked for.
- * @throws UserError naming the line that is wrong
+ * Reads a labelled set: a file with one JSON object a line, `{"image", "task", "label": "success"|"failure"}`, with the
+ * optional fields `"previous"` (the screenshot before) and `"id"` (default: the image's name). Images are PNG files in the
+ * set's folder or below it; they are read on demand.
+ * @throws UserError naming the wrong line
  */
 export function readLabelledSet(file: string): LabelledScreen[] {
   const stat = statSync(file, { throwIfNoEntry: false });
-  if (!stat?.isFile()) throw new UserError(`${file}: not there; expected a labelled set (docs/judges.md)`);
+  if (!stat?.isFile()) throw new UserError(`${file}: no such file; expected a labelled set (docs/judges.md)`);
   if (stat.size > LONGEST_SET) throw new UserError(`${file}: ${stat.size} bytes, expected at most ${LONGEST_SET}`);
   const folder = dirname(file);
   const seen = new Set<string>();
@@ -36,13 +36,13 @@ export function readLabelledSet(file: string): LabelledScreen[] {
     const screen = parse(line, folder, `${file}, line ${i + 1}`);
     if (seen.has(screen.id)) {
       throw new UserError(
-        `${file}, line ${i + 1}: ${JSON.stringify(screen.id)} is there twice; give each of its lines an "id"`,
+        `${file}, line ${i + 1}: duplicate id ${JSON.stringify(screen.id)}; give each line with this image its own "id"`,
       );
     }
     seen.add(screen.id);
     screens.push(screen);
   }
-  if (screens.length === 0) throw new UserError(`${file}: empty; expected a JSON object on each line (docs/judges.md)`);
+  if (screens.length === 0) throw new UserError(`${file}: empty; expected one JSON object a line (docs/judges.md)`);
   return screens;
 }
 
@@ -59,7 +59,7 @@ function parse(line: string, folder: string, where: string): LabelledScreen {
     throw new UserError(`${where}: "label": expected "success" or "failure", got ${JSON.stringify(label)}`);
   const path = fileInside(folder, image, `${where}: "image"`);
   const before = previous === undefined ? undefined : fileInside(folder, previous, `${where}: "previous"`);
-  if (typeof id !== 'string' || id === '') throw new UserError(`${where}: "id": expected a text`);
+  if (typeof id !== 'string' || id === '') throw new UserError(`${where}: "id": expected a non-empty string`);
   return {
     id,
     task: task.trim(),
@@ -69,7 +69,7 @@ function parse(line: string, folder: string, where: string): LabelledScreen {
   };
 }
 
-async function readScreen(path: string): Promise<Screen> {
+async function readScreen(path: string): Promise<Frame> {
   const { size } = statSync(path);
   if (size > LONGEST_IMAGE) throw new UserError(`${path}: ${size} bytes, expected at most ${LONGEST_IMAGE}`);
   try {

@@ -14,8 +14,8 @@ interface Choice {
 }
 
 /**
- * A model behind `POST /v1/chat/completions` (OpenAI's API reference, "Create chat completion"), which vLLM, llama.cpp,
- * Ollama, SGLang and OpenRouter speak too. Pictures go as data URLs.
+ * A model behind `POST /v1/chat/completions` (OpenAI's API reference, "Create chat completion"). vLLM, llama.cpp, Ollama,
+ * SGLang and OpenRouter offer the same API. Pictures are sent as data URLs.
  */
 export class OpenAiModel implements ChatModel {
   readonly kind = 'openai';
@@ -50,7 +50,7 @@ export class OpenAiModel implements ChatModel {
         { role: 'user', content },
       ],
       ...(reasoning ? {} : { temperature: 0 }),
-      // OpenAI's reasoning models know the newer name alone, many other servers the older one
+      // OpenAI's reasoning models accept only the newer name, many other servers only the older one
       ...(maxTokens === 0 ? {} : { [reasoning ? 'max_completion_tokens' : 'max_tokens']: maxTokens }),
       ...(format === 'json'
         ? { response_format: { type: 'json_schema', json_schema: { name: 'verdict', strict: true, schema } } }
@@ -63,7 +63,7 @@ export class OpenAiModel implements ChatModel {
     if (typeof answer !== 'object' || answer === null) throw new WrongAnswer(`answered ${brief(answer)}`);
     const { model, choices, usage } = answer as Completion;
     onTokens(typeof usage?.total_tokens === 'number' ? usage.total_tokens : undefined);
-    // OpenAI names the dated snapshot that answered: gpt-4o-2024-08-06 for gpt-4o
+    // OpenAI answers with the name of a dated snapshot: gpt-4o-2024-08-06 for gpt-4o
     if (model !== this.model && !(typeof model === 'string' && model.startsWith(`${this.model}-`))) {
       throw new WrongAnswer(`answered for the model ${brief(model)}, expected ${brief(this.model)} (judge.model)`);
     }
@@ -74,7 +74,7 @@ export class OpenAiModel implements ChatModel {
       throw new DeclinedAnswer(`the model declined to answer: ${brief(message.refusal)}`);
     if (reason === 'content_filter') throw new DeclinedAnswer('the model declined to answer: content_filter');
     if (reason === 'length')
-      throw new WrongAnswer('answered only the beginning (finish_reason length); raise judge.max_tokens');
+      throw new WrongAnswer('cut its answer short (finish_reason length); raise judge.max_tokens');
     if (typeof message?.content !== 'string') throw new WrongAnswer(`answered no text: ${brief(choice)}`);
     return parseStatus(message.content);
   }

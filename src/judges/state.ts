@@ -2,15 +2,15 @@ import type { Asked, Judge } from './judge.js';
 
 export interface StateJudgeSettings {
   /**
-   * whether the agent must have said STATUS_TASK_COMPLETE on the goal (`required`, the default: to know that one has
-   * arrived is part of the task, and stopping too early or never is what a policy has to unlearn), or the state counts
-   * however the episode ended (`ignored`, nearer to a judge that looks at the last screenshot)
+   * `required` (the default): the agent must declare STATUS_TASK_COMPLETE at the goal. To know that the task is done is
+   * part of the task, and a policy has to unlearn stopping too early or never.
+   * `ignored`: only the state counts, however the episode ended, as with a judge that looks at the last screenshot.
    */
   readonly declare: 'required' | 'ignored';
   readonly asked?: Asked;
 }
 
-/** The exact judge, for a device that knows its own state; of any other device it says `unknown`. */
+/** The exact judge, for devices that know their own state; its verdict on any other device is `unknown`. */
 export function stateJudge({ declare, asked = 'end' }: StateJudgeSettings = { declare: 'required' }): Judge {
   return {
     name: 'state',

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { SharedLines } from '../data/store/shared-lines.js';
 import type { Answer } from './status.js';
 
-/** A line of the cache: the answer under what was asked; the task is for people who read it. */
+/** A line of the cache: an answer under the key of its question; the task is for human readers. */
 interface Line extends Answer {
   readonly key: string;
   readonly model: string;
@@ -10,20 +10,20 @@ interface Line extends Answer {
 }
 
 /**
- * What models have answered, on disk under what they were asked, for all runs, processes and threads that have the folder:
- * JSON lines, of which each writer has a file. It may be deleted at any time; that costs the calls.
+ * The models' answers on disk, by question, shared by all runs, processes and threads that use the folder. Each writer has
+ * a file of JSON lines. The folder may be deleted at any time; the questions are then asked again.
  */
 export class VerdictCache {
   private readonly answers = new Map<string, Answer>();
   private readonly lines: SharedLines<Line>;
 
-  /** @param folder made when first written to */
+  /** @param folder created at the first write */
   constructor(folder: string) {
     this.lines = new SharedLines(folder);
   }
 
   get(key: string): Answer | undefined {
-    return this.answers.get(key) ?? this.look(key);
+    return this.answers.get(key) ?? this.reread(key);
   }
 
   put(key: string, { status, reasoning }: Answer, { model, task }: { model: string; task: string }): void {
@@ -35,18 +35,18 @@ export class VerdictCache {
     this.lines.close();
   }
 
-  /** With what others have written since: a file is read faster than a model answers. */
-  private look(key: string): Answer | undefined {
+  /** Looks among the lines that others have written since: reading a file is faster than asking a model. */
+  private reread(key: string): Answer | undefined {
     for (const { key: found, status, reasoning } of this.lines.news()) {
       if (typeof found !== 'string' || (status !== 'success' && status !== 'failure')) continue;
-      // the first one holds: an episode that comes again gets the same verdict
+      // the first answer stays: a repeated episode gets the same verdict
       if (!this.answers.has(found)) this.answers.set(found, { status, reasoning });
     }
     return this.answers.get(key);
   }
 }
 
-/** The key of everything that decides an answer. */
+/** The key of a question: a hash of everything that can change the answer. */
 export function verdictKey(parts: Readonly<Record<string, unknown>>): string {
   return createHash('sha256').update(JSON.stringify(parts)).digest('hex');
 }

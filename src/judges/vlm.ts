@@ -1,13 +1,14 @@
 import PQueue from 'p-queue';
 import { imageId } from '../data/images.js';
 import { RefusedRequest } from '../net/json-server.js';
+import type { Frame } from '../data/formats/frame.js';
 import { encodePng } from '../data/formats/png.js';
 import { screenChange } from '../data/screen-change.js';
 import { RunError } from '../errors.js';
 import { BudgetSpent } from './budget.js';
 import type { ChatModel, Format, Picture } from './chat.js';
 import { examplesFingerprint, type Example } from './few-shot.js';
-import type { Asked, EpisodeEnd, Judge, Screen, Verdict } from './judge.js';
+import type { Asked, EpisodeEnd, Judge, Verdict } from './judge.js';
 import { judgeQuestion, PROMPT_VERSION } from './judge-prompt.js';
 import type { Answer } from './status.js';
 import { verdictKey, type VerdictCache } from './verdict-cache.js';
@@ -16,45 +17,45 @@ export interface VlmJudgeOptions {
   readonly model: ChatModel;
   readonly examples: readonly Example[];
   readonly asked: Asked;
-  /** whether an episode without STATUS_TASK_COMPLETE is a failure, without asking */
+  /** `required`: an episode without STATUS_TASK_COMPLETE is a failure, and the model is not asked */
   readonly declare: 'required' | 'ignored';
-  /** the last screenshot, or the one before it too */
+  /** 1: the last screenshot; 2: also the one before it */
   readonly screens: 1 | 2;
-  /** screens that differ by at most this are the same one (mean squared difference, 0..65025; screen-change.ts) */
+  /** screens that differ by at most this count as the same (mean squared difference, 0..65025; screen-change.ts) */
   readonly sameScreen: number;
-  /** auto: JSON, and text where the server refuses it at first */
+  /** auto: JSON, or text if the server refuses JSON at first */
   readonly format: Format | 'auto';
-  /** other settings that decide an answer */
+  /** other settings that can change an answer */
   readonly key: Readonly<Record<string, unknown>>;
   readonly cache: VerdictCache;
-  /** told of the tokens of each answer; undefined where the server does not say */
+  /** called with the tokens of each answer; undefined if the server does not report them */
   readonly onTokens: (tokens: number | undefined) => void;
-  /** questions at the same time */
+  /** most questions at the same time */
   readonly concurrency: number;
   readonly warn: (line: string) => void;
 }
 
-/** How judgements came about. */
+/** Where the verdicts came from. */
 export interface JudgeCounts {
-  /** questions put to the model, and answered; retries are not counted */
+  /** questions that the model answered; retries do not count */
   answered: number;
-  /** answers that were known from before */
+  /** answers from the cache */
   known: number;
-  /** screens that were not sent since they are nearly equal to the one before */
+  /** screens that were not sent because they nearly equal the one before */
   same: number;
-  /** judgements that are unknown */
+  /** unknown verdicts */
   unanswered: number;
 }
 
-/** Statuses by which servers refuse a response format. */
+/** HTTP statuses by which servers refuse a response format. */
 const NO_FORMAT = new Set([400, 422]);
-/** Different reasons for unknown judgements that are said. */
+/** Most different reasons for unknown verdicts that are logged. */
 const MOST_REASONS = 10;
 
 /**
- * A judge that looks: a vision-language model is shown the last screenshot and asked whether it completes the task
- * (docs/algorithms.md §7). What cannot be answered (a server that fails, a model that declines, nonsense, a spent budget) is
- * `unknown`; a server that refuses everything from the start, or the key, or the model, ends the run.
+ * Shows the last screenshot to a vision-language model and asks whether the task is completed (docs/algorithms.md §7).
+ * The verdict is `unknown` if no answer comes (the server fails, the model declines or answers nonsense, the budget is
+ * spent). If the server refuses the first requests, the key or the model, the run ends.
  */
 export class VlmJudge implements Judge {
   readonly name: string;
@@ -66,9 +67,9 @@ export class VlmJudge implements Judge {
   private readonly underWay = new Map<string, Promise<Answer>>();
   private readonly reasons = new Set<string>();
   private format: Format;
-  /** whether the server has answered well, now or before */
+  /** whether the server has ever given a good answer, cached ones included */
   private works = false;
-  /** whether it has done so in JSON by the schema, in this process */
+  /** whether it has given one in JSON by the schema, in this process */
   private takesSchema = false;
 
   constructor(private readonly options: VlmJudgeOptions) {
@@ -80,7 +81,7 @@ export class VlmJudge implements Judge {
     this.format = format === 'auto' ? 'json' : format;
   }
 
-  /** @throws RefusedRequest where the settings are wrong; what `signal` was aborted with */
+  /** @throws RefusedRequest if the settings are wrong; the reason of `end.signal` once it is aborted */
   async judge(end: EpisodeEnd): Promise<Verdict> {
     const { frame, previousFrame, completed, before, task } = end;
     const { declare, sameScreen, screens } = this.options;
@@ -103,8 +104,8 @@ export class VlmJudge implements Judge {
     }
   }
 
-  /** The answer about a task and its screens, from before or from the model; what is asked twice is sent once. */
-  private answer(task: string, screens: readonly Screen[], signal: AbortSignal): Promise<Answer> {
+  /** The answer about a task and its screens, cached or from the model; the same question is sent only once. */
+  private answer(task: string, screens: readonly Frame[], signal: AbortSignal): Promise<Answer> {
     const { model, cache, format } = this.options;
     const key = verdictKey({
       version: PROMPT_VERSION,
@@ -130,7 +131,7 @@ export class VlmJudge implements Judge {
     return answer;
   }
 
-  private async ask(key: string, task: string, screens: readonly Screen[], signal: AbortSignal): Promise<Answer> {
+  private async ask(key: string, task: string, screens: readonly Frame[], signal: AbortSignal): Promise<Answer> {
     const { model, cache, examples, onTokens } = this.options;
     signal.throwIfAborted();
     const { format } = this;
@@ -150,12 +151,12 @@ export class VlmJudge implements Judge {
     }
   }
 
-  /** Whether the server takes no response format, as far as one can tell; from then on it is asked for text. */
+  /** Whether the error looks like a server without response formats; if so, the judge asks for text from then on. */
   private refusesFormat(error: unknown): boolean {
     if (this.options.format !== 'auto' || this.takesSchema) return false;
     if (!(error instanceof RefusedRequest) || !NO_FORMAT.has(error.status)) return false;
     if (this.format === 'json') {
-      this.options.warn(`the judge's server refuses a JSON schema and is asked for text: ${error.message}`);
+      this.options.warn(`the judge's server refuses JSON schemas; asking for text instead: ${error.message}`);
     }
     this.format = 'text';
     return true;
@@ -163,10 +164,10 @@ export class VlmJudge implements Judge {
 
   private unknown(why: string, spent = false): Verdict {
     this.counts.unanswered++;
-    const reason = spent ? `${why}: what is not judged does not count` : why;
+    const reason = spent ? `${why}; episodes without a verdict do not count` : why;
     if (!this.reasons.has(reason) && this.reasons.size < MOST_REASONS) {
       this.reasons.add(reason);
-      this.options.warn(`the judge gave no answer: ${reason}`);
+      this.options.warn(`the judge gave no verdict: ${reason}`);
     }
     return 'unknown';
   }

@@ -3,38 +3,38 @@ import { RunError, UserError } from '../errors.js';
 import { Random } from '../random.js';
 
 export interface JsonServerOptions {
-  /** where it is, without the path of a call */
+  /** base URL, without the path of a call */
   readonly url: string;
-  /** the setting that says so, for messages */
+  /** name of the setting that holds the URL, for messages */
   readonly setting: string;
   /** sent as a bearer token, or in `keyHeader`; never in a message */
   readonly apiKey?: string;
-  /** the header that the key alone is sent in, for servers that want no bearer token */
+  /** the header for the key, for servers that take no bearer token */
   readonly keyHeader?: string;
-  /** the environment variable that the key comes from, for messages */
+  /** the environment variable that holds the key, for messages */
   readonly apiKeyEnv: string;
   /** milliseconds that one try may take, until the last byte of its answer */
   readonly timeoutMs: number;
   /** tries after the first */
   readonly retries: number;
-  /** milliseconds before the first retry at most; doubled with each further one */
+  /** longest wait before the first retry, in milliseconds; it doubles with each further retry */
   readonly backoffMs: number;
-  /** decides how much of each wait is waited, so that requests that failed together do not come back together */
+  /** seeds the random part of the waits, so that requests that failed together are not retried together */
   readonly seed: number;
-  /** the page of ours that says how the server is set up, for messages */
+  /** our page on how to set up the server, for messages */
   readonly docs: string;
-  /** told before each try; what it throws ends the request */
+  /** called before each try; if it throws, the request ends with that error */
   readonly onTry?: () => void;
 }
 
-/** Statuses that no other request would change: a key that is wrong, a model that is not there, a server that moved. */
+/** Statuses that every request would get: a wrong key, an unknown model, a server that moved. */
 const REFUSES_ALL: ReadonlySet<number> = new Set([301, 302, 303, 307, 308, 401, 403, 404]);
 
-/** The server refuses the request: sent again it would be refused again. */
+/** The server refuses the request, and would refuse it again. */
 export class RefusedRequest extends UserError {
   constructor(
     message: string,
-    /** HTTP's */
+    /** the HTTP status */
     readonly status: number,
   ) {
     super(message);
@@ -46,12 +46,12 @@ export class RefusedRequest extends UserError {
   }
 }
 
-/** An answer that must not be used: costs a retry. The message is the end of the sentence "the server ...". */
+/** An unusable answer; it costs a retry. The message completes the sentence "the server ...". */
 export class WrongAnswer extends Error {
   override name = 'WrongAnswer';
 }
 
-/** One try that failed: what the server did, and how long it wants to be left alone. */
+/** A failed try. The message completes the sentence "the server ..."; the server may ask for a wait. */
 class FailedTry extends Error {
   constructor(
     message: string,
@@ -61,28 +61,28 @@ class FailedTry extends Error {
   }
 }
 
-/** Statuses of a client's mistakes that are not: timeouts, conflicts, too early, too many. */
+/** 4xx statuses that are worth a retry: timeout, conflict, too early, too many requests. */
 const PASSING = new Set([408, 409, 425, 429]);
 
 const LONGEST_WAIT_MS = 30_000;
-/** A server that asks for more is asked again after this. */
+/** Longest Retry-After that is honoured. */
 const LONGEST_RETRY_AFTER_MS = 120_000;
-/** More than any vector takes, and few enough bytes to hold. */
+/** More than any vector takes, and few enough bytes to hold in memory. */
 const LONGEST_ANSWER = 16 << 20;
-const LONGEST_COMPLAINT = 64 << 10;
-/** Characters of a server's own words in our messages. */
+const LONGEST_ERROR_BODY = 64 << 10;
+/** Most characters of a server's own words in our messages. */
 const QUOTED = 300;
 
-/** A server that is spoken to by POST in JSON, and not trusted: what it answers is checked, and asked again where it is wrong. */
+/** A JSON server that is called by POST and not trusted: every answer is checked, and a wrong one costs a retry. */
 export class JsonServer {
   constructor(private readonly options: JsonServerOptions) {}
 
   /**
    * @param body JSON
-   * @param label names the request, for the random part of the waits
-   * @param check takes what is wanted out of the parsed answer; throws WrongAnswer where it is not as it should be
-   * @throws RefusedRequest where the server refuses the request (4xx but for 408, 409, 425, 429), at once; RunError after the
-   * last retry; what `signal` was aborted with
+   * @param label names the request; seeds the random part of the waits
+   * @param check extracts the result from the parsed answer; throws WrongAnswer if the answer is unusable
+   * @throws RefusedRequest at once if the server refuses the request (4xx except 408, 409, 425 and 429); RunError after the
+   * last retry; the reason of `signal` once it is aborted
    */
   async post<T>(
     path: string,
@@ -104,8 +104,8 @@ export class JsonServer {
         if (attempt === retries) {
           const tries = `${retries + 1} ${retries === 0 ? 'try' : 'tries'}`;
           throw new RunError(
-            `${url}: no good answer in ${tries}; the last time the server ${this.clean(error.message)}; ` +
-              `check the server and ${setting}, then run the same command again: it keeps the answers it has`,
+            `${url}: no usable answer in ${tries}; at the last try, the server ${this.clean(error.message)}; ` +
+              `check the server and ${setting}, then run the same command again: the answers so far are kept`,
           );
         }
         const most = Math.min(LONGEST_WAIT_MS, backoffMs * 2 ** attempt);
@@ -119,7 +119,7 @@ export class JsonServer {
   private async try(url: string, body: string, signal: AbortSignal): Promise<unknown> {
     const { apiKey, keyHeader, timeoutMs } = this.options;
     const limit = new AbortController();
-    // not AbortSignal.any: on Node 20 it leaves something on a long-lived signal for every request
+    // not AbortSignal.any: on Node 20 it leaks memory on a long-lived signal with every request
     const stop = (): void => limit.abort();
     const timer = setTimeout(stop, timeoutMs);
     signal.addEventListener('abort', stop, { once: true });
@@ -137,7 +137,7 @@ export class JsonServer {
       });
       if (!response.ok) throw await this.refusal(url, response);
       const answer = await text(response, LONGEST_ANSWER);
-      // whatever a server sends back, the key goes no further than here
+      // the server may send the key back; it must not get past this line
       return parse(apiKey ? answer.replaceAll(apiKey, '***') : answer);
     } catch (error) {
       if (error instanceof UserError || error instanceof FailedTry || error instanceof WrongAnswer) throw error;
@@ -149,32 +149,32 @@ export class JsonServer {
     }
   }
 
-  /** What a status other than 2xx means: the user's mistake, or one more try. */
+  /** The error for a status other than 2xx: a RefusedRequest, or a FailedTry if a retry may help. */
   private async refusal(url: string, response: Response): Promise<Error> {
     const { status, headers } = response;
     const { setting, apiKeyEnv, apiKey } = this.options;
     if (status >= 300 && status < 400) {
-      const location = this.clean(headers.get('location') ?? 'somewhere else');
+      const location = this.clean(headers.get('location') ?? 'an unknown place');
       await response.body?.cancel();
       return new RefusedRequest(
-        `${url}: the server redirects (${status}) to ${location}; set ${setting} to where it is`,
+        `${url}: the server redirects (${status}) to ${location}; set ${setting} to the server's own URL`,
         status,
       );
     }
-    const words = complaint(await text(response, LONGEST_COMPLAINT).catch(() => ''));
-    const said = `answered ${status}${words === '' ? '' : `: ${words}`}`;
-    if (status >= 500 || PASSING.has(status)) return new FailedTry(said, retryAfter(headers));
+    const words = errorText(await text(response, LONGEST_ERROR_BODY).catch(() => ''));
+    const what = `answered ${status}${words === '' ? '' : `: ${words}`}`;
+    if (status >= 500 || PASSING.has(status)) return new FailedTry(what, retryAfter(headers));
     const hints: Record<number, string> = {
       401: `${apiKey ? 'check' : 'put'} the key in the environment variable ${apiKeyEnv}`,
       403: `${apiKey ? 'check' : 'put'} the key in the environment variable ${apiKeyEnv}`,
-      404: `check ${setting} and the name under which the model is served`,
-      413: 'let the server take larger requests: pictures are sent as PNG',
+      404: `check ${setting} and the model's name on the server`,
+      413: 'raise the size of requests that the server accepts: screenshots are sent as PNG',
     };
-    const hint = hints[status] ?? `check how it was started (${this.options.docs})`;
-    return new RefusedRequest(`${url}: the server ${this.clean(said)}; ${hint}`, status);
+    const hint = hints[status] ?? `check how the server was started (${this.options.docs})`;
+    return new RefusedRequest(`${url}: the server ${this.clean(what)}; ${hint}`, status);
   }
 
-  /** A line of bounded length without the key, whatever the server has put into it. */
+  /** The server's words as one line of bounded length, without the key. */
   private clean(words: string): string {
     const { apiKey } = this.options;
     const line = (apiKey ? words.replaceAll(apiKey, '***') : words).replace(/\s+/g, ' ').trim();
@@ -186,25 +186,28 @@ function parse(body: string): unknown {
   try {
     return JSON.parse(body);
   } catch {
-    throw new WrongAnswer(`answered no JSON, but ${JSON.stringify(body.slice(0, 60))}`);
+    throw new WrongAnswer(`did not answer with JSON, but with ${JSON.stringify(body.slice(0, 60))}`);
   }
 }
 
-/** The body of a response as text. @throws FailedTry where it is longer than `most` bytes */
+/** The body of a response as text. @throws FailedTry if it is longer than `most` bytes */
 async function text(response: Response, most: number): Promise<string> {
   const pieces: Uint8Array[] = [];
   let length = 0;
   for await (const piece of (response.body ?? []) as AsyncIterable<Uint8Array>) {
     length += piece.length;
-    // leaving the loop cancels the rest
+    // leaving the loop cancels the rest of the body
     if (length > most) throw new FailedTry(`answered more than ${most} bytes`);
     pieces.push(piece);
   }
   return Buffer.concat(pieces).toString('utf8');
 }
 
-/** The message in an error's body: vLLM's and OpenAI's `error.message`, FastAPI's `detail`, or the text without its tags. */
-function complaint(body: string): string {
+/**
+ * The message in an error's body: `error.message` (vLLM, OpenAI), `detail` (FastAPI), or the text without HTML tags; without
+ * a full stop at its end.
+ */
+function errorText(body: string): string {
   let message: unknown;
   try {
     const { error, message: plain, detail } = JSON.parse(body) as Record<string, unknown>;
@@ -212,10 +215,10 @@ function complaint(body: string): string {
   } catch {
     message = body.replace(/<(style|script)[\s\S]*?<\/\1>/gi, ' ').replace(/<[^>]*>/g, ' ');
   }
-  return (typeof message === 'string' ? message : JSON.stringify(message ?? '')).trim();
+  return (typeof message === 'string' ? message : JSON.stringify(message ?? '')).trim().replace(/\.$/, '');
 }
 
-/** Milliseconds of a Retry-After header: seconds, or a date (RFC 9110 §10.2.3), which is compared with the server's own. */
+/** Retry-After in milliseconds: given in seconds or as a date (RFC 9110 §10.2.3), which is relative to the server's clock. */
 function retryAfter(headers: Headers): number {
   const value = headers.get('retry-after')?.trim() ?? '';
   if (/^\d+$/.test(value)) return Number(value) * 1000;
@@ -223,7 +226,7 @@ function retryAfter(headers: Headers): number {
   return ms > 0 ? ms : 0;
 }
 
-/** What kept a request from being answered, from fetch's nested causes. */
+/** Why a request got no answer, from fetch's nested causes. */
 function unreachable(error: unknown): string {
   const { cause, message } = error as Error & { cause?: NodeJS.ErrnoException };
   if (cause?.code === 'ECONNREFUSED') return 'could not be reached (ECONNREFUSED)';

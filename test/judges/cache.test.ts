@@ -1,4 +1,4 @@
-/** What judges have answered is not asked again, by nobody; what a run may spend is counted over all its processes. */
+/** Answers are cached across judges, runs and processes; a run's budget covers all its processes. */
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
 import { appendFileSync, readdirSync, readFileSync, truncateSync, writeFileSync } from 'node:fs';
@@ -15,7 +15,7 @@ import { emptyFolder } from '../rigs/process.js';
 const PROGRAM = fileURLToPath(new URL('../rigs/judge/process.js', import.meta.url));
 const run = promisify(execFile);
 
-test('the same question is sent once: at the same time, again, by another judge', async (t) => {
+test('a question is sent only once, even concurrently, repeatedly or from another judge', async (t) => {
   const server = await JudgeServer.start(t, { decide: ({ frame }) => (frame.rgba[0] > 100 ? 'success' : 'failure') });
   const cwd = emptyFolder(t);
   const { judge } = judgeAt(server, cwd);
@@ -29,7 +29,7 @@ test('the same question is sent once: at the same time, again, by another judge'
   assert.deepEqual(judge.counts, { answered: 2, known: 4, same: 0, unanswered: 0 });
 });
 
-test('whatever decides an answer is part of its name', async (t) => {
+test('the cache key covers every setting that can change an answer, and no other', async (t) => {
   const server = await JudgeServer.start(t);
   const cwd = emptyFolder(t);
   const ask = async (settings = {}, more = {}) => {
@@ -48,14 +48,14 @@ test('whatever decides an answer is part of its name', async (t) => {
   assert.equal(await ask({ kind: 'gemini' }), 6);
 });
 
-test('what was not answered is asked again', async (t) => {
+test('an unknown verdict is not cached', async (t) => {
   const server = await JudgeServer.start(t, { behave: (_, nth) => (nth === 0 ? 'refusal' : 'well') });
   const { judge } = judgeAt(server, emptyFolder(t));
   assert.equal(await judge.judge(end(10)), 'unknown');
   assert.equal(await judge.judge(end(10)), 'success');
 });
 
-test('processes at the same time and one after another share the answers and the account', async (t) => {
+test('concurrent and later processes share the answers and the budget', async (t) => {
   const server = await JudgeServer.start(t, { decide: ({ frame }) => (frame.rgba[0] > 100 ? 'success' : 'failure') });
   const cwd = emptyFolder(t);
   const start = (...shades: number[]) => run(process.execPath, [PROGRAM, server.url, cwd, ...shades.map(String)]);
@@ -67,11 +67,11 @@ test('processes at the same time and one after another share the answers and the
   assert.equal(server.asked.length, 8);
   const { stdout } = await start(6, 202, 3, 201, 1);
   assert.equal(stdout, 'failure success failure success failure');
-  assert.equal(server.asked.length, 8, 'all were known');
+  assert.equal(server.asked.length, 8, 'all were cached');
   assert.deepEqual(judgeAt(server, cwd).budget.spent, { calls: 8, tokens: 8 * TOKENS });
 });
 
-test('a torn end and a damaged line cost their question, and no other', async (t) => {
+test('a torn last line and a damaged line cost only their own questions', async (t) => {
   const server = await JudgeServer.start(t);
   const cwd = emptyFolder(t);
   const { judge } = judgeAt(server, cwd);
@@ -88,7 +88,7 @@ test('a torn end and a damaged line cost their question, and no other', async (t
   assert.equal(server.asked.length, 5);
 });
 
-test('lines of several writers reach every reader once, also in pieces', (t) => {
+test('each reader gets the lines of all writers once, even if they arrive in pieces', (t) => {
   const folder = join(emptyFolder(t), 'lines');
   const [a, b] = [new SharedLines<{ n: number }>(folder), new SharedLines<{ n: number }>(folder)];
   const numbers = (lines: SharedLines<{ n: number }>) =>
@@ -113,7 +113,7 @@ test('lines of several writers reach every reader once, also in pieces', (t) => 
   b.close();
 });
 
-test('a spent budget: unknown, said once, over all judges of the run; retries count', async (t) => {
+test('a spent budget makes verdicts unknown for all judges of the run, with one warning; retries count', async (t) => {
   const server = await JudgeServer.start(t, { behave: (_, nth) => (nth === 0 ? 'broken' : 'well') });
   const cwd = emptyFolder(t);
   const { judge, warnings } = judgeAt(server, cwd, { budget_calls: 3 });
@@ -121,10 +121,10 @@ test('a spent budget: unknown, said once, over all judges of the run; retries co
   assert.equal(await judge.judge(end(20)), 'unknown');
   assert.equal(server.asked.length, 3);
   assert.equal(await judge.judge(end(30)), 'unknown');
-  assert.equal(await judge.judge(end(10)), 'success', 'what is known costs nothing');
+  assert.equal(await judge.judge(end(10)), 'success', 'cached answers cost nothing');
   assert.equal(server.asked.length, 3);
   assert.deepEqual(warnings, [
-    "the judge gave no answer: the run's 3 calls are spent (judge.budget_calls): what is not judged does not count",
+    "the judge gave no verdict: the run's budget of 3 calls is spent (judge.budget_calls); episodes without a verdict do not count",
   ]);
   const next = judgeAt(server, cwd, { budget_calls: 3 }).judge;
   assert.equal(await next.judge(end(30)), 'unknown');
@@ -133,7 +133,7 @@ test('a spent budget: unknown, said once, over all judges of the run; retries co
   assert.equal(await richer.judge(end(30)), 'success');
 });
 
-test('a budget in tokens', async (t) => {
+test('a spent token budget makes verdicts unknown', async (t) => {
   const server = await JudgeServer.start(t);
   const { judge, budget, warnings } = judgeAt(server, emptyFolder(t), { budget_tokens: TOKENS + 1, concurrency: 1 });
   for (const shade of [10, 20]) assert.equal(await judge.judge(end(shade)), 'success');

@@ -1,4 +1,4 @@
-/** A judge's server that misbehaves: what is asked again, what is unknown, what ends the run, and what never leaks. */
+/** Faults of a judge's server: which are retried, make a verdict unknown or end the run; and that the key never leaks. */
 import assert from 'node:assert/strict';
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -10,7 +10,7 @@ import { emptyFolder } from '../rigs/process.js';
 
 for (const kind of ['openai', 'gemini'] as const) {
   for (const fault of FAULTS_THAT_PASS) {
-    test(`${kind}: after "${fault}" the question is put again`, async (t) => {
+    test(`${kind}: the question is retried after "${fault}"`, async (t) => {
       const server = await JudgeServer.start(t, {
         behave: (_, nth) => (nth === 0 ? fault : 'well'),
         decide: () => 'failure',
@@ -21,18 +21,18 @@ for (const kind of ['openai', 'gemini'] as const) {
       assert.deepEqual(warnings, []);
     });
 
-    test(`${kind}: "${fault}" for ever is unknown, after the last retry`, async (t) => {
+    test(`${kind}: the verdict is unknown if "${fault}" outlasts all retries`, async (t) => {
       const server = await JudgeServer.start(t, { behave: () => fault });
       const { judge, warnings } = judgeAt(server, emptyFolder(t), { kind, timeout_ms: 100 });
       assert.equal(await judge.judge(end(10)), 'unknown');
       assert.equal(server.asked.length, 3);
       assert.equal(warnings.length, 1);
-      assert.match(warnings[0], /no good answer in 3 tries/);
+      assert.match(warnings[0], /no usable answer in 3 tries/);
       assert.equal(judge.counts.unanswered, 1);
     });
   }
 
-  test(`${kind}: a refusal is unknown, and is not put again`, async (t) => {
+  test(`${kind}: the verdict is unknown if the model declines, without a retry`, async (t) => {
     const server = await JudgeServer.start(t, { behave: () => 'refusal' });
     const { judge, warnings } = judgeAt(server, emptyFolder(t), { kind });
     assert.equal(await judge.judge(end(10)), 'unknown');
@@ -41,7 +41,7 @@ for (const kind of ['openai', 'gemini'] as const) {
   });
 
   for (const mistake of ['no key', 'unknown model', 'moved'] as const) {
-    test(`${kind}: "${mistake}" ends the run, also in its middle`, async (t) => {
+    test(`${kind}: "${mistake}" ends the run, even after good answers`, async (t) => {
       const behaviours: Behaviour[] = ['well', mistake];
       const server = await JudgeServer.start(t, { behave: () => behaviours.shift() ?? mistake });
       const { judge } = judgeAt(server, emptyFolder(t), { kind });
@@ -51,7 +51,7 @@ for (const kind of ['openai', 'gemini'] as const) {
     });
   }
 
-  test(`${kind}: a request that is refused from the start ends the run; later ones are unknown`, async (t) => {
+  test(`${kind}: a refused request ends the run before any good answer, and is an unknown verdict after one`, async (t) => {
     const behaviours: Behaviour[] = ['bad picture', 'well', 'bad picture', 'well'];
     const server = await JudgeServer.start(t, { behave: () => behaviours.shift()! });
     const { judge, warnings } = judgeAt(server, emptyFolder(t), { kind, format: 'json' });
@@ -62,7 +62,7 @@ for (const kind of ['openai', 'gemini'] as const) {
     assert.equal(await judge.judge(end(30)), 'success');
   });
 
-  test(`${kind}: a server without schemas is asked for text, and is told so once`, async (t) => {
+  test(`${kind}: a server without JSON schemas is asked for text, with one warning`, async (t) => {
     const server = await JudgeServer.start(t, { behave: () => 'no schema', decide: () => 'failure' });
     const { judge, warnings } = judgeAt(server, emptyFolder(t), { kind });
     assert.equal(await judge.judge(end(10)), 'failure');
@@ -76,15 +76,15 @@ for (const kind of ['openai', 'gemini'] as const) {
     await assert.rejects(strict.judge.judge(end(10)), UserError);
   });
 
-  test(`${kind}: the key is in a header, and in nothing that is said or kept`, async (t) => {
+  test(`${kind}: the key is sent in a header and appears in no message, URL, body or file`, async (t) => {
     const behaviours: Behaviour[] = ['echo', 'no key', 'moved', 'broken'];
-    let said = '';
+    let output = '';
     for (const behaviour of behaviours) {
       const server = await JudgeServer.start(t, { behave: () => behaviour });
       const cwd = emptyFolder(t);
       const { judge, warnings } = judgeAt(server, cwd, { kind });
       const error = await judge.judge(end(10)).catch(String);
-      said += [error, ...warnings, ...files(cwd)].join('\n');
+      output += [error, ...warnings, ...files(cwd)].join('\n');
       const [{ url, headers, body }] = server.asked;
       assert.doesNotMatch(url + JSON.stringify(body), new RegExp(KEY));
       assert.equal(
@@ -92,8 +92,8 @@ for (const kind of ['openai', 'gemini'] as const) {
         kind === 'openai' ? `Bearer ${KEY}` : KEY,
       );
     }
-    assert.match(said, /\*\*\*/, 'the server has sent it back');
-    assert.doesNotMatch(said, new RegExp(KEY));
+    assert.match(output, /\*\*\*/, 'the server sent the key back');
+    assert.doesNotMatch(output, new RegExp(KEY));
   });
 }
 
@@ -103,7 +103,7 @@ function files(folder: string): string[] {
     .map((entry) => readFileSync(join(entry.parentPath, entry.name), 'utf8'));
 }
 
-test('what is no longer wanted is not asked, and is no verdict', async (t) => {
+test('an aborted signal stops the question and rejects with its reason', async (t) => {
   const server = await JudgeServer.start(t, { behave: () => 'hang' });
   const { judge } = judgeAt(server, emptyFolder(t), { timeout_ms: 60_000 });
   const stop = new AbortController();

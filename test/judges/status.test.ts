@@ -1,4 +1,4 @@
-/** What counts as a verdict in a model's answer, and what does not. */
+/** Which answers of a model are verdicts. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { WrongAnswer } from '../../src/net/json-server.js';
@@ -21,7 +21,8 @@ const GOOD: readonly [string, 'success' | 'failure', string][] = [
 ];
 
 for (const [text, status, reasoning] of GOOD) {
-  test(`${JSON.stringify(text)} is a ${status}`, () => assert.deepEqual(parseStatus(text), { status, reasoning }));
+  test(`${JSON.stringify(text)} is read as ${status}`, () =>
+    assert.deepEqual(parseStatus(text), { status, reasoning }));
 }
 
 const BAD: readonly [string, RegExp][] = [
@@ -34,16 +35,16 @@ const BAD: readonly [string, RegExp][] = [
   ['Status: successful', /"successful"/],
   ['Status: unknown', /"unknown"/],
   ['Status: success\nStatus: failure', /both/],
-  ['{"reasoning": "seen", "status": "succ', /half a JSON object/],
+  ['{"reasoning": "seen", "status": "succ', /invalid JSON/],
   ['{"reasoning": "Status: success"}', /without a status/],
   ['{"status": true}', /without a status/],
   ['{"status": "maybe"}', /"maybe"/],
-  ['```json\n{"status": "success"', /half a JSON object/],
-  ['{"status": "success"} {"status": "failure"}', /half a JSON object/],
+  ['```json\n{"status": "success"', /invalid JSON/],
+  ['{"status": "success"} {"status": "failure"}', /invalid JSON/],
 ];
 
 for (const [text, message] of BAD) {
-  test(`${JSON.stringify(text)} is no verdict`, () => {
+  test(`${JSON.stringify(text)} is rejected`, () => {
     assert.throws(
       () => parseStatus(text),
       (error: unknown) => error instanceof WrongAnswer && message.test(error.message),
@@ -51,7 +52,7 @@ for (const [text, message] of BAD) {
   });
 }
 
-test('an episode of several judgements', () => {
+test('the overall verdict of an episode that was judged several times', () => {
   assert.equal(overall(['failure', 'unknown', 'success']), 'success');
   assert.equal(overall(['failure', 'unknown', 'failure']), 'unknown');
   assert.equal(overall(['failure', 'failure']), 'failure');

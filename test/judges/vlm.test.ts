@@ -1,4 +1,4 @@
-/** What a VLM judge asks, and what it need not ask. */
+/** What a VLM judge asks, and when it need not ask. */
 import assert from 'node:assert/strict';
 import { mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -24,7 +24,7 @@ async function fewShot(folder: string): Promise<string> {
 
 const shade = (url: string): number => decodePng(Buffer.from(url.split(',')[1], 'base64')).rgba[0];
 
-test('the question: examples in their order, then the screen and the task', async (t) => {
+test('the question shows the examples in order, then the screen and the task', async (t) => {
   const server = await JudgeServer.start(t);
   const few_shot = await fewShot(emptyFolder(t));
   const { judge } = judgeAt(server, emptyFolder(t), { few_shot, format: 'text', max_tokens: 99 });
@@ -42,7 +42,7 @@ test('the question: examples in their order, then the screen and the task', asyn
   assert.match(parts.at(-1)!, /^Task: open the shop\n[\s\S]*Status: <success or failure>$/);
 });
 
-test('JSON by a schema, where the answer decides', async (t) => {
+test('by default the answer is JSON by a strict schema, and the examples are shown as JSON', async (t) => {
   const server = await JudgeServer.start(t);
   const { judge } = judgeAt(server, emptyFolder(t), { few_shot: await fewShot(emptyFolder(t)), reasoning: true });
   assert.equal(await judge.judge(end(10)), 'success');
@@ -62,7 +62,7 @@ test('JSON by a schema, where the answer decides', async (t) => {
   assert.deepEqual(JSON.parse(parts[2].split('\n')[1]), { reasoning: 'It shows the launcher.', status: 'failure' });
 });
 
-test("Gemini's own form", async (t) => {
+test("requests to Gemini have Gemini's own form", async (t) => {
   const server = await JudgeServer.start(t);
   const { judge } = judgeAt(server, emptyFolder(t), { kind: 'gemini', model: `models/${MODEL}` });
   assert.equal(await judge.judge(end(10)), 'success');
@@ -75,7 +75,7 @@ test("Gemini's own form", async (t) => {
   assert.equal(config.responseMimeType, 'application/json');
 });
 
-test('a nearly equal screen is not sent again in an episode; a changed one is', async (t) => {
+test('within an episode a nearly equal screen is not sent again, but a changed one is', async (t) => {
   const server = await JudgeServer.start(t, { decide: ({ frame }) => (frame.rgba[0] > 100 ? 'success' : 'failure') });
   const { judge } = judgeAt(server, emptyFolder(t), { ask: 'step', same_screen: 4 });
   const [dark, darkish, bright] = [screen(50), screen(52), screen(200)];
@@ -89,13 +89,13 @@ test('a nearly equal screen is not sent again in an episode; a changed one is', 
   assert.equal(server.asked.length, 2);
   assert.equal(await judge.judge(end(0, { ...step, frame: bright })), 'success');
   assert.equal(server.asked.length, 3);
-  // the one before was not judged, or not well
+  // the screen before has no verdict, or an unknown one
   assert.equal(await judge.judge(end(0, { previousFrame: bright, frame: screen(201) })), 'success');
   assert.equal(await judge.judge(end(0, { previousFrame: bright, frame: screen(202), before: 'unknown' })), 'success');
   assert.equal(server.asked.length, 5);
 });
 
-test('two screens are sent where they differ, the one to judge last', async (t) => {
+test('screens=2 sends both screens if they differ, the one to judge last', async (t) => {
   const server = await JudgeServer.start(t);
   const { judge } = judgeAt(server, emptyFolder(t), { screens: 2 });
   await judge.judge(end(90, { previousFrame: screen(30) }));
@@ -104,7 +104,7 @@ test('two screens are sent where they differ, the one to judge last', async (t) 
   assert.deepEqual(pictures, [[30, 90], [90]]);
 });
 
-test('what was not declared is a failure without asking; no screen is unknown', async (t) => {
+test('an episode that was not declared complete fails without a question; without a screen it is unknown', async (t) => {
   const server = await JudgeServer.start(t);
   const { judge } = judgeAt(server, emptyFolder(t), { declare: 'required' });
   assert.equal(await judge.judge(end(10, { completed: false })), 'failure');
@@ -113,7 +113,7 @@ test('what was not declared is a failure without asking; no screen is unknown', 
   assert.equal(await judge.judge(end(10)), 'success');
 });
 
-test('settings that cannot work', async (t) => {
+test('settings that cannot work are refused with a hint', async (t) => {
   const server = await JudgeServer.start(t);
   const cwd = emptyFolder(t);
   assert.throws(() => judgeAt(server, cwd, { model: '' }), /judge\.kind=openai: needs judge\.model/);
@@ -124,7 +124,7 @@ test('settings that cannot work', async (t) => {
   );
 });
 
-test('an example that is wrong is named; no picture outside of the folder is read', async (t) => {
+test('a wrong example is named, and no picture outside the folder is read', async (t) => {
   const folder = await fewShot(emptyFolder(t));
   assert.equal(loadExamples(folder).length, 2);
   writeFileSync(join(folder, 'text.png'), 'no picture');
@@ -143,7 +143,7 @@ test('an example that is wrong is named; no picture outside of the folder is rea
     [[{ ...good, image: join(folder, 'b.png') }], /outside of it/],
     [[{ ...good, image: 'link.png' }], /outside of it/],
     [[{ ...good, image: 'shots' }], /is no file/],
-    [[{ ...good, image: 'text.png' }], /text\.png: expected a PNG, JPEG or WebP picture/],
+    [[{ ...good, image: 'text.png' }], /text\.png: expected a PNG, JPEG or WebP image/],
   ];
   for (const [list, message] of cases) {
     writeFileSync(join(folder, 'examples.json'), typeof list === 'string' ? list : JSON.stringify(list));

@@ -128,7 +128,7 @@ test('a server that is gone ends the stage in one line; when it is back, the res
   failedInOneLine(
     await critiq(args(half), { cwd, program }),
     1,
-    /v1\/embeddings: no good answer in 2 tries; .*500: Engine/,
+    /v1\/embeddings: no usable answer in 2 tries; .*500: Engine/,
   );
   assert.equal(half.answered.length, 10);
   await half.kill();

@@ -24,7 +24,7 @@ const ACTIONS = [
   formatAction(SWIPE),
   formatAction({ type: 'TYPE', text: 'red lamp' }),
   formatAction({ type: 'PRESS_BACK' }),
-  'invalid answer: it has no "Action:"',
+  'invalid answer: no "Action:" in "I am lost."',
   formatAction({ type: 'STATUS_TASK_COMPLETE' }),
 ];
 const EPISODE: FilmedEpisode = {

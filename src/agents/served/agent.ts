@@ -10,7 +10,7 @@ import type { Said } from './chat.js';
 import { sentPicture, type PictureOptions, type SentPicture } from './picture.js';
 import { messagesOf, type Message, type ServedTemplate, type ToldStep } from './template.js';
 
-/** Whoever answers: `ServedChat`. */
+/** A chat model that proposes actions; `ServedChat` implements it. */
 export interface AskedAgent {
   ask(messages: readonly Message[], label: string, seed: number | undefined, signal: AbortSignal): Promise<Said>;
 }
@@ -23,48 +23,49 @@ export interface ServedAgentOptions {
   readonly template: ServedTemplate;
   readonly coordinates: ReadOptions['coordinates'];
   readonly scroll: ReadOptions['scroll'];
-  /** press ENTER after each text that is typed, where the answer does not */
+  /** press ENTER after each typed text, unless the answer does so itself */
   readonly enter: boolean;
-  /** past steps that are told at most */
+  /** most past steps in the prompt */
   readonly history: number;
   readonly pastScreens: number;
   readonly picture: PictureOptions;
-  /** decides the model's samples, where its server takes seeds; undefined: not sent */
+  /** for the model's sampling, if its server accepts seeds; undefined: no seed is sent */
   readonly seed: number | undefined;
-  /** requests at the same time */
+  /** most requests at the same time */
   readonly concurrency: number;
   readonly warn: (line: string) => void;
 }
 
-/** How questions were answered. */
+/** Counts of the model's answers. */
 export interface ServedCounts {
   answered: number;
-  /** answers that are no action: each cost its agent a step in which nothing was done */
+  /** invalid answers; each cost its agent a step without an action */
   invalid: number;
 }
 
-/** The text of a step in which an agent waits. It is no action of our grammar, so that nobody imitates it. */
+/** The text of a step in which an agent waits. It is not an action of our grammar, so that no policy imitates it. */
 export const WAIT = 'wait';
-/** How the text of a step begins whose answer was no action. */
+/** Prefix of the text of a step with an invalid answer. */
 export const INVALID = 'invalid answer: ';
 
-/** Different invalid answers that are said. */
-const MOST_SAID = 5;
+/** Most invalid answers that are logged. */
+const MOST_LOGGED = 5;
 
 /**
- * An agent that is not ours, behind a server: it is shown the screen and what it has done, and its answer is read into our
- * action space. An answer that stands for several actions (to touch a field, type and submit) takes a step for each. One
- * that is no action costs a step in which nothing is done; the step's text says why.
+ * A third-party agent behind a server. Its prompt has the screen and the steps so far; its answer is translated into our
+ * action space. An answer that means several actions (tap a field, type, submit) takes a step for each. An invalid answer
+ * costs a step without an action; the step's text says why it is invalid.
  */
 export class ServedAgent implements Agent {
   readonly pastScreens: number;
   readonly counts: ServedCounts = { answered: 0, invalid: 0 };
   private readonly queue: PQueue;
   private readonly pictures = new WeakMap<Frame, Promise<SentPicture>>();
-  /** what was understood of answers, for the prompts after them */
+  /** the parsed answers, for later prompts */
   private readonly read = new WeakMap<Decision, ReadAnswer>();
+  /** whether the server has answered before */
   private works = false;
-  private said = 0;
+  private logged = 0;
   private otherModel = false;
 
   constructor(private readonly options: ServedAgentOptions) {
@@ -73,8 +74,8 @@ export class ServedAgent implements Agent {
   }
 
   /**
-   * @throws EpisodeRefused where the server, which has answered before, refuses this request (too long a history, say);
-   * RefusedRequest where it refuses all; RunError where it fails to the last retry
+   * @throws EpisodeRefused if the server has answered before but refuses this request (its history is too long, say);
+   * RefusedRequest if it refuses every request; RunError if it still fails at the last retry
    */
   async act(observation: Observation): Promise<Decision> {
     const [next, ...rest] = observation.history.at(-1)?.decision.rest ?? [];
@@ -97,7 +98,7 @@ export class ServedAgent implements Agent {
       this.works = true;
       return said;
     } catch (error) {
-      // what is wrong with one request alone must not end the others
+      // a fault of one request must not end the other episodes
       if (error instanceof RefusedRequest && this.works && !error.refusesAll) {
         throw new EpisodeRefused(error.message, { cause: error });
       }
@@ -107,16 +108,17 @@ export class ServedAgent implements Agent {
 
   private decision({ text, cut, model }: Said, { width, height }: SentPicture): Decision {
     const { read, coordinates, scroll, enter } = this.options;
-    this.lookAtModel(model);
+    this.checkModel(model);
     this.counts.answered++;
     const said = text.slice(0, LONGEST_ANSWER);
     let found: ReadAnswer | InvalidAnswer;
-    if (text.length > LONGEST_ANSWER) found = { invalid: `it has ${text.length} characters` };
-    else if (cut) found = { invalid: `it is cut off: ${quote(text.slice(-60))} (served.max_tokens)` };
+    if (text.length > LONGEST_ANSWER)
+      found = { invalid: `${text.length} characters; expected at most ${LONGEST_ANSWER}` };
+    else if (cut) found = { invalid: `cut off at served.max_tokens: ${quote(text.slice(-60))}` };
     else found = read(text, { width, height, coordinates, scroll });
     if ('invalid' in found) {
       this.counts.invalid++;
-      this.tell(found.invalid);
+      this.logInvalid(found.invalid);
       return { text: `${INVALID}${found.invalid}`, said };
     }
     const actions = [...found.actions];
@@ -142,14 +144,14 @@ export class ServedAgent implements Agent {
     return picture;
   }
 
-  private tell(reason: string): void {
-    if (this.said++ < MOST_SAID) this.options.warn(`an answer of ${this.options.model} is no action: ${reason}`);
+  private logInvalid(reason: string): void {
+    if (this.logged++ < MOST_LOGGED) this.options.warn(`invalid answer from ${this.options.model}: ${reason}`);
   }
 
-  private lookAtModel(model: string | undefined): void {
+  private checkModel(model: string | undefined): void {
     const wanted = this.options.model;
     if (this.otherModel || model === undefined || model === wanted || model.startsWith(`${wanted}-`)) return;
     this.otherModel = true;
-    this.options.warn(`the server answers as the model ${quote(model)}, not ${quote(wanted)} (served.model)`);
+    this.options.warn(`the server answers for the model ${quote(model)}, expected ${quote(wanted)} (served.model)`);
   }
 }

@@ -7,16 +7,16 @@ export interface ServedChatOptions {
   readonly model: string;
   readonly temperature: number;
   readonly maxTokens: number;
-  /** more fields of the request, such as top_p */
+  /** further fields of the request, such as top_p */
   readonly body: Readonly<Record<string, unknown>>;
 }
 
-/** What a model answered. */
+/** A model's answer. */
 export interface Said {
   readonly text: string;
-  /** it was cut off at `maxTokens` */
+  /** whether it was cut off at `maxTokens` */
   readonly cut: boolean;
-  /** the model that the server says it was */
+  /** the model's name according to the server */
   readonly model: string | undefined;
 }
 
@@ -39,9 +39,9 @@ export class ServedChat {
   }
 
   /**
-   * @param label names the request
-   * @param seed of the model's sampling, where it is to be told
-   * @throws RefusedRequest where the server refuses the request; RunError after the last retry
+   * @param label names the request; seeds the random part of the waits between tries
+   * @param seed for the model's sampling; undefined: not sent
+   * @throws RefusedRequest if the server refuses the request; RunError after the last retry
    */
   ask(messages: readonly Message[], label: string, seed: number | undefined, signal: AbortSignal): Promise<Said> {
     const { model, temperature, maxTokens, body } = this.options;
@@ -57,7 +57,7 @@ export class ServedChat {
   }
 }
 
-/** The answer in a completion, whatever it says: a refusal is an answer too. @throws WrongAnswer where there is none */
+/** The answer in a completion; a refusal is an answer too. @throws WrongAnswer if there is none */
 function read(answer: unknown): Said {
   const { model, choices } = (answer ?? {}) as Completion;
   const [choice] = (Array.isArray(choices) ? choices : []) as Choice[];
@@ -66,7 +66,7 @@ function read(answer: unknown): Said {
     throw new WrongAnswer(`answered no choices: ${quote(JSON.stringify(answer) ?? 'nothing')}`);
   }
   const { content, refusal } = message;
-  // models that think aloud begin with it; what they decide comes after
+  // reasoning models answer after their thoughts
   const text = contentText(content).replace(/^\s*<think>[\s\S]*?<\/think>\s*/, '');
   const called = calledFunction(message.tool_calls);
   return {
@@ -85,7 +85,7 @@ function contentText(content: unknown): string {
   return content.map((part: { text?: unknown }) => (typeof part?.text === 'string' ? part.text : '')).join('');
 }
 
-/** A function call that the server has parsed itself (vLLM's --enable-auto-tool-choice), as the model wrote it. */
+/** A function call that the server has parsed (vLLM's --enable-auto-tool-choice), put back into the model's own form. */
 function calledFunction(calls: unknown): string {
   const [call] = (Array.isArray(calls) ? calls : []) as {
     readonly function?: { readonly name?: unknown; readonly arguments?: unknown };

@@ -6,24 +6,24 @@ import { readMobileUse } from './answers/mobile-use.js';
 import type { ServedTemplate } from './template.js';
 import { readUiTars } from './answers/ui-tars.js';
 
-/** What a family of models is asked, how it answers, and what of the settings goes with that. */
+/** How a family of models is prompted, how its answers are read, and the settings that belong to it. */
 export interface ServedFormat {
   readonly read: AnswerReader;
   readonly template: ServedTemplate;
   readonly coordinates: ReadOptions['coordinates'];
   readonly scroll: ReadOptions['scroll'];
-  /** whether the picture is sent in whole patches, the way the model's own preprocessing would resize it */
+  /** whether the picture is resized to whole patches, as the model's own preprocessing would do */
   readonly patches: boolean;
-  /** screens of past steps that are shown */
+  /** number of past screens in the prompt */
   readonly pastScreens: number;
-  /** whether a text that is typed is submitted too */
+  /** whether typed text is also submitted */
   readonly enter: boolean;
 }
 
-/** Auto-UI's own text (grammar.ts), wherever in an answer it stands. */
+/** Auto-UI's own text (grammar.ts), anywhere in an answer. */
 const readAutoUi: AnswerReader = (answer) => {
   const at = answer.indexOf('Action Plan:');
-  if (at < 0) return { invalid: `it has no "Action Plan:": ${quote(answer)}` };
+  if (at < 0) return { invalid: `no "Action Plan:" in ${quote(answer)}` };
   const text = answer.slice(at).split('\n')[0];
   const parsed = parseAction(text.replace(/```$/, ''));
   if ('invalid' in parsed) return parsed;
@@ -74,7 +74,7 @@ const MOBILE_USE_PARAMETERS = {
   },
 };
 
-/** The form of Qwen2.5-VL's cookbook (mobile_agent.ipynb): a function in the system prompt, past calls in the query. */
+/** The prompt of Qwen2.5-VL's cookbook (mobile_agent.ipynb): a function in the system prompt, past calls in the query. */
 const MOBILE_USE: ServedTemplate = {
   system: `You are a helpful assistant.
 
@@ -97,7 +97,7 @@ Task progress (You have done the following operation on the current device): {hi
   step: 'Step {number}: {operation}; ',
 };
 
-/** UI-TARS's mobile prompt in outline (codes/ui_tars/prompt.py); past answers go as turns of their own. */
+/** Modelled on UI-TARS's mobile prompt (codes/ui_tars/prompt.py); past answers are separate turns. */
 const UI_TARS: ServedTemplate = {
   user: `You are a GUI agent. You get a task, what you have done so far, and screenshots, and say the next action that brings the task forward.
 ## Output Format
@@ -124,7 +124,7 @@ call_user() # the task cannot be done
   turns: true,
 };
 
-/** The families of models that can be evaluated; settings may say otherwise in each point. */
+/** The families of models that can be evaluated. Settings can override each field. */
 export const SERVED_FORMATS = {
   autoui: format({ read: readAutoUi, template: AUTO_UI }),
   cogagent: format({
@@ -135,7 +135,7 @@ export const SERVED_FORMATS = {
     enter: true,
   }),
   mobile_use: format({ read: readMobileUse, template: MOBILE_USE, patches: true }),
-  // "all texts and the most recent 5 images", of which one is the current screen
+  // "all texts and the most recent 5 images", one of which is the current screen
   ui_tars: format({ read: readUiTars, template: UI_TARS, patches: true, pastScreens: 4 }),
 } as const;
 

@@ -6,9 +6,9 @@ import { Resampler } from '../../models/resample.js';
 
 export interface PictureOptions {
   readonly type: 'png' | 'jpeg';
-  /** of a JPEG, 1 to 100 */
+  /** JPEG quality, 1 to 100 */
   readonly quality: number;
-  /** resize to whole patches, as the model's own preprocessing does; undefined: send the screen as it is */
+  /** resize to whole patches, as the model's own preprocessing does; undefined: send the screen unchanged */
   readonly patches?: PatchOptions;
 }
 
@@ -19,7 +19,7 @@ export interface PatchOptions {
   readonly maxPixels: number;
 }
 
-/** A screen as it is sent. */
+/** A screen in the form in which it is sent. */
 export interface SentPicture {
   /** data URL */
   readonly url: string;
@@ -27,25 +27,25 @@ export interface SentPicture {
   readonly height: number;
 }
 
-/** Taller or wider pictures than this (long side to short side) are refused, as the released code does. */
-const MOST_STRETCHED = 200;
+/** Largest ratio of the long to the short side; the released code refuses more too. */
+const LARGEST_RATIO = 200;
 
 /**
- * The size that Qwen's preprocessing gives a picture: sides in whole patches, the number of pixels within limits, the
- * proportions as nearly kept as that allows (`smart_resize` of qwen-vl-utils, https://github.com/QwenLM/Qwen3-VL). A
- * picture that has it is not resized again by the server, so that pixels mean the same to both.
- * @throws RunError where the picture is more than 200 times as long as wide
+ * The size to which Qwen's preprocessing resizes a picture: whole patches, a number of pixels within limits, proportions
+ * kept as nearly as that allows (`smart_resize` of qwen-vl-utils, https://github.com/QwenLM/Qwen3-VL). The server does not
+ * resize a picture of this size again, so pixel coordinates mean the same to both sides.
+ * @throws RunError if the long side is more than 200 times the short side
  */
 export function patchedSize(
   { width, height }: Pick<Frame, 'width' | 'height'>,
   { factor, minPixels, maxPixels }: PatchOptions,
 ): { width: number; height: number } {
-  if (Math.max(width, height) / Math.min(width, height) > MOST_STRETCHED) {
+  if (Math.max(width, height) / Math.min(width, height) > LARGEST_RATIO) {
     throw new RunError(
-      `a screen of ${width} x ${height} pixels is too long for the model (at most ${MOST_STRETCHED} to 1)`,
+      `a screen of ${width} x ${height} pixels is too long for the model: expected a ratio of at most ${LARGEST_RATIO} to 1`,
     );
   }
-  // in the order of the released code's operations, so that sides at the edge of a patch are rounded alike
+  // the same order of operations as in the released code, so that sides between two patches round the same way
   const sized = (patchesOf: (side: number) => number) => ({
     width: Math.max(factor, patchesOf(width) * factor),
     height: Math.max(factor, patchesOf(height) * factor),
@@ -69,7 +69,7 @@ function halfToEven(n: number): number {
   return floor % 2 === 0 ? floor : floor + 1;
 }
 
-/** A screen as the model is to see it. */
+/** Resizes and encodes a screen for the model. */
 export async function sentPicture(frame: Frame, { type, quality, patches }: PictureOptions): Promise<SentPicture> {
   const { width, height } = patches ? patchedSize(frame, patches) : frame;
   const sent = width === frame.width && height === frame.height ? frame : resized(frame, width, height);
@@ -83,10 +83,10 @@ function jpeg({ width, height, rgba }: Frame, quality: number): Promise<Buffer> 
   return canvas.encode('jpeg', quality);
 }
 
-/** Resizers by their sizes: a run has one or two. */
+/** Resamplers by size; a run needs one or two. */
 const resamplers = new Map<string, Resampler>();
 
-/** Bicubic as Pillow's, which is what the models' own preprocessing uses. */
+/** Resizes like Pillow's bicubic filter, which the models' own preprocessing uses. */
 function resized(frame: Frame, width: number, height: number): Frame {
   const key = `${frame.width}x${frame.height} ${width}x${height}`;
   let resampler = resamplers.get(key);

@@ -3,36 +3,36 @@ import { parse, YAMLParseError } from 'yaml';
 import { z } from 'zod';
 import { UserError } from '../../errors.js';
 
-/** What a served agent is asked, with places to fill in. A YAML file may hold one (`served.template`). */
+/** The prompt of a served agent, with placeholders. It can be read from a YAML file (`served.template`). */
 export const ServedTemplate = z.strictObject({
-  /** the system message; left out: none */
+  /** the system message; if left out, there is none */
   system: z.string().optional(),
-  /** the user's message, with {task}; the screenshot is where {screenshot} stands, else at its end */
+  /** the user message, with {task}; the screenshot goes to {screenshot}, or to the end without it */
   user: z.string(),
   /** one step of {history} */
   step: z.string().optional(),
-  /** {history} where there is none yet @default '' */
+  /** {history} before the first step @default '' */
   none: z.string().optional(),
-  /** past answers are turns of the conversation, each after its screenshot while that is shown, and {history} is not needed */
+  /** past answers become turns of the conversation, each after its screenshot if that is still shown; {history} is not needed */
   turns: z.boolean().optional(),
 });
 export type ServedTemplate = z.infer<typeof ServedTemplate>;
 
-/** A step that was answered, as templates may tell of it. */
+/** A past step, as templates can show it. */
 export interface ToldStep {
   /** the whole answer */
   readonly answer: string;
   readonly operation: string;
   readonly summary: string;
-  /** the picture that was shown with it, as it is sent; where it is still shown */
+  /** data URL of the screen of that step, if the prompt still shows it */
   readonly picture?: string;
 }
 
-/** What fills a template. */
+/** The values for a template's placeholders. */
 export interface Asked {
   readonly task: string;
   readonly steps: readonly ToldStep[];
-  /** number of the first of `steps` in the episode, from 0: older ones are not told */
+  /** index of the first of `steps` in the episode, from 0; older steps are left out */
   readonly first: number;
   /** the current screen, as a data URL */
   readonly picture: string;
@@ -48,12 +48,12 @@ export type Message = { role: 'system' | 'assistant'; content: string } | { role
 
 const PLACES = ['task', 'history', 'number', 'screen.width', 'screen.height', 'screenshot'];
 const STEP_PLACES = ['number', 'index', 'answer', 'operation', 'summary'];
-/** Largest template file that is read. */
+/** Most characters of a template file. */
 const LARGEST = 1 << 20;
 
 /**
  * Reads a template from a YAML file.
- * @throws UserError where it cannot be read or is no template
+ * @throws UserError if it cannot be read or is not a template
  */
 export function readTemplate(file: string): ServedTemplate {
   let text: string;
@@ -62,19 +62,20 @@ export function readTemplate(file: string): ServedTemplate {
   } catch (error) {
     throw new UserError(`served.template=${file}: cannot be read (${(error as NodeJS.ErrnoException).code})`);
   }
-  if (text.length > LARGEST) throw new UserError(`served.template=${file}: more than ${LARGEST} characters`);
+  if (text.length > LARGEST)
+    throw new UserError(`served.template=${file}: ${text.length} characters; expected at most ${LARGEST}`);
   let value: unknown;
   try {
     value = parse(text);
   } catch (error) {
     if (!(error instanceof YAMLParseError)) throw error;
-    throw new UserError(`served.template=${file}: no YAML: ${error.message.split('\n')[0]}`);
+    throw new UserError(`served.template=${file}: not valid YAML: ${error.message.split('\n')[0]}`);
   }
   const read = ServedTemplate.safeParse(value);
   if (!read.success) {
     const [{ path, message }] = read.error.issues;
     throw new UserError(
-      `served.template=${file}: ${path.length > 0 ? `${path.join('.')}: ` : ''}${message}; expected system, user, step, none (texts), turns (true or false)`,
+      `served.template=${file}: ${path.length > 0 ? `${path.join('.')}: ` : ''}${message}; expected system, user, step, none (strings), turns (true or false)`,
     );
   }
   const { system = '', user, step = '' } = read.data;
@@ -86,15 +87,15 @@ export function readTemplate(file: string): ServedTemplate {
     const unknown = [...words.matchAll(/\{([a-z][a-z_.]*)\}/g)].find(([, place]) => !places.includes(place));
     if (unknown) {
       const known = places.map((place) => `{${place}}`).join(', ');
-      throw new UserError(`served.template=${file}: ${what} has the place ${unknown[0]}; expected ${known}`);
+      throw new UserError(`served.template=${file}: unknown placeholder ${unknown[0]} in ${what}; expected ${known}`);
     }
   }
   if (!`${system}${user}`.includes('{task}'))
-    throw new UserError(`served.template=${file}: has no {task}: the agent would not know what to do`);
+    throw new UserError(`served.template=${file}: no {task} in system or user; the agent would not know what to do`);
   return read.data;
 }
 
-/** The messages that ask for the next action. What fills a place is never taken for a place itself. */
+/** The messages that ask for the next action. Placeholders inside a filled-in value are not replaced. */
 export function messagesOf(template: ServedTemplate, asked: Asked): Message[] {
   const { system, user, step = '', none = '', turns = false } = template;
   const { task, steps, first, picture, width, height } = asked;
@@ -124,7 +125,7 @@ export function messagesOf(template: ServedTemplate, asked: Asked): Message[] {
   return messages;
 }
 
-/** Adds a picture as the user's next message, or to one that has not been answered. */
+/** Adds a picture to the last message if it is the user's, else as a new user message. */
 function show(messages: Message[], picture: string): void {
   const last = messages.at(-1);
   if (last?.role === 'user')

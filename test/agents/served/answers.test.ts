@@ -1,4 +1,4 @@
-/** Answers of other people's agents, read into our action space: what is not understood is never a tap. */
+/** Translating the answers of third-party agents into our action space; an answer that is not understood is never a tap. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { AnswerReader, ReadOptions } from '../../../src/agents/served/answers/answer.js';
@@ -23,13 +23,13 @@ function bad(read: AnswerReader, answer: string, reason: RegExp, options: ReadOp
   const found = read(answer, options);
   assert.ok('invalid' in found, `${JSON.stringify(answer)} is not valid: ${JSON.stringify(found)}`);
   assert.match(found.invalid, reason);
-  assert.ok(found.invalid.length < 300 && !found.invalid.includes('\n'), 'one short line');
+  assert.ok(found.invalid.length < 300 && !found.invalid.includes('\n'), 'expected one short line');
 }
 
 const cog = (operation: string) =>
   `Status: The launcher is open.\nPlan: 1. Open the shop.\nAction: Touch the browser.\nGrounded Operation: ${operation}`;
 
-test('CogAgent: boxes are thousandths, touched in their middle; TYPE touches its field first', () => {
+test('CogAgent: taps hit the centre of a box in thousandths; TYPE taps its field first', () => {
   const click = good(
     readCogAgent,
     cog("CLICK(box=[[387,248,727,316]], element_type='Clickable text', element_info='it's \"on\", really')\n<<General Operation>>"), // prettier-ignore
@@ -50,7 +50,7 @@ test('CogAgent: boxes are thousandths, touched in their middle; TYPE touches its
   assert.deepEqual(good(readCogAgent, cog("KEY_PRESS(key='Return')"), THOUSANDTHS).actions, [{ type: 'PRESS_ENTER' }]);
 });
 
-test('CogAgent: scrolls move the finger as its Android client does, or the content', () => {
+test('CogAgent: scrolls move the finger, as in its Android client, or the content', () => {
   const down = cog("SCROLL_DOWN(box=[[000,086,999,932]], element_type='Scroll', step_count=5)");
   const finger = good(readCogAgent, down, THOUSANDTHS).actions[0] as Extract<Action, { type: 'DUAL_POINT' }>;
   assert.ok(finger.lift[0] > finger.touch[0] + 0.3 && finger.lift[1] === finger.touch[1]);
@@ -58,7 +58,7 @@ test('CogAgent: scrolls move the finger as its Android client does, or the conte
   assert.ok(content.lift[0] < content.touch[0] - 0.3);
 });
 
-test('CogAgent: malformed, refusing and out of range answers are invalid', () => {
+test('CogAgent: malformed answers, refusals and points outside the screen are invalid', () => {
   for (const [answer, reason] of [
     ['', /no "Grounded Operation:"/],
     ["I'm sorry, but I can't help with that.", /no "Grounded Operation:"/],
@@ -66,16 +66,16 @@ test('CogAgent: malformed, refusing and out of range answers are invalid', () =>
     [cog(''), /is not an operation/],
     [cog('CLICK(box=[[387,248,727,316]]'), /is not an operation/],
     [cog('CLICK(box=[[387,248,727]])'), /expected \[\[x1,y1,x2,y2\]\]/],
-    [cog('CLICK(box=[[387,248,1727,316]])'), /off the screen/],
-    [cog('CLICK(box=[[-3,248,727,316]])'), /off the screen/],
+    [cog('CLICK(box=[[387,248,1727,316]])'), /outside the screen/],
+    [cog('CLICK(box=[[-3,248,727,316]])'), /outside the screen/],
     [cog('CLICK(box=[[700,248,300,316]])'), /ends before it begins/],
     [cog("CLICK(element_info='x')"), /box is "missing"/],
     [cog("CLICK(box='[[1,2,3,4]]; rm -rf /')"), /box is/],
-    [cog('CLICK(box=[[1,2,3,4]], box=[[5,6,7,8]])'), /twice/],
+    [cog('CLICK(box=[[1,2,3,4]], box=[[5,6,7,8]])'), /duplicate argument box/],
     [cog("TYPE(box=[[1,2,3,4]], element_info='x')"), /without a text/],
-    [cog("TYPE(box=[[1,2,3,4]], text='never ends)"), /does not end/],
+    [cog("TYPE(box=[[1,2,3,4]], text='never ends)"), /has no end/],
     [cog(`TYPE(box=[[1,2,3,4]], text='${'x'.repeat(5000)}')`), /5000 characters/],
-    [cog("LAUNCH(app='Settings', url='None')"), /LAUNCH.*no like/],
+    [cog("LAUNCH(app='Settings', url='None')"), /LAUNCH.*not in the action space/],
     [cog('DOUBLE_CLICK(box=[[1,2,3,4]])'), /DOUBLE_CLICK/],
     [cog("KEY_PRESS(key='constructor')"), /KEY_PRESS of the key/],
     [cog("GESTURE(actions=[KEY_DOWN(key='Lcontrol'), KEY_PRESS(key='A')])"), /./],
@@ -87,7 +87,7 @@ test('CogAgent: malformed, refusing and out of range answers are invalid', () =>
 const call = (args: object, name = 'mobile_use') =>
   `<tool_call>\n${JSON.stringify({ name, arguments: args })}\n</tool_call>`;
 
-test('mobile_use: points are pixels of the picture that was sent', () => {
+test('mobile_use: points are in pixels of the sent picture', () => {
   const one = (args: object) => good(readMobileUse, call(args), PIXELS).actions;
   assert.deepEqual(one({ action: 'click', coordinate: [140, 147] }), [tap([0.25, 0.5])]);
   assert.deepEqual(one({ action: 'click', coordinate: [280, 588] }), [tap([1, 1])], 'the edge is on the screen');
@@ -99,14 +99,14 @@ test('mobile_use: points are pixels of the picture that was sent', () => {
   assert.deepEqual(one({ action: 'key', text: 'home' }), [{ type: 'PRESS_HOME' }]);
   assert.deepEqual(one({ action: 'terminate', status: 'success' }), [{ type: 'STATUS_TASK_COMPLETE' }]);
   assert.deepEqual(one({ action: 'terminate', status: 'failure' }), [{ type: 'STATUS_TASK_IMPOSSIBLE' }]);
-  assert.deepEqual(one({ action: 'wait', time: 2 }), [], 'nothing is done');
+  assert.deepEqual(one({ action: 'wait', time: 2 }), [], 'no action');
   const thousandths = { ...PIXELS, coordinates: 'thousandths' } as const;
   assert.deepEqual(good(readMobileUse, call({ action: 'click', coordinate: [500, 250] }), thousandths).actions, [
     tap([0.25, 0.5]),
   ]);
 });
 
-test('mobile_use: with words before it, fenced, bare, and the last of several calls', () => {
+test('mobile_use: a call may follow words, be fenced or bare; the last of several counts', () => {
   const click = { action: 'click', coordinate: [140, 147] };
   const said = good(readMobileUse, `I touch the shop.\n${call(click)}`, PIXELS);
   assert.equal(said.summary, 'I touch the shop.');
@@ -121,7 +121,7 @@ test('mobile_use: with words before it, fenced, bare, and the last of several ca
   }
 });
 
-test('mobile_use: malformed, refusing and out of range answers are invalid', () => {
+test('mobile_use: malformed answers, refusals and points outside the screen are invalid', () => {
   for (const [answer, reason] of [
     ['', /no function call/],
     ["I can't assist with that.", /no function call/],
@@ -134,15 +134,15 @@ test('mobile_use: malformed, refusing and out of range answers are invalid', () 
     [call({ action: 'click' }), /coordinate is "missing"/],
     [call({ action: 'click', coordinate: [140] }), /expected \[x, y\]/],
     [call({ action: 'click', coordinate: ['140', '147'] }), /expected \[x, y\]/],
-    [call({ action: 'click', coordinate: [281, 147] }), /off the screen of 280 x 588/],
-    [call({ action: 'click', coordinate: [140, -1] }), /off the screen/],
+    [call({ action: 'click', coordinate: [281, 147] }), /outside the screen of 280 x 588/],
+    [call({ action: 'click', coordinate: [140, -1] }), /outside the screen/],
     [call({ action: 'swipe', coordinate: [140, 147] }), /coordinate2 is "missing"/],
-    [call({ action: 'swipe', coordinate: [140, 147], coordinate2: [142, 147] }), /less than 4 %/],
+    [call({ action: 'swipe', coordinate: [140, 147], coordinate2: [142, 147] }), /shorter than 4 %/],
     [call({ action: 'long_press', coordinate: [140, 147], time: 2 }), /long_press/],
     [call({ action: 'open', text: 'Shop' }), /open/],
     [call({ action: 'type' }), /without a text/],
     [call({ action: 'system_button', button: 'Menu' }), /Menu/],
-    [call({ action: 'system_button', button: '__proto__' }), /no like/],
+    [call({ action: 'system_button', button: '__proto__' }), /not in the action space/],
     [call({ action: 'terminate' }), /status/],
   ] as const) {
     bad(readMobileUse, answer, reason, PIXELS);
@@ -168,7 +168,7 @@ test('UI-TARS: the three ways to write a point, pixels or thousandths', () => {
   assert.deepEqual(good(readUiTars, tars("click(start_box='(500,250)')"), old).actions, [tap([0.25, 0.5])]);
 });
 
-test('UI-TARS: typing with quotes and new lines, scrolls that show more below, keys and ends', () => {
+test('UI-TARS: typing with quotes and newlines, scrolling the content, keys and final operations', () => {
   const one = (action: string) => good(readUiTars, tars(action), PIXELS).actions;
   assert.deepEqual(one("type(content='it's 5\\\" wide\\n')"), [
     { type: 'TYPE', text: 'it\'s 5" wide' },
@@ -180,7 +180,7 @@ test('UI-TARS: typing with quotes and new lines, scrolls that show more below, k
     { type: 'DUAL_POINT' }
   >[];
   assert.ok(scrolled.lift[0] < scrolled.touch[0] - 0.3, 'the finger moves up');
-  assert.deepEqual(one("scroll(start_box='(140,588)', direction='up')").length, 1, 'from the edge too');
+  assert.deepEqual(one("scroll(start_box='(140,588)', direction='up')").length, 1, 'works at the edge too');
   assert.deepEqual(one("drag(start_box='(140,441)', end_box='(140,147)')"), [
     { type: 'DUAL_POINT', touch: [0.75, 0.5], lift: [0.25, 0.5] },
   ]);
@@ -196,7 +196,7 @@ test('UI-TARS: typing with quotes and new lines, scrolls that show more below, k
   ]);
 });
 
-test('UI-TARS: malformed, refusing and out of range answers are invalid', () => {
+test('UI-TARS: malformed answers, refusals and points outside the screen are invalid', () => {
   for (const [answer, reason] of [
     ['', /no "Action:"/],
     ['Sorry, I cannot do that.', /no "Action:"/],
@@ -204,23 +204,23 @@ test('UI-TARS: malformed, refusing and out of range answers are invalid', () => 
     [tars(''), /is not an operation/],
     [tars('click'), /is not an operation/],
     [tars("click(start_box='(140,147)'"), /is not an operation/],
-    [tars("click(start_box='(300,147)')"), /off the screen/],
+    [tars("click(start_box='(300,147)')"), /outside the screen/],
     [tars("click(start_box='the shop')"), /expected '\(x,y\)'/],
     [tars("click(start_box='(1,2,3)')"), /3 numbers/],
     [tars('click()'), /"missing"/],
-    [tars("scroll(start_box='(1,2)', direction='toString')"), /none of up/],
+    [tars("scroll(start_box='(1,2)', direction='toString')"), /expected up, down/],
     [tars("long_press(start_box='(1,2)')"), /long_press/],
     [tars("open_app(app_name='Shop')"), /open_app/],
     [tars("hotkey(key='ctrl c')"), /hotkey/],
     [tars('constructor()'), /constructor/],
-    [tars("press_home()\n\nclick(start_box='(300,147)')"), /off the screen/],
+    [tars("press_home()\n\nclick(start_box='(300,147)')"), /outside the screen/],
     [tars('wait()\n\n'.repeat(5).trim()), /5 operations/],
   ] as const) {
     bad(readUiTars, answer, reason, PIXELS);
   }
 });
 
-test("Auto-UI's text is found in what is said around it", () => {
+test("Auto-UI's text is found among other words", () => {
   const action: Action = { type: 'TYPE', text: 'a, "b"' };
   const { read } = SERVED_FORMATS.autoui;
   assert.deepEqual(good(read, `The field has the focus.\n${formatAction(action)}\n`, PIXELS).actions, [action]);
@@ -228,7 +228,7 @@ test("Auto-UI's text is found in what is said around it", () => {
   bad(read, 'I would type.', /Action Plan/, PIXELS);
 });
 
-test('whatever is done to good answers, what is read is a valid action or nothing', () => {
+test('randomly damaged answers are read as valid actions or as invalid', () => {
   const random = new Random(1, 'answers');
   const answers: [AnswerReader, string][] = [
     [readCogAgent, cog("TYPE(box=[[1,2,3,4]], text='a, b=(c)', element_info='x')")],

@@ -1,4 +1,4 @@
-/** What a served agent is shown and told. */
+/** The prompts of served agents. */
 import assert from 'node:assert/strict';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -18,7 +18,7 @@ import { emptyFolder } from '../../rigs/process.js';
 
 const [task] = phoneTasks({ set: 'webshop', split: 'train', count: 1, seed: 1 });
 
-/** An agent with a script for its server: an answer a question, or what it throws. */
+/** An agent whose server follows a script: each question gets the next answer, or throws the next error. */
 function scripted(
   format: ServedFormatName,
   script: readonly (string | Error)[],
@@ -70,7 +70,7 @@ const texts = (messages: readonly Message[]): string[] =>
       : content.map((part) => (part.type === 'text' ? part.text : '<screen>')).join('|'),
   );
 
-test("CogAgent is told its past operations and actions in its client's words", async () => {
+test("CogAgent's prompt lists its past operations and actions in its client's format", async () => {
   const { agent, asked } = scripted('cogagent', [
     "Action: Touch it.\nGrounded Operation: CLICK(box=[[100,100,200,200]], element_info='x')",
     'no idea',
@@ -86,7 +86,7 @@ test("CogAgent is told its past operations and actions in its client's words", a
   ]);
 });
 
-test('mobile_use is told the size of the picture, and past calls in order; only the last ones where there are many', async () => {
+test("mobile_use's prompt has the size of the picture and the last calls in order", async () => {
   const call = (x: number) => `<tool_call>{"name": "mobile_use", "arguments": {"action": "click", "coordinate": [${x}, 9]}}</tool_call>`; // prettier-ignore
   const { agent, asked } = scripted('mobile_use', [call(1), call(2), call(3), call(4)], {
     history: 2,
@@ -103,13 +103,13 @@ test('mobile_use is told the size of the picture, and past calls in order; only 
   );
 });
 
-test('UI-TARS sees its past answers as turns, each after its screen while that is shown', async () => {
+test('UI-TARS gets its past answers as turns, each after its screen if that is still shown', async () => {
   const { agent, asked } = scripted('ui_tars', ['Thought: a.\nAction: press_home()', 'Thought: b.\nAction: wait()'], {
     pastScreens: 2,
   });
   const { rollouts } = await play(agent, 5);
   const roles = asked.map(({ messages }) => messages.map(({ role }) => role[0]).join(''));
-  assert.deepEqual(roles, ['u', 'uau', 'uauau', 'uauauau', 'uaauauau'], 'old screens go, old answers stay');
+  assert.deepEqual(roles, ['u', 'uau', 'uauau', 'uauauau', 'uaauauau'], 'old screens are dropped, old answers stay');
   const [first, ...rest] = texts(asked[4].messages);
   assert.match(first, new RegExp(`## User Instruction\n${task.text}$`));
   assert.deepEqual(rest, [
@@ -126,10 +126,10 @@ test('UI-TARS sees its past answers as turns, each after its screen while that i
     steps.slice(1).map(({ action, applied }) => [action, applied]),
     Array.from({ length: 4 }, () => [WAIT, 'no']),
   );
-  assert.equal(agent.counts.invalid, 0, 'to wait is a decision');
+  assert.equal(agent.counts.invalid, 0, 'waiting is not an invalid answer');
 });
 
-test('one answer for several actions takes a step for each, and is asked for once', async () => {
+test('an answer with several actions takes one step each, with a single question', async () => {
   const { agent, asked } = scripted('cogagent', [
     "Action: Type.\nGrounded Operation: TYPE(box=[[100,100,200,200]], text='lamp')",
     'Action: Stop.\nGrounded Operation: END()',
@@ -145,7 +145,7 @@ test('one answer for several actions takes a step for each, and is asked for onc
     [true, false, false, true],
   );
   assert.equal(asked.length, 2);
-  // an episode that ends in the middle leaves nothing to the next one
+  // the pending actions of an episode that ends early do not carry over to the next one
   const cut = scripted('cogagent', ["Grounded Operation: TYPE(box=[[100,100,200,200]], text='lamp')"]);
   const { rollouts: two } = await play(cut.agent, 2, 2);
   assert.deepEqual(
@@ -158,7 +158,7 @@ test('one answer for several actions takes a step for each, and is asked for onc
   assert.equal(cut.asked.length, 2);
 });
 
-test('seeds depend on the step alone; another model under the name is said once', async () => {
+test('seeds depend only on the step; a wrong model name is logged once', async () => {
   const one = scripted('ui_tars', ['Thought: b.\nAction: wait()']);
   const two = scripted('ui_tars', ['Thought: b.\nAction: wait()']);
   await play(one.agent, 3, 2);
@@ -166,10 +166,10 @@ test('seeds depend on the step alone; another model under the name is said once'
   const seeds = (of: typeof one) => of.asked.map(({ seed }) => seed);
   assert.deepEqual(seeds(one), seeds(two));
   assert.equal(new Set(seeds(one)).size, 6);
-  assert.equal(one.warnings.filter((line) => line.includes('answers as the model "another"')).length, 1);
+  assert.equal(one.warnings.filter((line) => line.includes('answers for the model "another"')).length, 1);
 });
 
-test('a refusal before anything was answered is the mistake of the settings; later it is of its episode', async () => {
+test('a refusal before the first answer is an error of the settings; a later one costs only its episode', async () => {
   const refused = new RefusedRequest('http://x: the server answered 400: too long', 400);
   await assert.rejects(play(scripted('ui_tars', [refused]).agent, 3), RefusedRequest);
   const late = scripted('ui_tars', ['Thought: b.\nAction: wait()', refused, 'Thought: b.\nAction: wait()']);
@@ -181,24 +181,24 @@ test('a refusal before anything was answered is the mistake of the settings; lat
   await assert.rejects(play(key.agent, 3), (error) => error === gone && !(error instanceof EpisodeRefused));
 });
 
-test('sizes are those of qwen-vl-utils', () => {
+test('patched sizes equal those of qwen-vl-utils', () => {
   const sized = (width: number, height: number, minPixels = 3136, maxPixels = 12_845_056, factor = 28) => {
     const size = patchedSize({ width, height }, { factor, minPixels, maxPixels });
     return [size.width, size.height];
   };
-  // numbers by the released Python: nearest patches; else floor or ceil of the scaled sides
+  // numbers from the released Python code: nearest patches, or floor or ceil of the scaled sides
   assert.deepEqual(sized(270, 585), [280, 588]);
   assert.deepEqual(sized(1092, 2408), [1092, 2408], 'the size in the cookbook');
   assert.deepEqual(sized(1080, 2400), [1092, 2408]);
   assert.deepEqual(sized(1080, 2400, 3136, 1_003_520), [672, 1484]);
-  assert.deepEqual(sized(42, 98), [56, 112], 'halves go to even multiples, as in Python: 1.5 to 2, 3.5 to 4');
+  assert.deepEqual(sized(42, 98), [56, 112], 'halves round to even multiples, as in Python: 1.5 to 2, 3.5 to 4');
   assert.deepEqual(sized(70, 126), [56, 112], '2.5 to 2, 4.5 to 4');
-  assert.deepEqual(sized(20, 40), [56, 84], 'small ones grow to min_pixels');
+  assert.deepEqual(sized(20, 40), [56, 84], 'small pictures grow to min_pixels');
   assert.deepEqual(sized(1080, 2400, 3136, 12_845_056, 32), [1088, 2400]);
   assert.throws(() => sized(10, 2010), /too long/);
 });
 
-test('a picture that is resized keeps what it shows, and its JPEG is one', async () => {
+test('resizing keeps the mean brightness of a picture; JPEG pictures keep their size', async () => {
   const [phone] = createPhones(1);
   await phone.reset('app', { task, seed: 1, deadlineMs: 1000 });
   const frame = await phone.screenshot({ deadlineMs: 1000 });
@@ -213,7 +213,7 @@ test('a picture that is resized keeps what it shows, and its JPEG is one', async
   assert.deepEqual([jpeg.width, jpeg.height], [frame.width, frame.height]);
 });
 
-test('a template of one’s own: places are filled once, in texts as they are', (t) => {
+test("a user's template: placeholders are filled once, and mistakes are named", (t) => {
   const file = join(emptyFolder(t), 'prompt.yaml');
   const write = (text: string) => {
     writeFileSync(file, text);
@@ -230,12 +230,12 @@ test('a template of one’s own: places are filled once, in texts as they are', 
   const steps = [{ answer: 'A {task}', operation: 'o', summary: 's' }];
   assert.match(texts(messagesOf(template, { ...asked, steps, first: 2 }))[1], /Before: \[2\/3\] o \(s\) A \{task\};$/);
   for (const [text, line] of [
-    ['user: "{goal}"', /user has the place \{goal\}; expected \{task\}/],
-    ['user: "x"', /has no \{task\}/],
-    ['user: "{task}"\nstep: "{screenshot}"', /step has the place \{screenshot\}/],
+    ['user: "{goal}"', /unknown placeholder \{goal\} in user; expected \{task\}/],
+    ['user: "x"', /no \{task\} in system or user/],
+    ['user: "{task}"\nstep: "{screenshot}"', /unknown placeholder \{screenshot\} in step/],
     ['system: "{task}"', /user: .*expected system, user/],
     ['user: "{task}"\nusers: "x"', /users/],
-    ['user: [', /no YAML/],
+    ['user: [', /not valid YAML/],
     ['- 1', /expected system, user/],
   ] as const) {
     assert.throws(

@@ -214,7 +214,7 @@ test('a set that is wrong is named by its line; nothing outside of its folder is
     ['null', /line 1: "task"/],
     [JSON.stringify({ ...good, task: 7 }), /line 1: "task"/],
     [JSON.stringify({ ...good, label: 'yes' }), /line 1: "label": expected "success" or "failure", got "yes"/],
-    [`${JSON.stringify(good)}\n${JSON.stringify(good)}`, /line 2: "screens\/0\.png" is there twice/],
+    [`${JSON.stringify(good)}\n${JSON.stringify(good)}`, /line 2: duplicate id "screens\/0\.png"/],
     [JSON.stringify({ ...good, image: '../../etc/passwd' }), /"image": .*outside of it/],
     [JSON.stringify({ ...good, previous: '/etc/passwd' }), /"previous": .*outside of it/],
     [JSON.stringify({ ...good, image: undefined }), /"image": expected the name of a file/],

@@ -159,7 +159,7 @@ test('a spent budget: the run goes on, says so, and more money goes on with it',
   const cwd = emptyFolder(t);
   const poor = await succeed(['collect', ...asking(server, 'judge.budget_calls=3')], { cwd, program });
   assert.equal(server.asked.length, 3);
-  assert.match(poor.stderr, /the run's 3 calls are spent \(judge\.budget_calls\)/);
+  assert.match(poor.stderr, /the run's budget of 3 calls is spent \(judge\.budget_calls\)/);
   const { rows, unknown } = await ends(join(cwd, 'data/pocket/trajectories'));
   assert.equal(rows.length + unknown.length, 9);
   assert.ok(unknown.length > 0);

@@ -101,7 +101,7 @@ for (const format of Object.keys(SERVED_FORMATS) as ServedFormatName[]) {
     if (format === 'cogagent' || format === 'ui_tars') assert.ok(compound > 0, 'some answers take several steps');
     else assert.equal(compound, 0);
     assert.match(stderr, new RegExp(`served agent: ${said.length} answers, ${invalid.length} invalid\n`));
-    assert.match(stderr, new RegExp(`an answer of ${MODEL} is no action: `));
+    assert.match(stderr, new RegExp(`invalid answer from ${MODEL}: `));
     assert.ok(!existsSync(join(cwd, 'data/pocket/policy')), 'no policy was needed');
     for (const { body, headers } of server.asked) {
       assert.equal(headers.authorization, `Bearer ${KEY}`);
@@ -149,7 +149,7 @@ test('a server that fails for good ends the run, which goes on with the same com
   assert.equal(failed.code, 1);
   assert.match(
     failed.stderr,
-    /critiq: http:\/\/127.0.0.1:\d+\/v1\/chat\/completions: no good answer in 2 tries; .*500.*served\.url/,
+    /critiq: http:\/\/127.0.0.1:\d+\/v1\/chat\/completions: no usable answer in 2 tries; .*500.*served\.url/,
   );
   const first = server.asked.filter(({ text }) => text.includes(episodes[0].task.text)).length;
   assert.ok(first > 0);
@@ -207,7 +207,7 @@ test('an answer that is cut off is no action', async (t) => {
   const { stderr } = await succeed(['eval', ...args], { cwd, program });
   const { result } = await evaluated(cwd);
   assert.equal(result.invalid_steps, 3);
-  assert.match(stderr, /cut off: .*served\.max_tokens/);
+  assert.match(stderr, /cut off at served\.max_tokens: /);
 });
 
 test('critiq doctor looks at the served agent without asking it', async (t) => {

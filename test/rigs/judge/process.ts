@@ -1,4 +1,4 @@
-/** Judges screens of some shades as a process of its own: `node judge-process.js URL FOLDER SHADE...`; prints the verdicts. */
+/** Judges screens of the given shades in a process of its own and prints the verdicts: `node process.js URL FOLDER SHADE...`. */
 import { end, judgeAt } from './settings.js';
 import type { JudgeServer } from './server.js';
 

@@ -1,21 +1,21 @@
 /**
- * A server that speaks OpenAI's `/v1/chat/completions` and Gemini's `:generateContent`, and judges by what it is asked: the
- * same for the same task and screenshot, whoever asks and when. It can misbehave.
+ * A test server for OpenAI's `/v1/chat/completions` and Gemini's `:generateContent`. Its verdict depends only on the task
+ * and the screenshot, and it can inject faults.
  */
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { decodePng } from '../../../src/data/formats/png.js';
 import type { Frame } from '../../../src/data/formats/frame.js';
 
-/** What the server does with a request: answer it well, or one of the faults. */
+/** How the server answers a request: well, or with a fault. */
 export type Behaviour =
   | 'well'
   | 'busy' // 429, Retry-After of 0 s
   | 'broken' // 500
-  | 'cut' // half an answer, then the connection is gone
+  | 'cut' // half an answer, then the connection breaks
   | 'hang'
-  | 'half' // an answer that ends in the middle, said to be whole
-  | 'too long' // an answer that ends in the middle, and says so
+  | 'half' // a cut answer with finish reason "stop"
+  | 'too long' // a cut answer with finish reason "length"
   | 'nonsense' // a poem
   | 'maybe' // Status: maybe
   | 'both' // Status: success, then Status: failure
@@ -28,10 +28,10 @@ export type Behaviour =
   | 'no key' // 401 that repeats the key
   | 'unknown model' // 404
   | 'moved' // 302
-  | 'echo' // a good answer whose reasons are the key
-  | 'no schema'; // 400 where a schema is asked for, else well
+  | 'echo' // a good answer with the key as its reasoning
+  | 'no schema'; // 400 if a schema is requested, else well
 
-/** Faults after which the same question may be answered well. */
+/** Faults after which a retry may get a good answer. */
 export const FAULTS_THAT_PASS: readonly Behaviour[] = [
   'busy',
   'broken',
@@ -48,19 +48,20 @@ export const FAULTS_THAT_PASS: readonly Behaviour[] = [
   'null',
 ];
 
-/** A request, as it came. */
+/** A request that arrived. */
 export interface Asked {
   readonly kind: 'openai' | 'gemini';
   readonly url: string;
   readonly headers: IncomingMessage['headers'];
   readonly body: Record<string, unknown>;
   readonly system: string;
-  /** texts, and pictures as data URLs, in their order */
+  /** texts, and pictures as data URLs, in order */
   readonly parts: readonly string[];
-  /** the task that is to be judged, and the picture shown last */
+  /** the task to judge */
   readonly task: string;
+  /** the last picture */
   readonly frame: Frame;
-  /** whether a schema is asked for */
+  /** whether a schema is requested */
   readonly json: boolean;
 }
 
@@ -71,11 +72,11 @@ export interface JudgeServerOptions {
 }
 
 export const MODEL = 'tiny-vlm';
-/** Tokens that every answer says it took. */
+/** Tokens that every answer reports. */
 export const TOKENS = 700;
 
 export class JudgeServer {
-  /** every request, in the order of arrival */
+  /** all requests in order of arrival */
   readonly asked: Asked[] = [];
   private readonly server: Server;
 

@@ -1,4 +1,4 @@
-/** A VLM judge as the settings make it, against a server of the tests. */
+/** A VLM judge as the settings build it, against a test server. */
 import { join } from 'node:path';
 import { JudgeSettings, openJudge } from '../../../pipelines/episodes/judge.js';
 import type { Frame } from '../../../src/data/formats/frame.js';
@@ -11,7 +11,7 @@ export const KEY = 'sk-very-secret-4711';
 export const KEY_ENV = 'CRITIQ_TEST_JUDGE_KEY';
 process.env[KEY_ENV] = KEY;
 
-/** Settings of a judge at a server, patient enough for a test and no more. */
+/** Settings of a judge at a server, with timeouts that suit a test. */
 export function judgeConfig(server: JudgeServer, cwd: string, judge: Partial<JudgeSettings> = {}): Config {
   const section = JudgeSettings.parse({
     kind: 'openai',
@@ -27,7 +27,7 @@ export function judgeConfig(server: JudgeServer, cwd: string, judge: Partial<Jud
   return { data: join(cwd, 'data'), run: 'pocket', seed: 0, judge: section } as unknown as Config;
 }
 
-/** The judge of these settings, with what it has warned of. */
+/** The judge of these settings, with its budget and its warnings. */
 export function judgeAt(server: JudgeServer, cwd: string, settings: Partial<JudgeSettings> = {}) {
   const config = judgeConfig(server, cwd, settings);
   const warnings: string[] = [];
@@ -36,14 +36,14 @@ export function judgeAt(server: JudgeServer, cwd: string, settings: Partial<Judg
   return { judge, budget, warnings };
 }
 
-/** A screen of one shade. */
+/** A screen in one shade of grey. */
 export function screen(shade: number, { width = 20, height = 40 } = {}): Frame {
   const rgba = new Uint8ClampedArray(4 * width * height).fill(shade);
   for (let i = 3; i < rgba.length; i += 4) rgba[i] = 255;
   return { width, height, rgba };
 }
 
-/** The end of an episode on a screen of some shade. */
+/** The end of an episode on a screen of the given shade. */
 export function end(shade: number, more: Partial<EpisodeEnd> = {}): EpisodeEnd {
   return {
     device: { id: 'd' },

@@ -1,4 +1,4 @@
-/** Scripts for a served agent that solves tasks of the embedded phone: what to answer to which screen, in each format. */
+/** Scripts for served agents that solve tasks on the embedded phone: the answer to each screen, in each format. */
 import type { AnswerReader, ReadOptions } from '../../../src/agents/served/answers/answer.js';
 import { formatAction } from '../../../src/agents/grammar.js';
 import { SERVED_FORMATS, type ServedFormatName } from '../../../src/agents/served/formats.js';
@@ -17,14 +17,14 @@ export function testEpisodes(count: number) {
   }));
 }
 
-/** The pictures that a format sends unless the settings say otherwise. */
+/** A format's default picture options. */
 const picture = (format: ServedFormatName): PictureOptions => ({
   type: 'png',
   quality: 90,
   ...(SERVED_FORMATS[format].patches ? { patches: { factor: 28, minPixels: 3136, maxPixels: 12_845_056 } } : {}),
 });
 
-/** What a flawless agent would answer in these episodes, by task and screen. */
+/** The answers of a flawless agent in these episodes, by task and screen. */
 export async function flawless(format: ServedFormatName, episodes: ReturnType<typeof testEpisodes>) {
   const { read, coordinates, scroll, enter } = SERVED_FORMATS[format];
   const answers = new Map<string, string>();
@@ -33,7 +33,7 @@ export async function flawless(format: ServedFormatName, episodes: ReturnType<ty
     await phone.reset('app', { task, seed, deadlineMs: 1000 });
     const random = new Random(seed, 'script');
     let focus: Point = [0.5, 0.5];
-    for (let step = 0, over = false; step < 20 && !over; step++) {
+    for (let step = 0, complete = false; step < 20 && !complete; step++) {
       const sent = await sentPicture(await phone.screenshot({ deadlineMs: 1000 }), picture(format));
       const action = expert(phone, { grid: DEFAULT_GRID, random });
       if (action.type === 'DUAL_POINT') focus = action.touch;
@@ -42,7 +42,7 @@ export async function flawless(format: ServedFormatName, episodes: ReturnType<ty
       answers.set(`${task.text} ${sentId(sent.url)}`, answer);
       for (const done of understood(read, answer, options, enter)) {
         await phone.act(done, { deadlineMs: 1000 });
-        over ||= done.type === 'STATUS_TASK_COMPLETE';
+        complete ||= done.type === 'STATUS_TASK_COMPLETE';
       }
     }
   }

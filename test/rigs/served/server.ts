@@ -1,6 +1,6 @@
 /**
- * A server that speaks OpenAI's `/v1/chat/completions` and answers as an agent would, by a script: a function of what it is
- * shown. It can misbehave.
+ * A test server for OpenAI's `/v1/chat/completions` that answers like an agent, by a script: a function of the request. It
+ * can inject faults.
  */
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
@@ -12,14 +12,15 @@ export type Behaviour =
   | 'busy' // 429, Retry-After of 0 s
   | 'broken' // 500
   | 'bad gateway' // 502 with a page
-  | 'cut' // half an answer, then the connection is gone
+  | 'cut' // half an answer, then the connection breaks
   | 'hang'
   | 'page' // 200 with an HTML page
   | 'no choices'
   | 'too long a prompt' // 400
   | 'no key' // 401 that repeats the key
-  | 'length'; // an answer that ends in the middle, and says so
+  | 'length'; // a cut answer with finish reason "length"
 
+/** Faults after which a retry may get a good answer. */
 export const FAULTS_THAT_PASS: readonly Behaviour[] = [
   'busy',
   'broken',
@@ -40,14 +41,14 @@ interface Message {
   readonly content: string | readonly Part[];
 }
 
-/** A request, as it came. */
+/** A request that arrived. */
 export interface Asked {
   readonly headers: IncomingMessage['headers'];
   readonly body: Readonly<Record<string, unknown>>;
   readonly messages: readonly Message[];
   /** all texts of all messages */
   readonly text: string;
-  /** pictures as data URLs, in their order */
+  /** pictures as data URLs, in order */
   readonly pictures: readonly string[];
 }
 
@@ -55,7 +56,7 @@ export const MODEL = 'lab/tiny-agent';
 
 export interface ServedServerOptions {
   readonly answer: (asked: Asked) => string;
-  /** `nth`: how often the same was asked before */
+  /** `nth`: how often the same question was asked before */
   readonly behave?: (asked: Asked, nth: number) => Behaviour;
 }
 
@@ -65,9 +66,9 @@ export function sentId(url: string): string {
 }
 
 export class ServedServer {
-  /** every request, in the order of arrival */
+  /** all requests in order of arrival */
   readonly asked: Asked[] = [];
-  /** requests under way, at most */
+  /** the most requests in flight at once */
   mostAtATime = 0;
   private atATime = 0;
   private readonly server: Server;

@@ -1,46 +1,46 @@
 import { isTap, TAP_DISTANCE, type Action, type Point } from '../../../data/action.js';
 
-/** What an agent that is not ours means by an answer, in our action space. */
+/** The answer of a third-party agent, translated into our action space. */
 export interface ReadAnswer {
-  /** to be done one after the other, a step each; none: to wait for a step (the agent wants nothing done) */
+  /** one step each, in order; empty: wait for one step */
   readonly actions: readonly Action[];
-  /** the operation in the agent's own notation, for the history of its next prompts */
+  /** the operation in the agent's own notation, for the history in later prompts */
   readonly operation: string;
-  /** what it says of it in plain words, '' where it says nothing */
+  /** the agent's description of the operation in plain words; '' if there is none */
   readonly summary: string;
 }
 
-/** Why an answer is no action, as an end of the sentence "the answer is invalid: ...". */
+/** Why an answer is invalid. The text completes "invalid answer: ...". */
 export interface InvalidAnswer {
   readonly invalid: string;
 }
 
-/** How the numbers of an answer are to be understood. */
+/** How to read the coordinates of an answer. */
 export interface ReadOptions {
   /** size of the picture that was sent, in pixels */
   readonly width: number;
   readonly height: number;
-  /** points are pixels of that picture, or thousandths of its width and height */
+  /** points are in pixels of that picture, or in thousandths of its width and height */
   readonly coordinates: 'pixels' | 'thousandths';
-  /** `scroll down` brings up what is below (as a wheel does), or moves a finger down */
+  /** `content`: "scroll down" reveals what is below, like a mouse wheel; `finger`: it moves a finger down */
   readonly scroll: 'content' | 'finger';
 }
 
-/** Reads the answers of a family of models. Nothing in an answer is trusted; what is not understood is invalid, never a tap. */
+/** Reads the answers of a family of models. Answers are not trusted: one that is not understood is invalid, never a tap. */
 export type AnswerReader = (answer: string, options: ReadOptions) => ReadAnswer | InvalidAnswer;
 
-/** Longer answers are not read. */
+/** Most characters of an answer; longer ones are invalid. */
 export const LONGEST_ANSWER = 32_768;
-/** Longest text that is typed. */
+/** Most characters of a typed text. */
 const LONGEST_TYPED = 4096;
-/** Share of the screen that a scroll without an end of its own covers. */
+/** Share of the screen that a scroll without an end point covers. */
 const SCROLLED = 0.4;
-/** Scrolls stay away from the edges, where phones have gestures of their own. */
+/** Share of the screen at each edge that scrolls avoid, since phones have system gestures there. */
 const EDGE = 0.1;
 
 /**
- * The middle of a point (2 numbers) or box (4: left, top, right, bottom) as fractions of the screen.
- * @param where begins the message, for example "box"
+ * A point (2 numbers: x, y) or the centre of a box (4: left, top, right, bottom), as fractions of the screen.
+ * @param where starts the message, for example "box"
  */
 export function pointOf(numbers: readonly number[], options: ReadOptions, where: string): Point | InvalidAnswer {
   if (numbers.length !== 2 && numbers.length !== 4)
@@ -49,21 +49,21 @@ export function pointOf(numbers: readonly number[], options: ReadOptions, where:
   const [right, bottom] = coordinates === 'pixels' ? [width, height] : [1000, 1000];
   const outside = numbers.some((n, i) => !(n >= 0 && n <= (i % 2 === 0 ? right : bottom)));
   if (outside) {
-    return { invalid: `${where} [${numbers.join(', ')}] is off the screen of ${right} x ${bottom}` };
+    return { invalid: `${where} [${numbers.join(', ')}] is outside the screen of ${right} x ${bottom}` };
   }
   const [x1, y1, x2 = x1, y2 = y1] = numbers;
   if (x2 < x1 || y2 < y1) return { invalid: `${where} [${numbers.join(', ')}] ends before it begins` };
   return [(y1 + y2) / 2 / bottom, (x1 + x2) / 2 / right];
 }
 
-/** A swipe from one place to another. One as short as a tap is invalid: it would be taken for one. */
+/** A swipe between two points. A swipe as short as a tap is invalid, since it would count as a tap. */
 export function swipe(from: Point, to: Point): Action | InvalidAnswer {
   const action: Action = { type: 'DUAL_POINT', touch: from, lift: to };
   const short: boolean = isTap(action);
-  return short ? { invalid: `a swipe of less than ${100 * TAP_DISTANCE} % of the screen` } : action;
+  return short ? { invalid: `the swipe is shorter than ${100 * TAP_DISTANCE} % of the screen` } : action;
 }
 
-/** A scroll from a place (the middle of the screen where none is said), by less than half the screen. */
+/** A scroll over less than half the screen, from a point or else from the middle of the screen. */
 export function scrollFrom(
   at: Point | undefined,
   direction: string,
@@ -71,28 +71,28 @@ export function scrollFrom(
 ): Action | InvalidAnswer {
   const toward: Readonly<Record<string, Point>> = { up: [-1, 0], down: [1, 0], left: [0, -1], right: [0, 1] };
   if (!Object.hasOwn(toward, direction)) {
-    return { invalid: `the direction ${quote(direction)} is none of up, down, left, right` };
+    return { invalid: `scroll direction ${quote(direction)}; expected up, down, left or right` };
   }
   const sign = scroll === 'finger' ? 1 : -1;
   const [dy, dx] = toward[direction].map((part) => sign * part * SCROLLED);
   const [y, x] = at ?? [0.5, 0.5];
   const inside = (value: number): number => Math.min(1 - EDGE, Math.max(EDGE, value));
   const lift: Point = [dy === 0 ? y : inside(y + dy), dx === 0 ? x : inside(x + dx)];
-  // from a place at the edge in its direction the whole way is not free: begin further back
+  // near the edge there is no room for the whole scroll, so it starts further back
   const touch: Point = [dy === 0 ? y : inside(lift[0] - dy), dx === 0 ? x : inside(lift[1] - dx)];
   return swipe(touch, lift);
 }
 
-/** Typing, and ENTER where the text ends with a new line. */
+/** Typing, followed by ENTER if the text ends with a newline. */
 export function typing(text: string): readonly Action[] | InvalidAnswer {
   if (text.length > LONGEST_TYPED)
-    return { invalid: `${text.length} characters to type; expected at most ${LONGEST_TYPED}` };
+    return { invalid: `the text to type has ${text.length} characters; expected at most ${LONGEST_TYPED}` };
   const enter: Action[] = /\n$/.test(text) ? [{ type: 'PRESS_ENTER' }] : [];
   const typed = text.replace(/\n+$/, '');
   return typed === '' && enter.length > 0 ? enter : [{ type: 'TYPE', text: typed }, ...enter];
 }
 
-/** A text in quotes, cut to a length that fits a message. */
+/** A text in quotes, cut to 60 characters for messages. */
 export function quote(text: string): string {
   return JSON.stringify(text.length > 60 ? `${text.slice(0, 60)}…` : text);
 }

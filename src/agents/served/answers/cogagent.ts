@@ -10,7 +10,7 @@ import {
 } from './answer.js';
 import { numbersOf, parseCall, type Call } from './call-syntax.js';
 
-/** Names under which CogAgent's KEY_PRESS means one of our keys (its action space names keys of Windows and macOS). */
+/** Our keys by their names in CogAgent's KEY_PRESS (its action space names the keys of Windows and macOS). */
 const KEYS: Readonly<Record<string, Action>> = {
   return: { type: 'PRESS_ENTER' },
   enter: { type: 'PRESS_ENTER' },
@@ -19,16 +19,16 @@ const KEYS: Readonly<Record<string, Action>> = {
 };
 
 /**
- * An answer of CogAgent-9B (20241220): `Status: ... Plan: ... Action: <words> Grounded Operation: CLICK(box=[[x1,y1,x2,y2]],
- * element_type='...', element_info='...')`, numbers from 0 to 999 as thousandths of the screen, acted on in the middle of the
- * box. From https://github.com/THUDM/CogAgent, Action_space_en.md, and app_for_android/{client_for_android,controller}.py.
- * TYPE has a box, so it touches the field first. Operations that our action space does not have (LAUNCH, DOUBLE_CLICK, HOVER,
- * GESTURE, QUOTE_TEXT, LLM, ...) are invalid.
+ * Reads an answer of CogAgent-9B (20241220): `Status: ... Plan: ... Action: <words> Grounded Operation:
+ * CLICK(box=[[x1,y1,x2,y2]], element_type='...', element_info='...')`. Box numbers run from 0 to 999, in thousandths of the
+ * screen; the action happens at the centre of the box. From https://github.com/THUDM/CogAgent, Action_space_en.md and
+ * app_for_android/{client_for_android,controller}.py. TYPE has a box, so it taps the field first. Operations that our action
+ * space lacks (LAUNCH, DOUBLE_CLICK, HOVER, GESTURE, QUOTE_TEXT, LLM, ...) are invalid.
  */
 export const readCogAgent: AnswerReader = (answer, options) => {
   const grounded = /Grounded Operation:[ \t]*([^\n]*)/.exec(answer);
-  if (!grounded) return { invalid: `it has no "Grounded Operation:": ${quote(answer)}` };
-  // what follows the operation is how sensitive it is: <<...>>
+  if (!grounded) return { invalid: `no "Grounded Operation:" in ${quote(answer)}` };
+  // the operation's sensitivity follows it: <<...>>
   const operation = grounded[1].replace(/<<[^>]*>>\s*$/, '').trim();
   const summary = /(?:^|\n)\s*Action:[ \t]*([^\n]*)/.exec(answer)?.[1].trim() ?? '';
   if (/^END(\s*\(\s*\))?\s*$/.test(operation))
@@ -46,10 +46,10 @@ function actionsOf({ name, args }: Call, options: ReadOptions): readonly Action[
     const known = Object.hasOwn(KEYS, key.toLowerCase());
     return known
       ? [KEYS[key.toLowerCase()]]
-      : { invalid: `KEY_PRESS of the key ${quote(key)}, which a phone's action space does not have` };
+      : { invalid: `KEY_PRESS of the key ${quote(key)}, which is not in the action space` };
   }
   if (!scroll && name !== 'CLICK' && name !== 'TYPE') {
-    return { invalid: `the operation ${quote(name)} has no like in the action space` };
+    return { invalid: `the operation ${quote(name)} is not in the action space` };
   }
   const at = boxOf(args.get('box'), options);
   if ('invalid' in at) return at;
@@ -66,6 +66,6 @@ function actionsOf({ name, args }: Call, options: ReadOptions): readonly Action[
 
 function boxOf(text: string | undefined, options: ReadOptions): Point | InvalidAnswer {
   const numbers = text === undefined ? undefined : numbersOf(text);
-  if (numbers?.length !== 4) return { invalid: `its box is ${quote(text ?? 'missing')}; expected [[x1,y1,x2,y2]]` };
+  if (numbers?.length !== 4) return { invalid: `the box is ${quote(text ?? 'missing')}; expected [[x1,y1,x2,y2]]` };
   return pointOf(numbers, options, 'box');
 }

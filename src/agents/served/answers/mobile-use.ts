@@ -1,7 +1,7 @@
 import { tap, type Action, type Point } from '../../../data/action.js';
 import { pointOf, quote, swipe, typing, type AnswerReader, type InvalidAnswer, type ReadOptions } from './answer.js';
 
-/** `system_button` and the names of adb's key events that are one of our keys. */
+/** Our keys by their names in `system_button`, which are also those of adb's key events. */
 const BUTTONS: Readonly<Record<string, Action>> = {
   back: { type: 'PRESS_BACK' },
   home: { type: 'PRESS_HOME' },
@@ -9,23 +9,23 @@ const BUTTONS: Readonly<Record<string, Action>> = {
 };
 
 /**
- * An answer that calls the function `mobile_use`, as Qwen2.5-VL's cookbook asks for it: `<tool_call>{"name": "mobile_use",
- * "arguments": {"action": "click", "coordinate": [x, y]}}</tool_call>`, in pixels of the picture that was sent (Qwen3-VL: in
- * thousandths); without the tags, in a fenced block, or the arguments alone. Actions: click, swipe (coordinate to
- * coordinate2), type, system_button, key (back, home, enter), wait, answer, terminate; long_press, open and other keys are
- * invalid: our action space has none like them. From https://github.com/QwenLM/Qwen3-VL,
- * cookbooks/{mobile_agent.ipynb,utils/agent_function_call.py} (Apache-2.0).
+ * Reads an answer that calls the function `mobile_use`, in the form of Qwen2.5-VL's cookbook: `<tool_call>{"name":
+ * "mobile_use", "arguments": {"action": "click", "coordinate": [x, y]}}</tool_call>`, in pixels of the picture that was sent
+ * (Qwen3-VL: in thousandths). The call may also come without tags, in a fenced block, or as the arguments alone. Actions:
+ * click, swipe (coordinate to coordinate2), type, system_button, key (back, home, enter), wait, answer, terminate.
+ * long_press, open and other keys are invalid, since our action space lacks them. From
+ * https://github.com/QwenLM/Qwen3-VL, cookbooks/{mobile_agent.ipynb,utils/agent_function_call.py} (Apache-2.0).
  */
 export const readMobileUse: AnswerReader = (answer, options) => {
   const found = lastJson(answer);
-  if (!found) return { invalid: `it has no function call in JSON: ${quote(answer)}` };
+  if (!found) return { invalid: `no function call in JSON in ${quote(answer)}` };
   const { name, arguments: given } = found.value as { name?: unknown; arguments?: unknown };
   if (name !== undefined && name !== 'mobile_use') {
-    return { invalid: `it calls the function ${quote(String(name))}; expected "mobile_use"` };
+    return { invalid: `a call of the function ${quote(String(name))}; expected "mobile_use"` };
   }
   const args = name === undefined ? found.value : given;
   if (typeof args !== 'object' || args === null || Array.isArray(args)) {
-    return { invalid: `its arguments are ${quote(JSON.stringify(args) ?? 'missing')}; expected an object` };
+    return { invalid: `the arguments are ${quote(JSON.stringify(args) ?? 'missing')}; expected an object` };
   }
   const actions = actionsOf(args as Arguments, options);
   if ('invalid' in actions) return actions;
@@ -57,16 +57,18 @@ function actionsOf(args: Arguments, options: ReadOptions): readonly Action[] | I
       return pressed('key', text);
     case 'system_button':
       return pressed('system_button', button);
-    // to say something or to wait is nothing that is done to a phone
+    // neither does anything to the phone
     case 'wait':
     case 'answer':
       return [];
     case 'terminate':
       if (status === 'success') return [{ type: 'STATUS_TASK_COMPLETE' }];
       if (status === 'failure') return [{ type: 'STATUS_TASK_IMPOSSIBLE' }];
-      return { invalid: `terminate with the status ${quote(JSON.stringify(status) ?? 'missing')}` };
+      return {
+        invalid: `terminate with the status ${quote(JSON.stringify(status) ?? 'missing')}; expected success or failure`,
+      };
     default:
-      return { invalid: `the action ${quote(JSON.stringify(action) ?? 'missing')} has no like in the action space` };
+      return { invalid: `the action ${quote(JSON.stringify(action) ?? 'missing')} is not in the action space` };
   }
 }
 
@@ -81,10 +83,10 @@ function place(args: Arguments, key: 'coordinate' | 'coordinate2', options: Read
 function pressed(what: string, name: unknown): readonly Action[] | InvalidAnswer {
   const key = typeof name === 'string' ? name.toLowerCase() : '';
   if (Object.hasOwn(BUTTONS, key)) return [BUTTONS[key]];
-  return { invalid: `${what} ${quote(JSON.stringify(name) ?? 'missing')} has no like in the action space` };
+  return { invalid: `${what} ${quote(JSON.stringify(name) ?? 'missing')} is not in the action space` };
 }
 
-/** The function call of an answer: in the last tags, else in the last fenced block, else the whole of it. */
+/** The function call in an answer: in the last tags, else in the last fenced block, else from the first brace on. */
 function lastJson(answer: string): { value: object; before: string } | undefined {
   const tags = [...answer.matchAll(/<tool_call>([\s\S]*?)(?:<\/tool_call>|$)/g)].at(-1);
   const fence = [...answer.matchAll(/```(?:json)?\s*([\s\S]*?)```/g)].at(-1);

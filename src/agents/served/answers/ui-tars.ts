@@ -11,7 +11,7 @@ import {
 } from './answer.js';
 import { numbersOf, parseCall, type Call } from './call-syntax.js';
 
-/** Operations in one answer at most. */
+/** Most operations in one answer. */
 const MOST_OPERATIONS = 4;
 const HOTKEYS: Readonly<Record<string, Action>> = {
   enter: { type: 'PRESS_ENTER' },
@@ -19,7 +19,7 @@ const HOTKEYS: Readonly<Record<string, Action>> = {
   back: { type: 'PRESS_BACK' },
   home: { type: 'PRESS_HOME' },
 };
-/** Operations without arguments that matter. */
+/** Operations whose arguments do not matter. */
 const PLAIN: Readonly<Record<string, readonly Action[]>> = {
   press_home: [{ type: 'PRESS_HOME' }],
   press_back: [{ type: 'PRESS_BACK' }],
@@ -31,18 +31,18 @@ const PLAIN: Readonly<Record<string, readonly Action[]>> = {
 };
 
 /**
- * An answer of UI-TARS: `Thought: ... Action: click(start_box='(x,y)')`, also with `<|box_start|>(x,y)<|box_end|>` or
+ * Reads an answer of UI-TARS: `Thought: ... Action: click(start_box='(x,y)')`, also with `<|box_start|>(x,y)<|box_end|>` or
  * `point='<point>x y</point>'`. Coordinates are pixels of the resized picture for UI-TARS 1.5 (Qwen2.5-VL), thousandths for
- * UI-TARS 1.0 (Qwen2-VL) and Doubao. `scroll(direction='down')` brings up what is below; a text that ends with a new line is
+ * UI-TARS 1.0 (Qwen2-VL) and Doubao. `scroll(direction='down')` reveals what is below; a text that ends with a newline is
  * submitted. From https://github.com/bytedance/UI-TARS, codes/ui_tars/{action_parser,prompt}.py (Apache-2.0). `long_press`,
- * `open_app` and the desktop's operations are invalid: our action space has none like them.
+ * `open_app` and the desktop's operations are invalid, since our action space lacks them.
  */
 export const readUiTars: AnswerReader = (answer, options) => {
   const at = answer.lastIndexOf('Action:');
-  if (at < 0) return { invalid: `it has no "Action:": ${quote(answer)}` };
+  if (at < 0) return { invalid: `no "Action:" in ${quote(answer)}` };
   const operation = answer.slice(at + 'Action:'.length).trim().replace(/^```\w*\s*|\s*```$/g, '').trim(); // prettier-ignore
   const thought = answer.slice(0, at).split('Thought:').at(-1)!.trim();
-  // several are one a paragraph, as the released parser splits them
+  // one operation a paragraph, as in the released parser
   const calls = operation.split(/(?<=\))\s*\n\s*\n\s*/);
   if (calls.length > MOST_OPERATIONS)
     return { invalid: `${calls.length} operations; expected at most ${MOST_OPERATIONS}` };
@@ -94,9 +94,9 @@ function actionsOf({ name, args }: Call, options: ReadOptions): readonly Action[
       const known = Object.hasOwn(HOTKEYS, key.toLowerCase());
       return known
         ? [HOTKEYS[key.toLowerCase()]]
-        : { invalid: `hotkey ${quote(key)}, which a phone's action space does not have` };
+        : { invalid: `hotkey ${quote(key)}, which is not in the action space` };
     }
     default:
-      return { invalid: `the operation ${quote(name)} has no like in the action space` };
+      return { invalid: `the operation ${quote(name)} is not in the action space` };
   }
 }
