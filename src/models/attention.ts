@@ -1,25 +1,25 @@
 import { add, linear, matmul, mul, reshape, slice, softmax, transpose, type Tensor } from '../graph/index.js';
 
-/** Parameters of a model as graph inputs, by their names in the checkpoint. */
+/** The parameters of a model as graph inputs, by their names in the checkpoint. */
 export type Weights = Readonly<Record<string, Tensor>>;
 
-/** Added to attention scores that must vanish: exp of it is 0 in float32, and sums with it stay finite. */
+/** Added to the attention scores of masked positions. Its exp is 0 in float32, and sums with it stay finite. */
 export const MASKED = -1e9;
 
-/** Scores to add [B, 1, 1, length] for a mask float32 [B, length] of ones (real tokens) and zeros (padding). */
+/** Attention bias [B, 1, 1, length] for a mask float32 [B, length]: 1 at real tokens, 0 at padding. */
 export function paddingBias(mask: Tensor): Tensor {
   const [batch, length] = mask.shape;
   return reshape(add(mul(mask, -MASKED), MASKED), [batch, 1, 1, length]);
 }
 
-/** A layer with the parameters `name.weight` [n, k] and `name.bias` [n]. */
+/** A linear layer with the parameters `name.weight` [n, k] and `name.bias` [n]. */
 export function dense(w: Weights, name: string, x: Tensor): Tensor {
   return linear(x, w[`${name}.weight`], w[`${name}.bias`]);
 }
 
 /**
- * How many of a sequence's first states a tower that is read at its first token needs from its last layer: that one, and
- * one more, since a product of a single row rounds differently from the same row beside others.
+ * Number of states that the last layer must compute in a tower that is pooled at the first token: that one and one more,
+ * because a matrix product of a single row rounds differently from the same row in a larger product.
  */
 export const POOLED = 2;
 
@@ -29,8 +29,8 @@ export function firstStates(x: Tensor, count: number): Tensor {
 }
 
 /**
- * Attention of projected queries [B, Q, width] to keys and values [B, L, width] in `heads` equal parts, scores scaled by the
- * square root of a part's width. Returns [B, Q, width] before the output projection.
+ * Scaled dot-product attention of projected queries [B, Q, width] to keys and values [B, L, width] with `heads` heads.
+ * Returns [B, Q, width], before the output projection.
  * @param bias broadcast to [B, heads, Q, L]
  */
 export function scaledAttention(q: Tensor, k: Tensor, v: Tensor, heads: number, bias?: Tensor): Tensor {

@@ -1,24 +1,24 @@
 import type { VectorCache } from '../data/vector-cache.js';
 
-/** Opens the cache of a kind of vectors. `name` says all that decides them beside the key: model, weights, preprocessing. */
+/** Opens a cache of vectors. `name` identifies all they depend on besides the key: model, weights, preprocessing. */
 export type OpenCache = (name: string, dim: number) => VectorCache | Promise<VectorCache>;
 
-/** Vectors kept in memory. */
+/** Number of vectors kept in memory. */
 const MEMORY = 4096;
 
 /**
- * Vectors of things that come again: looked up by key in memory (those used last) and in a cache on disk, if there is
- * one; what is in neither is computed, each distinct key once. Calls are served one after the other, so that what one
- * computes the next finds.
+ * Vectors of recurring items, such as screenshots or texts. They are looked up by key in memory (the most recently used)
+ * and, if there is one, in a cache on disk. Missing vectors are computed, once per distinct key. Calls run one after
+ * another, so that each finds what the one before computed.
  */
 export class CachedVectors<T> {
-  /** those used last, at the end */
+  /** the most recently used vectors, the latest at the end */
   private readonly recent = new Map<string, Float32Array>();
   private last: Promise<unknown> = Promise.resolve();
 
   /**
-   * @param compute vectors of some things with distinct keys, in any order; what is given to `keep` is kept even if a
-   * later one fails
+   * @param compute computes the vectors of items with distinct keys, in any order. A vector passed to `keep` goes to the
+   * disk cache at once, even if a later one fails.
    */
   constructor(
     private readonly compute: (
@@ -29,7 +29,7 @@ export class CachedVectors<T> {
     private readonly memory = MEMORY,
   ) {}
 
-  /** The vectors of things, in arrays of their own, in order. */
+  /** The vectors of the items in order, each in a new array. */
   get(things: readonly T[], keyOf: (thing: T) => string): Promise<Float32Array[]> {
     const result = this.last.then(() => this.found(things, things.map(keyOf)));
     this.last = result.catch(() => undefined);

@@ -15,26 +15,29 @@ import {
 import { dense, paddingBias, scaledAttention, type Weights } from './attention.js';
 import type { ParameterSpecs } from './checkpoint/checkpoint.js';
 
-/** Shape of CoSo's causal model (arXiv 2505.03792; docs/algorithms.md §4). The released one: 3 layers, 128 wide, 4 heads, 512. */
+/**
+ * Architecture of CoSo's causal model (arXiv 2505.03792; docs/algorithms.md §4). As released: 3 layers, width 128, 4 heads,
+ * feed-forward width 512.
+ */
 export interface CausalConfig {
   readonly vocabulary: number;
   readonly width: number;
   readonly heads: number;
   readonly layers: number;
   readonly feedForward: number;
-  /** what actions are told apart into */
+  /** number of classes of actions */
   readonly classes: number;
-  /** longest action in tokens. @default 64 */
+  /** maximum length of an action in tokens. @default 64 */
   readonly positions?: number;
 }
 
-/** Epsilon of the norm after the embeddings (BERT's) and of those in the layers (PyTorch's). */
+/** Epsilon of the layer norm after the embeddings (BERT's) and of those in the layers (PyTorch's default). */
 const EMBEDDING_EPSILON = 1e-12;
 const LAYER_EPSILON = 1e-5;
 
 /**
- * Logits [B, classes] of what an action's tokens mean: a small post-norm encoder, averaged over all positions (padding
- * too, as released).
+ * Logits [B, classes] of an action's class from its tokens: a small post-norm encoder, averaged over all positions
+ * (including padding, as released).
  * @param ids int64 [B, L] @param mask float32 [B, L], 1 at real tokens
  */
 export function causalLogits(w: Weights, config: CausalConfig, ids: Tensor, mask: Tensor): Tensor {
@@ -63,7 +66,7 @@ export function crossEntropy(logits: Tensor, labels: Tensor): Tensor {
   return neg(mean(takeAlong(logSoftmax(logits), reshape(labels, [labels.shape[0], 1]), 1)));
 }
 
-/** Every parameter under its checkpoint name, with PyTorch's default initialisation (embeddings as BERT's, 0.02). */
+/** All parameters under their names in the checkpoint, with PyTorch's default initialization (embeddings: BERT's, 0.02). */
 export function causalSpecs(config: CausalConfig): ParameterSpecs {
   const { width, feedForward, positions = 64 } = config;
   const specs: ParameterSpecs = {};

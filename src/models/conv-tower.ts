@@ -5,18 +5,18 @@ import type { ParameterSpecs } from './checkpoint/checkpoint.js';
 import type { Region } from './cursor.js';
 
 /**
- * The pocket vision tower: a few strided convolutions that end in a coarse map of features, flattened. It keeps the
- * screen's layout (where BLIP-2's pooled vector has 1408 numbers, this has channels × rows × columns), because a small
- * policy must read positions out of it. Trained with the policy in `sft`, frozen from then on.
+ * The pocket vision tower: a few strided convolutions whose last, coarse feature map is flattened. It keeps the layout of
+ * the screen (its vector has channels × rows × columns numbers, where BLIP-2's pooled vector has 1408), because a small
+ * policy must read positions from it. `sft` trains it with the policy; later stages keep it frozen.
  */
 export interface ConvTowerConfig {
   readonly model_type: 'critiq-conv';
-  /** pixels of the shrunken screenshot, [height, width]; the screenshot's size must be a multiple of it */
+  /** size of the downscaled screenshot in pixels, [height, width]; the screenshot's size must be a multiple of it */
   readonly image_size: readonly [height: number, width: number];
   readonly layers: readonly { channels: number; kernel: number; stride: number; pad: number }[];
 }
 
-/** 270 × 585 screens shrunk by 3; the last map is 17 × 8. */
+/** For screens of 270 × 585, downscaled by 3; the last map is 17 × 8. */
 export const POCKET_TOWER: ConvTowerConfig = {
   model_type: 'critiq-conv',
   image_size: [195, 90],
@@ -44,7 +44,7 @@ export function convTowerDim(config: ConvTowerConfig): number {
   return channels * rows * columns;
 }
 
-/** Parameters by name (`vision.0.weight` [out, in, k, k], ...), He-initialised. */
+/** Parameters by name (`vision.0.weight` [out, in, k, k], ...), with He initialization. */
 export function convTowerSpecs(config: ConvTowerConfig): ParameterSpecs {
   const specs: ParameterSpecs = {};
   let inputs = 3;
@@ -57,7 +57,7 @@ export function convTowerSpecs(config: ConvTowerConfig): ParameterSpecs {
   return specs;
 }
 
-/** Image vectors [N, dim] of shrunken screenshots [N, 3, height, width] with values 0..255. */
+/** Image vectors [N, dim] of downscaled screenshots [N, 3, height, width] with values 0..255. */
 export function convTower(p: Record<string, Tensor>, config: ConvTowerConfig, pixels: Tensor): Tensor {
   let x = mul(add(pixels, -127.5), 1 / 64);
   config.layers.forEach(({ stride, pad }, i) => {
@@ -67,13 +67,14 @@ export function convTower(p: Record<string, Tensor>, config: ConvTowerConfig, pi
   return reshape(x, [pixels.shape[0], convTowerDim(config)]);
 }
 
-/** Most pixels in a line of a block: their bytes add up to less than 2¹⁶. */
+/** Maximum width of a block in pixels: a row of this many bytes adds up to less than 2¹⁶. */
 const MAX_BLOCK = 257;
 
 /**
- * Shrink a screenshot to the tower's input by averaging whole blocks of pixels: [3, height, width] bytes into `out`
- * (or a new array). With `only`, just the blocks that this region of the screenshot touches.
- * @throws UserError where the screenshot's size is not a multiple of the tower's, or more than 257 times as wide
+ * Downscales a screenshot to the tower's input by averaging blocks of pixels. Writes [3, height, width] bytes into `out`
+ * (default: a new array).
+ * @param only restricts this to the blocks that a region of the screenshot touches
+ * @throws UserError if the screenshot's size is not a multiple of the tower's, or more than 257 times as wide
  */
 export function shrink(
   frame: Frame,
@@ -93,7 +94,7 @@ export function shrink(
   const scale = 1 / (fx * fy);
   const plane = height * width;
   const stride = frame.width * 4;
-  // a pixel at a time as a little-endian word; red and blue are added up together, in the two halves of one
+  // Each pixel is read as a little-endian word; red and blue are summed together, in the two halves of a word.
   const pixels = new DataView(frame.rgba.buffer, frame.rgba.byteOffset, frame.rgba.byteLength);
   for (let y = Math.floor(only.top / fy); y < Math.ceil(only.bottom / fy); y++) {
     for (let x = Math.floor(only.left / fx); x < Math.ceil(only.right / fx); x++) {
@@ -104,7 +105,7 @@ export function shrink(
       for (let dy = 0; dy < fy; dy++, row += stride) {
         let both = 0;
         if (fx === 3) {
-          // what the loop below does; without its turns the pocket tower's blocks take three quarters of the time
+          // The loop below, unrolled: this takes three quarters of the time for the pocket tower's blocks.
           const first = pixels.getInt32(row, true);
           const second = pixels.getInt32(row + 4, true);
           const third = pixels.getInt32(row + 8, true);
@@ -129,7 +130,7 @@ export function shrink(
   return out;
 }
 
-/** Bytes of one shrunken screenshot. */
+/** Bytes of a downscaled screenshot. */
 export function shrunkLength(config: ConvTowerConfig): number {
   return 3 * config.image_size[0] * config.image_size[1];
 }

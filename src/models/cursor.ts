@@ -13,9 +13,10 @@ export interface Region {
 const RADIUS = 0.055;
 
 /**
- * Draw a cursor (a magenta disc with a white ring) at a point of a screenshot, let `use` look at it, and put the pixels
- * back: the VLM sees where the tap goes (docs/algorithms.md §2.2), and nothing is copied but the cursor's own square.
- * @returns what `use` returns; it is given the region that changed
+ * Draws a cursor (a magenta disc with a white ring) at a point of a screenshot, calls `use`, and restores the pixels. The
+ * cursor shows the VLM where a tap goes (docs/algorithms.md §2.2). Only the square around the cursor is copied.
+ * @param use gets the region that changed
+ * @returns the result of `use`
  */
 export function withCursor<T>(frame: Frame, point: Point, use: (changed: Region) => T): T {
   const { width, height, rgba } = frame;
@@ -53,5 +54,5 @@ export function frameWithCursor(frame: Frame, point: Point): Frame {
   return withCursor(frame, point, () => ({ ...frame, rgba: frame.rgba.slice() }));
 }
 
-/** Names the way cursors are drawn, for keys of what was made from such pictures: raise it when the drawing changes. */
+/** Version of the cursor's drawing, for cache keys of results from such screenshots. Raise it when the drawing changes. */
 export const CURSOR = 'cursor-1';

@@ -15,8 +15,8 @@ import type { Weights } from './attention.js';
 import type { ParameterSpecs } from './checkpoint/checkpoint.js';
 
 /**
- * A multilayer perceptron with ReLU between its layers: [B, out] of x [B, in]. Its parameters are named as a PyTorch
- * Sequential's: `name.0.weight` is the first layer, `name.2.weight` the next.
+ * A multilayer perceptron with ReLU between its layers: [B, out] from x [B, in]. Parameter names are those of a PyTorch
+ * Sequential: `name.0.weight` is the first layer, `name.2.weight` the next.
  */
 export function mlp(w: Weights, name: string, layers: number, x: Tensor): Tensor {
   let h = x;
@@ -27,7 +27,7 @@ export function mlp(w: Weights, name: string, layers: number, x: Tensor): Tensor
   return h;
 }
 
-/** Its parameters by name, with PyTorch's default for linear layers. @param widths of all layers, input and output too */
+/** Parameters by name, with PyTorch's default initialization. @param widths of all layers, including input and output */
 export function mlpSpecs(name: string, widths: readonly number[]): ParameterSpecs {
   const specs: ParameterSpecs = {};
   for (let i = 0; i + 1 < widths.length; i++) {
@@ -38,7 +38,7 @@ export function mlpSpecs(name: string, widths: readonly number[]): ParameterSpec
   return specs;
 }
 
-/** Mean cross-entropy of logits [B, 2] (failure, success) against return [B] > 0 (docs/algorithms.md §2.4 and §3). */
+/** Mean cross-entropy of logits [B, 2] (failure, success) against returns [B] > 0 (docs/algorithms.md §2.4 and §3). */
 export function successCrossEntropy(logits: Tensor, mcReturn: Tensor): Tensor {
   const logs = logSoftmax(logits);
   const [batch] = mcReturn.shape;
@@ -46,7 +46,7 @@ export function successCrossEntropy(logits: Tensor, mcReturn: Tensor): Tensor {
   return neg(mean(where(greater(mcReturn, 0), of(1), of(0))));
 }
 
-/** Probability of success [B] of logits [B, 2] (failure, success). */
+/** Probability of success [B] from logits [B, 2] (failure, success). */
 export function successProbability(logits: Tensor): Tensor {
   return reshape(slice(softmax(logits), 1, 1, 2), [logits.shape[0]]);
 }

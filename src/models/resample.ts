@@ -1,16 +1,16 @@
 import type { Frame } from '../data/formats/frame.js';
 import type { Region } from './cursor.js';
 
-/** How a pixel is weighted by its distance: Pillow's filters of these names. */
+/** Resampling filters, with Pillow's names. */
 export type ResampleFilter = 'bilinear' | 'bicubic';
 
 interface Kernel {
-  /** the kernel is zero from this distance on, in pixels of the smaller picture */
+  /** distance beyond which the kernel is zero, in pixels of the smaller image */
   readonly support: number;
   readonly weight: (distance: number) => number;
 }
 
-/** Keys' cubic convolution (1981) has one free number; Pillow takes -0.5, OpenCV and PyTorch without antialiasing -0.75. */
+/** The free parameter of Keys' cubic convolution (1981): Pillow uses -0.5, OpenCV and PyTorch without antialiasing -0.75. */
 const CUBIC = -0.5;
 
 const KERNELS: Record<ResampleFilter, Kernel> = {
@@ -25,11 +25,11 @@ const KERNELS: Record<ResampleFilter, Kernel> = {
   },
 };
 
-/** Weights are integers of this many fractional bits, so that every machine rounds alike (Pillow's 8-bit resampling). */
+/** Weights are integers with this many fractional bits, so that all machines round alike (Pillow's 8-bit resampling). */
 const FRACTION = 22;
 const HALF = 1 << (FRACTION - 1);
 
-/** Along one axis: output i is the sum over j < count[i] of weights[i * taps + j] times input first[i] + j. */
+/** Weights along one axis: output i is the sum over j < count[i] of weights[i * taps + j] times input first[i] + j. */
 interface AxisWeights {
   readonly taps: number;
   readonly first: Int32Array;
@@ -38,8 +38,8 @@ interface AxisWeights {
 }
 
 /**
- * Weights to bring `from` pixels to `to`. Where a picture shrinks, the kernel is as much wider, which is the
- * antialiasing; what lies outside the picture is left out and the rest scaled up to a sum of one.
+ * Weights for resizing `from` pixels to `to`. When downscaling, the kernel is wider by the scale, which is the
+ * antialiasing. Weights outside the image are dropped, and the rest are normalized to a sum of one.
  */
 function axisWeights(from: number, to: number, { support, weight }: Kernel): AxisWeights {
   const scale = from / to;
@@ -68,20 +68,20 @@ function axisWeights(from: number, to: number, { support, weight }: Kernel): Axi
   return axis;
 }
 
-/** Rounds a sum of weighted bytes to a byte. */
+/** Rounds a weighted sum of bytes to a byte. */
 function toByte(sum: number): number {
   const value = sum >> FRACTION;
   return value < 0 ? 0 : value > 255 ? 255 : value;
 }
 
 /**
- * Resizes screenshots of one size to another as Pillow's `Image.resize` does on 8-bit pictures, byte for byte: first
- * along rows, then along columns, each rounded to bytes. The alpha channel is ignored, as `convert('RGB')` drops it.
+ * Resizes screenshots of one size to another, byte-identical to Pillow's `Image.resize` on 8-bit images: first along rows,
+ * then along columns, each rounded to bytes. The alpha channel is ignored, like in `convert('RGB')`.
  */
 export class Resampler {
   private readonly across: AxisWeights;
   private readonly down: AxisWeights;
-  /** the picture of the last `resample` after its first pass: [from.height, to.width, 3] */
+  /** the image of the last `resample` after its first pass: [from.height, to.width, 3] */
   private readonly narrowed: Uint8Array;
   private readonly sums: Int32Array;
 
@@ -97,7 +97,7 @@ export class Resampler {
     this.sums = new Int32Array(to.width * 3);
   }
 
-  /** The resized picture's bytes [3, to.height, to.width], red, green and blue one after the other. */
+  /** The resized image as bytes [3, to.height, to.width]: a red, a green and a blue plane. */
   resample(frame: Frame): Uint8Array {
     const out = new Uint8Array(3 * this.to.width * this.to.height);
     this.narrow(frame, 0, this.from.height, 0, this.to.width);
@@ -106,9 +106,9 @@ export class Resampler {
   }
 
   /**
-   * The same for the screenshot of the last `resample` after the pixels of a region have changed: only what they touch
-   * is computed again.
-   * @param plain what that `resample` returned; not written to
+   * Resizes the screenshot of the last `resample` again after a region of it has changed. Only output pixels that depend
+   * on the region are recomputed.
+   * @param plain the result of that `resample`; stays unchanged
    */
   resampleChanged(frame: Frame, plain: Uint8Array, changed: Region): Uint8Array {
     const [left, right] = touched(this.across, changed.left, changed.right);
@@ -122,7 +122,7 @@ export class Resampler {
     return out;
   }
 
-  /** First pass, of rows [top, bottom) to columns [left, right) of the result. */
+  /** First pass: rows [top, bottom) of the screenshot, columns [left, right) of the result. */
   private narrow({ rgba, width }: Frame, top: number, bottom: number, left: number, right: number): void {
     const { taps, first, count, weights } = this.across;
     for (let y = top; y < bottom; y++) {
@@ -145,7 +145,7 @@ export class Resampler {
     }
   }
 
-  /** Second pass, of rows [top, bottom) and columns [left, right) of the result. */
+  /** Second pass: rows [top, bottom) and columns [left, right) of the result. */
   private shorten(out: Uint8Array, top: number, bottom: number, left: number, right: number): void {
     const { taps, first, count, weights } = this.down;
     const { sums, narrowed } = this;
@@ -170,7 +170,7 @@ export class Resampler {
   }
 }
 
-/** The outputs [start, end) that read any of the inputs [from, to): both ends of what an output reads grow with it. */
+/** The outputs [start, end) that depend on any of the inputs [from, to). Both ends of an output's range grow with its index. */
 function touched({ first, count }: AxisWeights, from: number, to: number): [start: number, end: number] {
   let start = 0;
   while (start < first.length && first[start] + count[start] <= from) start++;

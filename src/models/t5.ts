@@ -17,28 +17,28 @@ import { MASKED, type Weights } from './attention.js';
 
 export type { Weights } from './attention.js';
 
-/** What T5's blocks need to know (the fields of a Hugging Face T5 `config.json` that shape its layers). */
+/** The architecture of T5's layers, from a Hugging Face `config.json`. */
 export interface T5Config {
   /** width of the residual stream (`d_model`) */
   readonly width: number;
   readonly heads: number;
-  /** width of a head (`d_kv`); heads × headWidth need not be the model's width */
+  /** width of a head (`d_kv`); heads × headWidth may differ from the model's width */
   readonly headWidth: number;
   /** hidden width of the feed-forward layers (`d_ff`) */
   readonly feedForward: number;
   /** gated-GELU (T5 v1.1, FLAN) instead of plain ReLU (T5 v1.0) */
   readonly gated: boolean;
   readonly epsilon: number;
-  /** relative position buckets and the distance from which on all share the last one */
+  /** number of relative position buckets, and the distance from which all share the last bucket */
   readonly buckets: number;
   readonly maxDistance: number;
 }
 
 /**
  * T5's relative position bucket of `key position - query position` (transformers, T5Attention._relative_position_bucket):
- * exact up to half the buckets, then logarithmic up to `maxDistance`. Both directions share the buckets in the encoder
- * (`bidirectional`); in the decoder keys to the right fall into bucket 0, as they are masked anyway. The logarithms are
- * rounded to float32 at each step as there, so that no bucket differs at a border.
+ * exact for half the buckets, then logarithmic up to `maxDistance`. In the encoder (`bidirectional`) the two directions
+ * share the buckets; in the decoder, keys to the right get bucket 0, because they are masked anyway. Logarithms are
+ * rounded to float32 at each step as in transformers, so that no bucket differs at a boundary.
  */
 export function relativeBucket(distance: number, bidirectional: boolean, buckets: number, maxDistance: number): number {
   let first = 0;
@@ -58,7 +58,7 @@ export function relativeBucket(distance: number, bidirectional: boolean, buckets
   return first + Math.min(count - 1, exact + Math.trunc(scaled));
 }
 
-/** Position bias [1, heads, queries, keys] of a stack, from its `relative_attention_bias` table [buckets, heads]. */
+/** Position bias [1, heads, length, length] of a stack, from its `relative_attention_bias` table [buckets, heads]. */
 export function positionBias(table: Tensor, config: T5Config, length: number, bidirectional: boolean): Tensor {
   const ids = new BigInt64Array(length * length);
   for (let query = 0; query < length; query++) {
@@ -71,14 +71,14 @@ export function positionBias(table: Tensor, config: T5Config, length: number, bi
   return reshape(transpose(rows, [1, 0]), [1, config.heads, length, length]);
 }
 
-/** Scores to add [1, 1, length, length] that keep a query from the keys to its right. */
+/** Attention bias [1, 1, length, length] that masks the keys to the right of each query. */
 export function causalBias(length: number): Tensor {
   const data = new Float32Array(length * length);
   for (let query = 0; query < length; query++) data.fill(MASKED, query * length + query + 1, (query + 1) * length);
   return constant(data, [1, 1, length, length], 'float32');
 }
 
-/** T5's layer norm: by the root mean square, no mean, no bias. */
+/** T5's layer norm: RMS norm without mean and bias. */
 export function norm(w: Weights, name: string, config: T5Config, x: Tensor): Tensor {
   return rmsNorm(x, w[`${name}.weight`], config.epsilon);
 }
@@ -96,7 +96,7 @@ export function joinHeads(x: Tensor, config: T5Config): Tensor {
 }
 
 /**
- * Attention of T5: no bias in the projections and no scaling of the scores (it is in the initialisation).
+ * T5's attention: projections have no bias, and scores are not scaled (the initialization includes the scale).
  * @param queries [B, Lq, width] @param keys [B, Lk, width] @param bias broadcast to [B, heads, Lq, Lk]
  */
 export function attention(

@@ -5,21 +5,22 @@ import { mlp, mlpSpecs } from './mlp.js';
 import { robertaPooled, robertaSpecs, type RobertaConfig } from './roberta/roberta.js';
 
 /**
- * DigiRL's values (docs/algorithms.md §3): twin step-level values of the prompt's vector and the previous and current picture's
- * (768 + 2816 -> 768 -> 768 -> 2 as released), and an instruction-level value of the first prompt's vector alone.
+ * DigiRL's value functions (docs/algorithms.md §3): twin step-level values of the prompt's vector and the previous and
+ * current screen's image vectors (768 + 2816 -> 768 -> 768 -> 2 as released), and an instruction-level value of the first
+ * prompt's vector alone.
  */
 export interface ValueConfig {
   /** length of a text's vector (RoBERTa-base: 768) */
   readonly text: number;
-  /** length of a picture's vector; there are two (BLIP-2: 1408) */
+  /** length of an image vector (BLIP-2: 1408); there are two */
   readonly image: number;
   /** widths of the hidden layers of every head */
   readonly hidden: readonly number[];
-  /** an encoder of RoBERTa's class that is trained with the heads (`text.*`); without it texts come as vectors */
+  /** a RoBERTa encoder that is trained with the heads (parameters `text.*`); without it, text inputs are vectors */
   readonly tower?: RobertaConfig;
 }
 
-/** Which value: `v1` and `v2` of the step, or the instruction's. */
+/** The heads: step-level values `v1` and `v2`, and the instruction-level value. */
 export type ValueHead = 'v1' | 'v2' | 'instruction';
 export const VALUE_HEADS: readonly ValueHead[] = ['v1', 'v2', 'instruction'];
 
@@ -27,25 +28,25 @@ function widths({ text, image, hidden }: ValueConfig, head: ValueHead): number[]
   return [head === 'instruction' ? text : text + 2 * image, ...hidden, 2];
 }
 
-/** Every parameter by name. */
+/** All parameters by name. */
 export function valueSpecs(config: ValueConfig): ParameterSpecs {
   const tower = Object.entries(config.tower ? robertaSpecs(config.tower) : {});
   const heads = VALUE_HEADS.map((head) => mlpSpecs(head, widths(config, head)));
   return Object.assign({}, ...heads, Object.fromEntries(tower.map(([name, spec]) => [`text.${name}`, spec])));
 }
 
-/** Vectors [B, text] of tokens [B, L] by the network's own tower. */
+/** Vectors [B, text] of tokens [B, L], computed by the network's own tower. */
 export function towerVectors(w: Weights, tower: RobertaConfig, ids: Tensor, mask: Tensor): Tensor {
   const own = Object.entries(w).filter(([name]) => name.startsWith('text.'));
   return robertaPooled(Object.fromEntries(own.map(([name, value]) => [name.slice(5), value])), tower, ids, mask);
 }
 
-/** Logits [B, 2] (failure, success) of a step's state. @param text [B, text] @param images [B, 2 image], the previous first */
+/** Logits [B, 2] (failure, success) for a step. @param text [B, text] @param images [B, 2 image], previous screen first */
 export function stepLogits(w: Weights, config: ValueConfig, head: 'v1' | 'v2', text: Tensor, images: Tensor): Tensor {
   return logits(w, config, head, concat([text, images], 1));
 }
 
-/** Logits [B, 2] of a task's success. @param text [B, text] the vector of its first prompt */
+/** Logits [B, 2] (failure, success) for a task. @param text [B, text] the vector of its first prompt */
 export function instructionLogits(w: Weights, config: ValueConfig, text: Tensor): Tensor {
   return logits(w, config, 'instruction', text);
 }

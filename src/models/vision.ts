@@ -10,30 +10,29 @@ import { readJson } from './checkpoint/checkpoint.js';
 import { convTower, convTowerDim, shrink, shrunkLength, type ConvTowerConfig } from './conv-tower.js';
 import { withCursor } from './cursor.js';
 
-/** Pixels in the form a vision tower takes them, small enough to queue by the hundred. */
+/** A screenshot prepared for a vision tower, small enough to queue hundreds of them. */
 export type Pixels = Uint8Array;
 
 /** Turns screenshots into image vectors. */
 export interface VisionTower {
   /** length of an image vector */
   readonly dim: number;
-  /** Prepare a screenshot. */
   prepare(frame: Frame): Pixels;
-  /** Prepare a screenshot with a cursor at each of some points. */
+  /** Prepares a screenshot once for each point, with a cursor there. */
   prepareWithCursors(frame: Frame, points: readonly Point[]): Pixels[];
-  /** Image vectors, one for each prepared screenshot, in order. */
+  /** The image vectors of prepared screenshots, in order. */
   vectors(pixels: readonly Pixels[]): Promise<Float32Array[]>;
 }
 
-/** Screenshots that go through the tower together. */
+/** Screenshots per batch. */
 const BATCH = 64;
 
-/** The pocket tower (conv-tower.ts) at work. */
+/** The pocket tower (conv-tower.ts), ready to run. */
 export class ConvTower implements VisionTower {
   readonly dim: number;
   private readonly forward: Forward<number>;
 
-  /** @param params holds the tower's weights under `vision.*` (and possibly others); read in place */
+  /** @param params has the tower's weights under `vision.*` (and possibly others), which are read in place */
   constructor(
     runtime: Runtime,
     params: Parameters,
@@ -62,7 +61,7 @@ export class ConvTower implements VisionTower {
     for (let start = 0; start < pixels.length; start += BATCH) {
       const batch = pixels.slice(start, start + BATCH);
       const rows = rowBucket(batch.length);
-      // written in place: these are megabytes
+      // Written in place, because these are megabytes.
       const { vectors } = await this.forward.run(rows, ({ pixels: feed }) =>
         batch.forEach((image, i) => (feed as Float32Array).set(image, i * size)),
       );
@@ -73,17 +72,19 @@ export class ConvTower implements VisionTower {
   }
 }
 
-/** Read a tower's config.json. @throws UserError for a kind of tower that critiq does not know */
+/** Reads a pocket tower's config.json. @throws UserError if it is that of something else */
 export function readTowerConfig(folder: string): ConvTowerConfig {
   const file = join(folder, 'config.json');
   const config = readJson(file) as Partial<ConvTowerConfig>;
   if (config.model_type !== 'critiq-conv' || !Array.isArray(config.layers) || !Array.isArray(config.image_size)) {
-    throw new UserError(`${file}: model_type: expected "critiq-conv", got ${JSON.stringify(config.model_type)}`);
+    throw new UserError(
+      `${file}: expected model_type "critiq-conv" with image_size and layers, got model_type ${JSON.stringify(config.model_type)}`,
+    );
   }
   return config as ConvTowerConfig;
 }
 
-/** Write a tower's config.json into its folder. */
+/** Writes a tower's config.json into its folder. */
 export async function writeTowerConfig(folder: string, config: ConvTowerConfig): Promise<void> {
   mkdirSync(folder, { recursive: true });
   await writeAtomic(join(folder, 'config.json'), JSON.stringify(config, null, 2));

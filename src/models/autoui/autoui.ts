@@ -26,24 +26,24 @@ import { paddingBias, type Weights } from '../attention.js';
 import { attention, causalBias, feedForward, norm, positionBias } from '../t5.js';
 
 /**
- * Auto-UI (arXiv 2309.11436; docs/algorithms.md §1): a T5 encoder-decoder whose encoder output is mixed with one image token.
- * All functions build graphs; `w` holds the parameters under the names of the released checkpoint.
+ * Auto-UI (arXiv 2309.11436; docs/algorithms.md §1): a T5 encoder-decoder whose encoder output is fused with one image token.
+ * All functions build graphs; `w` has the parameters under the names of the released checkpoint.
  */
 
-/** Embed token ids int64 [...]: rows of the table that encoder, decoder and (tied) head share. */
+/** Embeddings [..., width] of token ids int64 [...]. Encoder, decoder and tied head share the table. */
 export function embed(w: Weights, ids: Tensor): Tensor {
   return gather(w['shared.weight'], ids);
 }
 
 /**
- * Encode a prompt and a picture into the memory [B, S, width] that the decoder attends to.
+ * Encodes a prompt and an image into the memory [B, S, width] that the decoder attends to.
  * @param ids int64 [B, S] @param mask float32 [B, S], 1 at real tokens @param image float32 [B, config.image]
  */
 export function encode(w: Weights, config: AutoUIConfig, ids: Tensor, mask: Tensor, image: Tensor): Tensor {
   return fuseImage(w, config, encodeText(w, config, ids, mask), image);
 }
 
-/** The encoder alone: [B, S, width] before the picture comes in. Same arguments as `encode`. */
+/** The text encoder alone: [B, S, width] before the image is fused in. Arguments as for `encode`. */
 export function encodeText(w: Weights, config: AutoUIConfig, ids: Tensor, mask: Tensor): Tensor {
   const table = w['encoder.block.0.layer.0.SelfAttention.relative_attention_bias.weight'];
   const bias = add(positionBias(table, config, ids.shape[1], true), paddingBias(mask));
@@ -58,8 +58,8 @@ export function encodeText(w: Weights, config: AutoUIConfig, ids: Tensor, mask: 
 }
 
 /**
- * The gate between encoder and decoder: g = sigmoid(W [x; a] + b), memory = (1 - g) x + g a, where a is one-head
- * attention (torch.nn.MultiheadAttention's parameters) of the text to the single image token.
+ * The gate between encoder and decoder: g = sigmoid(W [x; a] + b), memory = (1 - g) x + g a. Here a is the single-head
+ * attention of the text to the one image token, with the parameters of torch.nn.MultiheadAttention.
  */
 export function fuseImage(w: Weights, config: AutoUIConfig, x: Tensor, image: Tensor): Tensor {
   const { width } = config;
@@ -79,8 +79,8 @@ export function fuseImage(w: Weights, config: AutoUIConfig, x: Tensor, image: Te
 }
 
 /**
- * The decoder's hidden states [B, T, width] (after its last norm, before the head) for known outputs: position t has
- * read the start token and labels 0..t-1.
+ * The decoder's hidden states [B, T, width], after its last norm and before the head, with teacher forcing: position t
+ * sees the start token and labels 0..t-1.
  * @param memory [B, S, width] from `encode` @param mask float32 [B, S] @param labels int64 [B, T]
  */
 export function decode(w: Weights, config: AutoUIConfig, memory: Tensor, mask: Tensor, labels: Tensor): Tensor {
@@ -102,13 +102,13 @@ export function decode(w: Weights, config: AutoUIConfig, memory: Tensor, mask: T
   return norm(w, 'decoder.final_layer_norm', config, y);
 }
 
-/** Logits [..., vocabulary] of hidden states [..., width]: a head of its own, or the embedding scaled by width^-0.5. */
+/** Logits [..., vocabulary] of hidden states [..., width]. A tied head is the embedding table scaled by width^-0.5. */
 export function head(w: Weights, config: AutoUIConfig, hidden: Tensor): Tensor {
   if (!config.tied) return linear(hidden, w['lm_head.weight']);
   return linear(mul(hidden, config.width ** -0.5), w['shared.weight']);
 }
 
-/** Logits [B, T, vocabulary] of every label's position: `head` after `decode`. */
+/** Logits [B, T, vocabulary] for all label positions: `head` after `decode`. */
 export function decodeTeacherForced(
   w: Weights,
   config: AutoUIConfig,
@@ -120,12 +120,12 @@ export function decodeTeacherForced(
 }
 
 export interface LogProbOptions {
-  /** probabilities are clamped to this range first, which kills the gradient outside it (released code: 0.001, 0.99) */
+  /** clamps probabilities to this range, outside which the gradient is then 0 (released code: 0.001, 0.99); default off */
   readonly clamp?: readonly [low: number, high: number];
 }
 
 /**
- * Log-probability [B, T] of each label, 0 where the mask is 0. Sum over T for the action's.
+ * Log-probability [B, T] of each label, 0 where the mask is 0. The sum over T is that of the action.
  * @param logits [B, T, V] @param labels int64 [B, T] @param mask float32 [B, T]
  */
 export function logProb(logits: Tensor, labels: Tensor, mask: Tensor, { clamp }: LogProbOptions = {}): Tensor {
@@ -134,7 +134,7 @@ export function logProb(logits: Tensor, labels: Tensor, mask: Tensor, { clamp }:
   return mul(clamp ? log(clip(exp(taken), clamp[0], clamp[1])) : taken, mask);
 }
 
-/** Entropy [...] in nats of the distribution that logits [..., V] describe. */
+/** Entropy [...] in nats of the distribution with logits [..., V]. */
 export function entropy(logits: Tensor): Tensor {
   const logs = logSoftmax(logits);
   return neg(sum(mul(exp(logs), logs), [logits.shape.length - 1]));

@@ -4,22 +4,21 @@ import { autoUISpecs, readAutoUIConfig, type AutoUIConfig } from './config.js';
 import { readJson } from '../checkpoint/checkpoint.js';
 import { withCheckpoint, type Checkpoint, type CheckpointTensor } from '../checkpoint/tensors.js';
 
-/** Names under which a state dict repeats the embedding table. */
+/** Names of copies of the embedding table in a state dict. */
 export const ALIASES = new Set(['encoder.embed_tokens.weight', 'decoder.embed_tokens.weight']);
 export const HEAD = 'lm_head.weight';
 
 export const TABLE = 'shared.weight';
 
 /**
- * Load an Auto-UI checkpoint as it was released or as we write it: `config.json` with `model.safetensors` or
- * `pytorch_model.bin` (or the index of either's shards), or DigiRL's `trainer.pt`. Nothing in it is executed. Copies of
- * the embedding table are left out. Half precision is widened.
+ * Loads an Auto-UI checkpoint, as released or as critiq writes it: `config.json` with `model.safetensors` or
+ * `pytorch_model.bin` (or the index of its shards), or with DigiRL's `trainer.pt`. Nothing in it is executed. Copies of
+ * the embedding table are skipped. Half precision becomes float32.
  *
- * A head of its own, other than the table, is kept whatever config.json says of tying; transformers 5 may say that it is
- * scaled nevertheless (`scale_decoder_outputs`), which its weights then take in. Without one the table is the head: scaled
- * (`tied`), or as it is, where config.json says so. Length of the image vector: what `image_dense.weight` has, if
- * config.json does not say.
- * @throws UserError where a file is missing, broken, or does not fit its config.json
+ * A head that differs from the embedding table is kept, whatever config.json says about tying. If transformers 5 scales
+ * it (`scale_decoder_outputs`), the factor is multiplied into its weights. Without such a head the table is the head:
+ * scaled (`tied`), or unscaled if config.json says so. The length of the image vector comes from `image_dense.weight`.
+ * @throws UserError if a file is missing, broken, or does not match its config.json
  */
 export async function loadAutoUI(folder: string): Promise<{ config: AutoUIConfig; params: Parameters }> {
   return withCheckpoint(folder, (checkpoint) => {
@@ -33,16 +32,16 @@ export async function loadAutoUI(folder: string): Promise<{ config: AutoUIConfig
   });
 }
 
-/** What of an Auto-UI checkpoint is loaded, before it is read. */
+/** What to load from an Auto-UI checkpoint. */
 export interface AutoUIPlan {
   readonly config: AutoUIConfig;
-  /** by the parameter's name */
+  /** by parameter name */
   readonly tensors: ReadonlyMap<string, CheckpointTensor>;
-  /** what the head's weights are to be multiplied with */
+  /** factor for the head's weights */
   readonly headScale: number;
 }
 
-/** See loadAutoUI. @throws UserError where config.json is missing or not a T5's */
+/** See loadAutoUI. @throws UserError if config.json is missing or is not that of a T5 */
 export function planAutoUI(folder: string, checkpoint: Checkpoint): AutoUIPlan {
   const written = readAutoUIConfig(folder);
   const tensors = new Map([...checkpoint.tensors].filter(([name]) => !ALIASES.has(name)));
@@ -55,14 +54,14 @@ export function planAutoUI(folder: string, checkpoint: Checkpoint): AutoUIPlan {
   return { config, tensors, headScale: own && scalesHead(folder) ? config.width ** -0.5 : 1 };
 }
 
-/** Whether there is a head that is not the embedding table. */
+/** Whether the checkpoint has a head that differs from the embedding table. */
 function hasOwnHead(checkpoint: Checkpoint): boolean {
   const head = checkpoint.tensors.get(HEAD);
   const table = checkpoint.tensors.get(TABLE);
   return head !== undefined && !(table && checkpoint.same(head, table));
 }
 
-/** Whether config.json says, as transformers 5 does, that the decoder's output is scaled before the head. */
+/** Whether config.json (of transformers 5) says that the decoder's output is scaled before the head. */
 function scalesHead(folder: string): boolean {
   return (readJson(join(folder, 'config.json')) as { scale_decoder_outputs?: unknown }).scale_decoder_outputs === true;
 }

@@ -4,16 +4,16 @@ import { UserError } from '../../errors.js';
 import { readJson, type Init, type ParameterSpecs } from '../checkpoint/checkpoint.js';
 import type { T5Config } from '../t5.js';
 
-/** The shape of an Auto-UI model. */
+/** The architecture of an Auto-UI model. */
 export interface AutoUIConfig extends T5Config {
   readonly vocabulary: number;
   readonly encoderLayers: number;
   readonly decoderLayers: number;
   /** length of the image vector */
   readonly image: number;
-  /** the head is the embedding table, scaled by width^-0.5; otherwise `lm_head.weight` */
+  /** whether the head is the embedding table scaled by width^-0.5; otherwise it is `lm_head.weight` */
   readonly tied: boolean;
-  /** token ids: padding, end of sequence, what the decoder starts from */
+  /** token ids: padding, end of sequence, decoder start */
   readonly pad: number;
   readonly eos: number;
   readonly start: number;
@@ -33,7 +33,7 @@ const ConfigFile = z.object({
   relative_attention_max_distance: size.default(128),
   feed_forward_proj: z.enum(['relu', 'gated-gelu']).default('relu'),
   tie_word_embeddings: z.boolean().default(true),
-  /** transformers 5 always says that embeddings are tied, and here whether the head is scaled */
+  /** transformers 5 always writes that embeddings are tied; this says whether the head is scaled */
   scale_decoder_outputs: z.boolean().nullish(),
   layer_norm_epsilon: z.number().positive().default(1e-6),
   pad_token_id: tokenId.nullish(),
@@ -47,11 +47,11 @@ const ConfigFile = z.object({
     ])
     .nullish(),
   decoder_start_token_id: tokenId.nullish(),
-  /** BLIP-2's pooled output unless said otherwise (the released config.json does not say) */
+  /** default: BLIP-2's pooled output (the released config.json has no such field) */
   img_dim: size.default(1408),
 });
 
-/** A config.json's content as a configuration. `source` names it in the error. */
+/** Parses the content of a config.json. @throws UserError that starts with `source` and names the wrong field */
 export function parseAutoUIConfig(json: unknown, source: string): AutoUIConfig {
   const parsed = ConfigFile.safeParse(json);
   if (!parsed.success) {
@@ -79,12 +79,12 @@ export function parseAutoUIConfig(json: unknown, source: string): AutoUIConfig {
   };
 }
 
-/** Read `config.json` of a checkpoint folder. Throws UserError where it is missing or not a T5's. */
+/** Reads `config.json` of a checkpoint folder. @throws UserError if it is missing or is not that of a T5 */
 export function readAutoUIConfig(folder: string): AutoUIConfig {
   return parseAutoUIConfig(readJson(join(folder, 'config.json')), join(folder, 'config.json'));
 }
 
-/** The config.json (Hugging Face's keys) that describes a configuration; `parseAutoUIConfig` reads it back. */
+/** The content of config.json, with Hugging Face's keys, for `parseAutoUIConfig` to read back. */
 export function autoUIConfigJson(config: AutoUIConfig): Record<string, unknown> {
   return {
     architectures: ['T5ForMultimodalGeneration'],
@@ -109,8 +109,8 @@ export function autoUIConfigJson(config: AutoUIConfig): Record<string, unknown> 
 }
 
 /**
- * Every parameter of the model under the released checkpoint's names, with T5's initialisation
- * (transformers, T5PreTrainedModel._init_weights, factor 1) and PyTorch's defaults for the image layers.
+ * All parameters under the released checkpoint's names, with T5's initialization (transformers,
+ * T5PreTrainedModel._init_weights, factor 1) and PyTorch's defaults for the image layers.
  */
 export function autoUISpecs(config: AutoUIConfig): ParameterSpecs {
   const { width, feedForward, vocabulary, heads, headWidth } = config;

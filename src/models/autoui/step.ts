@@ -21,28 +21,28 @@ import { MASKED, paddingBias, type Weights } from '../attention.js';
 import { feedForward, joinHeads, norm, relativeBucket, splitHeads } from '../t5.js';
 
 /**
- * One token at a time through Auto-UI's decoder, for sampling.
+ * Auto-UI's decoder one token at a time, for sampling.
  *
- * A *row* is one prefix that is being continued; rows of all states lie side by side in any order. The keys and values of
- * the encoder's memory are kept once a state. For the attention to them, and only there, a state's rows are brought
- * together in its *seats*, `width` of them, so that a state's memory is read once a step and never copied.
+ * A *row* is a prefix that is being continued; rows of all states are batched in any order. The keys and values of the
+ * encoder's memory are stored once per state. For cross-attention only, the rows of a state are gathered into its
+ * `width` *seats*, so that a step reads a state's memory once and never copies it.
  *
- * The caller keeps the self-attention caches: the step reads the keys and values of earlier positions from them and puts
- * out those of the new position; it never copies a cache.
+ * The caller owns the self-attention caches. A step reads the keys and values of earlier positions from them and outputs
+ * those of the new position; it never copies a cache.
  */
 export interface StepShape {
-  /** states whose memory is kept */
+  /** number of states whose memory is kept */
   readonly states: number;
   /** padded prompt length */
   readonly length: number;
   readonly rows: number;
-  /** seats of each state: at least as many as it has rows */
+  /** number of seats per state: at least its number of rows */
   readonly width: number;
-  /** positions a cache holds */
+  /** number of positions in a cache */
   readonly positions: number;
 }
 
-/** Shapes of the buffers of one decoder layer, by name: memory keys and values, caches, and the new position's. */
+/** Shapes of the buffers of one decoder layer, by name: keys and values of the memory, the caches and the new position. */
 export function layerShapes(config: AutoUIConfig, shape: StepShape, layer: number): Record<string, number[]> {
   const { heads, headWidth } = config;
   const { states, length, rows, positions } = shape;
@@ -57,8 +57,8 @@ export function layerShapes(config: AutoUIConfig, shape: StepShape, layer: numbe
 }
 
 /**
- * Encode states for `decodeStep`: outputs `memory.i.k` [S, heads, headWidth, L] and `memory.i.v` [S, heads, L, headWidth]
- * for every decoder layer i. Inputs: ids int64 [S, L], mask float32 [S, L], image float32 [S, image].
+ * Encodes states for `decodeStep`. Inputs: ids int64 [S, L], mask float32 [S, L], image float32 [S, image]. Outputs for
+ * every decoder layer i: `memory.i.k` [S, heads, headWidth, L] and `memory.i.v` [S, heads, L, headWidth].
  */
 export function encodeStates(w: Weights, config: AutoUIConfig, states: number, length: number): Record<string, Tensor> {
   const mask = input('mask', [states, length]);
@@ -80,11 +80,11 @@ export function encodeStates(w: Weights, config: AutoUIConfig, states: number, l
 }
 
 /**
- * The graph of one step at position t. Inputs: `token` int64 [rows] read at this position; `bucket` int64 [positions] and
- * `past` float32 [positions] from `pastPositions`; `inverseTemperature` []; `mask` [states, L]; `seated` int64
- * [states × width], the row in each seat (any row in an empty one), and `seat` int64 [rows], the seat of each row; the
- * buffers of `layerShapes`. Outputs: `logProbs` and `probabilities` float32 [rows, vocabulary] (the latter tempered),
- * `new.i.k` and `new.i.v`.
+ * The graph of one step. Inputs: `token` int64 [rows], read at this position; `bucket` int64 [positions] and `past`
+ * float32 [positions] from `pastPositions`; `inverseTemperature` []; `mask` [states, L]; `seated` int64 [states × width],
+ * the row in each seat (any row in an empty seat); `seat` int64 [rows], the seat of each row; the buffers of
+ * `layerShapes`. Outputs: `logProbs` float32 [rows, vocabulary] at temperature 1; `probabilities` float32
+ * [rows, vocabulary] at the given temperature; `new.i.k` and `new.i.v`.
  */
 export function decodeStep(w: Weights, config: AutoUIConfig, shape: StepShape): Record<string, Tensor> {
   const { heads, headWidth, width } = config;
@@ -114,7 +114,7 @@ export function decodeStep(w: Weights, config: AutoUIConfig, shape: StepShape): 
     const v = project('v');
     outputs[`new.${i}.k`] = k;
     outputs[`new.${i}.v`] = v;
-    // keys lie as they come, one position behind another: then the query is the column
+    // The cache stores keys position by position, so the query is the column vector.
     const scores = matmul(buffer(`cache.${i}.k`), reshape(q, [rows, heads, headWidth, 1]));
     const past = add(reshape(scores, [rows, heads, 1, positions]), pastBias);
     const own = add(sum(mul(ofHead(q), ofHead(k)), [3], true), ownBias);
@@ -141,8 +141,8 @@ export function decodeStep(w: Weights, config: AutoUIConfig, shape: StepShape): 
 }
 
 /**
- * The values of `bucket` and `past` for a step at `position`, for a cache of `positions`: earlier positions are seen at
- * their distance, others not.
+ * Fills `bucket` and `past` for a step at `position` with a cache of `positions`: the step attends to earlier positions
+ * at their distance, and to no others.
  */
 export function pastPositions(
   config: AutoUIConfig,

@@ -17,7 +17,7 @@ import { UserError } from '../../errors.js';
 import { dense, firstStates, POOLED, scaledAttention, type Weights } from '../attention.js';
 import { readJson, type Init, type ParameterSpecs } from '../checkpoint/checkpoint.js';
 
-/** Pixels of a side; transformers 5 may write a pair. */
+/** Pixels per side; transformers 5 may write a pair. */
 const side = z
   .union([
     z.int().positive(),
@@ -26,8 +26,8 @@ const side = z
   .transform((value) => (typeof value === 'number' ? value : value[0]));
 
 /**
- * The fields of a Blip2VisionModel config.json that shape the tower; Hugging Face's names. The defaults are those of
- * Blip2VisionConfig (ViT-g), since transformers 4 leaves out of a whole BLIP-2's file what is as by default.
+ * The fields of a Blip2VisionModel's config.json that determine the architecture, with Hugging Face's names. The defaults
+ * are those of Blip2VisionConfig (ViT-g), because transformers 4 omits default values in the file of a whole BLIP-2.
  */
 export const Blip2VisionConfig = z.object({
   hidden_size: z.int().positive().default(1408),
@@ -44,13 +44,13 @@ export type Blip2VisionConfig = z.infer<typeof Blip2VisionConfig>;
 
 const MODEL_TYPES = ['blip-2', 'blip_2_vision_model'];
 
-/** Read config.json of a checkpoint folder; a whole BLIP-2's has it under `vision_config`. Throws UserError. */
+/** Reads config.json of a checkpoint folder (`vision_config` in that of a whole BLIP-2). @throws UserError */
 export function readBlip2VisionConfig(folder: string): Blip2VisionConfig {
   const file = join(folder, 'config.json');
   const json = (readJson(file) ?? {}) as { model_type?: unknown; vision_config?: unknown };
   if (json.model_type !== undefined && !MODEL_TYPES.includes(json.model_type as string)) {
     throw new UserError(
-      `${file}: model_type: expected ${MODEL_TYPES.join(' or ')}, got ${JSON.stringify(json.model_type)}; models.image names the folder of a BLIP-2`,
+      `${file}: model_type: expected ${MODEL_TYPES.join(' or ')}, got ${JSON.stringify(json.model_type)}; set models.image to the folder of a BLIP-2`,
     );
   }
   const parsed = Blip2VisionConfig.safeParse(json.vision_config ?? json);
@@ -63,8 +63,8 @@ export function readBlip2VisionConfig(folder: string): Blip2VisionConfig {
 
 /**
  * The pooled output [B, hidden] of BLIP-2's vision tower (a pre-norm ViT): the class token after the final norm, which
- * the released model applies to it a second time. This is Auto-UI's image vector (1408 floats; docs/algorithms.md §0).
- * @param pixels float32 [B, 3, image_size, image_size], normalised
+ * the released model applies twice. This is Auto-UI's image vector (1408 floats; docs/algorithms.md §0).
+ * @param pixels float32 [B, 3, image_size, image_size], normalized
  */
 export function blip2Pooled(w: Weights, config: Blip2VisionConfig, pixels: Tensor): Tensor {
   const { hidden_size: width, patch_size: patch } = config;
@@ -88,7 +88,7 @@ export function blip2Pooled(w: Weights, config: Blip2VisionConfig, pixels: Tenso
       Array.from({ length: t.shape[2] / width }, (_, part) => slice(t, 2, part * width, (part + 1) * width));
     const h = norm(`${layer}.layer_norm1`, x);
     const last = i === config.num_hidden_layers - 1;
-    // the other states of the last layer are only attended to
+    // In the last layer, the other states serve only as keys and values.
     const [q, k, v] = last
       ? [project(firstStates(h, POOLED), 0, 1), ...split(project(h, 1, 3))]
       : split(project(h, 0, 3));
@@ -100,7 +100,7 @@ export function blip2Pooled(w: Weights, config: Blip2VisionConfig, pixels: Tenso
   return norm('post_layernorm', norm('post_layernorm', pooled));
 }
 
-/** Every parameter under its checkpoint name. */
+/** All parameters under their names in the checkpoint. */
 export function blip2VisionSpecs(config: Blip2VisionConfig): ParameterSpecs {
   const { hidden_size: width, intermediate_size: inner, patch_size: patch } = config;
   const specs: ParameterSpecs = {};

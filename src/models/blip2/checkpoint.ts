@@ -2,22 +2,23 @@ import type { Parameters } from '../../graph/index.js';
 import { blip2VisionSpecs, readBlip2VisionConfig, type Blip2VisionConfig } from './blip2.js';
 import { withCheckpoint, type Checkpoint, type CheckpointTensor } from '../checkpoint/tensors.js';
 
-/** What a whole BLIP-2 puts before its vision tower's names; later transformers put one more before it. */
+/** Prefix of the vision tower's tensors in a whole BLIP-2; later versions of transformers put `model.` before it. */
 const PREFIX = /^(model\.)?vision_model\./;
-/** The tower's own names, where it was saved alone. */
+/** The tensors of a tower that was saved alone. */
 const OWN = /^(embeddings|encoder|post_layernorm)\./;
-/** A buffer that older checkpoints hold. */
+/** A buffer in older checkpoints. */
 const BUFFER = /position_ids$/;
 
-/** Whether a stored name is one of the vision tower's; the language model and the Q-Former are never read. */
+/** Whether a tensor belongs to the vision tower. The language model and the Q-Former are never read. */
 export function isBlip2Vision(name: string): boolean {
   return (PREFIX.test(name) || OWN.test(name)) && !BUFFER.test(name);
 }
 
 /**
- * Load BLIP-2's vision tower, from the folder of a whole BLIP-2 (of which nothing else is read, and shards without it
- * need not be there) or of the tower alone; safetensors or pytorch_model.bin. Half precision is widened.
- * @throws UserError where a file is missing, broken, or does not fit its config.json
+ * Loads BLIP-2's vision tower from the folder of the tower alone or of a whole BLIP-2, as safetensors or
+ * pytorch_model.bin. Of a whole BLIP-2 nothing else is read, and shards without the tower may be missing. Half precision
+ * becomes float32.
+ * @throws UserError if a file is missing, broken, or does not match its config.json
  */
 export async function loadBlip2Vision(folder: string): Promise<{ config: Blip2VisionConfig; params: Parameters }> {
   return withCheckpoint(
@@ -30,7 +31,7 @@ export async function loadBlip2Vision(folder: string): Promise<{ config: Blip2Vi
   );
 }
 
-/** What of a BLIP-2 checkpoint is loaded, before it is read; tensors by the parameter's name. */
+/** What to load from a BLIP-2 checkpoint; tensors by parameter name. */
 export function planBlip2Vision(folder: string, checkpoint: Checkpoint) {
   const config = readBlip2VisionConfig(folder);
   const tensors = new Map<string, CheckpointTensor>();

@@ -8,9 +8,9 @@ import { readJson } from '../checkpoint/checkpoint.js';
 import { withCursor } from '../cursor.js';
 import { Resampler, type ResampleFilter } from '../resample.js';
 
-/** What is done to a screenshot before the tower sees it. */
+/** How a screenshot is prepared for the tower. */
 export interface Blip2Preprocessing {
-  /** pixels, resized without regard to the aspect */
+  /** size in pixels after resizing, which ignores the aspect ratio */
   readonly size: { readonly width: number; readonly height: number };
   readonly filter: ResampleFilter;
   /** a byte b of channel c becomes b * scale[c] + shift[c] */
@@ -18,13 +18,13 @@ export interface Blip2Preprocessing {
   readonly shift: readonly number[];
 }
 
-/** Pillow's numbers of its filters, as `resample` has them. */
+/** Pillow's filter numbers, as in the field `resample`. */
 const FILTERS: Partial<Record<number, ResampleFilter>> = { 2: 'bilinear', 3: 'bicubic' };
 
 const size = z.int().positive();
 const channels = z.array(z.number()).length(3);
 
-/** The fields of a BlipImageProcessor's file, with its defaults (CLIP's mean and deviation). */
+/** The fields of a BlipImageProcessor's file. Its defaults are CLIP's mean and standard deviation. */
 const ProcessorFile = z.object({
   do_resize: z.boolean().nullish(),
   size: z.union([size, z.object({ height: size, width: size })]).nullish(),
@@ -41,10 +41,10 @@ const CLIP_MEAN = [0.48145466, 0.4578275, 0.40821073];
 const CLIP_STD = [0.26862954, 0.26130258, 0.27577711];
 
 /**
- * How a BLIP-2 folder's processor prepares pictures: preprocessor_config.json, or `image_processor` of transformers 5's
- * processor_config.json; a folder with neither (a vision tower saved alone) has BLIP's defaults.
- * @param imageSize what the tower takes; a processor that makes another size is an error
- * @throws UserError naming the field that is wrong
+ * Reads how the processor of a BLIP-2 folder prepares images: from preprocessor_config.json, or from `image_processor` in
+ * the processor_config.json of transformers 5. A folder with neither (a vision tower saved alone) gets BLIP's defaults.
+ * @param imageSize the tower's input size; a processor with another size is an error
+ * @throws UserError that names the wrong field
  */
 export function readBlip2Preprocessing(folder: string, imageSize: number): Blip2Preprocessing {
   const { file, json } = processorFile(folder);
@@ -57,11 +57,11 @@ export function readBlip2Preprocessing(folder: string, imageSize: number): Blip2
   const made = typeof p.size === 'number' ? { width: p.size, height: p.size } : p.size;
   if (made && (made.width !== imageSize || made.height !== imageSize)) {
     throw new UserError(
-      `${file}: size: expected ${imageSize}x${imageSize} as config.json has it, got ${made.height}x${made.width}`,
+      `${file}: size: expected ${imageSize}x${imageSize} as in config.json, got ${made.height}x${made.width}`,
     );
   }
   if (p.do_resize === false)
-    throw new UserError(`${file}: do_resize: expected true, got false: screenshots are resized`);
+    throw new UserError(`${file}: do_resize: expected true, got false; critiq has to resize screenshots`);
   const filter = FILTERS[p.resample ?? 3];
   if (!filter) throw new UserError(`${file}: resample: expected 3 (bicubic) or 2 (bilinear), got ${p.resample}`);
   const factor = p.do_rescale === false ? 1 : (p.rescale_factor ?? 1 / 255);
@@ -81,13 +81,13 @@ function processorFile(folder: string): { file: string; json: unknown } {
     if (!existsSync(file)) continue;
     const json = readJson(file) as { image_processor?: unknown } | null;
     if (name === 'preprocessor_config.json') return { file, json };
-    // transformers 4 writes this file as well, without the image processor in it
+    // transformers 4 writes this file too, but without the image processor
     if (json?.image_processor) return { file, json: json.image_processor };
   }
   return { file: folder, json: {} };
 }
 
-/** Resizes screenshots of any size; the weights of the size seen last are kept. */
+/** Resizes screenshots of any size. It keeps the resampling weights for the last size. */
 export class Blip2Preprocessor {
   private resampler?: Resampler;
 
@@ -98,7 +98,7 @@ export class Blip2Preprocessor {
     return this.of(frame).resample(frame);
   }
 
-  /** The same with a cursor at each of some points; what a cursor leaves as it was is computed once. */
+  /** The same with a cursor at each of the points. Pixels that no cursor touches are computed once. */
   prepareWithCursors(frame: Frame, points: readonly Point[]): Uint8Array[] {
     const resampler = this.of(frame);
     const plain = resampler.resample(frame);

@@ -10,14 +10,13 @@ import { checkpointFingerprint } from '../checkpoint/fingerprint.js';
 import type { Pixels, VisionTower } from '../vision.js';
 
 /**
- * Screenshots that go through the tower together. What is left over goes one by one: every picture is 257 rows of a
- * product already, so that padding to a larger batch would only cost.
+ * Screenshots per batch. A remainder is computed one by one: each image is already 257 rows of a matrix product, so padding
+ * the batch would only add work.
  */
 const BATCH = 4;
 
 /**
- * BLIP-2's vision tower at work. Its weights (4 GB for ViT-g) are read when a vector is first asked for that is not in
- * the cache; with all vectors cached they never are.
+ * BLIP-2's vision tower, ready to run. It loads its weights (4 GB for ViT-g) only when a vector is not in the cache.
  */
 export class Blip2Tower implements VisionTower {
   readonly dim: number;
@@ -41,8 +40,8 @@ export class Blip2Tower implements VisionTower {
 
   /**
    * @param folder of a whole BLIP-2 or of its vision tower alone
-   * @param openCache where vectors are kept, by the content of the prepared pixels
-   * @throws UserError where a file is missing, broken or not BLIP-2's
+   * @param openCache opens the cache of vectors, whose keys are hashes of the prepared pixels
+   * @throws UserError if a file is missing, broken, or not that of a BLIP-2
    */
   static async open(runtime: Runtime, folder: string, openCache?: OpenCache): Promise<Blip2Tower> {
     const config = readBlip2VisionConfig(folder);
@@ -85,16 +84,16 @@ export class Blip2Tower implements VisionTower {
     const params = await this.weights();
     return new Forward<number>(this.runtime, params, (p, rows) => {
       const bytes = input('pixels', [rows, 3, size.height, size.width]);
-      const normalised = add(
+      const normalized = add(
         mul(bytes, constant(Float32Array.from(scale), [3, 1, 1])),
         constant(Float32Array.from(shift), [3, 1, 1]),
       );
-      return { vectors: blip2Pooled(p, this.config, normalised) };
+      return { vectors: blip2Pooled(p, this.config, normalized) };
     });
   }
 }
 
-/** Fingerprint of the part of a BLIP-2 that its vision tower is. */
+/** Fingerprint of the vision tower in a BLIP-2 folder. */
 export function blip2Fingerprint(folder: string): Promise<string> {
   return checkpointFingerprint(folder, isBlip2Vision);
 }

@@ -2,13 +2,13 @@ import { readFileSync } from 'node:fs';
 import { UserError } from '../../errors.js';
 import type { Parameters } from '../../graph/index.js';
 
-/** How a fresh parameter is filled: see Parameters.init of the engine. */
+/** Initial values of a parameter; see Parameters.init. */
 export type Init = 'zeros' | 'ones' | { readonly normal: number } | { readonly uniform: number };
 
-/** Every parameter of a model by its name in the checkpoint. */
+/** All parameters of a model by their names in the checkpoint. */
 export type ParameterSpecs = Record<string, { shape: number[]; init: Init }>;
 
-/** Parse a JSON file of a checkpoint folder. Throws UserError naming it where it cannot be read or is not JSON. */
+/** Parses a JSON file of a checkpoint folder. @throws UserError if it can't be read or is not JSON */
 export function readJson(file: string): unknown {
   let text: string;
   try {
@@ -26,14 +26,14 @@ export function readJson(file: string): unknown {
 }
 
 /**
- * Check that a checkpoint holds just the parameters of a model.
- * @throws UserError naming what is missing, of another shape or unexpected
+ * Checks that a checkpoint has exactly the parameters of a model.
+ * @throws UserError that lists parameters that are missing, unexpected or of another shape
  */
 export function checkParameters(params: Parameters, specs: ParameterSpecs, source: string): void {
   checkShapes(new Map(params.names().map((name) => [name, params.get(name)])), specs, source);
 }
 
-/** The same for tensors by name, before any is read. */
+/** The same for the shapes of tensors by name, before any tensor is read. */
 export function checkShapes(
   tensors: ReadonlyMap<string, { readonly shape: readonly number[] }>,
   specs: ParameterSpecs,
@@ -48,5 +48,5 @@ export function checkShapes(
   for (const name of tensors.keys()) if (!(name in specs)) faults.push(`${name} is unexpected`);
   if (faults.length === 0) return;
   const more = faults.length > 6 ? ` and ${faults.length - 6} more` : '';
-  throw new UserError(`${source}: does not fit its config.json: ${faults.slice(0, 6).join('; ')}${more}`);
+  throw new UserError(`${source}: does not match its config.json: ${faults.slice(0, 6).join('; ')}${more}`);
 }

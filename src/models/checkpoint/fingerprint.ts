@@ -5,7 +5,7 @@ import { SafetensorsFile } from '../../data/formats/safetensors.js';
 import { TorchStateDict } from '../../data/formats/torch.js';
 import { Checkpoint } from './tensors.js';
 
-/** Files beside the weights that decide what a model computes. */
+/** Files besides the weights that affect what a model computes. */
 const DECIDING = [
   'config.json',
   'preprocessor_config.json',
@@ -16,13 +16,13 @@ const DECIDING = [
 ];
 
 /**
- * A fingerprint of a checkpoint folder (32 hex digits), in a second for tens of gigabytes: SHA-256 over the small files
- * that decide what the model computes, and for every weight file its name, its size and
- *  - safetensors: the header and a little from the start, middle and end of each tensor;
- *  - torch's zip: the CRC-32 of each storage, which its directory states.
- * A model trained further gets another one. Not meant against somebody who wants to deceive.
- * @param only looks just at the tensors whose names pass (shards without them need not be there)
- * @throws UserError where weights are missing or broken
+ * A fingerprint of a checkpoint folder (32 hex digits), which takes about a second for tens of gigabytes. It is the
+ * SHA-256 of the small files that affect what the model computes, and for every weight file of its name, its size and
+ *  - for safetensors: the header and samples from the start, middle and end of each tensor;
+ *  - for torch's zip: the CRC-32 of each storage, from the zip directory.
+ * It changes when the model is trained further. It does not protect against deliberate manipulation.
+ * @param only restricts it to tensors with these names; shards without any of them may be missing
+ * @throws UserError if weights are missing or broken
  */
 export async function checkpointFingerprint(folder: string, only?: (name: string) => boolean): Promise<string> {
   const hash = createHash('sha256');

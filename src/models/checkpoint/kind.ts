@@ -9,26 +9,26 @@ import type { Checkpoint, CheckpointTensor } from './tensors.js';
 import { planRoberta, withoutPooler } from '../roberta/checkpoint.js';
 import { robertaSpecs } from '../roberta/roberta.js';
 
-/** The models whose checkpoints critiq uses. */
+/** The models whose checkpoints critiq can use. */
 export type CheckpointKind = 'auto-ui' | 'roberta' | 'blip-2';
 
-/** What critiq would load of a checkpoint. */
+/** What critiq would load from a checkpoint. */
 export interface CheckpointPlan {
   readonly kind: CheckpointKind;
-  /** the architecture as config.json and the weights have it */
+  /** the architecture, from config.json and the weights */
   readonly config: object;
-  /** what would be loaded, by the parameter's name */
+  /** the tensors to load, by parameter name */
   readonly tensors: ReadonlyMap<string, CheckpointTensor>;
   readonly specs: ParameterSpecs;
-  /** what the tensor `lm_head.weight` is to be multiplied with */
+  /** factor for the tensor `lm_head.weight` */
   readonly headScale: number;
   /** Auto-UI: whether the head is the embedding table */
   readonly tiedHead?: boolean;
-  /** RoBERTa: whether it has a pooler, or one is drawn */
+  /** RoBERTa: whether it has a pooler; if not, one is initialized */
   readonly pooler?: boolean;
 }
 
-/** Which of critiq's models a checkpoint is, by its config.json, or by its tensors' names where there is none. */
+/** The model of a checkpoint, from its config.json or, without one, from the names of its tensors. */
 export function checkpointKind(folder: string, names: Iterable<string>): CheckpointKind | undefined {
   const file = join(folder, 'config.json');
   const known = new Set(names);
@@ -44,14 +44,14 @@ export function checkpointKind(folder: string, names: Iterable<string>): Checkpo
     : undefined;
 }
 
-/** Which of a folder's tensors critiq has any use for, as far as config.json tells: of a whole BLIP-2 just the tower's. */
+/** A filter for the tensors that critiq uses, if config.json tells: only those of the vision tower in a whole BLIP-2. */
 export function usedTensors(folder: string): ((name: string) => boolean) | undefined {
   return checkpointKind(folder, []) === 'blip-2' ? isBlip2Vision : undefined;
 }
 
 /**
- * What critiq would load of a checkpoint folder; undefined for a model it does not use.
- * @throws UserError where config.json is missing or broken
+ * What critiq would load from a checkpoint folder; undefined for other models.
+ * @throws UserError if config.json is missing or broken
  */
 export function planCheckpoint(folder: string, checkpoint: Checkpoint): CheckpointPlan | undefined {
   const kind = checkpointKind(folder, checkpoint.tensors.keys());

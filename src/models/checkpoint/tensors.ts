@@ -15,7 +15,7 @@ import { UserError } from '../../errors.js';
 import { Parameters } from '../../graph/index.js';
 import { checkShapes, type ParameterSpecs } from './checkpoint.js';
 
-/** Where a checkpoint folder's weights may be, the first there is taken; the last is what DigiRL's training saves. */
+/** Names of a checkpoint folder's weights; the first that exists is used. DigiRL's training saves the last. */
 const WEIGHT_FILES = [
   'model.safetensors',
   'model.safetensors.index.json',
@@ -25,26 +25,29 @@ const WEIGHT_FILES = [
 ];
 const INDEX = '.index.json';
 
-/** What DataParallel puts before every name. */
+/** The prefix that torch's DataParallel adds to every name. */
 const PARALLEL = 'module.';
 
-/** A tensor of a checkpoint that has not been read yet. */
+/** A tensor of a checkpoint, not yet read. */
 export interface CheckpointTensor extends TensorInfo {
-  /** its name in the file; the map's key has no `module.` before it */
+  /** its name in the file; the key in the map has no `module.` prefix */
   readonly stored: string;
   readonly source: TensorSource;
 }
 
-/** The path of the file (or index of shards) that holds a folder's weights. @throws UserError where there is none */
+/** The path of a folder's weight file or index of shards. @throws UserError if there is none */
 export function weightFile(folder: string): string {
   const name = WEIGHT_FILES.find((file) => existsSync(join(folder, file)));
   if (name !== undefined) return join(folder, name);
   throw new UserError(
-    `${folder}: expected model.safetensors or pytorch_model.bin in it (or the index.json of its shards), got neither; is this a checkpoint folder?`,
+    `${folder}: expected model.safetensors or pytorch_model.bin in it (or the .index.json of its shards), got neither; is this a checkpoint folder?`,
   );
 }
 
-/** The weight files behind a file or an index of shards, in the order of their names; those with wanted tensors only. */
+/**
+ * The weight files of a file or an index of shards, sorted by name, with the tensors to read from each (undefined: all).
+ * Shards without any tensor that `only` accepts are omitted.
+ */
 function shardsOf(file: string, only: (name: string) => boolean): Map<string, string[] | undefined> {
   if (!file.endsWith(INDEX)) return new Map([[file, undefined]]);
   const shards = new Map<string, string[]>();
@@ -57,8 +60,8 @@ function shardsOf(file: string, only: (name: string) => boolean): Map<string, st
 }
 
 /**
- * The open weights of a checkpoint, in one file or sharded, safetensors or torch's zip (of which nothing is executed).
- * Only headers are in memory; shards without a wanted tensor are not even opened, so they need not be there.
+ * The open weights of a checkpoint: one file or shards, safetensors or torch's zip, of which nothing is executed. Only the
+ * headers are in memory. Shards without a wanted tensor are not opened and may be missing.
  */
 export class Checkpoint {
   private constructor(
@@ -67,9 +70,9 @@ export class Checkpoint {
   ) {}
 
   /**
-   * @param path a folder, or one weight file or index of shards
-   * @param only keeps just the tensors whose names pass
-   * @throws UserError where a file is missing, foreign, hostile or damaged
+   * @param path a folder, a weight file, or an index of shards
+   * @param only selects tensors by name
+   * @throws UserError if a file is missing, of another format, malicious or damaged
    */
   static async open(path: string, only: (name: string) => boolean = () => true): Promise<Checkpoint> {
     const file = /\.(safetensors|bin|pt|pth|json)$/.test(path) ? path : weightFile(path);
@@ -93,7 +96,7 @@ export class Checkpoint {
     }
   }
 
-  /** Writes a tensor into float32 numbers, piece by piece. */
+  /** Reads a tensor as float32, block by block. */
   readFloats({ dtype, shape, stored, source }: CheckpointTensor, into: Float32Array): void {
     let at = 0;
     for (const data of source.blocks(stored)) {
@@ -103,7 +106,7 @@ export class Checkpoint {
     }
   }
 
-  /** Whether two tensors are of one type and shape and hold the same bytes. */
+  /** Whether two tensors have the same type, shape and bytes. */
   same(a: CheckpointTensor, b: CheckpointTensor): boolean {
     if (a.dtype !== b.dtype || String(a.shape) !== String(b.shape)) return false;
     const others = b.source.blocks(b.stored)[Symbol.iterator]();
@@ -115,12 +118,12 @@ export class Checkpoint {
   }
 
   /**
-   * Parameters of a model: checked before anything is read, then read tensor by tensor, so that memory never holds more
-   * than them and a few megabytes.
-   * @param tensors what to load, by the parameter's name
-   * @param where named in the error
-   * @param others parameters that are added to them, copied
-   * @throws UserError naming what is missing, unexpected or of another shape
+   * The parameters of a model. All shapes are checked first; then tensors are read one by one, so that memory holds only
+   * the parameters and a few megabytes more.
+   * @param tensors the tensors to load, by parameter name
+   * @param where start of the error message
+   * @param others further parameters, of which copies are added
+   * @throws UserError that lists parameters that are missing, unexpected or of another shape
    */
   parameters(
     tensors: ReadonlyMap<string, CheckpointTensor>,
@@ -143,7 +146,7 @@ export class Checkpoint {
   }
 }
 
-/** Opens a checkpoint, lets `use` have it, and closes it. */
+/** Opens a checkpoint, calls `use` with it, and closes it. */
 export async function withCheckpoint<T>(
   path: string,
   use: (checkpoint: Checkpoint) => T | Promise<T>,
@@ -158,9 +161,9 @@ export async function withCheckpoint<T>(
 }
 
 /**
- * The tensors of a checkpoint folder as they are stored, by name: see Checkpoint.
- * @param only reads just the tensors whose names pass; the others are never touched
- * @throws UserError where no weights are there, or a file is broken
+ * The tensors of a checkpoint folder by name, in their stored types; see Checkpoint.
+ * @param only selects tensors by name; the others are never read
+ * @throws UserError if there are no weights, or a file is broken
  */
 export async function readCheckpoint(
   folder: string,
@@ -183,7 +186,7 @@ function wholeTensor({ dtype, shape, stored, source }: CheckpointTensor): Stored
   return { dtype, shape, data };
 }
 
-/** A name without the prefix, if it has it. */
+/** Removes the prefix from a name that has it. */
 export function withoutPrefix(name: string, prefix: string): string {
   return name.startsWith(prefix) ? name.slice(prefix.length) : name;
 }

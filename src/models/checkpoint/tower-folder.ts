@@ -9,19 +9,19 @@ import { checkParameters, readJson } from './checkpoint.js';
 import { convTowerSpecs } from '../conv-tower.js';
 import { ConvTower, readTowerConfig, type VisionTower } from '../vision.js';
 
-/** `vision/config.json` of a policy whose tower is too large to be copied into its folder. */
+/** The `vision/config.json` of a policy whose tower is too large to copy into its folder. */
 export interface TowerReference {
   readonly model_type: 'critiq-reference';
   /** absolute path of a BLIP-2 folder */
   readonly folder: string;
-  /** what blip2Fingerprint said of it */
+  /** its blip2Fingerprint */
   readonly fingerprint: string;
 }
 
-/** What a `vision/` folder has: a tower of its own, or a reference to one. */
+/** Content of a `vision/` folder: a pocket tower, or a reference to a tower elsewhere. */
 export type TowerKind = 'critiq-conv' | 'critiq-reference';
 
-/** @throws UserError where config.json is missing or of a kind that critiq does not know */
+/** @throws UserError if config.json is missing or of an unknown kind */
 export function towerKind(folder: string): TowerKind {
   const file = join(folder, 'config.json');
   const kind = (readJson(file) as { model_type?: unknown } | null)?.model_type;
@@ -29,7 +29,7 @@ export function towerKind(folder: string): TowerKind {
   throw new UserError(`${file}: model_type: expected "critiq-conv" or "critiq-reference", got ${JSON.stringify(kind)}`);
 }
 
-/** @throws UserError where it is no reference */
+/** @throws UserError if config.json is not a valid reference */
 export function readTowerReference(folder: string): TowerReference {
   const file = join(folder, 'config.json');
   const json = readJson(file) as Partial<TowerReference> | null;
@@ -40,12 +40,14 @@ export function readTowerReference(folder: string): TowerReference {
   ) {
     return json as TowerReference;
   }
-  throw new UserError(`${file}: expected a reference to a tower: model_type "critiq-reference", folder, fingerprint`);
+  throw new UserError(
+    `${file}: expected model_type "critiq-reference" with folder and fingerprint (32 hex digits), got ${JSON.stringify(json)}`,
+  );
 }
 
 /**
- * Write a `vision/` folder that refers to a BLIP-2 folder.
- * @throws UserError where there is no BLIP-2 in it
+ * Writes a `vision/` folder that refers to a BLIP-2 folder.
+ * @throws UserError if `target` has no BLIP-2
  */
 export async function writeTowerReference(folder: string, target: string): Promise<TowerReference> {
   const fingerprint = await blip2Fingerprint(target);
@@ -56,9 +58,9 @@ export async function writeTowerReference(folder: string, target: string): Promi
 }
 
 /**
- * The tower of a `vision/` folder, whichever it is. Light: a referenced tower reads its weights when it first needs them.
- * @param openCache where a referenced tower keeps its vectors; the pocket tower is faster than a cache
- * @throws UserError where a file is missing or broken, or the referenced folder is not what it was
+ * Opens the tower of a `vision/` folder. A referenced tower loads its weights when it first needs them.
+ * @param openCache opens the cache for the vectors of a referenced tower; the pocket tower is faster than a cache
+ * @throws UserError if a file is missing or broken, or the referenced folder has changed
  */
 export async function loadTower(runtime: Runtime, folder: string, openCache?: OpenCache): Promise<VisionTower> {
   if (towerKind(folder) === 'critiq-conv') return loadConvTower(runtime, folder);
@@ -67,13 +69,13 @@ export async function loadTower(runtime: Runtime, folder: string, openCache?: Op
   if (tower.fingerprint !== reference.fingerprint) {
     throw new UserError(
       `${reference.folder}: has changed since ${join(folder, 'config.json')} was written: expected fingerprint ${reference.fingerprint}, ` +
-        `got ${tower.fingerprint}; put the old checkpoint back, or start a new run`,
+        `got ${tower.fingerprint}; restore the old checkpoint or start a new run`,
     );
   }
   return tower;
 }
 
-/** The pocket tower of a folder. @throws UserError where a file is missing or broken */
+/** Loads the pocket tower of a folder. @throws UserError if a file is missing or broken */
 export function loadConvTower(runtime: Runtime, folder: string): ConvTower {
   const config = readTowerConfig(folder);
   const params = Parameters.load(join(folder, 'model.safetensors'));

@@ -4,53 +4,53 @@ import type { ParameterSpecs } from '../checkpoint/checkpoint.js';
 import { mlp, mlpSpecs, successProbability } from '../mlp.js';
 
 /**
- * Digi-Q's critic (docs/algorithms.md §2.4): two Q and two V heads, each a multilayer perceptron with ReLU on concatenated
+ * Digi-Q's critic (docs/algorithms.md §2.4): twin Q and V heads, each a multilayer perceptron with ReLU on concatenated
  * vectors. Parameter names are those of a PyTorch Sequential: `q1.0.weight` is the first layer, `q1.2.weight` the next.
  */
 export interface CriticConfig {
   /** length of a text vector (RoBERTa-base: 768) */
   readonly text: number;
-  /** length of a picture's vector; the state holds the previous and the current one (BLIP-2: 1408) */
+  /** length of an image vector (BLIP-2: 1408); the state has those of the previous and the current screen */
   readonly image: number;
   /** length of the action's representation (LLaVA-1.5-7B: 4096) */
   readonly rep: number;
-  /** length of a representation of the state alone, which the released critic does not have. @default 0 */
+  /** length of a representation of the state alone; the released critic has none. @default 0 */
   readonly state?: number;
   /** widths of the hidden layers. @default released: the input's own width, then 3840 × 3 */
   readonly qHidden?: readonly number[];
   /** @default released: 2304 × 3 */
   readonly vHidden?: readonly number[];
-  /** numbers a head puts out: 1 value, or 2 logits (failure, success) of the MC classification variant. @default 1 */
+  /** outputs of a head: 1 value, or 2 logits (failure, success) in the MC classification variant. @default 1 */
   readonly outputs?: number;
 }
 
 export type Head = 'q1' | 'q2' | 'v1' | 'v2';
 export const HEADS: readonly Head[] = ['q1', 'q2', 'v1', 'v2'];
 
-/** What the state is put together from, in this order; each [B, ...]. */
+/** The parts of the state vector, in this order; each [B, ...]. */
 export interface CriticState {
   readonly previousType: Tensor;
   readonly previousText: Tensor;
   readonly goal: Tensor;
-  /** previous and current picture's vectors, one after the other */
+  /** image vectors of the previous and the current screen, concatenated */
   readonly images: Tensor;
-  /** [B, config.state], where the critic takes one */
+  /** [B, config.state], if the critic has one */
   readonly rep?: Tensor;
 }
 
-/** What the action adds to it. */
+/** The parts of the action vector, in this order; each [B, ...]. */
 export interface CriticAction {
   readonly type: Tensor;
   readonly text: Tensor;
   readonly rep: Tensor;
 }
 
-/** Length of the state vector: three texts, two images and the state's own representation, if there is one. */
+/** Length of the state vector: three texts, two images and, if there is one, the state's own representation. */
 export function stateWidth({ text, image, state = 0 }: CriticConfig): number {
   return 3 * text + 2 * image + state;
 }
 
-/** Length of the Q heads' input: the state, two more texts and the representation. */
+/** Length of the Q heads' input: the state, two more texts and the action's representation. */
 export function actionStateWidth(config: CriticConfig): number {
   return stateWidth(config) + 2 * config.text + config.rep;
 }
@@ -60,12 +60,12 @@ export function stateVector({ previousType, previousText, goal, images, rep }: C
   return concat([previousType, previousText, goal, images, ...(rep ? [rep] : [])], 1);
 }
 
-/** What follows the state in the Q heads' input: [B, 2 text + rep]. */
+/** The action's part of the Q heads' input, after the state: [B, 2 text + rep]. */
 export function actionVector({ type, text, rep }: CriticAction): Tensor {
   return concat([type, text, rep], 1);
 }
 
-/** Widths of all layers of a head, from its input to its output. */
+/** Widths of all layers of a head, including input and output. */
 export function layerWidths(config: CriticConfig, head: Head): number[] {
   const { outputs = 1 } = config;
   if (head === 'v1' || head === 'v2') return [stateWidth(config), ...(config.vHidden ?? [2304, 2304, 2304]), outputs];
@@ -73,33 +73,33 @@ export function layerWidths(config: CriticConfig, head: Head): number[] {
   return [width, ...(config.qHidden ?? [width, 3840, 3840, 3840]), outputs];
 }
 
-/** Value [B] of an input [B, width] by a head; [B, outputs] if the head has several. */
+/** Output [B] of a head for an input [B, width]; [B, outputs] if the head has several outputs. */
 export function value(w: Weights, config: CriticConfig, head: Head, x: Tensor): Tensor {
   const h = mlp(w, head, layerWidths(config, head).length - 1, x);
   return h.shape[1] === 1 ? reshape(h, [h.shape[0]]) : h;
 }
 
-/** Q_i(s, a) [B] of the concatenated state and action [B, actionStateWidth]. */
+/** Q_i(s, a) [B] for concatenated state and action [B, actionStateWidth]. */
 export function q(w: Weights, config: CriticConfig, i: 1 | 2, stateAction: Tensor): Tensor {
   return value(w, config, `q${i}`, stateAction);
 }
 
-/** V_i(s) [B] of the state [B, stateWidth]. */
+/** V_i(s) [B] for the state [B, stateWidth]. */
 export function v(w: Weights, config: CriticConfig, i: 1 | 2, state: Tensor): Tensor {
   return value(w, config, `v${i}`, state);
 }
 
-/** A classifying head's logits [B, 2] as a value: the probability of success [B]. A value head's [B] stays as it is. */
+/** A head's output as a value [B]: logits [B, 2] become the probability of success, values [B] stay unchanged. */
 export function asValue(output: Tensor): Tensor {
   return output.shape.length === 1 ? output : successProbability(output);
 }
 
-/** Every parameter under its checkpoint name, with PyTorch's default for linear layers. */
+/** All parameters under their names in the checkpoint, with PyTorch's default initialization of linear layers. */
 export function criticSpecs(config: CriticConfig, heads: readonly Head[] = HEADS): ParameterSpecs {
   return Object.assign({}, ...heads.map((head) => mlpSpecs(head, layerWidths(config, head)))) as ParameterSpecs;
 }
 
-/** The configuration that a checkpoint's tensor shapes describe, given the lengths that they only know the sum of. */
+/** The configuration of a checkpoint, from its tensor shapes and the input lengths, of which the shapes only tell the sum. */
 export function criticConfigOf(
   shapes: ReadonlyMap<string, readonly number[]>,
   dims: { text: number; image: number; rep: number },

@@ -4,33 +4,33 @@ import type { ParameterSpecs } from '../checkpoint/checkpoint.js';
 import { actionVector, criticSpecs, stateVector, type CriticConfig } from './critic.js';
 import { robertaPooled, robertaSpecs, type RobertaConfig } from '../roberta/roberta.js';
 
-/** The critic, with its text tower if it trains one: what `model.safetensors` of a critic's folder holds. */
+/** The critic and, if it trains one, its text tower: the model in the `model.safetensors` of a critic's folder. */
 export interface CriticNetworkConfig {
   readonly model_type: 'critiq-critic';
   readonly critic: CriticConfig;
   /**
-   * An encoder of RoBERTa's class that is trained with the heads (its parameters are named `text.*`), and how long its
-   * texts may be. Without it the network takes texts as vectors, made by a tower that stays as it is.
+   * A RoBERTa encoder that is trained with the heads (its parameters are named `text.*`), and the lengths of its texts.
+   * Without it, the network's text inputs are the vectors of a frozen tower.
    */
   readonly text?: { readonly tower: RobertaConfig; readonly lengths: TextLengths };
-  /** inputs that are replaced by zeros (ablations) */
+  /** inputs replaced by zeros, for ablations */
   readonly drop: readonly string[];
 }
 
-/** Padded token lengths of the texts. */
+/** Padded lengths of the texts in tokens. */
 export interface TextLengths {
   readonly type: number;
   readonly action: number;
   readonly goal: number;
 }
 
-/** Every parameter by name. */
+/** All parameters by name. */
 export function criticNetworkSpecs({ critic, text }: CriticNetworkConfig): ParameterSpecs {
   const tower = Object.entries(text ? robertaSpecs(text.tower) : {});
   return { ...criticSpecs(critic), ...Object.fromEntries(tower.map(([name, spec]) => [`text.${name}`, spec])) };
 }
 
-/** Graph inputs of `rows` states; their names begin with `prefix`. */
+/** Graph inputs of `rows` states. Their names start with `prefix`. */
 export function stateInputs(config: CriticNetworkConfig, prefix: string, rows: number): Record<string, Tensor> {
   const { image, state = 0 } = config.critic;
   return {
@@ -42,7 +42,7 @@ export function stateInputs(config: CriticNetworkConfig, prefix: string, rows: n
   };
 }
 
-/** Graph inputs of `rows` actions. */
+/** Graph inputs of `rows` actions. Their names start with `prefix`. */
 export function actionInputs(config: CriticNetworkConfig, prefix: string, rows: number): Record<string, Tensor> {
   return {
     ...textInputs(config, `${prefix}type`, rows, 'type'),
@@ -51,12 +51,12 @@ export function actionInputs(config: CriticNetworkConfig, prefix: string, rows: 
   };
 }
 
-/** The vector [rows, critic.text] of the text of some name. */
+/** Returns the vector [rows, critic.text] of the text input with a name. */
 export type TextVectors = (name: string) => Tensor;
 
 /**
- * The text vectors of all texts among some inputs: as they are fed, or by the network's own tower. Texts padded to the same length go through the tower together: it is
- * small, and a handful of separate passes costs several times one.
+ * The vectors of all text inputs: as fed, or computed by the network's own tower. Texts padded to the same length go
+ * through the tower together, because it is small and a few separate passes cost several times as much as one.
  */
 export function textVectors(w: Weights, { text }: CriticNetworkConfig, x: Record<string, Tensor>): TextVectors {
   if (!text) return (name) => x[`${name}.vector`];
@@ -101,7 +101,7 @@ export function stateFeatures(
   });
 }
 
-/** What follows the state in the Q heads' input, from `actionInputs` and their `textVectors`. */
+/** The action's part of the Q heads' input, from `actionInputs` and their `textVectors`. */
 export function actionFeatures(
   config: CriticNetworkConfig,
   prefix: string,
@@ -115,7 +115,7 @@ export function actionFeatures(
   });
 }
 
-/** Rows of state features for actions that belong to them: [R, width] from [S, width] and int64 [R]. */
+/** The state features of each action's state: [R, width] from features [S, width] and state indices int64 [R]. */
 export function featuresOf(states: Tensor, state: Tensor): Tensor {
   return gather(states, state);
 }
@@ -134,7 +134,7 @@ function textInputs(
   };
 }
 
-/** Zeros in the place of an input that is left out; the width stays. */
+/** The input, or zeros of the same width if the ablation drops it. */
 function dropped(config: CriticNetworkConfig, name: string, x: Tensor): Tensor {
   return config.drop.includes(name) ? mul(x, 0) : x;
 }

@@ -3,11 +3,11 @@ import { join } from 'node:path';
 import { ACTION_TYPES } from '../../data/action.js';
 import { writeAtomic } from '../../data/store/atomic.js';
 
-/** What the pocket tokenizer has a token for. Everything else falls back to one token a character. */
+/** The vocabulary of the pocket tokenizer. All other text becomes one token per character. */
 export interface PocketVocabulary {
-  /** parts that names are put together from (`best`, `mart`, `.com`): never merged with a space before them */
+  /** parts of names (`best`, `mart`, `.com`); their tokens never include a space */
   readonly pieces: readonly string[];
-  /** ordinary words; each gets a token with and one without a space before it */
+  /** ordinary words; each has a token with and one without a leading space */
   readonly words: readonly string[];
   /** the coordinate grid: a point is the centre of one of rows × columns cells */
   readonly grid: { readonly rows: number; readonly columns: number };
@@ -17,15 +17,15 @@ export const PAD = '<pad>';
 export const EOS = '</s>';
 export const UNK = '<unk>';
 
-/** Coordinate of the centre of cell `index` of `count`, four decimals as Auto-UI writes them. */
+/** Coordinate of the centre of cell `index` of `count`, with four decimals as in Auto-UI's actions. */
 export function gridCentre(index: number, count: number): string {
   return ((index + 0.5) / count).toFixed(4);
 }
 
 /**
- * A tokenizer.json (Hugging Face `tokenizers` format, BPE without merges) whose tokens are the parts of Auto-UI's action
- * text, the prompt's fixed parts, one value of each coordinate, words and single characters. An action is 14 tokens plus
- * its typed text instead of about 70, and a word that is copied from the goal into `typed_text` is the same token there.
+ * A tokenizer.json (Hugging Face `tokenizers` format, BPE without merges). Its tokens are the fixed parts of Auto-UI's
+ * actions and prompts, the coordinates of the grid, words and single characters. So an action is 14 tokens plus its typed
+ * text instead of about 70, and a word that is copied from the goal into `typed_text` is the same token there.
  */
 export function pocketTokenizer(vocabulary: PocketVocabulary): { tokenizer: object; config: object } {
   const { rows, columns } = vocabulary.grid;
@@ -53,7 +53,7 @@ export function pocketTokenizer(vocabulary: PocketVocabulary): { tokenizer: obje
   for (const token of [PAD, EOS, UNK, ...fixed, ...vocabulary.pieces, ...spaced, ...vocabulary.words, ...characters]) {
     if (!vocab.has(token)) vocab.set(token, vocab.size);
   }
-  // a word must end where letters end; names are put together from pieces and may go on
+  // A word must not be followed by a letter or digit; pieces are parts of names, so they may be.
   const pattern = [
     anyOf(fixed),
     `${anyOf([...spaced, ...vocabulary.words])}(?![A-Za-z0-9])`,
@@ -108,7 +108,7 @@ export function pocketTokenizer(vocabulary: PocketVocabulary): { tokenizer: obje
   };
 }
 
-/** Write tokenizer.json and tokenizer_config.json into a checkpoint folder. Returns the number of tokens. */
+/** Writes tokenizer.json and tokenizer_config.json into a checkpoint folder. Returns the number of tokens. */
 export async function writePocketTokenizer(folder: string, vocabulary: PocketVocabulary): Promise<number> {
   const { tokenizer, config } = pocketTokenizer(vocabulary);
   mkdirSync(folder, { recursive: true });
@@ -123,8 +123,8 @@ interface Trie {
 }
 
 /**
- * A pattern that matches the longest of some tokens, common beginnings factored out: an alternation of hundreds of tokens
- * is tried one by one at every character, which took most of a rollout's time.
+ * A pattern that matches the longest of the tokens, with common prefixes factored out. A plain alternation of hundreds of
+ * tokens is tried one by one at every character, which took most of the time of a rollout.
  */
 function anyOf(tokens: readonly string[]): string {
   const root: Trie = { next: new Map(), end: false };

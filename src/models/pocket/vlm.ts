@@ -19,10 +19,10 @@ import { decode, encodeText, fuseImage, head } from '../autoui/autoui.js';
 import type { Weights } from '../t5.js';
 
 /**
- * The pocket VLM: Auto-UI's graph, started from the policy's weights, that reads a screenshot with a cursor at the tap,
+ * The pocket VLM: Auto-UI's graph, initialized with the policy's weights. It reads a screenshot with a cursor at the tap,
  * the prompt and the action's text, and answers Yes or No to "does this action change the screen?" (docs/algorithms.md §2.2).
- * Its hidden states are the representation of (state, action) (§2.3). Digi-Q starts from a pre-trained LLaVA for the same
- * reason that this starts from the policy: yes and no alone teach too little.
+ * Its hidden states are the representation of (state, action) (§2.3). It starts from the policy for the same reason that
+ * Digi-Q starts from a pre-trained LLaVA: Yes and No alone are too little to learn from.
  */
 export interface PocketVlmConfig {
   readonly model_type: 'critiq-pocket-vlm';
@@ -32,10 +32,10 @@ export interface PocketVlmConfig {
   readonly no: number;
 }
 
-/** Hidden states kept of one action: after its type, after its touch point, and at its end. */
+/** Number of hidden states kept per action: after its type, after its touch point, and at its end. */
 export const SLOTS = 3;
 
-/** Vectors in a representation: the kept hidden states, the mean over the action's tokens, and `agreement`. */
+/** Number of vectors in a representation: the kept hidden states, the mean over the action's tokens, and `agreement`. */
 const VECTORS = SLOTS + 2;
 
 /** Length of a representation. */
@@ -43,7 +43,7 @@ export function pocketVlmDim(config: PocketVlmConfig): number {
   return VECTORS * config.autoui.width;
 }
 
-/** S states, R rows (actions) that belong to them, L prompt tokens, T decoder tokens: the padded shapes of one batch. */
+/** The padded sizes of a batch: S states, R rows (actions of these states), L prompt tokens, T decoder tokens. */
 export interface VlmBucket {
   readonly states: number;
   readonly rows: number;
@@ -56,13 +56,13 @@ export interface VlmInputs {
   readonly ids: Tensor;
   /** float32 [S, L] */
   readonly mask: Tensor;
-  /** int64 [R]: the state of each row */
+  /** int64 [R]: index of each row's state */
   readonly state: Tensor;
-  /** float32 [R, image]: image vectors of the screenshots with their cursors */
+  /** float32 [R, image]: image vectors of the screenshots with cursors */
   readonly image: Tensor;
-  /** int64 [R, T]: the action's tokens with its end token, then padding; an empty action leaves only padding */
+  /** int64 [R, T]: the action's tokens with the end token, then padding; only padding for an empty action */
   readonly action: Tensor;
-  /** int64 [R, SLOTS]: rows of the flattened [R × T] hidden states that are kept; the last is where the answer is read */
+  /** int64 [R, SLOTS]: which rows of the flattened [R × T] hidden states are kept; the answer is read from the last */
   readonly slots: Tensor;
   /** float32 [R, T]: 1 at the decoder positions of the action (start token included) */
   readonly actionMask: Tensor;
@@ -79,7 +79,7 @@ export function pocketVlm(
 ): { representation: Tensor; logit: Tensor } {
   const { autoui } = config;
   const [rows, length] = x.action.shape;
-  // the prompt is encoded once a state; only the picture differs between its actions (the cursor)
+  // The prompt is encoded once per state; between its actions only the image differs, by the cursor.
   const text = gather(encodeText(w, autoui, x.ids, x.mask), x.state);
   const mask = gather(x.mask, x.state);
   const hidden = decode(w, autoui, fuseImage(w, autoui, text, x.image), mask, x.action);
@@ -100,17 +100,18 @@ export function pocketVlm(
 }
 
 /**
- * How the action's tokens agree with what the model expected after the tokens before them, given prompt and screen:
- * Σ_t h_t ⊙ (e(token_t) - Σ_v p_t(v) e(v)), [R, width]. Its sum is √width times that of each token's logit above the expected
- * one (the factor brings it to the size of the hidden states), and tokens that had to come add nothing. A large VLM's last hidden state tells by itself that the typed shop is not the one
- * of the goal; two layers of width 96 don't get there, though their predictions know it.
+ * How well the action's tokens agree with the model's predictions, given prompt and screen:
+ * Σ_t h_t ⊙ (e(token_t) - Σ_v p_t(v) e(v)), [R, width]. The sum of its elements is √width times the sum, over tokens, of
+ * the logit minus the expected logit; the factor scales it to the size of the hidden states. Tokens that were certain add
+ * nothing. The last hidden state of a large VLM shows by itself that the typed shop is not that of the goal; that of two
+ * layers of width 96 does not, although their predictions do.
  */
 function agreement(w: Weights, config: AutoUIConfig, hidden: Tensor, { action, actionMask }: VlmInputs): Tensor {
   const [rows, length, width] = hidden.shape;
   const table = w[config.tied ? 'shared.weight' : 'lm_head.weight'];
   const expected = matmul(reshape(softmax(head(w, config, hidden)), [rows * length, -1]), table);
   const surplus = sub(gather(table, action), reshape(expected, [rows, length, width]));
-  // position t predicts token t, and there is one position more than tokens
+  // Position t predicts token t, and there is one more position than tokens.
   const predicts = concat([slice(actionMask, 1, 1, length), constant(new Float32Array(rows), [rows, 1])], 1);
   const scaled = config.tied ? hidden : mul(hidden, scalar(width ** 0.5));
   return sum(mul(mul(scaled, surplus), reshape(predicts, [rows, length, 1])), [1]);

@@ -3,26 +3,26 @@ import type { ParameterSpecs } from '../checkpoint/checkpoint.js';
 import { withCheckpoint, withoutPrefix, type Checkpoint, type CheckpointTensor } from '../checkpoint/tensors.js';
 import { readRobertaConfig, robertaSpecs, type RobertaConfig } from './roberta.js';
 
-/** What a checkpoint of a model with a head (roberta-base was saved with its language model's) puts before the names. */
+/** Prefix of the encoder's tensors in a model with a head; roberta-base was saved with its language-model head. */
 const PREFIX = 'roberta.';
-/** What is beside the encoder in such a checkpoint, and a buffer that older ones hold. */
+/** The tensors of such heads, and a buffer in older checkpoints. */
 const OTHERS = /^(lm_head\.|classifier\.|qa_outputs\.|embeddings\.position_ids$)/;
 const POOLER = ['pooler.dense.weight', 'pooler.dense.bias'];
-/** Draws the pooler of a checkpoint that has none. */
+/** Seed of the pooler for a checkpoint without one. */
 const POOLER_SEED = 0;
 
 /** A RoBERTa encoder with its pooler. */
 export interface LoadedRoberta {
   readonly config: RobertaConfig;
   readonly params: Parameters;
-  /** the checkpoint has no pooler (it was saved with a language model's head), so it was drawn as transformers does */
+  /** whether the checkpoint has no pooler (it was saved with a language-model head), so that one was initialized */
   readonly freshPooler: boolean;
 }
 
 /**
- * Load a RoBERTa checkpoint's encoder and pooler. Where it has no pooler, transformers draws one anew at every load; here
- * it is drawn from a fixed seed, so that a text's vector is the same in every run.
- * @throws UserError where a file is missing, broken, or does not fit its config.json
+ * Loads the encoder and pooler of a RoBERTa checkpoint. For one without a pooler, transformers initializes a new pooler at
+ * every load; here the seed is fixed, so that a text has the same vector in every run.
+ * @throws UserError if a file is missing, broken, or does not match its config.json
  */
 export async function loadRoberta(folder: string): Promise<LoadedRoberta> {
   return withCheckpoint(folder, (checkpoint) => {
@@ -35,7 +35,7 @@ export async function loadRoberta(folder: string): Promise<LoadedRoberta> {
   });
 }
 
-/** What of a RoBERTa checkpoint is loaded, before it is read; tensors by the parameter's name. */
+/** What to load from a RoBERTa checkpoint; tensors by parameter name. */
 export function planRoberta(folder: string, checkpoint: Checkpoint) {
   const config = readRobertaConfig(folder);
   const tensors = new Map<string, CheckpointTensor>();
@@ -46,7 +46,7 @@ export function planRoberta(folder: string, checkpoint: Checkpoint) {
   return { config, tensors, freshPooler: !POOLER.some((name) => tensors.has(name)) };
 }
 
-/** The specs of a checkpoint without a pooler. */
+/** The specs without those of the pooler. */
 export function withoutPooler(specs: ParameterSpecs): ParameterSpecs {
   return Object.fromEntries(Object.entries(specs).filter(([name]) => !POOLER.includes(name)));
 }

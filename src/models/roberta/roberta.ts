@@ -18,7 +18,7 @@ import { UserError } from '../../errors.js';
 import { dense, firstStates, paddingBias, POOLED, scaledAttention, type Weights } from '../attention.js';
 import { readJson, type ParameterSpecs } from '../checkpoint/checkpoint.js';
 
-/** The fields of a RoBERTa config.json that shape the encoder; Hugging Face's names. */
+/** The fields of a RoBERTa's config.json that determine the architecture, with Hugging Face's names. */
 export const RobertaConfig = z.object({
   vocab_size: z.int().positive(),
   hidden_size: z.int().positive(),
@@ -33,7 +33,7 @@ export const RobertaConfig = z.object({
 });
 export type RobertaConfig = z.infer<typeof RobertaConfig>;
 
-/** Read config.json of a checkpoint folder. Throws UserError naming the field that is wrong. */
+/** Reads config.json of a checkpoint folder. @throws UserError that names the wrong field */
 export function readRobertaConfig(folder: string): RobertaConfig {
   const file = join(folder, 'config.json');
   const parsed = RobertaConfig.safeParse(readJson(file));
@@ -45,8 +45,8 @@ export function readRobertaConfig(folder: string): RobertaConfig {
 }
 
 /**
- * RoBERTa's pooled output [B, hidden]: tanh of a linear layer on the first token's last state, which is what Digi-Q takes
- * a text's vector to be (docs/algorithms.md §2.4). Dropout is off.
+ * RoBERTa's pooled output [B, hidden]: tanh of a linear layer on the last hidden state of the first token. It is Digi-Q's
+ * text vector (docs/algorithms.md §2.4). There is no dropout.
  * @param ids int64 [B, L] @param mask float32 [B, L], 1 at real tokens
  */
 export function robertaPooled(w: Weights, config: RobertaConfig, ids: Tensor, mask: Tensor): Tensor {
@@ -56,8 +56,8 @@ export function robertaPooled(w: Weights, config: RobertaConfig, ids: Tensor, ma
 }
 
 /**
- * The last layer's states [B, L, hidden], or only the first `wanted` of each sequence: all the others are needed up to that
- * layer, and there only to be attended to.
+ * The last layer's states [B, L, hidden], or only the first `wanted` of each sequence. In the last layer the other states
+ * then serve only as keys and values.
  */
 export function robertaEncode(
   w: Weights,
@@ -95,8 +95,8 @@ function typeZero(w: Weights, config: RobertaConfig): Tensor {
 }
 
 /**
- * Position ids int64 [B, L]: real tokens count from pad_token_id + 1, padding is at pad_token_id (transformers,
- * RobertaEmbeddings.create_position_ids_from_input_ids). The running count is a product with a triangle of ones.
+ * Position ids int64 [B, L]: real tokens count from pad_token_id + 1, padding has pad_token_id (transformers,
+ * RobertaEmbeddings.create_position_ids_from_input_ids). The cumulative sum is a product with a triangular matrix of ones.
  */
 function positions(config: RobertaConfig, mask: Tensor): Tensor {
   const length = mask.shape[1];
@@ -107,7 +107,7 @@ function positions(config: RobertaConfig, mask: Tensor): Tensor {
   return cast(add(mul(count, real), config.pad_token_id), 'int64');
 }
 
-/** Every parameter under its checkpoint name, with Hugging Face's initialisation (normal 0.02). */
+/** All parameters under their names in the checkpoint, with Hugging Face's initialization (normal 0.02). */
 export function robertaSpecs(config: RobertaConfig): ParameterSpecs {
   const { hidden_size: width, intermediate_size: inner } = config;
   const specs: ParameterSpecs = {};

@@ -36,7 +36,7 @@ const edited = (from: string, edit: (config: Record<string, unknown>) => void) =
     writeFileSync(file, JSON.stringify(config));
   });
 
-test('parameter names and shapes are those of the released checkpoints', async () => {
+test('parameters have the names and shapes of the released checkpoints', async () => {
   for (const folder of [relu, gelu]) {
     const { tensors } = readSafetensors(join(folder, 'model.safetensors'));
     const specs = autoUISpecs((await loadAutoUI(folder)).config);
@@ -46,14 +46,14 @@ test('parameter names and shapes are those of the released checkpoints', async (
   }
 });
 
-test('a configuration survives being written and read', () => {
+test('a configuration can be written and read back', () => {
   for (const folder of [relu, gelu]) {
     const config = readAutoUIConfig(folder);
     assert.deepEqual(parseAutoUIConfig(autoUIConfigJson(config), 'written'), config);
   }
 });
 
-test('a fresh model has the spread of T5', () => {
+test("a new model has T5's initialization", () => {
   const config = { ...readAutoUIConfig(relu), width: 64, headWidth: 32, vocabulary: 500 };
   const params = Parameters.init(autoUISpecs(config), 1);
   const spread = (name: string) => {
@@ -70,7 +70,7 @@ test('a fresh model has the spread of T5', () => {
   assert.deepEqual(new Set(params.get('decoder.final_layer_norm.weight').data), new Set([1]));
 });
 
-test('pytorch_model.bin gives the same model, without the copies of the embedding table', async () => {
+test('pytorch_model.bin gives the same model as safetensors, without copies of the embedding table', async () => {
   const { config, params } = await loadAutoUI(relu);
   const other = await loadAutoUI(copy(relu, (folder) => rmSync(join(folder, 'model.safetensors'))));
   assert.deepEqual(other.config, config);
@@ -79,7 +79,7 @@ test('pytorch_model.bin gives the same model, without the copies of the embeddin
   assert.ok(config.tied && !params.has('lm_head.weight'));
 });
 
-test('a head of its own is kept, whatever config.json says; an equal one counts as tied if it says so', async () => {
+test('a head that differs from the embedding table is kept; an equal one counts as tied if config.json says so', async () => {
   const folder = edited(gelu, (config) => (config.tie_word_embeddings = true));
   assert.equal((await loadAutoUI(folder)).config.tied, false);
   const equal = async (tie: boolean) => {
@@ -93,7 +93,7 @@ test('a head of its own is kept, whatever config.json says; an equal one counts 
   assert.equal(await equal(false), false);
 });
 
-test("the image vector's length is read from the weights where config.json does not say", async () => {
+test('without img_dim in config.json, the length of the image vector comes from the weights', async () => {
   const folder = edited(relu, (config) => delete config.img_dim);
   assert.equal(readAutoUIConfig(folder).image, 1408);
   assert.equal((await loadAutoUI(folder)).config.image, 10);
@@ -121,7 +121,7 @@ const faults: [what: string, folder: () => string, message: RegExp][] = [
   ['no size', () => edited(gelu, (c) => delete c.d_model), /d_model: /],
 ];
 for (const [what, folder, message] of faults) {
-  test(`${what} is an error of one line`, async () => {
+  test(`${what}: loading fails with a one-line error`, async () => {
     await assert.rejects(
       async () => loadAutoUI(folder()),
       (error: Error) => error instanceof UserError && message.test(error.message) && !error.message.includes('\n'),
@@ -129,14 +129,14 @@ for (const [what, folder, message] of faults) {
   });
 }
 
-test('relative buckets are exact when near, logarithmic when far, and end', () => {
+test('relative position buckets are exact for short distances, then logarithmic up to the last bucket', () => {
   const both = [-200, -128, -9, -8, -7, -1, 0, 1, 7, 8, 9, 127, 128, 200].map((d) => relativeBucket(d, true, 32, 128));
   assert.deepEqual(both, [15, 15, 8, 8, 7, 1, 0, 17, 23, 24, 24, 31, 31, 31]);
   const past = [-200, -128, -127, -17, -16, -15, -1, 0, 5].map((d) => relativeBucket(d, false, 32, 128));
   assert.deepEqual(past, [31, 31, 31, 16, 16, 15, 1, 0, 0]);
 });
 
-test('clamping probabilities kills the gradient outside the range only', async () => {
+test('with clamped probabilities, only the gradient outside the range is 0', async () => {
   const runtime = await openRuntime({ threads: 1 });
   const labels = constant(BigInt64Array.of(0n, 0n, 1n), [1, 3]);
   const mask = constant([1, 1, 1], [1, 3]);

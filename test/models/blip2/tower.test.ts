@@ -35,7 +35,7 @@ function upsideDown({ width, height, rgba }: Frame): Frame {
   return { width, height, rgba: turned };
 }
 
-/** Screenshots that differ. */
+/** Different screenshots. */
 function shades(count: number): Frame[] {
   return Array.from({ length: count }, (_, i) => ({
     ...phone,
@@ -43,7 +43,7 @@ function shades(count: number): Frame[] {
   }));
 }
 
-test("BLIP-2's vectors of screenshots are those of PyTorch with its processor", async () => {
+test("BLIP-2's image vectors match those of PyTorch with its processor", async () => {
   const tower = await Blip2Tower.open(runtime, folder);
   const vectors = await tower.vectors([phone, upsideDown(phone)].map((frame) => tower.prepare(frame)));
   expected.forEach((vector, i) => {
@@ -52,7 +52,7 @@ test("BLIP-2's vectors of screenshots are those of PyTorch with its processor", 
   });
 });
 
-test('a vector is the same bit for bit, alone and in a batch', async () => {
+test('a vector is bit-identical alone and in a batch', async () => {
   const tower = await Blip2Tower.open(runtime, folder);
   const pixels = shades(7).map((frame) => tower.prepare(frame));
   const together = await tower.vectors(pixels);
@@ -60,7 +60,7 @@ test('a vector is the same bit for bit, alone and in a batch', async () => {
   for (const i of [0, 2, 6]) assert.deepEqual(await alone.vectors([pixels[i]]), [together[i]]);
 });
 
-test('cursors are seen', async () => {
+test('a cursor changes the vector', async () => {
   const tower = await Blip2Tower.open(runtime, folder);
   const marked = tower.prepareWithCursors(phone, [[0.5, 0.5], [0.1, 0.9]]); // prettier-ignore
   assert.deepEqual(
@@ -72,7 +72,7 @@ test('cursors are seen', async () => {
   assert.notDeepEqual(one, other);
 });
 
-test('a referenced tower is loaded from its folder, and from the cache alone where that suffices', async () => {
+test('a referenced tower is loaded from its folder, but not if all vectors are in the cache', async () => {
   const copy = checkpointCopy('blip2');
   const vision = newPlace();
   const reference = await writeTowerReference(vision, copy);
@@ -89,7 +89,7 @@ test('a referenced tower is loaded from its folder, and from the cache alone whe
   assert.deepEqual(await again.vectors(pixels), vectors);
 });
 
-test('a referenced folder that has changed is an error of one line', async () => {
+test('a referenced folder that has changed gives a one-line error', async () => {
   const copy = checkpointCopy('blip2');
   const vision = newPlace();
   await writeTowerReference(vision, copy);
@@ -117,9 +117,13 @@ test('the pocket tower is loaded from its own folder', async () => {
 
 for (const [what, json, message] of [
   ['another kind', { model_type: 'resnet' }, /model_type: expected "critiq-conv" or "critiq-reference", got "resnet"/],
-  ['a reference without a fingerprint', { model_type: 'critiq-reference', folder }, /expected a reference to a tower/],
+  [
+    'a reference without a fingerprint',
+    { model_type: 'critiq-reference', folder },
+    /expected model_type "critiq-reference" with folder and fingerprint/,
+  ],
 ] as const) {
-  test(`a tower folder of ${what} is an error of one line`, async () => {
+  test(`a tower folder with ${what} gives a one-line error`, async () => {
     const vision = newPlace();
     mkdirSync(vision);
     writeFileSync(join(vision, 'config.json'), JSON.stringify(json));

@@ -31,7 +31,7 @@ const FORMS = [
 ];
 
 for (const name of FORMS) {
-  test(`${name}: the greedy actions are PyTorch's`, async () => {
+  test(`${name}: greedy actions match those of PyTorch`, async () => {
     const expected = pytorchActions(name);
     assert.ok(new Set(expected.map(({ text }) => text)).size > 4);
     assert.deepEqual(await critiqActions(runtime, checkpointCopy(name)), expected);
@@ -47,8 +47,8 @@ function edited(name: string, edit: (config: Record<string, unknown>) => void): 
   return folder;
 }
 
-/** Rewrites a folder's model.safetensors. */
-async function retold(folder: string, change: (tensors: Map<string, TensorToStore>) => void): Promise<string> {
+/** Changes the tensors in a folder's model.safetensors. */
+async function rewritten(folder: string, change: (tensors: Map<string, TensorToStore>) => void): Promise<string> {
   const file = join(folder, 'model.safetensors');
   const tensors = new Map<string, TensorToStore>(readSafetensors(file).tensors);
   change(tensors);
@@ -56,7 +56,7 @@ async function retold(folder: string, change: (tensors: Map<string, TensorToStor
   return folder;
 }
 
-test('only tensors that are asked for are read, and shards without them need not be there', async () => {
+test('only the selected tensors are read, and shards without them may be missing', async () => {
   const folder = checkpointCopy('blip2');
   const names = [...(await readCheckpoint(folder, (name) => name.startsWith('vision_model.post'))).keys()];
   assert.deepEqual(names.sort(), ['vision_model.post_layernorm.bias', 'vision_model.post_layernorm.weight']);
@@ -66,7 +66,7 @@ test('only tensors that are asked for are read, and shards without them need not
   assert.ok(params.names().every((name) => /^(embeddings|encoder|post_layernorm)\./.test(name)));
 });
 
-test('half precision is widened exactly, in every container', async () => {
+test('half precision is converted to float32 exactly', async () => {
   const folder = checkpointCopy('autoui-sharded-bin-bf16');
   const { params } = await loadAutoUI(folder);
   const whole = await readCheckpoint(folder);
@@ -75,7 +75,7 @@ test('half precision is widened exactly, in every container', async () => {
   assert.deepEqual(params.get('image_dense.weight').data.slice(), toFloat32(stored));
 });
 
-test('the table is the head unscaled where transformers 5 says so; a head of its own takes the scale in', async () => {
+test("transformers 5's scale_decoder_outputs decides whether the embedding table is scaled as head, and scales other heads", async () => {
   const own = await loadAutoUI(checkpointCopy('autoui-trainer-f16'));
   assert.equal(own.config.tied, false);
   const scaled = await loadAutoUI(edited('autoui-trainer-f16', (config) => (config.scale_decoder_outputs = true)));
@@ -93,10 +93,10 @@ test('the table is the head unscaled where transformers 5 says so; a head of its
   }
 });
 
-test('a RoBERTa without a pooler gets the same drawn one at every load; half of one is an error', async () => {
+test('a RoBERTa without a pooler gets the same initialized one at every load; half a pooler is an error', async () => {
   assert.equal((await loadRoberta(checkpointCopy('roberta'))).freshPooler, false);
   const without = async (...names: string[]) =>
-    retold(checkpointCopy('roberta'), (tensors) =>
+    rewritten(checkpointCopy('roberta'), (tensors) =>
       names.forEach((name) => tensors.delete(`roberta.pooler.dense.${name}`)),
     );
   const folder = await without('weight', 'bias');
@@ -107,7 +107,7 @@ test('a RoBERTa without a pooler gets the same drawn one at every load; half of 
   await assert.rejects(loadRoberta(await without('bias')), /pooler\.dense\.bias is missing/);
 });
 
-test('the fingerprint is of the content: a copy has it, a model trained further does not', async () => {
+test('a copy has the same fingerprint; further training or another tokenizer changes it', async () => {
   for (const name of FORMS) {
     assert.equal(await checkpointFingerprint(checkpointCopy(name)), await checkpointFingerprint(checkpointCopy(name)));
   }
@@ -115,7 +115,7 @@ test('the fingerprint is of the content: a copy has it, a model trained further 
   assert.equal(new Set(prints).size, FORMS.length);
   const folder = checkpointCopy('autoui-safetensors-bf16');
   const before = await checkpointFingerprint(folder);
-  await retold(folder, (tensors) => {
+  await rewritten(folder, (tensors) => {
     const tensor = tensors.get('decoder.block.1.layer.0.SelfAttention.q.weight')!;
     new Uint16Array((tensor.data as Uint8Array).buffer).forEach((bits, i, all) => (all[i] = bits + 1));
   });
@@ -125,7 +125,7 @@ test('the fingerprint is of the content: a copy has it, a model trained further 
   assert.notEqual(await checkpointFingerprint(folder), trained);
 });
 
-test("the fingerprint of a BLIP-2's tower does not need the language model", async () => {
+test("the fingerprint of BLIP-2's tower does not need the language model", async () => {
   const folder = checkpointCopy('blip2');
   assert.match(await blip2Fingerprint(folder), /^[0-9a-f]{32}$/);
   await assert.rejects(checkpointFingerprint(folder), /model-00003/);
@@ -133,10 +133,10 @@ test("the fingerprint of a BLIP-2's tower does not need the language model", asy
 
 const faults: [what: string, load: () => Promise<unknown>, message: RegExp][] = [
   [
-    'missing, unexpected and misshapen tensors together',
+    'tensors that are missing, unexpected or of another shape',
     async () =>
       loadAutoUI(
-        await retold(checkpointCopy('autoui-safetensors-bf16'), (tensors) => {
+        await rewritten(checkpointCopy('autoui-safetensors-bf16'), (tensors) => {
           tensors.delete('gate_dense.bias');
           tensors.set('extra.weight', tensors.get('image_dense.bias')!);
           tensors.set('mha_layer.in_proj_bias', tensors.get('image_dense.bias')!);
@@ -145,7 +145,7 @@ const faults: [what: string, load: () => Promise<unknown>, message: RegExp][] = 
     /gate_dense\.bias is missing; .*mha_layer\.in_proj_bias: expected \[36\], got \[12\]; extra\.weight is unexpected/,
   ],
   [
-    'a shard that is not there',
+    'a missing shard',
     () => {
       const folder = checkpointCopy('autoui-sharded-bin-bf16');
       rmSync(join(folder, 'pytorch_model-00002-of-00002.bin'));
@@ -154,17 +154,17 @@ const faults: [what: string, load: () => Promise<unknown>, message: RegExp][] = 
     /pytorch_model-00002-of-00002\.bin: cannot be read \(ENOENT\)/,
   ],
   [
-    'a shard without a tensor that the index has',
+    'a shard that lacks a tensor of the index',
     () => loadAutoUI(withIndex('autoui-sharded-f16', (map) => (map['more.weight'] = map['shared.weight']))),
     /lacks the tensor more\.weight that .*index\.json says is in it/,
   ],
   [
-    'an index that points elsewhere',
+    'an index that points outside the folder',
     () => loadAutoUI(withIndex('autoui-sharded-f16', (map) => (map['shared.weight'] = '../model.safetensors'))),
     /names the shard "\.\.\/model\.safetensors": expected a file beside it/,
   ],
   [
-    'an index that is none',
+    'an index that is not one',
     () => {
       const folder = checkpointCopy('autoui-sharded-bin-bf16');
       writeFileSync(join(folder, 'pytorch_model.bin.index.json'), '[]');
@@ -185,7 +185,7 @@ const faults: [what: string, load: () => Promise<unknown>, message: RegExp][] = 
     /pytorch_model\.bin: damaged: storage data\/\d+: expected crc32/,
   ],
   [
-    'another model than BLIP-2',
+    'another model in the place of BLIP-2',
     () => loadBlip2Vision(checkpointCopy('roberta')),
     /config\.json: model_type: expected blip-2 or blip_2_vision_model, got "roberta"/,
   ],
@@ -202,7 +202,7 @@ function withIndex(name: string, edit: (map: Record<string, string>) => void): s
 }
 
 for (const [what, load, message] of faults) {
-  test(`${what}: one error of one line`, async () => {
+  test(`${what}: loading fails with a one-line error`, async () => {
     await assert.rejects(
       async () => load(),
       (error: Error) => error instanceof UserError && message.test(error.message) && !error.message.includes('\n'),
@@ -210,7 +210,7 @@ for (const [what, load, message] of faults) {
   });
 }
 
-test('names lose the prefix of DataParallel; the file keeps them', async () => {
+test("DataParallel's prefix is removed from tensor names, and kept in the stored name", async () => {
   const checkpoint = await Checkpoint.open(checkpointCopy('autoui-trainer-f16'));
   const { stored } = checkpoint.tensors.get('shared.weight')!;
   checkpoint.close();

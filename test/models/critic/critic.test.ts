@@ -84,20 +84,20 @@ test('the critic has the released widths', () => {
   assert.equal((count / 1e6).toFixed(1), '417.7', 'millions of parameters');
 });
 
-test('a critic of other sizes is recognised by its tensors', () => {
+test('the configuration of a critic can be read from its tensor shapes', () => {
   const config: CriticConfig = { text: 3, image: 2, rep: 4, qHidden: [7, 5], vHidden: [6] };
   const shapes = new Map(Object.entries(criticSpecs(config)).map(([name, { shape }]) => [name, shape]));
   assert.deepEqual(criticConfigOf(shapes, { text: 3, image: 2, rep: 4 }), config);
 });
 
-test('eq. 1 bootstraps from the next state unless the episode is over', async () => {
+test('eq. 1: the target bootstraps from the next state unless the episode is over', async () => {
   const { target } = await values({ target: qTarget(vector(0, 1, 0.5), vector(0, 1, 0), vector(2, 9, -1), 0.9) });
   assertNear(target, [1.8, 1, -0.4]);
 });
 
 const config: CriticConfig = { text: 2, image: 1, rep: 3, qHidden: [5], vHidden: [4] };
 
-/** A critic with its parameters as constants, so that graphs can be run without feeding any. */
+/** A critic's parameters as constants, so that graphs need no feeds. */
 function fixedCritic(of: CriticConfig, seed: number): Record<string, Tensor> {
   const params = Parameters.init(criticSpecs(of), seed);
   return Object.fromEntries(
@@ -116,7 +116,7 @@ function batch(size: number): { state: Tensor; nextState: Tensor; action: Tensor
   return { state: matrix(state), nextState: matrix(state), action: matrix(actionStateWidth(config) - state) };
 }
 
-test('a mixed target is the weighted mean of the TD target and the return, for Q alone', async () => {
+test('a mixed target is the weighted mean of the TD target and the return, for Q only', async () => {
   const { target } = await values({ target: mixedTarget(vector(1, 0, -2), vector(0, 1, 2), 0.25) });
   assertNear(target, [0.75, 0.25, -1]);
   const w = fixedCritic(config, 1);
@@ -139,7 +139,7 @@ test('a mixed target is the weighted mean of the TD target and the return, for Q
   assertNear([...v1, ...plain], [0, 0]);
 });
 
-test('eq. 2 and eq. 1 together: each head learns its own target, and the targets get no gradient', async () => {
+test('eqs. 1 and 2: each head learns its own target, and the targets get no gradient', async () => {
   const w = fixedCritic(config, 1);
   const { state, nextState, action } = batch(4);
   const [reward, done] = [vector(0, 0, 1, 0), vector(0, 0, 1, 1)];
@@ -195,7 +195,7 @@ test('the Monte-Carlo variant classifies success or regresses on the return', as
   assertNear(q2, [[0, 0.4, 1].reduce((total, target, i) => total + (p[i] - target) ** 2, 0) / 3]);
 });
 
-test('twins are joined by max, min or mean; classifying heads count as their probability of success', async () => {
+test('twins are aggregated by max, min or mean; classification heads by their probability of success', async () => {
   const predicted = { q: [vector(1, 4), vector(3, 2)], v: [vector(0, 1), vector(-2, 5)] } as const;
   const of = (how: 'max' | 'min' | 'mean') => advantage({ q: [...predicted.q], v: [...predicted.v] }, how);
   const got = await values({ max: of('max'), min: of('min'), mean: of('mean') });
@@ -209,7 +209,7 @@ test('twins are joined by max, min or mean; classifying heads count as their pro
   assertNear(chance, [1 / (1 + Math.exp(-2)) - 0.5]);
 });
 
-test('the actor losses weigh log-probabilities as they say', async () => {
+test('the actor losses weight log-probabilities as defined', async () => {
   const [logProb, advantages] = [vector(-1, -2, -3), vector(0.5, 0, -1)];
   const got = await values({
     best: bestOfN(logProb, advantages, 0),
@@ -238,11 +238,11 @@ test('no actor loss has a gradient into the critic', async () => {
     const { g, l } = await session.run(Object.fromEntries(session.inputs.map(({ name }) => [name, feeds[name]])));
     session.close();
     assert.deepEqual([...(g as Float32Array)], [0, 0, 0]);
-    assert.ok((l as Float32Array)[0] < 0, 'but one into the policy');
+    assert.ok((l as Float32Array)[0] < 0, 'the policy gets a gradient');
   }
 });
 
-test('best of N takes the largest advantage above the threshold', () => {
+test('best-of-N takes the candidate with the largest advantage above the threshold', () => {
   const of = (...advantages: number[]) => advantages.map((value) => ({ advantage: value, valid: true }));
   assert.equal(bestCandidate(of(0.1, 0.3, 0.2), 0), 1);
   assert.equal(bestCandidate(of(0.1, 0.3, 0.2), 0.3), undefined);
@@ -252,7 +252,7 @@ test('best of N takes the largest advantage above the threshold', () => {
   assert.equal(bestCandidate([], 0), undefined);
 });
 
-test('an invalid action counts as advantage 0 and is never imitated', () => {
+test('an invalid action has advantage 0 and is never imitated', () => {
   const invalid = { advantage: 5, valid: false };
   assert.equal(bestCandidate([invalid, { advantage: 0.1, valid: true }], 0), 1);
   assert.equal(bestCandidate([invalid, { advantage: -0.1, valid: true }], -1), undefined);
@@ -260,7 +260,7 @@ test('an invalid action counts as advantage 0 and is never imitated', () => {
   assert.equal(bestCandidate([invalid], -1), undefined);
 });
 
-test('the taken action is always scored, once, beside others drawn without replacement', () => {
+test('the taken action is always scored exactly once, with others drawn without replacement', () => {
   const random = new Random(3, 'scored');
   const seen = new Set<number>();
   for (let i = 0; i < 200; i++) {
@@ -284,7 +284,7 @@ test('the taken action is always scored, once, beside others drawn without repla
   );
 });
 
-test('settings default to the published ones and refuse what makes no sense', () => {
+test('settings default to the published values, and values out of range are errors', () => {
   const { critic, actor } = DigiQ.parse({});
   assert.deepEqual(
     [critic.target, critic.gamma, critic.tau, critic.lr, critic.max_grad_norm],
@@ -299,27 +299,27 @@ test('settings default to the published ones and refuse what makes no sense', ()
   assert.throws(() => ActorSettings.parse({ beta: 0 }));
 });
 
-test('every setting says what it is', () => {
+test('every setting has a description', () => {
   for (const schema of [CriticSettings, ActorSettings]) {
     for (const [name, field] of Object.entries(schema.shape))
       assert.ok((field.description ?? '').length > 15 || hasInner(field), name);
   }
 });
 
-/** A description may stand on the schema inside a default. */
+/** Whether the schema inside a default has a description. */
 function hasInner(field: { def?: unknown }): boolean {
   const inner = (field.def as { innerType?: { description?: string } }).innerType;
   return (inner?.description ?? '').length > 15;
 }
 
-test('tokens are masked by windows that end with the text', () => {
+test('each variant of an action masks one window of tokens, cut off at the end of the text', () => {
   const holed = holedTokens(BigInt64Array.of(5n, 6n, 7n), 2, 9);
   assert.deepEqual([...holed].map(Number), [9, 9, 7, 5, 9, 9, 5, 6, 9]);
 });
 
-test('influence weights are square roots of effects scaled within the sequence', () => {
+test('influence weights are the square roots of effects that are scaled to [0, 1] within the sequence', () => {
   const effects = tokenEffects(0.5, [0.5, 0.1, 0.6, 0.9], (i) => i === 3);
   assertNear([...effects], [0, 0.4, 0.1, 0]);
   assertNear([...influenceWeights(effects)], [0, 1, 0.5, 0]);
-  assert.deepEqual([...influenceWeights([0.3, 0.3])], [0, 0], 'nothing stands out, and nothing is divided by 0');
+  assert.deepEqual([...influenceWeights([0.3, 0.3])], [0, 0], 'equal effects give weights of 0');
 });

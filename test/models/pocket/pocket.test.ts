@@ -1,4 +1,4 @@
-/** The pocket models' own parts: what a screenshot and an action become before a network sees them. */
+/** How screenshots and actions are prepared for the pocket models. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Frame } from '../../../src/data/formats/frame.js';
@@ -27,7 +27,7 @@ const SMALL: ConvTowerConfig = {
   layers: [{ channels: 2, kernel: 3, stride: 2, pad: 1 }],
 };
 
-test('shrink averages whole blocks, channel by channel', () => {
+test('shrink averages whole blocks in each channel', () => {
   for (const [fy, fx] of [
     [3, 2],
     [2, 3],
@@ -48,7 +48,7 @@ test('shrink averages whole blocks, channel by channel', () => {
       }
     }
   }
-  // the widest blocks: sums that just fit
+  // the widest possible blocks, whose sums are just below the limit
   const white = { width: 257, height: 2, rgba: new Uint8ClampedArray(257 * 2 * 4).fill(255) };
   assert.deepEqual([...shrink(white, { ...SMALL, image_size: [1, 1] })], [255, 255, 255]);
   const wide = { width: 258, height: 1, rgba: new Uint8ClampedArray(258 * 4) };
@@ -56,7 +56,7 @@ test('shrink averages whole blocks, channel by channel', () => {
   assert.throws(() => shrink(noise(13, 12, 1), SMALL), /multiple of 6x4.*got 13x12/);
 });
 
-test('a cursor changes its own square, and the screenshot is put back', () => {
+test('a cursor changes only the square around it, and the screenshot is restored', () => {
   const frame = noise(90, 180, 2);
   const before = frame.rgba.slice();
   const config: ConvTowerConfig = { ...SMALL, image_size: [60, 30] };
@@ -70,29 +70,29 @@ test('a cursor changes its own square, and the screenshot is put back', () => {
       partial: shrink(frame, config, plain.slice(), changed),
       whole: shrink(frame, config),
     }));
-    assert.deepEqual(partial, whole, 'shrinking the changed region alone gives the whole picture');
+    assert.deepEqual(partial, whole, 'shrinking only the changed region gives the same result');
     assert.notDeepEqual(whole, plain);
     assert.deepEqual(frame.rgba, before);
   }
 });
 
-test('the map of the pocket tower keeps the layout of a 270 x 585 screen', () => {
+test('the last feature map of the pocket tower has 6 channels of 17 x 8 for a screen of 270 x 585', () => {
   assert.deepEqual(convTowerMap(POCKET_TOWER), { channels: 6, rows: 17, columns: 8 });
   assert.equal(convTowerDim(POCKET_TOWER), 6 * 17 * 8);
 });
 
-test('screen change: mean squared difference at a quarter of the size', () => {
+test('screenChange is the mean squared difference at a quarter of the size', () => {
   const a: Frame = { width: 8, height: 9, rgba: new Uint8ClampedArray(8 * 9 * 4) };
   const b: Frame = { ...a, rgba: a.rgba.slice() };
   assert.equal(screenChange(a, b), 0);
   for (let y = 0; y < 4; y++) for (let x = 0; x < 4; x++) b.rgba[(y * 8 + x) * 4] = 40;
   assert.equal(screenChange(a, b), 1600 / (3 * 2 * 2));
-  b.rgba.fill(255, 8 * 8 * 4); // the last row is beyond whole blocks
+  b.rgba.fill(255, 8 * 8 * 4); // the last row is not part of a whole block
   assert.equal(screenChange(a, b), 1600 / (3 * 2 * 2));
   assert.equal(screenChange(a, noise(8, 8, 1)), Infinity);
 });
 
-test('the pocket tokenizer writes names as pieces and gives every text back', () => {
+test('the pocket tokenizer splits names into pieces and decodes every text to itself', () => {
   const { tokenizer, config } = pocketTokenizer({
     pieces: ['best', 'mart', '.com', 'red'],
     words: ['Go', 'to', 'top', 'lamp'],
@@ -102,7 +102,7 @@ test('the pocket tokenizer writes names as pieces and gives every text back', ()
   const tokens = (text: string) => t.encode(text, { add_special_tokens: false }).tokens;
   assert.deepEqual(tokens('Go to bestmart.com'), ['Go', ' to', ' ', 'best', 'mart', '.com']);
   assert.deepEqual(tokens("'red lamp'"), ["'", 'red', ' lamp', "'"]);
-  // `top` is a word, so it is not taken out of the middle of one
+  // `top` is a word, so it does not match inside another word
   assert.deepEqual(tokens('topaz'), ['t', 'o', 'p', 'a', 'z']);
   const point = `${gridCentre(0, 24)}, ${gridCentre(11, 12)}`;
   assert.deepEqual(tokens(`", "touch_point": "[${point}`), ['", "touch_point": "[', '0.0208, ', '0.9583']);

@@ -1,4 +1,4 @@
-/** The pocket VLM's representation: hidden states where they should be kept, and how the tokens agree with what was expected. */
+/** The pocket VLM's representation: which hidden states are kept, and how well the tokens agree with the predictions. */
 import assert from 'node:assert/strict';
 import { after, test } from 'node:test';
 import { Forward, input, openRuntime, Parameters } from '../../../src/graph/index.js';
@@ -50,7 +50,7 @@ const promptMask = [
 const images = normal(ROWS * autoui.image);
 const padded = actions.flatMap((ids) => [...ids, ...Array<number>(ACTION - ids.length).fill(0)]);
 
-test('hidden states, their mean, and the surplus of each token over the expected one', async () => {
+test("the representation is the kept hidden states, their mean, and each token's surplus over the expected token", async () => {
   const { representation, logit } = await new Forward<null>(runtime, params, (w) => {
     const x = {
       ids: input('ids', [STATES, PROMPT], 'int64'),
@@ -77,7 +77,7 @@ test('hidden states, their mean, and the surplus of each token over the expected
     ),
   });
 
-  // the same by the policy's own graph, each row with its own copy of the prompt
+  // the same from the policy's own graph, where each row has its own copy of the prompt
   const policy = new Forward<null>(runtime, params, (w) => {
     const mask = input('mask', [ROWS, PROMPT]);
     const memory = encode(w, autoui, input('ids', [ROWS, PROMPT], 'int64'), mask, input('image', [ROWS, autoui.image]));
