@@ -64,10 +64,10 @@ module.exports = {
     })),
     {
       name: 'pipelines-below-cli',
-      comment: 'Stages do not know the command line or the viewer.',
+      comment: 'Stages do not know the command line, the viewer or the library made of them.',
       severity: 'error',
       from: { path: '^pipelines/' },
-      to: { path: '^src/(cli|viewer)/' },
+      to: { path: '^src/(cli|viewer|library|index)(/|\\.ts$)' },
     },
     {
       name: 'pipelines-own-folder',
@@ -75,7 +75,7 @@ module.exports = {
       severity: 'error',
       // the list of stages may name everything, and `critiq doctor` looks into checkpoints
       from: { path: '^pipelines/([^/.]+)', pathNot: '^pipelines/(index|commands/doctor)\\.ts$' },
-      to: { path: '^pipelines/[^/]+/', pathNot: ['^pipelines/$1/', '^pipelines/(episodes|training|vlm)/'] },
+      to: { path: '^pipelines/[^/]+/', pathNot: ['^pipelines/$1/', '^pipelines/(episodes|training|vlm|plugins)/'] },
     },
     {
       name: 'no-tests-in-sources',

@@ -68,16 +68,19 @@ export const registry: Registry = {
     const { JudgeSettings } = await import('./episodes/judge.js');
     const { RecordingSettings } = await import('./episodes/recordings.js');
     const { ServedSettings } = await import('./episodes/served.js');
+    const { extendSection, extensions } = await import('./plugins/extensions.js');
+    const { devices, judges, answers } = extensions();
     return {
       import: ImportSettings,
       models: ModelSettings,
-      device: DeviceSettings,
+      device: extendSection(DeviceSettings, 'backend', devices),
       tasks: TaskSettings,
-      judge: JudgeSettings,
-      served: ServedSettings,
+      judge: extendSection(JudgeSettings, 'kind', judges),
+      served: extendSection(ServedSettings, 'format', new Map([...answers.keys()].map((name) => [name, {}]))),
       recordings: RecordingSettings,
     };
   },
+  extend: async (plugins) => (await import('./plugins/load.js')).withPlugins(registry, plugins),
   // names from the configuration files of DigiRL, Digi-Q and CoSo
   aliases: {
     gamma: 'critic.gamma',

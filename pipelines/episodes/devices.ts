@@ -6,6 +6,7 @@ import { Phone } from '../../src/devices/phone/index.js';
 import { WebDriverFleet } from '../../src/devices/webdriver/fleet.js';
 import { webdriverInfluence } from '../../src/devices/webdriver/settings.js';
 import type { Config } from '../../src/settings/settings.js';
+import { extensions, influenceOf, settingsOf } from '../plugins/extensions.js';
 import type { DeviceSettings } from '../sections.js';
 
 /** Opens the device of a slot, ready for a reset. Slots count from 0; when a device dies, its slot gets a new one. */
@@ -14,6 +15,8 @@ export type DeviceFactory = (slot: number) => Promise<Device>;
 /** The factory of the configured backend. @throws UserError if its settings cannot work */
 export function deviceFactory(config: Config): DeviceFactory {
   const { backend, browser, webdriver } = config.device as DeviceSettings;
+  const own = extensions().devices.get(backend);
+  if (own) return async (slot) => own.open(slot, settingsOf(config.device, backend));
   switch (backend) {
     case 'phone':
       return async (slot) => new Phone(`phone-${slot}`);
@@ -37,6 +40,8 @@ export function deviceFactory(config: Config): DeviceFactory {
  */
 export function deviceInfluence(config: Config): Readonly<Record<string, unknown>> {
   const { backend, browser, webdriver } = config.device as DeviceSettings;
+  const own = extensions().devices.get(backend);
+  if (own) return { device: { backend, ...influenceOf(own, config.device, backend) } };
   switch (backend) {
     case 'phone':
       return {};
@@ -52,12 +57,15 @@ export function deviceInfluence(config: Config): Readonly<Record<string, unknown
  * own, and two pools would open the same slots.
  */
 export function deviceWorkers(config: Config): number | undefined {
-  return (config.device as DeviceSettings).backend === 'phone' ? undefined : 1;
+  const { backend } = config.device as DeviceSettings;
+  return backend === 'phone' || extensions().devices.get(backend)?.parallel ? undefined : 1;
 }
 
 /** Devices in parallel: `device.count`, but no more than `device.webdriver.udids` lists. */
 export function deviceCount(config: Config): number {
   const { backend, count, webdriver } = config.device as DeviceSettings;
+  const own = extensions().devices.get(backend);
+  if (own) return Math.min(count, own.count?.(settingsOf(config.device, backend)) ?? count);
   const { length: listed } = webdriver.udids;
   return backend === 'webdriver' && listed > 0 ? Math.min(count, listed) : count;
 }

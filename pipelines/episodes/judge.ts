@@ -14,6 +14,7 @@ import { VerdictCache } from '../../src/judges/verdict-cache.js';
 import { VlmJudge } from '../../src/judges/vlm.js';
 import type { StageContext } from '../../src/runner/stage.js';
 import type { Config } from '../../src/settings/settings.js';
+import { extensions, influenceOf, settingsOf as sectionOf } from '../plugins/extensions.js';
 import { once } from '../resources.js';
 import { BackoffMs, plainUrl, Url, VariableName } from './server-settings.js';
 
@@ -122,6 +123,8 @@ export function judgeFingerprint(config: Config): Readonly<Record<string, unknow
   const settings = settingsOf(config);
   const { kind, ask, declare, model, screens, same_screen, format, few_shot } = settings;
   if (kind === 'state') return declare === 'required' && ask === 'end' ? {} : { judge: { kind, ask, declare } };
+  const own = extensions().judges.get(kind);
+  if (own) return { judge: { kind, ask, declare, ...influenceOf(own, config.judge, kind) } };
   const examples = examplesFingerprint(examplesOf(few_shot));
   const answers = answering(settings);
   return {
@@ -131,7 +134,8 @@ export function judgeFingerprint(config: Config): Readonly<Record<string, unknow
 
 /** Parallel shards: one with a VLM judge, so that all shards share its cache and nothing is asked twice. */
 export function judgeWorkers(config: Config): number | undefined {
-  return settingsOf(config).kind === 'state' ? undefined : 1;
+  const { kind } = settingsOf(config);
+  return kind === 'state' || extensions().judges.get(kind)?.parallel ? undefined : 1;
 }
 
 /** The judge of a stage. @throws UserError if its settings cannot work */
@@ -188,6 +192,11 @@ export function openJudge(config: Config, folder: string, warn: (line: string) =
     );
   }
   if (kind === 'state') return { judge: stateJudge({ declare, asked: ask }) };
+  const own = extensions().judges.get(kind);
+  if (own) {
+    const options = { settings: sectionOf(config.judge, kind), asked: ask, declare, seed: config.seed, folder, warn };
+    return { judge: own.open(options) };
+  }
   if (model === '') throw new UserError(`judge.kind=${kind}: needs judge.model, the name of the VLM on its server`);
   const budget = new Budget(join(folder, 'judge'), { calls: budget_calls, tokens: budget_tokens });
   let silent = false;

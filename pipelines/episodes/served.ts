@@ -1,13 +1,13 @@
 import { z } from 'zod';
 import { ServedAgent } from '../../src/agents/served/agent.js';
 import { ServedChat } from '../../src/agents/served/chat.js';
-import { SERVED_FORMATS, type ServedFormatName } from '../../src/agents/served/formats.js';
 import { readTemplate } from '../../src/agents/served/template.js';
 import { counted } from '../../src/counted.js';
 import { UserError } from '../../src/errors.js';
 import { Random } from '../../src/random.js';
 import type { StageContext } from '../../src/runner/stage.js';
 import type { Config } from '../../src/settings/settings.js';
+import { answerFormat, extensions } from '../plugins/extensions.js';
 import { once } from '../resources.js';
 import { BackoffMs, plainUrl, Url, VariableName } from './server-settings.js';
 
@@ -129,7 +129,7 @@ export function servedName(config: Config): string {
 /** Settings that affect what the agent does, with `auto` resolved by the format. @throws UserError */
 function choices(config: Config) {
   const settings = servedSettings(config);
-  const format = SERVED_FORMATS[settings.format as ServedFormatName];
+  const format = answerFormat(settings.format);
   const { past_screens, coordinates, scroll, enter, resize, template, patch, min_pixels, max_pixels } = settings;
   if (min_pixels > max_pixels)
     throw new UserError(
@@ -156,7 +156,12 @@ function choices(config: Config) {
  */
 function servedFingerprint(config: Config): Readonly<Record<string, unknown>> {
   const { model, format, history, temperature, max_tokens, send_seed, body } = servedSettings(config);
-  const decided = { ...choices(config), send_seed: send_seed && temperature > 0 };
+  const own = extensions().answers.get(format);
+  const decided = {
+    ...choices(config),
+    send_seed: send_seed && temperature > 0,
+    ...(own && { answers: own.version ?? 1 }),
+  };
   return { served: { version: VERSION, model, format, history, temperature, max_tokens, body, ...decided } };
 }
 
@@ -205,7 +210,7 @@ export function openServed(config: Config, seed: number, warn: (line: string) =>
   return new ServedAgent({
     chat,
     model,
-    read: SERVED_FORMATS[format].read,
+    read: answerFormat(format).read,
     ...choices(config),
     history,
     seed: send_seed && temperature > 0 ? new Random(seed, 'served').int(2 ** 31) : undefined,

@@ -6,6 +6,7 @@ import { phoneTasks } from '../../src/devices/phone/index.js';
 import { UserError } from '../../src/errors.js';
 import { Random } from '../../src/random.js';
 import type { Config } from '../../src/settings/settings.js';
+import { extensions, settingsOf } from '../plugins/extensions.js';
 import type { DeviceSettings, TaskSettings } from '../sections.js';
 
 export type Split = 'train' | 'test';
@@ -22,9 +23,12 @@ export function tasksOf(config: Config, split: Split, options: { seed: number; c
   const { set, train_file, test_file } = config.tasks as TaskSettings;
   const { backend, browser } = config.device as DeviceSettings;
   const file = split === 'train' ? train_file : test_file;
+  const own = extensions().devices.get(backend);
+  if (file === '' && own?.tasks) return [...own.tasks(split, options, settingsOf(config.device, backend))];
   if (file === '' && backend !== 'phone') {
+    const page = own ? 'extending' : backend;
     throw new UserError(
-      `tasks.${split}_file is not set, and device.backend=${backend} has no tasks of its own; set it to a .jsonl file of tasks (docs/${backend}.md)`,
+      `tasks.${split}_file is not set, and device.backend=${backend} has no tasks of its own; set it to a .jsonl file of tasks (docs/${page}.md)`,
     );
   }
   if (file === '') return phoneTasks({ set, split, ...options });
@@ -51,8 +55,12 @@ export function tasksOf(config: Config, split: Split, options: { seed: number; c
 export function overlapOf(config: Config): Overlap {
   const { set, train_file, test_file } = config.tasks as TaskSettings;
   const { backend } = config.device as DeviceSettings;
-  const list = (split: Split, file: string) =>
-    file !== '' ? readTaskList(file) : backend === 'phone' ? phoneTasks({ set, split, seed: config.seed }) : [];
+  const ownTasks = (split: Split): Task[] => {
+    if (backend === 'phone') return phoneTasks({ set, split, seed: config.seed });
+    const own = extensions().devices.get(backend);
+    return [...(own?.tasks?.(split, { seed: config.seed }, settingsOf(config.device, backend)) ?? [])];
+  };
+  const list = (split: Split, file: string) => (file !== '' ? readTaskList(file) : ownTasks(split));
   return overlap(list('train', train_file), list('test', test_file));
 }
 

@@ -50,6 +50,27 @@ export function wholeNumber(option: string, value: string, least: number): numbe
   throw new UserError(`${option}: expected an integer >= ${least}, got ${value}`);
 }
 
+/** The settings file of a command: the one that `--config` names, or the registry's own. */
+function settingsFile({ defaultConfig }: Registry, named: string | undefined): string | undefined {
+  return named ?? (defaultConfig !== undefined && existsSync(defaultConfig) ? defaultConfig : undefined);
+}
+
+/**
+ * The registry with the plugins that a command's arguments name, in its settings file or on the command line. They are
+ * loaded before the arguments are parsed, because a plugin's stages are commands.
+ * @throws UserError where a plugin or the settings file cannot be read
+ */
+export async function extended(registry: Registry, args: readonly string[]): Promise<Registry> {
+  if (!registry.extend) return registry;
+  const at = args.findLastIndex((arg) => arg === '--config');
+  const inline = args.findLast((arg) => arg.startsWith('--config='))?.slice('--config='.length);
+  const named = at >= 0 ? args[at + 1] : inline;
+  if (named === undefined && !args.some((arg) => arg.startsWith('plugins='))) return registry;
+  const { pluginFiles } = await import('../settings/settings.js');
+  const files = pluginFiles({ file: settingsFile(registry, named), overrides: args });
+  return files.length === 0 ? registry : registry.extend(files);
+}
+
 /** Loads the stages and the settings of a command. @throws UserError */
 export async function load(
   registry: Registry,
@@ -59,11 +80,9 @@ export async function load(
   const { loadRegistry } = await import('../runner/registry.js');
   const { loadSettings } = await import('../settings/settings.js');
   const loaded = await loadRegistry(registry);
-  const standard =
-    registry.defaultConfig !== undefined && existsSync(registry.defaultConfig) ? registry.defaultConfig : undefined;
   const threads = options.threads === undefined ? [] : [`threads=${options.threads}`];
   const config = loadSettings(loaded.schema, {
-    file: options.config ?? standard,
+    file: settingsFile(registry, options.config),
     overrides: [...overrides, ...threads],
     aliases: loaded.aliases,
   });

@@ -2,7 +2,18 @@
 import { existsSync, realpathSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { Command, CommanderError } from 'commander';
-import { common, complain, EXIT, Interrupt, load, print, wholeNumber, work, type Options } from './command.js';
+import {
+  common,
+  complain,
+  EXIT,
+  extended,
+  Interrupt,
+  load,
+  print,
+  wholeNumber,
+  work,
+  type Options,
+} from './command.js';
 import { addJudgeCommand } from './judge.js';
 import { addCheckpointCommands, addVlmCommands } from './models.js';
 import { addRecordCommand } from './record.js';
@@ -20,12 +31,12 @@ import type { Registry } from '../runner/registry.js';
  */
 export async function main(args: readonly string[], registry: Registry): Promise<number> {
   const interrupt = new Interrupt();
-  const critiq = program(registry, interrupt);
-  if (args.length === 0) {
-    process.stderr.write(critiq.helpInformation());
-    return EXIT.usage;
-  }
   try {
+    const critiq = program(await extended(registry, args), interrupt);
+    if (args.length === 0) {
+      process.stderr.write(critiq.helpInformation());
+      return EXIT.usage;
+    }
     await critiq.parseAsync([...args], { from: 'user' });
     return interrupt.code ?? EXIT.ok;
   } catch (error) {

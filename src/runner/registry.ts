@@ -11,6 +11,8 @@ export interface Registry {
   /** settings sections that several stages share: `models`, `device`, ... */
   readonly sections?: () => Promise<Readonly<Record<string, z.ZodType>>>;
   readonly aliases?: Aliases;
+  /** the registry with what plugins add, given the absolute paths of their modules. @throws UserError */
+  extend?(plugins: readonly string[]): Promise<Registry>;
   /** settings file without `--config` */
   readonly defaultConfig?: string;
 }

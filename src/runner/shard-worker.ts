@@ -60,7 +60,8 @@ const stop = new AbortController();
 let counts = 0;
 
 const log = (level: 'debug' | 'info' | 'warn') => (line: string) => say({ kind: 'log', level, line });
-const { registry } = (await import(module)) as { registry: Registry };
+const { registry: own } = (await import(module)) as { registry: Registry };
+const registry = config.plugins.length > 0 && own.extend ? await own.extend(config.plugins) : own;
 const stage = await registry.stages.find((one) => one.name === name)!.load();
 
 function context(scratch: string): ShardContext<unknown> {

@@ -7,6 +7,12 @@ export const Core = z.object({
     .regex(/^[A-Za-z0-9_][A-Za-z0-9_.+-]{0,99}$/, 'a folder name: letters, digits, _ . + -')
     .default('pocket')
     .describe('name of the run: its folder is `<data>/<run>`'),
+  plugins: z
+    .array(z.string().min(1))
+    .default([])
+    .describe(
+      'modules that add stages, devices, judges or answer formats (docs/extending.md): paths relative to the file that names them, or packages; their code runs, so name only what you trust',
+    ),
   data: z
     .string()
     .min(1)

@@ -4,6 +4,7 @@ import { closest, distance } from 'fastest-levenshtein';
 import { parse, parseDocument, stringify } from 'yaml';
 import type { z } from 'zod';
 import { UserError } from '../errors.js';
+import { resolvePlugin } from './plugins.js';
 import { type Config, fields, leafPaths, schemaAt, typeName } from './schema.js';
 
 export { type Config, Core, composeSettings } from './schema.js';
@@ -68,8 +69,37 @@ function readLayers(file: string, chain: readonly string[]): { values: Record<st
   if (!list.every((parent) => typeof parent === 'string')) {
     throw new UserError(`${source}: extends: expected a file name or a list of them, got ${show(parents)}`);
   }
+  if (isNames(own.plugins)) own.plugins = own.plugins.map((name) => resolvePlugin(name, dirname(file), source));
   const base = list.flatMap((parent: string) => readLayers(resolve(dirname(file), parent), [...chain, file]));
   return [...base, { values: own, source }];
+}
+
+/**
+ * The plugins that settings name, before they are checked: plugins add to the schema that the rest is checked with.
+ * @returns absolute paths of their modules, as `loadSettings` gives them in `plugins`
+ * @throws UserError where the settings file cannot be read or a plugin is not there
+ */
+export function pluginFiles({ file, overrides = [] }: { file?: string; overrides?: readonly string[] }): string[] {
+  const layers = file === undefined ? [] : readLayers(resolve(file), []);
+  const given = overrides.filter((text) => text.startsWith('plugins=')).map((text) => overriddenPlugins(text));
+  const last = [...layers.map(({ values }) => values.plugins), ...given].findLast((value) => value !== undefined);
+  return isNames(last) ? [...last] : [];
+}
+
+/** `plugins=[./a.js, b]` of the command line; paths are relative to the working folder. */
+function overriddenPlugins(override: string): unknown {
+  const text = override.slice(override.indexOf('=') + 1);
+  let value: unknown;
+  try {
+    value = parse(text, { logLevel: 'silent' });
+  } catch {
+    return text;
+  }
+  return isNames(value) ? value.map((name) => resolvePlugin(name, process.cwd(), 'command line')) : value;
+}
+
+function isNames(value: unknown): value is string[] {
+  return Array.isArray(value) && value.every((name) => typeof name === 'string' && name !== '');
 }
 
 function readYaml(file: string, source: string, extendedBy: string | undefined): Record<string, unknown> {
@@ -159,6 +189,7 @@ function parseOverride(schema: z.ZodObject, override: string, aliases: Aliases, 
     mistakes.push(`${source}: ${path} is a section: set one of ${path}.${Object.keys(section).join(', .')}`);
     return [];
   }
+  if (path === 'plugins') value = overriddenPlugins(override);
   // `name=007` is a string where the schema wants a string, whatever YAML thinks of it
   if (at.safeParse(raw).success && !at.safeParse(value).success) value = raw;
   return [{ path, value, source }];

@@ -126,21 +126,22 @@ call_user() # the task cannot be done
 
 /** The families of models that can be evaluated. Settings can override each field. */
 export const SERVED_FORMATS = {
-  autoui: format({ read: readAutoUi, template: AUTO_UI }),
-  cogagent: format({
+  autoui: servedFormat({ read: readAutoUi, template: AUTO_UI }),
+  cogagent: servedFormat({
     read: readCogAgent,
     template: COGAGENT,
     coordinates: 'thousandths',
     scroll: 'finger',
     enter: true,
   }),
-  mobile_use: format({ read: readMobileUse, template: MOBILE_USE, patches: true }),
+  mobile_use: servedFormat({ read: readMobileUse, template: MOBILE_USE, patches: true }),
   // "all texts and the most recent 5 images", one of which is the current screen
-  ui_tars: format({ read: readUiTars, template: UI_TARS, patches: true, pastScreens: 4 }),
+  ui_tars: servedFormat({ read: readUiTars, template: UI_TARS, patches: true, pastScreens: 4 }),
 } as const;
 
 export type ServedFormatName = keyof typeof SERVED_FORMATS;
 
-function format(own: Pick<ServedFormat, 'read' | 'template'> & Partial<ServedFormat>): ServedFormat {
+/** A format with critiq's defaults for what it leaves out. */
+export function servedFormat(own: Pick<ServedFormat, 'read' | 'template'> & Partial<ServedFormat>): ServedFormat {
   return { coordinates: 'pixels', scroll: 'content', patches: false, pastScreens: 0, enter: false, ...own };
 }

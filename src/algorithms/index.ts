@@ -1,0 +1,9 @@
+/**
+ * The algorithms' settings and losses, as pure functions on graph tensors (docs/algorithms.md).
+ *
+ * @packageDocumentation
+ */
+export * from './digiq.js';
+export * from './digirl.js';
+export * from './filteredbc.js';
+export * from './coso.js';
