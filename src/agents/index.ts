@@ -25,4 +25,4 @@ export { pointOf, scrollFrom, swipe } from './served/answers/answer.js';
 export { SERVED_FORMATS, type ServedFormat } from './served/formats.js';
 export type { ServedTemplate } from './served/template.js';
 export type { Representer } from './representers/representer.js';
-export type { Asked, EpisodeEnd, Judge, Screen, Verdict } from '../judges/judge.js';
+export type { Asked, EpisodeEnd, Judge, Verdict } from '../judges/judge.js';
