@@ -1,7 +1,6 @@
 import { join } from 'node:path';
 import { z } from 'zod';
-import { UserError } from '../../errors.js';
-import { readJson, type Init, type ParameterSpecs } from '../checkpoint/checkpoint.js';
+import { readJson, schemaError, type Init, type ParameterSpecs } from '../checkpoint/checkpoint.js';
 import type { T5Config } from '../t5.js';
 
 /** The architecture of an Auto-UI model. */
@@ -54,10 +53,7 @@ const ConfigFile = z.object({
 /** Parses the content of a config.json. @throws UserError that starts with `source` and names the wrong field */
 export function parseAutoUIConfig(json: unknown, source: string): AutoUIConfig {
   const parsed = ConfigFile.safeParse(json);
-  if (!parsed.success) {
-    const [issue] = parsed.error.issues;
-    throw new UserError(`${source}: ${issue.path.join('.')}: ${issue.message}; expected the config.json of a T5 model`);
-  }
+  if (!parsed.success) throw schemaError(source, parsed.error, 'the config.json of a T5 model');
   const c = parsed.data;
   return {
     vocabulary: c.vocab_size,

@@ -15,7 +15,7 @@ import {
 } from '../../graph/index.js';
 import { UserError } from '../../errors.js';
 import { dense, firstStates, POOLED, scaledAttention, type Weights } from '../attention.js';
-import { readJson, type Init, type ParameterSpecs } from '../checkpoint/checkpoint.js';
+import { readJson, schemaError, type Init, type ParameterSpecs } from '../checkpoint/checkpoint.js';
 
 /** Pixels per side; transformers 5 may write a pair. */
 const side = z
@@ -55,10 +55,7 @@ export function readBlip2VisionConfig(folder: string): Blip2VisionConfig {
   }
   const parsed = Blip2VisionConfig.safeParse(json.vision_config ?? json);
   if (parsed.success) return parsed.data;
-  const [issue] = parsed.error.issues;
-  throw new UserError(
-    `${file}: ${issue.path.join('.')}: ${issue.message}; expected the config.json of a BLIP-2 vision model`,
-  );
+  throw schemaError(file, parsed.error, 'the config.json of a BLIP-2 vision model');
 }
 
 /**

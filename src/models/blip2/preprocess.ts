@@ -4,7 +4,7 @@ import { z } from 'zod';
 import type { Point } from '../../data/action.js';
 import type { Frame } from '../../data/formats/frame.js';
 import { UserError } from '../../errors.js';
-import { readJson } from '../checkpoint/checkpoint.js';
+import { readJson, schemaError } from '../checkpoint/checkpoint.js';
 import { withCursor } from '../cursor.js';
 import { Resampler, type ResampleFilter } from '../resample.js';
 
@@ -49,10 +49,7 @@ const CLIP_STD = [0.26862954, 0.26130258, 0.27577711];
 export function readBlip2Preprocessing(folder: string, imageSize: number): Blip2Preprocessing {
   const { file, json } = processorFile(folder);
   const parsed = ProcessorFile.safeParse(json);
-  if (!parsed.success) {
-    const [issue] = parsed.error.issues;
-    throw new UserError(`${file}: ${issue.path.join('.')}: ${issue.message}; expected a BlipImageProcessor's file`);
-  }
+  if (!parsed.success) throw schemaError(file, parsed.error, "a BlipImageProcessor's file");
   const p = parsed.data;
   const made = typeof p.size === 'number' ? { width: p.size, height: p.size } : p.size;
   if (made && (made.width !== imageSize || made.height !== imageSize)) {

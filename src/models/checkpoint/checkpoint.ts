@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs';
+import type { z } from 'zod';
 import { UserError } from '../../errors.js';
 import type { Parameters } from '../../graph/index.js';
 
@@ -23,6 +24,12 @@ export function readJson(file: string): unknown {
   } catch {
     throw new UserError(`${file}: not JSON; download or export it again`);
   }
+}
+
+/** The error for a file that does not match its schema. It names the first wrong field, unless the whole is wrong. */
+export function schemaError(file: string, { issues: [issue] }: z.ZodError, expected: string): UserError {
+  const field = issue.path.length > 0 ? `${issue.path.join('.')}: ` : '';
+  return new UserError(`${file}: ${field}${issue.message}; expected ${expected}`);
 }
 
 /**

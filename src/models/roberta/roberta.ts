@@ -14,9 +14,8 @@ import {
   tanh,
   type Tensor,
 } from '../../graph/index.js';
-import { UserError } from '../../errors.js';
 import { dense, firstStates, paddingBias, POOLED, scaledAttention, type Weights } from '../attention.js';
-import { readJson, type ParameterSpecs } from '../checkpoint/checkpoint.js';
+import { readJson, schemaError, type ParameterSpecs } from '../checkpoint/checkpoint.js';
 
 /** The fields of a RoBERTa's config.json that determine the architecture, with Hugging Face's names. */
 export const RobertaConfig = z.object({
@@ -38,10 +37,7 @@ export function readRobertaConfig(folder: string): RobertaConfig {
   const file = join(folder, 'config.json');
   const parsed = RobertaConfig.safeParse(readJson(file));
   if (parsed.success) return parsed.data;
-  const [issue] = parsed.error.issues;
-  throw new UserError(
-    `${file}: ${issue.path.join('.')}: ${issue.message}; expected the config.json of a RoBERTa model`,
-  );
+  throw schemaError(file, parsed.error, 'the config.json of a RoBERTa model');
 }
 
 /**

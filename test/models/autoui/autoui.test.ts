@@ -118,6 +118,11 @@ const faults: [what: string, folder: () => string, message: RegExp][] = [
     () => edited(gelu, (c) => (c.feed_forward_proj = 'swish')),
     /feed_forward_proj: .*config\.json of a T5/,
   ],
+  [
+    'a list as config.json',
+    () => copy(gelu, (f) => writeFileSync(join(f, 'config.json'), '[]')),
+    /config\.json: Invalid input: .*; expected the config\.json of a T5/,
+  ],
   ['no size', () => edited(gelu, (c) => delete c.d_model), /d_model: /],
 ];
 for (const [what, folder, message] of faults) {
