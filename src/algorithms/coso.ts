@@ -3,58 +3,58 @@ import { ACTION_TYPES, isTap, type Action } from '../data/action.js';
 import { div, mean, mul, sub, sum, type Tensor } from '../graph/index.js';
 
 /**
- * CoSo (arXiv 2505.03792; docs/algorithms.md §4): explore where it matters. A causal model (models/causal.ts) learns what an
- * action's tokens mean; a token matters as far as that changes without it, and the policy's entropy is raised there. The
- * policy's own loss is DigiRL's. P: the paper, C: the released code.
+ * CoSo (arXiv 2505.03792; docs/algorithms.md §4): explore with the tokens that matter. A causal model (models/causal.ts)
+ * learns to classify actions by their tokens. A token matters as much as its removal changes the predicted class; an
+ * entropy bonus makes the policy explore there. The rest of the policy's loss is DigiRL's. P: the paper, C: the released
+ * code.
  */
 export const CoSo = z
   .object({
     classes: z
       .enum(['type', 'type+target'])
       .default('type')
-      .describe(
-        'what the causal model tells apart: action types (C), or also the region that is tapped and the text typed',
-      ),
+      .describe('classes of the causal model: action types (C), or also the tapped region and the typed text'),
     regions: z
       .tuple([z.int().min(1).max(64), z.int().min(1).max(64)])
       .default([6, 3])
-      .describe('type+target: rows and columns of the regions of the screen'),
-    texts: z.int().min(1).max(4096).default(32).describe('type+target: classes that typed texts are divided among'),
-    window: z.int().min(1).default(4).describe('tokens that are taken out together (C: 4)'),
+      .describe('type+target: rows and columns of the grid of screen regions'),
+    texts: z.int().min(1).max(4096).default(32).describe('type+target: number of classes for typed texts'),
+    window: z.int().min(1).default(4).describe('number of consecutive tokens that are masked together (C: 4)'),
     width: z.int().min(4).default(128).describe('width of the causal model (C: 128)'),
-    layers: z.int().min(1).default(3).describe('its layers (C: 3)'),
-    heads: z.int().min(1).default(4).describe('its attention heads (C: 4)'),
-    feed_forward: z.int().min(4).default(512).describe('hidden width of its feed-forward layers (C: 512)'),
+    layers: z.int().min(1).default(3).describe('layers of the causal model (C: 3)'),
+    heads: z.int().min(1).default(4).describe('attention heads of the causal model (C: 4)'),
+    feed_forward: z.int().min(4).default(512).describe('feed-forward width of the causal model (C: 512)'),
     pretrain_rounds: z
       .int()
       .min(0)
       .default(500)
-      .describe('optimizer steps on the first actions, before the policy is trained by it (C: 500)'),
-    rounds: z.int().min(0).default(2).describe('optimizer steps in each iteration after that (C: 2)'),
-    lr: z.number().positive().default(1e-5).describe('its learning rate (C: 1e-5)'),
-    batch_size: z.int().min(1).default(512).describe('actions in a step (C: 512)'),
+      .describe('optimizer steps of the causal model on the first actions, before policy training (C: 500)'),
+    rounds: z.int().min(0).default(2).describe('optimizer steps of the causal model per iteration after that (C: 2)'),
+    lr: z.number().positive().default(1e-5).describe('learning rate of the causal model (C: 1e-5)'),
+    batch_size: z.int().min(1).default(512).describe('actions per optimizer step of the causal model (C: 512)'),
   })
   .refine(({ width, heads }) => width % heads === 0, {
     path: ['width'],
     message: 'expected a multiple of online.coso.heads',
   })
-  .describe('CoSo: the causal model of what tokens decide');
+  .describe('CoSo: the causal model of actions and their tokens');
 export type CoSo = z.infer<typeof CoSo>;
 
-/** The class of what is no action: C has eight, seven types and this. */
+/** The class of invalid actions. C has eight classes: seven action types and this. */
 const INVALID = ACTION_TYPES.length;
 
 type ClassSettings = Pick<CoSo, 'classes' | 'regions' | 'texts'>;
 
-/** How many classes of actions there are. */
+/** Number of classes of actions. */
 export function classCount({ classes, regions: [rows, columns], texts }: ClassSettings): number {
-  // the type, then for taps each region, for swipes each direction, for typing each text
+  // The types, then a class for each region (taps), each direction (swipes) and each group of texts (typing).
   return classes === 'type' ? INVALID + 1 : INVALID + 1 + rows * columns + 4 + texts;
 }
 
 /**
- * The class of an action, undefined for a text that is none. `type`: its type (C). `type+target`: taps by the region they
- * hit, swipes by their direction, typing by its text (texts share classes by a hash), the rest by type.
+ * The class of an action. `type`: its type (C). `type+target`: taps by region, swipes by direction, typing by a hash of
+ * the text, all others by type.
+ * @param action undefined for an invalid action
  */
 export function classOf(action: Action | undefined, settings: ClassSettings): number {
   if (!action) return INVALID;
@@ -81,8 +81,8 @@ function textHash(text: string): number {
 }
 
 /**
- * The objective's bonus: mean_b (Σ_t B_t H_t m_t / Σ_t m_t), the entropy of the policy where it matters. With B = 1 it is the
- * naive entropy bonus. (C divides by a (B, 1) tensor, which makes a B × B matrix; this is what was meant.)
+ * The entropy bonus mean_b (Σ_t B_t H_t m_t / Σ_t m_t): the policy's entropy, weighted by each token's influence. With B = 1
+ * it is the naive entropy bonus. (C divides by a (B, 1) tensor, which gives a B × B matrix; this is what C intends.)
  * @param entropies H(π(.|y_<t, s)) [B, T] in nats @param weights B_t [B, T], undefined for 1 @param mask [B, T]
  */
 export function entropyBonus(entropies: Tensor, weights: Tensor | undefined, mask: Tensor): Tensor {
@@ -90,14 +90,14 @@ export function entropyBonus(entropies: Tensor, weights: Tensor | undefined, mas
   return mean(div(sum(masked, [1]), sum(mask, [1])));
 }
 
-/** The whole objective, to be minimised: policy loss - α · bonus. */
+/** The objective to minimize: policy loss - α · bonus. */
 export function withBonus(policyLoss: Tensor, bonus: Tensor, alpha: number): Tensor {
   return sub(policyLoss, mul(bonus, alpha));
 }
 
 /**
- * The variants of an action in which tokens i..i+window-1 are replaced by `unknown`, for every i: [L, L] token ids, row i
- * with its hole at i. A hole at the end is shorter.
+ * The variants of an action with masked tokens: [L, L] token ids, where row i has tokens i..i+window-1 replaced by
+ * `unknown`. Windows are cut off at the end.
  */
 export function holedTokens(tokens: BigInt64Array, window: number, unknown: number): BigInt64Array {
   const length = tokens.length;
@@ -110,9 +110,10 @@ export function holedTokens(tokens: BigInt64Array, window: number, unknown: numb
 }
 
 /**
- * The effect of each token, |P(c|y) - P(c|y without tokens i..i+3)| for the action's class c; 0 where `special` (special
- * and punctuation tokens, padding).
- * @param whole probability of the class given all tokens @param holed [L] the same given each variant of `holedTokens`
+ * The effect of each token i, |P(c|y) - P(c|y without the window at i)|, for the action's class c.
+ * @param whole probability of the class given all tokens
+ * @param holed [L] probability of the class given each variant of `holedTokens`
+ * @param special selects tokens without effect: special and punctuation tokens, padding
  */
 export function tokenEffects(
   whole: number,
@@ -123,8 +124,8 @@ export function tokenEffects(
 }
 
 /**
- * The weight B_i of each token in the entropy bonus: effects scaled to [0, 1] within the sequence, then their square root.
- * Where no token differs from the others every weight is 0.
+ * The weight B_i of each token in the entropy bonus: the square root of its effect, scaled to [0, 1] within the sequence.
+ * If all effects are equal, all weights are 0.
  */
 export function influenceWeights(effects: ArrayLike<number>): Float32Array {
   let low = Infinity;

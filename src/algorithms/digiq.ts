@@ -22,28 +22,31 @@ import { asValue, q, v, type CriticConfig } from '../models/critic/critic.js';
 import { successCrossEntropy } from '../models/mlp.js';
 
 /**
- * Digi-Q (arXiv 2502.15760; docs/algorithms.md §2), offline: a critic learned by temporal differences on frozen representations
- * of a state and an action, then a policy that imitates the best of N stored actions by that critic.
- * P: the paper, C: the released code; defaults are C's where a run needs a number and P and C agree otherwise.
+ * Digi-Q (arXiv 2502.15760; docs/algorithms.md §2), offline: train a critic by TD learning on frozen representations of
+ * states and actions, then a policy that imitates the best of N stored actions according to that critic.
+ * P: the paper, C: the released code. Where P gives no number, the default is C's.
  */
 const Optimizer = {
-  iterations: z.int().min(1).describe('rounds of `epochs` passes; metrics and checkpoints are written after each'),
-  epochs: z.int().min(1).describe('passes over the training transitions in an iteration'),
-  batch_size: z.int().min(1).default(32).describe('transitions in a micro-batch'),
-  grad_accum_steps: z.int().min(1).default(4).describe('micro-batches whose gradients are averaged for one step'),
+  iterations: z
+    .int()
+    .min(1)
+    .describe('iterations of `epochs` passes each; metrics and a checkpoint are written after each'),
+  epochs: z.int().min(1).describe('passes over the training transitions per iteration'),
+  batch_size: z.int().min(1).default(32).describe('transitions per micro-batch'),
+  grad_accum_steps: z.int().min(1).default(4).describe('micro-batches per optimizer step; gradients are averaged'),
   max_grad_norm: z
     .number()
     .positive()
     .default(0.01)
-    .describe('gradients are scaled down to this global norm (C: 0.01)'),
-  weight_decay: z.number().min(0).default(0).describe('decoupled weight decay (AdamW); 0 is Adam'),
+    .describe('maximum global norm of the gradient, which is clipped to it (C: 0.01)'),
+  weight_decay: z.number().min(0).default(0).describe('decoupled weight decay (AdamW); 0 is plain Adam'),
   lr_schedule: z
     .enum(['constant', 'linear', 'cosine'])
     .default('constant')
-    .describe('how the learning rate goes from lr to 0 over all steps; constant leaves it (P and C)'),
+    .describe('schedule of the learning rate: constant (P and C), or decay from lr to 0 over all steps'),
 };
 
-/** What the critic can be made blind to, for ablations; the input keeps its width and is filled with zeros. */
+/** Inputs of the critic that can be dropped, for ablations. A dropped input is replaced by zeros of the same width. */
 export const CRITIC_INPUTS = ['previous', 'goal', 'image', 'action', 'rep'] as const;
 
 export const CriticSettings = z
@@ -51,39 +54,39 @@ export const CriticSettings = z
     target: z
       .enum(['td', 'mc'])
       .default('td')
-      .describe('td: bootstrapped from the target critic (eqs. 1, 2); mc: from the return of the episode (ablation)'),
+      .describe('td: bootstrap from the target critic (eqs. 1, 2); mc: the return of the episode (ablation)'),
     mc_loss: z
       .enum(['classification', 'regression'])
       .default('classification')
-      .describe('mc only: two-class cross-entropy against mc_return > 0 (C), or mean squared error to the return'),
+      .describe('mc only: two-class cross-entropy against mc_return > 0 (C), or mean squared error against the return'),
     mc_weight: z
       .number()
       .min(0)
       .max(1)
       .default(0)
       .describe(
-        'td only: share of the Monte-Carlo return (with the discount of `collect.gamma`) in the target of Q; 0 is eq. 1. A small critic that cannot see in the next state what the action has spoilt learns it from the return',
+        'td only: weight of the Monte-Carlo return (discounted by `collect.gamma`) in the target of Q; 0 is eq. 1. The return helps a small critic that cannot see the harm of an action in the next state',
       ),
     backup_action: z
       .enum(['taken', 'sampled'])
       .default('taken')
-      .describe("a' of eq. 2: the action taken, or one of the candidates drawn at random each time"),
+      .describe("the action a' of eq. 2: the one taken, or a candidate that is drawn at random each time"),
     gamma: z.number().min(0).max(1).default(0.95).describe('discount of eq. 1'),
     tau: z
       .number()
       .min(0)
       .max(1)
       .default(0.1)
-      .describe('share of the online critic in each Polyak update of the target'),
+      .describe('weight of the online critic in each Polyak update of the target critic'),
     target_update_every: z
       .int()
       .min(0)
       .default(0)
-      .describe('optimizer steps between Polyak updates; 0: once an epoch (C)'),
+      .describe('optimizer steps between Polyak updates; 0: one update per epoch (C)'),
     target_init: z
       .enum(['copy', 'random'])
       .default('copy')
-      .describe('the target starts as a copy of the critic, or from other random weights (C)'),
+      .describe('initial target critic: a copy of the critic, or other random weights (C)'),
     drop: z
       .array(z.enum(CRITIC_INPUTS))
       .default([])
@@ -91,19 +94,23 @@ export const CriticSettings = z
     train_text_tower: z
       .boolean()
       .default(false)
-      .describe('train the text encoder with the critic (C); otherwise it stays as it was pre-trained'),
+      .describe('whether to train the text encoder with the critic (C); otherwise it stays frozen'),
     q_hidden: z
       .array(z.int().min(1))
       .nullable()
       .default(null)
-      .describe('widths of the hidden layers of Q; null: as released, the input width and 3840 three times'),
-    v_hidden: z.array(z.int().min(1)).nullable().default(null).describe('the same for V; null: 2304 three times'),
+      .describe('widths of the hidden layers of Q; null: as released, the width of the input, then 3840 three times'),
+    v_hidden: z
+      .array(z.int().min(1))
+      .nullable()
+      .default(null)
+      .describe('widths of the hidden layers of V; null: as released, 2304 three times'),
     validation: z
       .number()
       .min(0)
       .max(0.9)
       .default(0.2)
-      .describe('share of the trajectories, whole ones, that is held out for validation'),
+      .describe('fraction of the trajectories that is held out for validation'),
     lr: z.number().positive().default(1e-5).describe('learning rate (C)'),
     ...Optimizer,
     iterations: Optimizer.iterations.default(40),
@@ -117,27 +124,30 @@ export const ActorSettings = z
       .enum(['best_of_n', 'pg', 'awr', 'sft'])
       .default('best_of_n')
       .describe(
-        'eq. 3 (best_of_n), REINFORCE with the advantage (pg), advantage-weighted regression (awr), imitation (sft)',
+        'best_of_n: eq. 3; pg: REINFORCE with the advantage; awr: advantage-weighted regression; sft: imitation',
       ),
     n: z
       .int()
       .min(1)
       .default(16)
-      .describe('stored actions that are scored for a state; the taken one is always among them'),
+      .describe('number of stored actions that are scored per state, always including the one taken'),
     threshold: z
       .number()
       .default(0)
-      .describe('the best action is imitated where its advantage is above this (P: 0; C: 0.10 general, 0.05 webshop)'),
-    aggregate: z.enum(['max', 'min', 'mean']).default('max').describe('how the two Q and the two V make one (C: max)'),
-    pg_factor: z.number().positive().default(1).describe('pg only: the advantage is multiplied by this'),
+      .describe('the best action is imitated if its advantage is above this (P: 0; C: 0.10 general, 0.05 webshop)'),
+    aggregate: z
+      .enum(['max', 'min', 'mean'])
+      .default('max')
+      .describe('how twin Q and twin V values are combined (C: max)'),
+    pg_factor: z.number().positive().default(1).describe('pg only: factor of the advantage'),
     beta: z.number().positive().default(0.05).describe('awr only: temperature of the weight exp(advantage / beta)'),
-    awr_max: z.number().positive().default(100).describe('awr only: largest weight'),
+    awr_max: z.number().positive().default(100).describe('awr only: maximum of the weight exp(advantage / beta)'),
     log_prob_clamp: z
       .tuple([z.number().min(0), z.number().max(1)])
       .nullable()
       .default(null)
       .describe(
-        'clamp token probabilities to this range before the logarithm (C: [0.001, 0.99], which kills gradients outside)',
+        'range to which token probabilities are clamped before the logarithm; outside it the gradient is 0 (C: [0.001, 0.99])',
       ),
     lr: z.number().positive().default(1e-4).describe('learning rate (C)'),
     ...Optimizer,
@@ -146,13 +156,13 @@ export const ActorSettings = z
   })
   .describe('training of the policy on the frozen critic');
 
-/** Every setting of Digi-Q, by the stage that uses it. */
+/** The settings of Digi-Q by stage. */
 export const DigiQ = z.object({ critic: CriticSettings.prefault({}), actor: ActorSettings.prefault({}) });
 export type CriticSettings = z.infer<typeof CriticSettings>;
 export type ActorSettings = z.infer<typeof ActorSettings>;
 export type DigiQ = z.infer<typeof DigiQ>;
 
-/** Two values of everything: index 0 is the first twin's. */
+/** The values of both twins, the first twin at index 0. */
 export type Twins = readonly [Tensor, Tensor];
 
 /** Eq. 1: TD targets of a Q head, r + γ (1 - done) V̄(s'). All [B]; done is 1 at the last step of an episode. */
@@ -160,17 +170,17 @@ export function qTarget(reward: Tensor, done: Tensor, nextValue: Tensor, gamma: 
   return add(reward, mul(mul(sub(1, done), nextValue), gamma));
 }
 
-/** A target of Q that is partly the Monte-Carlo return (not in the paper): (1 - w) TD target + w G. All [B]. */
+/** A mixture of TD target and Monte-Carlo return (not in the paper): (1 - w) TD target + w G. All [B]. */
 export function mixedTarget(tdTarget: Tensor, mcReturn: Tensor, weight: number): Tensor {
   return add(mul(tdTarget, 1 - weight), mul(mcReturn, weight));
 }
 
-/** Eq. 2: targets of a V head, the target critic's Q̄(s, a') [B] as it stands. */
+/** Eq. 2: targets of a V head, which are the target critic's Q̄(s, a') [B]. */
 export function vTarget(targetQ: Tensor): Tensor {
   return stopGradient(targetQ);
 }
 
-/** What the target critic says of a batch: V̄_i(s') and Q̄_i(s, a'), each [B]. */
+/** The target critic's values for a batch: V̄_i(s') and Q̄_i(s, a'), each [B]. */
 export function targetValues(
   target: Weights,
   config: CriticConfig,
@@ -184,7 +194,7 @@ export function targetValues(
 }
 
 export interface CriticLoss {
-  /** sum of the four */
+  /** sum of the four losses */
   readonly loss: Tensor;
   readonly q1: Tensor;
   readonly q2: Tensor;
@@ -192,7 +202,7 @@ export interface CriticLoss {
   readonly v2: Tensor;
 }
 
-/** Mean squared errors of both Q and both V, and their sum. Predictions and targets [B]; targets get no gradient. */
+/** The losses of both Q and both V heads, and their sum. Predictions and targets [B]; targets get no gradient. */
 export function criticLoss(
   predicted: { q: Twins; v: Twins },
   targets: { q: Twins; v: Twins },
@@ -204,8 +214,9 @@ export function criticLoss(
 }
 
 /**
- * The TD loss of a batch (eqs. 1 and 2), given what the target critic said of it (`targetValues`). With `mixed`, the
- * targets of Q are partly returns [B].
+ * The TD loss of a batch (eqs. 1 and 2).
+ * @param target the target critic's values, from `targetValues`
+ * @param mixed mixes returns [B] into the targets of Q; see `mixedTarget`
  */
 export function tdLoss(
   w: Weights,
@@ -224,7 +235,7 @@ export function tdLoss(
   return criticLoss(predicted, { q: qTargets, v: [vTarget(target.q[0]), vTarget(target.q[1])] });
 }
 
-/** The Monte-Carlo variant: all four heads learn the episode's return [B]. Classification needs heads of two outputs. */
+/** The Monte-Carlo variant: all four heads learn the return [B]. Classification needs heads with two outputs. */
 export function mcLoss(
   w: Weights,
   config: CriticConfig,
@@ -236,7 +247,7 @@ export function mcLoss(
   return criticLoss(predictions(w, config, batch.state, batch.action), { q: both, v: both }, error);
 }
 
-/** What both twins say of states [B, stateWidth] and actions: [B], or [B, 2] with classifying heads. */
+/** Both twins' predictions for states [B, stateWidth] and actions: [B], or [B, 2] for classification heads. */
 export function predictions(w: Weights, config: CriticConfig, state: Tensor, action: Tensor): { q: Twins; v: Twins } {
   const stateAction = concat([state, action], 1);
   return {
@@ -249,7 +260,7 @@ function meanSquaredError(prediction: Tensor, target: Tensor): Tensor {
   return mean(square(sub(prediction, target)));
 }
 
-/** A(s, a) = agg(Q1, Q2) - agg(V1, V2), each [B]; what best-of-N ranks actions by. */
+/** The advantage A(s, a) = agg(Q1, Q2) - agg(V1, V2) [B], by which best-of-N ranks actions. */
 export function advantage(predicted: { q: Twins; v: Twins }, aggregate: ActorSettings['aggregate']): Tensor {
   const of = ([a, b]: Twins) => aggregated(asValue(a), asValue(b), aggregate);
   return sub(of(predicted.q), of(predicted.v));
@@ -260,14 +271,14 @@ function aggregated(a: Tensor, b: Tensor, how: ActorSettings['aggregate']): Tens
   return how === 'max' ? maximum(a, b) : minimum(a, b);
 }
 
-/** The same of two numbers: one value of the twins'. */
+/** Combines the values of both twins, as plain numbers. */
 export const AGGREGATES: Readonly<Record<ActorSettings['aggregate'], (a: number, b: number) => number>> = {
   max: Math.max,
   min: Math.min,
   mean: (a, b) => (a + b) / 2,
 };
 
-/** A(s, a) of each candidate of a state (docs/algorithms.md §2.5), from what the critic said of them. */
+/** The advantage A(s, a) of each candidate of a state (docs/algorithms.md §2.5), from the critic's values. */
 export function advantages(
   { q1, q2, v1, v2 }: { q1: ArrayLike<number>; q2: ArrayLike<number>; v1: number; v2: number },
   aggregate: ActorSettings['aggregate'],
@@ -277,16 +288,16 @@ export function advantages(
   return Array.from(q1, (first, i) => of(first, q2[i]) - value);
 }
 
-/** A candidate of a state as best-of-N sees it. */
+/** A candidate of a state for best-of-N. */
 export interface Candidate {
   readonly advantage: number;
-  /** an action text that is not valid counts as advantage 0 (C) */
+  /** whether the action is valid; an invalid one counts as advantage 0 (C) */
   readonly valid: boolean;
 }
 
 /**
- * The candidate that best-of-N imitates: the one of largest advantage, the earliest if several are (so the taken action,
- * candidate 0, wins a tie); undefined where that is not above the threshold or it is not a valid action.
+ * The index of the candidate that best-of-N imitates: the one with the largest advantage. Ties go to the first, so the
+ * taken action (candidate 0) wins them. Undefined if its advantage is not above the threshold or it is invalid.
  */
 export function bestCandidate(candidates: readonly Candidate[], threshold: number): number | undefined {
   const score = (i: number) => (candidates[i].valid ? candidates[i].advantage : 0);
@@ -299,9 +310,10 @@ export function bestCandidate(candidates: readonly Candidate[], threshold: numbe
 }
 
 /**
- * Which of a state's stored actions are scored: the taken one (index 0) and n - 1 others drawn without replacement from
- * `total`, by `draw(k)` in [0, k). Sorted; all of them where there are no more than n. (C draws among all stored ones and
- * may so count the taken one twice.)
+ * The sorted indices of a state's stored actions that are scored: the taken one (index 0) and n - 1 others, drawn without
+ * replacement from `total`; all if there are at most n. (C draws from all stored actions, so it may count the taken one
+ * twice.)
+ * @param draw returns a random integer in [0, k)
  */
 export function scoredCandidates(total: number, n: number, draw: (k: number) => number): number[] {
   const rest = Array.from({ length: Math.max(0, total - 1) }, (_, i) => i + 1);
@@ -310,7 +322,7 @@ export function scoredCandidates(total: number, n: number, draw: (k: number) => 
   return chosen.sort((a, b) => a - b);
 }
 
-/** Eq. 3: -mean of log π(a*|s) [B] where the advantage [B] of a* is above the threshold; the others count as 0. */
+/** Eq. 3: -mean of log π(a*|s) [B], where rows whose advantage [B] is not above the threshold count as 0. */
 export function bestOfN(logProb: Tensor, advantages: Tensor, threshold: number): Tensor {
   return neg(mean(mul(logProb, cast(greater(advantages, threshold), logProb.dtype))));
 }
@@ -322,7 +334,7 @@ export function pg(logProb: Tensor, advantages: Tensor, factor: number): Tensor 
 
 /** Advantage-weighted regression: -mean of min(exp(A / β), largest) · log π(a|s), all [B]. */
 export function awr(logProb: Tensor, advantages: Tensor, beta: number, largest: number): Tensor {
-  // clipped before exp as well, so that a huge advantage cannot overflow to infinity
+  // The exponent is clipped, because exp of a huge advantage would overflow to infinity.
   const exponent = clip(div(stopGradient(advantages), beta), -80, Math.log(largest));
   return neg(mean(mul(logProb, exp(exponent))));
 }

@@ -1,8 +1,8 @@
 import { z } from 'zod';
 
 /**
- * Filtered behaviour cloning (docs/algorithms.md §3), offline: imitate what was done in the trajectories that succeeded. The
- * baseline that Digi-Q is compared with.
+ * Filtered behaviour cloning (docs/algorithms.md §3), offline: imitate the actions of successful trajectories. The baseline
+ * for Digi-Q.
  */
 export const FilteredBC = z.object({
   top: z
@@ -10,16 +10,14 @@ export const FilteredBC = z.object({
     .min(0)
     .max(1)
     .default(0)
-    .describe(
-      'imitate this share of the trajectories, the best by reward; 0: all trajectories whose reward is above 0',
-    ),
+    .describe('fraction of the trajectories to imitate, the best by reward; 0: all trajectories with a reward above 0'),
 });
 export type FilteredBC = z.infer<typeof FilteredBC>;
 
 /**
- * Which trajectories are imitated: those of reward above 0, or the best `top` of all (rounded up, never one of reward 0;
- * among equals the first ids).
- * @param rewards trajectory id and reward of each trajectory
+ * The ids of the trajectories to imitate: all with a reward above 0, or of these only the best fraction `top` of all
+ * trajectories (rounded up; ties go to the smaller id).
+ * @param rewards reward of each trajectory by id
  */
 export function imitated(rewards: ReadonlyMap<string, number>, { top }: FilteredBC): Set<string> {
   const good = [...rewards].filter(([, reward]) => reward > 0);

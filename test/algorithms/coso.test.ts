@@ -9,7 +9,7 @@ import { Random } from '../../src/random.js';
 const runtime: Runtime = await openRuntime({ threads: 1 });
 after(() => runtime.close());
 
-test('the released classes: eight, the seven types and what is no action', () => {
+test('with classes by type there are eight: the seven action types and invalid actions', () => {
   const settings = CoSo.parse({});
   assert.equal(classCount(settings), 8);
   const classes = ACTION_TYPES.map((type): Action => {
@@ -20,7 +20,7 @@ test('the released classes: eight, the seven types and what is no action', () =>
   assert.equal(classOf(undefined, settings), 7);
 });
 
-test('classes with targets tell regions, directions and texts apart', () => {
+test('classes by type and target distinguish regions, directions and texts', () => {
   const settings = CoSo.parse({ classes: 'type+target', regions: [4, 2], texts: 16 });
   const of = (action: Action) => classOf(action, settings);
   assert.equal(of(tap([0.1, 0.1])), of(tap([0.2, 0.4])), 'the same region');
@@ -37,7 +37,7 @@ test('classes with targets tell regions, directions and texts apart', () => {
   assert.equal(classCount(settings), 8 + 8 + 4 + 16);
 });
 
-test('the bonus and its gradient agree with a reference in doubles; with weights of 1 it is the naive one', async () => {
+test('the entropy bonus and its gradient match a float64 reference; with weights of 1 it is the naive bonus', async () => {
   const [rows, length, vocabulary] = [3, 4, 5];
   const random = new Random(3, 'logits');
   const logits = Float64Array.from({ length: rows * length * vocabulary }, () => random.normal());

@@ -31,7 +31,7 @@ function near(got: ArrayLike<number>, expected: readonly number[], tolerance = 1
   expected.forEach((value, i) => assert.ok(Math.abs(got[i] - value) <= tolerance, `${i}: ${got[i]}, not ${value}`));
 }
 
-test('the released values: heads of 3584, 768, 768 and 2 for steps, of 768, 768, 768 and 2 for instructions', () => {
+test('the value heads have the released widths: 3584, 768, 768, 2 for steps and 768, 768, 768, 2 for instructions', () => {
   const { hidden } = DigiRL.parse({});
   const specs = valueSpecs({ text: 768, image: 1408, hidden });
   const widths = (head: string) => [0, 2, 4].map((layer) => specs[`${head}.${layer}.weight`].shape);
@@ -43,7 +43,7 @@ test('the released values: heads of 3584, 768, 768 and 2 for steps, of 768, 768,
   assert.deepEqual(widths('instruction')[0], [768, 768]);
 });
 
-/** The network and its losses in doubles, written without the graphs. */
+/** The network and its losses in float64, independent of the graphs. */
 class Reference {
   constructor(
     private readonly config: ValueConfig,
@@ -64,7 +64,7 @@ class Reference {
     return h;
   }
 
-  /** mean of -log p(class), where class 1 is a return above 0 */
+  /** mean of -log p(class); class 1 is a return above 0 */
   private crossEntropy(head: string, rows: readonly (readonly number[])[], returns: readonly number[]): number {
     const losses = rows.map((row, i) => {
       const [failure, success] = this.logits(head, row);
@@ -82,7 +82,7 @@ class Reference {
   }
 }
 
-test('the losses of the values and all their gradients agree with a reference in doubles and its differences', async () => {
+test('the losses of the values and their gradients match a float64 reference and its finite differences', async () => {
   const config: ValueConfig = { text: 3, image: 2, hidden: [5, 4] };
   const params = Parameters.init(valueSpecs(config), 7);
   const random = new Random(1, 'data');
@@ -133,7 +133,7 @@ test('the losses of the values and all their gradients agree with a reference in
   }
 });
 
-test("the paper's advantage: the outcome near a success, differences of values far from it and in failures", () => {
+test("the paper's advantage is the outcome close to a success, and the difference of values elsewhere", () => {
   const values = [0.2, 0.5, 0.4];
   const won = doublyRobustAdvantages({ rewards: [0, 0, 1], values }, 0.5);
   // λ^2 + (1 - λ^2)(V1 - V0), λ + (1 - λ)(V2 - V1), 1
@@ -150,7 +150,7 @@ test("the paper's advantage: the outcome near a success, differences of values f
   ]);
 });
 
-test('the released rule adds reward and return, and asks for more than its margin', () => {
+test('the released rule adds reward and return and subtracts the margin', () => {
   const trajectory = { rewards: [0, 1], values: [0.5, 0.6] };
   near(releasedAdvantages(trajectory, [0.5, 1], 0.05), [0.6 - 0.5 - 0.05 + 0.5, 0 - 0.6 - 0.05 + 1 + 1]);
   const settings = DigiRL.parse({ advantage: 'released' });
@@ -173,7 +173,7 @@ test('the curriculum prefers successes on tasks that usually fail', () => {
   assert.deepEqual([...curriculum([], 'reward', 0.1)], []);
 });
 
-test('imitation counts kept steps alone, in the mean over all', async () => {
+test('the imitation loss sums kept steps and divides by the number of all steps', async () => {
   const logs = constant([-1, -2, -4, -8], [4]);
   const session = await runtime.session(toOnnx({ loss: filteredImitation(logs, constant([1, 0, 1, 0], [4])) }));
   const { loss } = await session.run({});

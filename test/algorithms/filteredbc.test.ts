@@ -11,17 +11,17 @@ const rewards = new Map([
   ['e', 0],
 ]);
 
-test('Filtered BC imitates successes only', () => {
+test('Filtered BC imitates only trajectories with a reward above 0', () => {
   assert.deepEqual([...imitated(rewards, FilteredBC.parse({}))].sort(), ['b', 'c', 'd']);
 });
 
-test('Filtered BC can imitate the best share, never a failure', () => {
+test('Filtered BC can imitate the best fraction of all trajectories, but never a failure', () => {
   assert.deepEqual([...imitated(rewards, { top: 0.2 })], ['b']);
   assert.deepEqual([...imitated(rewards, { top: 0.4 })].sort(), ['b', 'd']);
   assert.deepEqual([...imitated(rewards, { top: 1 })].sort(), ['b', 'c', 'd']);
 });
 
-test("Wilson's interval: known values, bounds, symmetry", () => {
+test("Wilson's interval has known values, stays within [0, 1] and is symmetric", () => {
   // R: prop.test(c(8), c(10), correct = FALSE)
   const [low, high] = wilson95(8, 10);
   assert.ok(Math.abs(low - 0.4901625) < 1e-6 && Math.abs(high - 0.9433178) < 1e-6, `${low} ${high}`);
