@@ -2,7 +2,7 @@ import { performance } from 'node:perf_hooks';
 
 export type Verbosity = 'quiet' | 'normal' | 'verbose';
 
-/** Where stages say what they do: one plain line each, on stderr. */
+/** The log of a stage: plain lines on stderr. */
 export interface Log {
   /** only with --verbose */
   debug(line: string): void;
@@ -11,12 +11,12 @@ export interface Log {
   warn(line: string): void;
 }
 
-/** A count that grows to a total. */
+/** Progress towards a known total. */
 export interface Progress {
   advance(n?: number): void;
-  /** words behind the count, from now on; '' for none */
+  /** sets the text shown after the count; '' for none */
   note(text: string): void;
-  /** ends it early; reaching the total ends it too */
+  /** ends it before the total is reached */
   done(): void;
 }
 
@@ -25,7 +25,7 @@ interface Task {
   note: string;
   total: number;
   at: number;
-  /** where it stood when it began in this process: what was done before does not count for the rate */
+  /** count at the start of this process: earlier work does not count for the rate */
   began: number;
   startMs: number;
 }
@@ -36,7 +36,7 @@ interface Terminal {
   write(text: string): unknown;
 }
 
-/** Lines of a log, and under them, on a terminal, one line of progress; elsewhere a plain line every few seconds. */
+/** Log lines, with one line of progress below them on a terminal, or a plain progress line every few seconds elsewhere. */
 export class Display implements Log {
   private readonly tasks: Task[] = [];
   private shown = false;
@@ -64,7 +64,7 @@ export class Display implements Log {
     this.line(`warning: ${line}`);
   }
 
-  /** A new count; the newest unfinished one of each label is shown. @param at what was done in an earlier run */
+  /** Starts a count; all unfinished ones share the line. @param at the part that an earlier run did */
   progress(total: number, label: string, at = 0): Progress {
     const task: Task = { label, note: '', total, at, began: at, startMs: this.now() };
     this.tasks.push(task);
@@ -88,12 +88,12 @@ export class Display implements Log {
     };
   }
 
-  /** Says how far something has come whose end is not known. */
+  /** Shows progress towards an unknown total. */
   count(text: string): void {
     this.show(() => text);
   }
 
-  /** Takes the progress line off the terminal. */
+  /** Clears the progress line of the terminal. */
   clear(): void {
     if (this.shown) this.out.write('\r\x1b[2K');
     this.shown = false;

@@ -1,6 +1,7 @@
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import PQueue from 'p-queue';
+import { counted } from '../counted.js';
 import { recordFile } from '../data/store/integrity.js';
 import { RunError, UserError } from '../errors.js';
 import type { Display } from './display.js';
@@ -11,7 +12,7 @@ import { type Output, type PlanRecord, readPlan } from './outputs.js';
 import { ShardPool } from './shard-pool.js';
 import type { DatasetOutput, OutputFile, Shard, ShardContext, ShardOutput, StageContext } from './stage.js';
 
-/** Ctrl-C or SIGTERM ended the work early; what was committed stays. */
+/** Ctrl-C or SIGTERM stopped the work; committed shards stay. */
 export class Interrupted extends RunError {
   override name = 'Interrupted';
 }
@@ -20,11 +21,11 @@ export interface Summary {
   readonly stage: string;
   readonly instance: string;
   readonly shards: number;
-  /** shards made now; 0: everything was there already */
+  /** shards built by this call; 0: everything was up to date */
   readonly made: number;
-  /** shards taken out because inputs, settings or the plan changed */
+  /** shards removed because inputs, settings or the plan changed */
   readonly outdated: number;
-  /** rows of the first of its data sets */
+  /** rows of its first data set */
   readonly rows: number;
   readonly outputs: readonly string[];
 }
@@ -32,18 +33,18 @@ export interface Summary {
 export interface Surroundings {
   readonly display: Display;
   readonly signal: AbortSignal;
-  /** told when the stage begins to write */
+  /** called when the stage starts to write */
   readonly onStart: (instance: string) => void;
-  /** do all shards again, whatever the manifests say */
+  /** rebuild all shards, whatever the manifests say */
   readonly force: boolean;
-  /** where a thread finds the stage (Registry.module); undefined: all shards run in this one */
+  /** where a worker thread finds the stage (Registry.module); undefined: all shards run in this thread */
   readonly module: string | undefined;
 }
 
 /**
- * Brings a stage instance up to date: plans, takes out what inputs, settings or plan no longer call for, runs what is
- * missing, commits each shard when it is whole. The caller holds the lock of the run folder and has its inputs ready.
- * @throws the first failure of a shard, after the shards beside it have ended; Interrupted
+ * Brings a stage instance up to date: plans its shards, removes outdated ones, runs missing ones and commits each when it
+ * is complete. The caller holds the lock of the run folder and has the inputs ready.
+ * @throws the first failure of a shard, after the parallel ones have ended; Interrupted
  */
 export async function execute(instance: Instance, surroundings: Surroundings): Promise<Summary> {
   const { display, signal, onStart, force } = surroundings;
@@ -69,9 +70,10 @@ export async function execute(instance: Instance, surroundings: Surroundings): P
     return summary();
 
   onStart(name);
-  if (outdated > 0) context.log.info(`${outdated} outdated shards are made again: ${whatChanged(before, finished)}`);
+  if (outdated > 0)
+    context.log.info(`rebuilding ${counted(outdated, 'outdated shard')}: ${whatChanged(before, finished)}`);
   else if (done.size > 0 && missing.length > 0)
-    context.log.info(`goes on with ${missing.length} of ${shards.length} shards`);
+    context.log.info(`building ${missing.length} of ${shards.length} shards; the rest is up to date`);
   for (const output of outputs) {
     await output.writePlan({ ...finished, finished: false });
     await output.retain(done);
@@ -84,11 +86,11 @@ export async function execute(instance: Instance, surroundings: Surroundings): P
     for (const output of outputs) await output.sort(finished.shards);
     metrics.finish(finished.shards);
     await stage.finish(context);
-    // before the plan says that all is done: after a kill in between nobody would come to remove it
+    // before the plan says finished: after a kill in between, nothing would ever remove it
     scratch.remove();
     for (const output of outputs) await output.writePlan(finished);
   } catch (error) {
-    // a full disk should not stay full of halves
+    // do not leave a full disk full of half-written files
     for (const output of outputs) output.removeTemporary();
     throw describeFailure(error, instance.folder);
   } finally {
@@ -99,12 +101,12 @@ export async function execute(instance: Instance, surroundings: Surroundings): P
 
 type Resources = StageContext<unknown> & { readonly metrics: Metrics; readonly scratch: Scratch };
 
-/** @throws UserError where the stage would overwrite data that no stage made */
+/** @throws UserError if the stage would overwrite data that no stage built */
 export function refuseForeign({ stage, outputs }: Instance): void {
   const foreign = outputs.find((output) => output.foreign);
   if (!foreign) return;
   throw new UserError(
-    `${foreign.folder}: holds data that \`critiq ${stage.name}\` did not make (imported?): choose another run with run=NAME, or replace it with --force`,
+    `${foreign.folder}: holds data that \`critiq ${stage.name}\` did not build (imported?): choose another run with run=NAME, or replace the data with --force`,
   );
 }
 
@@ -118,7 +120,7 @@ async function runShards(
   const { metrics, scratch, ...context } = resources;
   const total = shards.length;
   const { stage, name, config, folder } = instance;
-  // by the number of all shards, not of those that a kill left over: the same arithmetic in both runs
+  // by the number of all shards, not of those left after a kill: threads affect rounding, and both runs must agree
   const threads = instance.threads(total);
   const parallel = module !== undefined && Math.min(instance.workers, missing.length) > 1;
   const pool = parallel
@@ -143,13 +145,13 @@ async function runShards(
       };
       const made = pool ? pool.run(shard, shardContext) : stage.run(shard, shardContext);
       const files = byDataset(instance, await made);
-      // one manifest line at a time, and a line for each output only when all of the shard's files are in place
+      // one manifest line at a time, and only when all files of the shard are in place
       const mine = committing.then(() => commit(instance, shard, files));
       committing = mine.catch(() => {});
       await mine;
       progress?.advance();
     } catch (error) {
-      // what a shard says after it was told to stop is not news
+      // errors of a shard that was told to stop are its way of stopping
       if (signal.aborted) return;
       failure ??= { error, shard: shard.id };
       stop.abort(error);
@@ -163,7 +165,7 @@ async function runShards(
     throw failure.error;
   }
   if (context.signal.aborted) {
-    throw new Interrupted(`${instance.name}: stopped; what is done is kept, and the same command goes on from there`);
+    throw new Interrupted(`${instance.name}: stopped; finished work is kept: run the same command again to resume`);
   }
 }
 
@@ -177,7 +179,7 @@ async function commit(instance: Instance, shard: Shard, files: ReadonlyMap<Outpu
   }
 }
 
-/** What a shard returned, for every output of its stage. */
+/** The files that a shard returned, for every output of its stage. */
 function byDataset(instance: Instance, returned: ShardOutput): Map<Output, DatasetOutput> {
   const { outputs, stage } = instance;
   if (isFiles(returned)) {
@@ -187,7 +189,7 @@ function byDataset(instance: Instance, returned: ShardOutput): Map<Output, Datas
   }
   const unknown = Object.keys(returned).find((name) => !outputs.some((output) => output.name === name));
   if (unknown !== undefined)
-    throw new Error(`stage ${stage.name} returned files of ${unknown}, which is none of its outputs`);
+    throw new Error(`stage ${stage.name} returned files of ${unknown}, which is not one of its outputs`);
   return new Map(
     outputs.map((output) => {
       const of = returned[output.name] ?? [];
@@ -204,17 +206,17 @@ function sameShards(a: PlanRecord, b: PlanRecord): boolean {
   return a.shards.join('\n') === b.shards.join('\n');
 }
 
-/** The settings that differ, or that it must be something else. */
+/** The settings that differ, or what else it must be. */
 function whatChanged(before: PlanRecord | undefined, now: PlanRecord): string {
   const changes = before ? differences(before.settings, now.settings, '') : [];
-  if (changes.length === 0) return 'their inputs, their plan or the version of the stage changed';
+  if (changes.length === 0) return 'inputs, files, the plan or the version of the stage changed';
   return `${changes.slice(0, 4).join(', ')}${changes.length > 4 ? ` and ${changes.length - 4} more settings` : ''}`;
 }
 
 function differences(a: unknown, b: unknown, path: string): string[] {
   if (JSON.stringify(a) === JSON.stringify(b)) return [];
   if (typeof a !== 'object' || typeof b !== 'object' || a === null || b === null || Array.isArray(a)) {
-    const text = (value: unknown): string => (value === undefined ? 'nothing' : JSON.stringify(value)).slice(0, 40);
+    const text = (value: unknown): string => (value === undefined ? 'unset' : JSON.stringify(value)).slice(0, 40);
     return [`${path} ${text(a)} -> ${text(b)}`];
   }
   return [...new Set([...Object.keys(a), ...Object.keys(b)])].flatMap((key) =>
@@ -228,7 +230,7 @@ function differences(a: unknown, b: unknown, path: string): string[] {
 
 const STAMP = '.fingerprints';
 
-/** The folders for checkpoints of a stage's unfinished shards. Those for other inputs or settings are removed. */
+/** Checkpoint folders of a stage's unfinished shards. Folders of other inputs or settings are removed. */
 class Scratch {
   private readonly root: string;
   private readonly kept = new Set<string>();
@@ -246,7 +248,7 @@ class Scratch {
     }
   }
 
-  /** Whether an earlier run left a folder for the shard that still counts. */
+  /** Whether an earlier run left a folder for the shard that is still valid. */
   holds(shard: string): boolean {
     return this.kept.has(shard);
   }

@@ -1,8 +1,8 @@
 import { RunError, UserError } from '../errors.js';
 
 /**
- * An error of the system as one line that names the path and says what to do; other errors as they are.
- * @param folder named where the system did not say which file it was
+ * Turns a system error into one line that names the path and what to do; returns other errors unchanged.
+ * @param folder named if the system error has no path
  */
 export function describeFailure(error: unknown, folder?: string): unknown {
   if (error instanceof UserError || error instanceof RunError) return error;
@@ -20,7 +20,7 @@ export function describeFailure(error: unknown, folder?: string): unknown {
         { cause: error },
       );
     case 'EIO':
-      return new RunError(`${path}: the disk failed (${message}); look at the system log`, { cause: error });
+      return new RunError(`${path}: disk error (${message}); check the system log`, { cause: error });
     case 'EACCES':
     case 'EPERM':
     case 'EROFS':
@@ -29,13 +29,13 @@ export function describeFailure(error: unknown, folder?: string): unknown {
         { cause: error },
       );
     case 'ENOENT':
-      return new UserError(`${path}: no such file or folder; check the name, or run the stage that makes it`, {
+      return new UserError(`${path}: no such file or folder; check the name, or run the stage that builds it`, {
         cause: error,
       });
     case 'ENOTDIR':
     case 'EISDIR':
       return new UserError(
-        `${path}: ${code === 'EISDIR' ? 'is a folder, expected a file' : 'a part of the path is a file, expected a folder'}`,
+        `${path}: ${code === 'EISDIR' ? 'expected a file, got a folder' : 'a part of this path is a file, expected a folder'}`,
         { cause: error },
       );
     default:

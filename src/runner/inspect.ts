@@ -12,8 +12,8 @@ import { findProducer, lockFile } from './run.js';
 import type { Stage } from './stage.js';
 
 /**
- * `up to date`: nothing to do. `outdated`: inputs or settings changed since. `incomplete`: begun, with the same settings.
- * `missing`: not begun. `running`: by a living process. `imported`: data that no stage made; it stays as it is.
+ * `up to date`: nothing to do. `outdated`: inputs or settings changed since. `incomplete`: started with the same settings.
+ * `missing`: not started. `running`: in a live process. `imported`: data that no stage built; stages leave it alone.
  */
 export type State = 'up to date' | 'outdated' | 'incomplete' | 'missing' | 'running' | 'imported';
 
@@ -21,17 +21,17 @@ export interface StageStatus {
   readonly stage: string;
   readonly instance: string;
   readonly state: State;
-  /** shards that count for these settings and inputs */
+  /** shards that are valid for these settings and inputs */
   readonly done: number;
-  /** shards planned; null where the inputs that decide it are missing */
+  /** planned shards; null if inputs that the plan needs are missing */
   readonly planned: number | null;
   readonly rows: number;
   readonly outputs: readonly string[];
-  /** what the last line of its metrics says */
+  /** last line of its metrics */
   readonly lastMetric: MetricsLine | null;
 }
 
-/** The state of every stage for these settings, and of every other instance that the run folder holds. Writes nothing. */
+/** The state of every stage with these settings, and of every other instance in the run folder. Writes nothing. */
 export async function inspectRun(registry: LoadedRegistry, config: Config): Promise<StageStatus[]> {
   const inspector = new Inspector(registry, config);
   const rows = new Map<string, StageStatus>();
@@ -98,7 +98,7 @@ class Inspector {
     };
   }
 
-  /** Whether all inputs are there and up to date; undefined where one is missing, so that nothing can be planned. */
+  /** Whether all inputs are up to date; undefined if one is missing, so that nothing can be planned. */
   private async inputsAreFine(stage: Stage, config: Config): Promise<boolean | undefined> {
     let fine = true;
     for (const dataset of stage.inputs(config)) {
@@ -127,7 +127,7 @@ class Inspector {
   }
 }
 
-/** The plans of all data sets in a run folder, by their folders' names. */
+/** The plans of all data sets in a run folder, in the order of their folders' names. */
 function recordedPlans(folder: string, depth = 0): PlanRecord[] {
   if (!existsSync(folder)) return [];
   const own = depth > 0 ? readPlan(folder) : undefined;

@@ -17,20 +17,20 @@ export function datasetFolder(config: Config, name: string): string {
 }
 
 const SHARD_ID = /^[\w+-][\w.+-]{0,119}$/;
-/** Each worker holds a runtime and the models: more are started only where the settings say so. */
+/** Each worker holds a runtime and the models: more are started only if the settings ask for them. */
 const MOST_WORKERS = 8;
 
 const INSTANCE = /^[\w+-][\w.+-]*(\/[\w+-][\w.+-]*)*$/;
 
-/** A stage with the settings it runs with: what it reads, what it writes, and which of its shards are done. */
+/** A stage with its settings: what it reads, what it writes, and which of its shards are done. */
 export class Instance {
   readonly name: string;
   readonly folder: string;
   readonly inputs: readonly string[];
   readonly outputs: readonly Output[];
-  /** the settings that decide what a shard holds, for plan.json and for people */
+  /** the settings that affect the content of a shard, as recorded in the plan */
   readonly settings: Readonly<Record<string, unknown>>;
-  /** shards at the same time, where there are so many */
+  /** maximum number of parallel shards */
   readonly workers: number;
   private readonly settingsFingerprint: string;
   private readonly manifests = new Map<string, ReturnType<typeof readManifest>>();
@@ -58,7 +58,7 @@ export class Instance {
     this.workers = workers || Math.min(MOST_WORKERS, availableParallelism());
   }
 
-  /** What a shard's line in the manifests must say for it to be done. */
+  /** What the manifest line of a shard must say for the shard to be done. */
   fingerprints(shard: Shard): Fingerprints {
     const inputs = this.inputs.map((name) => [name, contentFingerprint(this.manifest(name), shard.inputs?.[name])]);
     return { inputs: fingerprint(inputs), settings: this.settingsFingerprint };
@@ -69,14 +69,14 @@ export class Instance {
     return this.outputs.every((output) => output.has(shard.id, wanted));
   }
 
-  /** All shards of the stage, checked. */
+  /** All shards of the stage, with valid and unique ids. */
   async plan(context: StageContext<unknown>): Promise<readonly Shard[]> {
     const shards = await this.stage.plan(context);
     const seen = new Set<string>();
     for (const { id } of shards) {
       if (!SHARD_ID.test(id) || seen.has(id)) {
         throw new Error(
-          `stage ${this.stage.name}: shard id ${JSON.stringify(id)} is ${seen.has(id) ? 'there twice' : 'not a plain name'}`,
+          `stage ${this.stage.name}: shard id ${JSON.stringify(id)} is ${seen.has(id) ? 'used twice' : 'not a plain name'}`,
         );
       }
       seen.add(id);
@@ -94,13 +94,13 @@ export class Instance {
     };
   }
 
-  /** Threads of the numeric runtime for each shard, where the stage has `shards` of them (done or not). */
+  /** Threads of the numeric runtime for each shard of a stage with `shards` of them (done or not). */
   threads(shards: number): number {
     const total = this.config.threads || availableParallelism();
     return Math.max(1, Math.floor(total / Math.max(1, Math.min(this.workers, shards))));
   }
 
-  /** @param shards how many the stage has, if that is known already */
+  /** @param shards number of shards of the stage, if known */
   context(display: Display, signal: AbortSignal, shards = 1): StageContext<unknown> {
     return {
       settings: this.stage.settings(this.config),

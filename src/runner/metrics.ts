@@ -4,21 +4,21 @@ import { metricsFile, readMetrics, type MetricsLine } from '../data/metrics.js';
 import { writeFailure } from '../data/store/atomic.js';
 import { scalarsRecord, versionRecord } from './tfevents.js';
 
-/** Numbers of one shard, a line a step. */
+/** Metrics of one shard, one line per step. */
 export interface ShardMetrics {
-  /** Adds a line. Steps of a shard only grow. A value that is not finite is stored as null. */
+  /** Adds a line. The steps of a shard only increase. A value that is not finite is stored as null. */
   write(step: number, values: Readonly<Record<string, number>>): void;
   /**
-   * Call before the first write when the shard goes on from a checkpoint: lines after `lastStep` are dropped, so that no
-   * step is there twice. Without this call a shard that starts drops all lines it left before.
+   * Call before the first write when the shard resumes from a checkpoint: drops lines after `lastStep`, so that no step
+   * appears twice. Without this call, the first write drops all lines that the shard left before.
    */
   resume(lastStep: number): void;
 }
 
 /**
- * metrics/<instance>.jsonl and tb/<instance>/events.out.tfevents.critiq of one stage instance. Both are appended live;
- * the event file always says what the lines say. At the end `finish` puts the lines in the order of the plan, so that an
- * interrupted run leaves the same bytes as an undisturbed one.
+ * metrics/<instance>.jsonl and tb/<instance>/events.out.tfevents.critiq of one stage instance. Both are appended live and
+ * always hold the same values. In the end `finish` sorts the lines in the order of the plan, so that an interrupted run
+ * leaves the same bytes as an uninterrupted one.
  */
 export class Metrics {
   private readonly jsonl: string;
@@ -26,7 +26,7 @@ export class Metrics {
   private lines: MetricsLine[];
   private fds: { jsonl: number; events: number } | undefined;
 
-  /** @param keep whether the lines that a shard left in an earlier run still count */
+  /** @param keep whether the lines that a shard left in an earlier run are still valid */
   constructor(runFolder: string, instance: string, keep: (shard: string) => boolean) {
     this.jsonl = metricsFile(runFolder, instance);
     this.events = join(runFolder, 'tb', instance, 'events.out.tfevents.critiq');
@@ -53,7 +53,7 @@ export class Metrics {
     };
   }
 
-  /** Puts the lines in the order of the plan and of their steps, and closes the files. */
+  /** Sorts the lines by plan and step, and closes the files. */
   finish(order: readonly string[]): void {
     const rank = new Map(order.map((id, index) => [id, index]));
     const at = (line: MetricsLine): number => rank.get(line.shard) ?? order.length;
@@ -76,7 +76,7 @@ export class Metrics {
     this.lines.push(line);
     try {
       if (!this.fds) {
-        // a torn last line of a killed run, or an event that has no line, would stay in the middle of an appended file
+        // appending would leave a killed run's torn last line, or an event without a line, in the middle of the file
         this.rewrite();
         this.fds = { jsonl: openSync(this.jsonl, 'a'), events: openSync(this.events, 'a') };
         return;

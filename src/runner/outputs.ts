@@ -8,10 +8,10 @@ import { UserError } from '../errors.js';
 const MANIFEST = 'manifest.jsonl';
 const PLAN = 'plan.json';
 
-/** In the place of a stage's name in plan.json: data that was imported. The stages leave it as it is. */
+/** Stands for a stage's name in the plan of imported data. Stages leave such data alone. */
 export const IMPORT = 'import';
 
-/** What plan.json of a data set remembers of the stage that writes it. */
+/** The plan of a data set: the stage that writes it, with its settings and shards. */
 export interface PlanRecord {
   readonly stage: string;
   readonly instance: string;
@@ -23,32 +23,29 @@ export interface PlanRecord {
   readonly finished: boolean;
 }
 
-/** Inputs and settings that a shard was made from and with. */
+/** Fingerprints of the inputs and settings that a shard was built with. */
 export interface Fingerprints {
   readonly inputs: string;
   readonly settings: string;
 }
 
-/** The committed lines of a data set by shard, without looking at its files; empty where there is no manifest. */
+/** The committed lines of a data set by shard, without a look at its files; empty without a manifest. */
 export function readManifest(folder: string): Map<string, Line> {
   const lines = new Map<string, Line>();
-  for (const line of readLines<Line>(
-    join(folder, MANIFEST),
-    `delete ${folder} and run the stage that makes it again`,
-  )) {
+  for (const line of readLines<Line>(join(folder, MANIFEST), `delete ${folder} and run its stage again`)) {
     if (line.removed) lines.delete(line.shard);
     else lines.set(line.shard, line);
   }
   return lines;
 }
 
-/** Depends on names, sizes and CRCs of the committed files, not on when or how they were made. */
+/** Depends on names, sizes and CRCs of the committed files, not on when or how they were written. */
 export function contentFingerprint(lines: ReadonlyMap<string, Line>, shards?: readonly string[]): string {
   const ids = [...(shards ?? lines.keys())].sort();
   return fingerprint(ids.map((id) => [id, lines.get(id)?.files.map((f) => [f.file, f.bytes, f.crc32]) ?? null]));
 }
 
-/** plan.json of a data set; undefined where no stage of the runner wrote it. */
+/** The plan of a data set; undefined if no stage wrote one. */
 export function readPlan(folder: string): PlanRecord | undefined {
   const file = join(folder, PLAN);
   if (!existsSync(file)) return undefined;
@@ -56,9 +53,9 @@ export function readPlan(folder: string): PlanRecord | undefined {
     const plan = JSON.parse(readFileSync(file, 'utf8')) as PlanRecord;
     if (typeof plan.stage === 'string' && Array.isArray(plan.shards)) return plan;
   } catch {
-    // said below
+    // reported below
   }
-  throw new UserError(`${file}: not a plan that critiq wrote; delete ${folder} and run the stage that makes it again`);
+  throw new UserError(`${file}: not a plan that critiq wrote; delete ${folder} and run its stage again`);
 }
 
 /** A data set that a stage writes. */
@@ -76,12 +73,12 @@ export class Output {
     return [...this.lines.keys()];
   }
 
-  /** Imported, or put there by others: shards are there, but no stage planned them. */
+  /** Imported, or put there by hand: it has shards, but no stage planned them. */
   get foreign(): boolean {
     return this.lines.size > 0 && (readPlan(this.folder)?.stage ?? IMPORT) === IMPORT;
   }
 
-  /** Whether the shard was made from the same inputs with the same settings and its files are all there, whole by size. */
+  /** Whether the shard was built from the same inputs and settings, and all its files exist with the recorded size. */
   has(shard: string, { inputs, settings }: Fingerprints): boolean {
     const line = this.lines.get(shard);
     if (!line || line.inputs !== inputs || line.settings !== settings) return false;
@@ -99,8 +96,8 @@ export class Output {
   }
 
   /**
-   * Takes all other shards out. Their files go first: a process killed in between leaves a line whose files are missing,
-   * which counts as not done. A file that a remaining shard has too stays.
+   * Removes all other shards. Their files go first: a kill in between leaves a line without files, which counts as not
+   * done. A file that a remaining shard shares stays.
    */
   async retain(keep: ReadonlySet<string>): Promise<number> {
     const outdated = [...this.lines.values()].filter(({ shard }) => !keep.has(shard));
@@ -114,7 +111,7 @@ export class Output {
     return outdated.length;
   }
 
-  /** Puts the lines in the order of the plan: shards finish in any order, the manifest must not tell. */
+  /** Sorts the lines in the order of the plan: the manifest must not depend on the order in which shards finished. */
   async sort(order: readonly string[]): Promise<void> {
     const sorted = order.map((id) => this.lines.get(id)!);
     const text = sorted.map(encodeLine).join('');
@@ -122,14 +119,14 @@ export class Output {
     await this.write(sorted);
   }
 
-  /** Remembers the plan, if that is news. */
+  /** Writes the plan if it changed. */
   async writePlan(plan: PlanRecord): Promise<void> {
     const text = `${JSON.stringify(plan, null, 1)}\n`;
     const file = join(this.folder, PLAN);
     if (!existsSync(file) || readFileSync(file, 'utf8') !== text) await writeAtomic(file, text);
   }
 
-  /** Removes what killed or failed writers left under `.tmp` names; other data sets' folders are not entered. */
+  /** Removes the `.tmp` files of killed or failed writers, but not from folders of other data sets. */
   removeTemporary(folder = this.folder): void {
     for (const entry of existsSync(folder) ? readdirSync(folder, { withFileTypes: true }) : []) {
       const path = join(folder, entry.name);

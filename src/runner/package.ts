@@ -8,7 +8,7 @@ interface PackageJson {
   readonly dependencies?: Readonly<Record<string, string>>;
 }
 
-/** The folder of critiq's package.json, above this file, in a checkout and installed. */
+/** The folder of critiq's package.json, the same way in a checkout and installed. */
 export function packageRoot(): string {
   let folder = dirname(fileURLToPath(import.meta.url));
   while (!existsSync(join(folder, 'package.json'))) {
@@ -40,7 +40,7 @@ export function versions(): Record<string, string | null> {
   };
 }
 
-/** The commit that runs, with `-dirty` where files differ from it; null outside a checkout or without git. */
+/** The current commit, with `-dirty` if files differ from it; null outside a checkout or without git. */
 export function gitCommit(): string | null {
   const root = packageRoot();
   if (!existsSync(join(root, '.git'))) return null;

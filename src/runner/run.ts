@@ -15,20 +15,20 @@ import type { Stage } from './stage.js';
 export interface RunOptions {
   readonly display?: Display;
   readonly signal?: AbortSignal;
-  /** false: inputs that are missing are an error that names the command, instead of being made first */
+  /** false: a missing input is an error that names its command, instead of being built first */
   readonly deps?: boolean;
-  /** make all shards of the named stage again */
+  /** rebuild all shards of the named stage */
   readonly force?: boolean;
 }
 
-/** Where the lock of a run folder is. */
+/** The lock file of a run folder. */
 export function lockFile(config: Config): string {
   return join(runFolder(config), 'lock');
 }
 
 /**
- * Runs a stage, and before it whatever its inputs lack, under the lock of the run folder.
- * @returns what was done, the named stage last
+ * Builds the inputs of a stage as far as needed, then runs the stage, under the lock of the run folder.
+ * @returns a summary of every stage on the way, the named one last
  * @throws LockedError, UserError, Interrupted, or what a stage throws
  */
 export async function runStage(
@@ -39,8 +39,7 @@ export async function runStage(
 ): Promise<Summary[]> {
   const { display = new Display('quiet'), signal = new AbortController().signal, deps = true, force = false } = options;
   const target = registry.stages.get(name);
-  if (!target)
-    throw new UserError(`no stage is called ${name}; the stages are ${[...registry.stages.keys()].join(', ')}`);
+  if (!target) throw new UserError(`unknown stage ${name}; expected one of ${[...registry.stages.keys()].join(', ')}`);
   return underLock(config, display, async (lock) => {
     await writeRunRecord(config);
     const summaries: Summary[] = [];
@@ -51,7 +50,7 @@ export async function runStage(
       const instanceName = stage.instance(settings);
       if (ready.has(instanceName)) return;
       if (chain.includes(instanceName))
-        throw new Error(`stages need each other: ${[...chain, instanceName].join(' -> ')}`);
+        throw new Error(`stages depend on each other: ${[...chain, instanceName].join(' -> ')}`);
       const again = force && chain.length === 0;
       const instance = new Instance(stage, settings);
       if (!again) refuseForeign(instance);
@@ -70,11 +69,11 @@ export async function runStage(
   });
 }
 
-/** Holds the lock of the run folder while `work` runs. */
+/** Runs `work` while holding the lock of the run folder. */
 export async function underLock<T>(config: Config, display: Display, work: (lock: Lock) => Promise<T>): Promise<T> {
   const file = lockFile(config);
   const lock = Lock.acquire(file, (dead) =>
-    display.info(`${file}: taken over from process ${dead.pid}, which is gone`),
+    display.info(`${file}: taken over from process ${dead.pid}, which has ended`),
   );
   const release = (): void => lock.release();
   process.once('exit', release);
@@ -87,9 +86,9 @@ export async function underLock<T>(config: Config, display: Display, work: (lock
 }
 
 /**
- * The stage, with its settings, that makes a data set: one whose outputs name it, one that says it would with other
- * settings, or the one that made what is there. Undefined for imported data, which stays as it is.
- * @throws UserError where the data set is missing and no stage makes it
+ * The stage that builds a data set, with its settings: one that outputs it, one that would with other settings
+ * (`provides`), or the one that built the existing one. Undefined for imported data, which is used as it is.
+ * @throws UserError if the data set is missing and no stage builds it
  */
 export function findProducer(
   { stages, schema }: LoadedRegistry,
@@ -116,7 +115,7 @@ export function findProducer(
   const stage = plan && stages.get(plan.stage);
   if (stage) return { stage, config: withRecorded(schema, config, plan) };
   throw new UserError(
-    `${folder}: ${reader} needs it, and no stage makes it with these settings; check the names in the settings`,
+    `${folder}: ${reader} needs it, but it does not exist and no stage builds it; check the names in the settings`,
   );
 }
 
@@ -126,13 +125,13 @@ function requireDataset(registry: LoadedRegistry, config: Config, dataset: strin
   const there = plan ? plan.finished : readManifest(folder).size > 0;
   if (there) return;
   const producer = findProducer(registry, config, dataset, reader);
-  const what = plan ? 'is not complete' : 'is missing';
+  const what = plan ? 'incomplete' : 'missing';
   throw new UserError(
-    `${folder}: ${reader} needs it and it ${what}; run \`critiq ${producer?.stage.name ?? dataset}\` first, or leave out --no-deps`,
+    `${folder}: ${what}, and ${reader} needs it; run \`critiq ${producer?.stage.name ?? dataset}\` first, or drop --no-deps`,
   );
 }
 
-/** run.json: what a person needs to make the run again. Nothing of the environment. */
+/** Writes run.json: what is needed to repeat the run. It holds nothing of the environment. */
 export async function writeRunRecord(config: Config): Promise<void> {
   const record = { versions: versions(), commit: gitCommit(), seed: config.seed, settings: config };
   const file = join(runFolder(config), 'run.json');

@@ -5,8 +5,8 @@ import type { Fault, FromWorker, ToWorker, WorkerTask } from './shard-worker.js'
 import type { Shard, ShardContext, ShardOutput } from './stage.js';
 
 /**
- * Threads that run shards of one stage, each one at a time. A stage's code is the same here and in the main thread: what
- * it logs, counts and measures comes back as messages; it reads and writes the run folder itself.
+ * Threads that run shards of one stage, one shard per thread at a time. The stage's code is the same as in the main thread:
+ * logs, progress and metrics come back as messages; it reads and writes the run folder itself.
  */
 export class ShardPool {
   private readonly idle: ShardThread[] = [];
@@ -14,7 +14,7 @@ export class ShardPool {
 
   constructor(private readonly task: WorkerTask) {}
 
-  /** Run a shard in an idle thread, or in a new one where none is. @throws what the stage throws */
+  /** Runs a shard in an idle thread, or in a new one. @throws what the stage throws */
   async run(shard: Shard, ctx: ShardContext<unknown>): Promise<ShardOutput> {
     let thread = this.idle.pop();
     if (!thread) {
@@ -26,7 +26,7 @@ export class ShardPool {
     return output;
   }
 
-  /** End the threads, whatever they do. */
+  /** Terminates the threads, whatever they are doing. */
   async close(): Promise<void> {
     await Promise.all(this.all.map((thread) => thread.close()));
   }
@@ -47,7 +47,7 @@ class ShardThread {
     this.worker = new Worker(new URL('./shard-worker.js', import.meta.url), { workerData: task });
     this.worker.on('message', (message: FromWorker) => this.hear(message));
     this.worker.on('error', (error) => this.end(error));
-    this.worker.on('exit', (code) => this.end(new RunError(`a worker thread ended with code ${code}`)));
+    this.worker.on('exit', (code) => this.end(new RunError(`a worker thread exited with code ${code}`)));
   }
 
   run(shard: Shard, ctx: ShardContext<unknown>): Promise<ShardOutput> {

@@ -7,7 +7,7 @@ import type { Progress } from './display.js';
 import type { Registry } from './registry.js';
 import type { Shard, ShardContext, ShardOutput } from './stage.js';
 
-/** What a worker is started with. */
+/** Start data of a worker. */
 export interface WorkerTask {
   /** URL of the module that exports `registry` */
   readonly module: string;
@@ -38,7 +38,7 @@ export type FromWorker =
   | { readonly kind: 'result'; readonly output: ShardOutput }
   | { readonly kind: 'failure'; readonly fault: Fault };
 
-/** An error on its way between threads, where classes do not survive. */
+/** An error as a message between threads, where classes are lost. */
 export interface Fault {
   readonly type: 'user' | 'run' | 'other';
   readonly name: string;

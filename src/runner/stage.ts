@@ -4,30 +4,30 @@ import type { Config } from '../settings/settings.js';
 import type { Log, Progress } from './display.js';
 import type { ShardMetrics } from './metrics.js';
 
-/** A piece of a stage's work: committed whole or not at all. Whatever else `run` needs may be put beside `id`. */
+/** A piece of a stage's work, committed as a whole or not at all. A stage may add whatever else `run` needs. */
 export interface Shard {
   /** unique in the stage: letters, digits, `_ . + -` */
   readonly id: string;
   /**
-   * The shards of input data sets that this one is made from. It is redone when these change; a data set that is not
-   * named here counts whole.
+   * The shards of input data sets that this one is built from. It is rebuilt when they change. Of a data set that is not
+   * named here, all shards count.
    */
   readonly inputs?: Readonly<Record<string, readonly string[]>>;
 }
 
-/** A file of a data set, below its folder: its name (bytes, rows and CRC are then read back), or the whole record. */
+/** A file of a data set, relative to its folder: its name (size, rows and CRC are then read back), or the whole record. */
 export type OutputFile = string | FileRecord;
 
 export interface DatasetOutput {
   readonly files: readonly OutputFile[];
-  /** whatever the stage wants to remember with the shard; must not depend on time or order */
+  /** facts to store with the shard; must not depend on time or order */
   readonly facts?: Readonly<Record<string, unknown>>;
 }
 
-/** What a shard made: the files of the stage's only output, or the files by data set. */
+/** The result of a shard: the files of the stage's only output, or the files by data set. */
 export type ShardOutput = readonly OutputFile[] | Readonly<Record<string, readonly OutputFile[] | DatasetOutput>>;
 
-/** What `plan`, `run` and `finish` get. */
+/** The argument of `plan`, `run` and `finish`. */
 export interface StageContext<S> {
   /** the stage's own settings */
   readonly settings: S;
@@ -40,60 +40,60 @@ export interface StageContext<S> {
   readonly folder: string;
   /** the folder of a data set of this run */
   dataset(name: string): string;
-  /** threads that the numeric runtime may use in each shard */
+  /** threads of the numeric runtime for each shard */
   readonly threads: number;
   readonly log: Log;
-  /** a count with rate and time left; `at`: what an earlier run did already */
+  /** starts a progress display with rate and time left; `at`: the part that an earlier run did */
   progress(total: number, label: string, at?: number): Progress;
-  /** aborted by Ctrl-C, SIGTERM or a failed shard beside this one: return or throw soon, leaving `scratch` good */
+  /** aborted by Ctrl-C, SIGTERM or a failed parallel shard: return or throw soon, and leave `scratch` consistent */
   readonly signal: AbortSignal;
 }
 
 export interface ShardContext<S> extends StageContext<S> {
   readonly metrics: ShardMetrics;
-  /** a folder for checkpoints: there after a kill as long as inputs and settings are the same, gone with the commit */
+  /** a folder for checkpoints: survives a kill while inputs and settings stay the same, removed at the commit */
   scratch(): string;
 }
 
 export interface StageDefinition<S extends z.ZodObject, T extends Shard> {
-  /** the command, and the section of the settings */
+  /** name of the command and of the settings section */
   readonly name: string;
   /** one line for `critiq --help` */
   readonly summary: string;
-  /** version of what it writes: raise it when the same settings and inputs give something else; default 1 */
+  /** version of the output: raise it when the same settings and inputs give another result; default 1 */
   readonly version?: number;
   /** every field with `.default()` and `.describe()` */
   readonly settings: S;
-  /** other settings that enter the fingerprint, for example `seed`, `models`, `phone.slow` */
+  /** other settings that enter the fingerprint, for example `seed`, `models.text` */
   readonly uses?: readonly string[];
   /**
-   * What else of the settings, or of the files they name, enters the fingerprint, by name: where it depends on other
-   * settings which of them matter
+   * Further values for the fingerprint, by name: where other settings decide which settings matter, or for the content of
+   * files that settings name.
    */
   derived?(config: Config): Readonly<Record<string, unknown>>;
-  /** own settings that don't change what a shard holds (how many shards there are, how fast they are made) */
+  /** own settings that do not affect the content of a shard (number of shards, speed) */
   readonly neutral?: readonly (keyof z.infer<S> & string)[];
-  /** shards at the same time with these settings, where the settings `workers` must not decide that */
+  /** number of parallel shards, where the setting `workers` must not decide it */
   workers?(settings: z.infer<S>, config: Config): number | undefined;
-  /** name of the instance that these settings make; default the stage's name */
+  /** name of the instance with these settings; default the stage's name */
   instance?(settings: z.infer<S>, config: Config): string;
-  /** data sets that are read */
+  /** data sets that it reads */
   inputs?(settings: z.infer<S>, config: Config): readonly string[];
-  /** data sets that are written */
+  /** data sets that it writes */
   outputs(settings: z.infer<S>, config: Config): readonly string[];
   /**
-   * Settings (by dotted path) with which this stage would make a data set that `outputs` does not name now: lets
-   * `eval.policy=filteredbc` find the actor that makes `policy/filteredbc`. Undefined: it never makes it.
+   * Settings (by dotted path) with which this stage would build a data set that `outputs` does not name now: this is how
+   * `eval.policy=filteredbc` finds the actor that builds `policy/filteredbc`. Undefined: it never builds it.
    */
   provides?(dataset: string, config: Config): Readonly<Record<string, unknown>> | undefined;
   plan(ctx: StageContext<z.infer<S>>): Promise<readonly T[]> | readonly T[];
-  /** Writes the files (each by `writeAtomic` or the like) and names them; the runner commits them. */
+  /** Writes the files (each atomically, for example by `writeAtomic`) and names them; the runner commits them. */
   run(shard: T, ctx: ShardContext<z.infer<S>>): Promise<ShardOutput>;
-  /** After all shards are committed; done again after a kill, so it must be repeatable. */
+  /** Called after all shards are committed; called again after a kill, so it must be repeatable. */
   finish?(ctx: StageContext<z.infer<S>>): Promise<void>;
 }
 
-/** A stage as the runner sees it: every function takes the whole settings. */
+/** A stage as the runner sees it: every function takes all settings. */
 export interface Stage {
   readonly name: string;
   readonly summary: string;
@@ -103,7 +103,7 @@ export interface Stage {
   readonly neutral: readonly string[];
   derived(config: Config): Readonly<Record<string, unknown>>;
   settings(config: Config): Readonly<Record<string, unknown>>;
-  /** undefined: as many as the settings say */
+  /** undefined: the setting `workers` decides */
   workers(config: Config): number | undefined;
   instance(config: Config): string;
   inputs(config: Config): readonly string[];
@@ -114,7 +114,7 @@ export interface Stage {
   finish(ctx: StageContext<unknown>): Promise<void>;
 }
 
-/** Makes a stage: a plan and a shard function; running, resuming, locking, progress and manifests are the runner's. */
+/** Defines a stage by a plan and a shard function; the runner does the running, resuming, locking and bookkeeping. */
 export function stage<S extends z.ZodObject, T extends Shard>(definition: StageDefinition<S, T>): Stage {
   const { name, summary, version = 1, uses = [], neutral = [] } = definition;
   const own = (config: Config): z.infer<S> => config[name] as z.infer<S>;

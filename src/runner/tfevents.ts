@@ -2,8 +2,8 @@ import { crc32c } from '@node-rs/crc32';
 import protobuf from 'protobufjs/minimal.js';
 
 /**
- * TensorBoard's event files, enough of them for scalars. A record is length (uint64 LE), masked CRC-32C of the length,
- * the bytes of an `Event` message, masked CRC-32C of the bytes (tensorflow/core/lib/io/record_writer.cc).
+ * TensorBoard event files with scalars. A record is length (uint64 LE), masked CRC-32C of the length, the bytes of an
+ * `Event` message, masked CRC-32C of these bytes (tensorflow/core/lib/io/record_writer.cc).
  */
 export interface Scalars {
   readonly step: number;
@@ -17,7 +17,7 @@ export function versionRecord(): Uint8Array {
 }
 
 /**
- * One step's scalars as a record. The wall time is the step, in seconds: a file must not depend on the hour it was made.
+ * The scalars of one step as a record. The wall time is the step, in seconds: a file must not depend on when it was made.
  */
 export function scalarsRecord({ step, values }: Scalars): Uint8Array {
   // Event { double wall_time = 1; int64 step = 2; Summary summary = 5; }  Summary { repeated Value value = 1; }
@@ -38,7 +38,7 @@ function frame(data: Uint8Array): Uint8Array {
   return record;
 }
 
-/** CRC-32C, rotated right by 15 bits plus a constant, so that a CRC of data that holds CRCs stays strong. */
+/** CRC-32C, rotated right by 15 bits, plus a constant: a CRC of data that contains CRCs would be weak. */
 export function masked(data: Uint8Array): number {
   const crc = crc32c(Buffer.from(data.buffer, data.byteOffset, data.byteLength)) >>> 0;
   return (((crc >>> 15) | (crc << 17)) + 0xa282ead8) >>> 0;

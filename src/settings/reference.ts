@@ -2,17 +2,17 @@ import type { z } from 'zod';
 import { type Aliases, Core } from './settings.js';
 import { fields, leafPaths, typeName, unwrap } from './schema.js';
 
-/** docs/settings.md: every setting with its type, default and sentence, from the schemas. */
+/** The text of docs/settings.md: every setting with its type, default and description, from the schemas. */
 export function settingsReference(schema: z.ZodObject, aliases: Aliases): string {
   const sections = Object.entries(schema.shape as Record<string, z.ZodType>).filter(([, section]) => fields(section));
   const core = Object.keys(Core.shape);
   const lines = [
     '# Settings',
     '',
-    'Made by `npm run docs:settings` from the schemas; do not edit. Settings are given in a YAML file (`--config`, which may `extends` others)',
-    'and on the command line (`critiq critic critic.lr=1e-5 run=exp7`). `critiq config` prints what they resolve to.',
+    'Generated from the schemas by `npm run docs:settings`; do not edit. Set settings in a YAML file (`--config`; it may extend others with',
+    '`extends`) and on the command line (`critiq critic critic.lr=1e-5 run=exp7`). `critiq config` prints the resolved settings.',
     '',
-    '## Of every run',
+    '## Common settings',
     '',
     ...table(leafPaths(schema).filter(({ path }) => core.includes(path))),
   ];
@@ -26,9 +26,9 @@ export function settingsReference(schema: z.ZodObject, aliases: Aliases): string
   if (known.length > 0) {
     lines.push(
       '',
-      '## Other names',
+      '## Aliases',
       '',
-      "The names that the reference's configuration files use are understood too.",
+      'Names from the configuration files of the reference implementations work too.',
       '',
       '| Name | Setting |',
       '| --- | --- |',

@@ -1,59 +1,49 @@
 import { z } from 'zod';
 
-/** The settings every run has; sections of stages and shared parts (`critic`, `models`, ...) are added by `composeSettings`. */
+/** Settings of every run. `composeSettings` adds the sections of stages and shared parts (`critic`, `models`, ...). */
 export const Core = z.object({
   run: z
     .string()
     .regex(/^[A-Za-z0-9_][A-Za-z0-9_.+-]{0,99}$/, 'a folder name: letters, digits, _ . + -')
     .default('pocket')
-    .describe('name of the run: its folder is `<data>/<run>`'),
+    .describe('name of the run; its folder is `<data>/<run>`'),
   plugins: z
     .array(z.string().min(1))
     .default([])
     .describe(
-      'modules that add stages, devices, judges or answer formats (docs/extending.md): paths relative to the file that names them, or packages; their code runs, so name only what you trust',
+      'modules that add stages, devices, judges or answer formats (docs/extending.md): packages, or paths relative to the file that names them; their code runs, so name only modules you trust',
     ),
-  data: z
-    .string()
-    .min(1)
-    .default('data')
-    .describe('folder that holds the run folders, relative to where critiq is started'),
-  seed: z.int().min(0).default(0).describe('decides every random number of the run'),
+  data: z.string().min(1).default('data').describe('folder of all run folders, relative to the working directory'),
+  seed: z.int().min(0).default(0).describe('seed of all random numbers of the run'),
   workers: z
     .int()
     .min(0)
     .max(256)
     .default(0)
-    .describe(
-      'shards of a stage that run at the same time, each in a thread of its own; 0: one for each core, 8 at most',
-    ),
+    .describe('shards of a stage that run in parallel, each in its own thread; 0: one per core, but at most 8'),
   threads: z
     .int()
     .min(0)
     .max(1024)
     .default(0)
-    .describe(
-      'threads of the numeric runtime, divided among the shards that run at the same time; 0: one for each core',
-    ),
+    .describe('threads of the numeric runtime, divided among the parallel shards; 0: one per core'),
   provider: z
     .enum(['cpu', 'cuda', 'auto'])
     .default('cpu')
-    .describe(
-      'what models run on: the CPU, an NVIDIA GPU (see docs/gpu.md), or the GPU where there is one that can be used',
-    ),
-  device_id: z.int().min(0).max(63).default(0).describe('which GPU, as `nvidia-smi` numbers them'),
+    .describe('where models run: on the CPU, on an NVIDIA GPU (docs/gpu.md), or on the GPU if there is a usable one'),
+  device_id: z.int().min(0).max(63).default(0).describe('GPU to use, numbered as in `nvidia-smi`'),
   tf32: z
     .boolean()
     .default(false)
     .describe(
-      'on a GPU, round the operands of matrix products to 10 bits: faster, but numbers differ from the CPU in the 4th digit',
+      'on a GPU, round the operands of matrix products to 10 bits: faster, but results differ from the CPU in the 4th digit',
     ),
 });
 
-/** Resolved settings: the core ones, and a section for each stage and shared part. Frozen. */
+/** Resolved settings: the core settings, and a section for each stage and shared part. Frozen. */
 export type Config = Readonly<z.infer<typeof Core>> & { readonly [section: string]: unknown };
 
-/** One schema of the core settings and the given sections; every section may be left out, all its fields have defaults. */
+/** The schema of the core settings and the given sections. Every section is optional; all its fields have defaults. */
 export function composeSettings(sections: Readonly<Record<string, z.ZodType>>): z.ZodObject {
   const shape: Record<string, z.ZodType> = { ...Core.shape };
   for (const [name, section] of Object.entries(sections)) {
@@ -83,15 +73,15 @@ export function unwrap(schema: z.ZodType): z.ZodType {
   return inner ? unwrap(inner) : schema;
 }
 
-/** The fields of an object schema, or undefined if the schema is of another kind. */
+/** The fields of an object schema; undefined for other schemas. */
 export function fields(schema: z.ZodType): Record<string, z.ZodType> | undefined {
   const def = definition(unwrap(schema));
   return def.type === 'object' ? def.shape : undefined;
 }
 
 /**
- * The schema at a dotted path such as `critic.lr`, through objects and records; undefined where there is none.
- * @param elements also through lists, by index
+ * The schema at a dotted path such as `critic.lr`, through objects and records; undefined if there is none.
+ * @param elements whether to go through lists too, by index
  */
 export function schemaAt(schema: z.ZodType, path: readonly string[], elements = false): z.ZodType | undefined {
   let at = schema;
@@ -105,7 +95,7 @@ export function schemaAt(schema: z.ZodType, path: readonly string[], elements = 
   return at;
 }
 
-/** Every dotted path to a setting that is not itself a section, in the order of the schema. */
+/** The dotted paths of all settings (not of sections), in the order of the schema. */
 export function leafPaths(schema: z.ZodType, prefix: readonly string[] = []): { path: string; schema: z.ZodType }[] {
   return Object.entries(fields(schema) ?? {}).flatMap(([key, field]) => {
     const path = [...prefix, key];
@@ -113,7 +103,7 @@ export function leafPaths(schema: z.ZodType, prefix: readonly string[] = []): { 
   });
 }
 
-/** In words, what a setting may be: `number`, `integer`, `"td" or "mc"`, `list of number`. */
+/** The type of a setting in words: `number`, `integer`, `"td" or "mc"`, `list of number`. */
 export function typeName(schema: z.ZodType): string {
   const json = z.toJSONSchema(schema, { unrepresentable: 'any', io: 'input' }) as JsonSchema;
   return jsonTypeName(json);

@@ -9,13 +9,13 @@ import { type Config, fields, leafPaths, schemaAt, typeName } from './schema.js'
 
 export { type Config, Core, composeSettings } from './schema.js';
 
-/** Other names of settings, for example the reference's: `critic_lr` -> `critic.lr`. */
+/** Aliases of settings, such as the names in the reference code: `critic_lr` -> `critic.lr`. */
 export type Aliases = Readonly<Record<string, string>>;
 
-/** Longest settings file that is read, in bytes. */
+/** Maximum size of a settings file, in bytes. */
 const LONGEST_FILE = 1 << 20;
 
-/** A value for one dotted path and where it came from, for messages. */
+/** The value of one dotted path, and where it came from (for messages). */
 interface Entry {
   readonly path: string;
   readonly value: unknown;
@@ -23,10 +23,10 @@ interface Entry {
 }
 
 /**
- * Settings from a YAML file (with `extends`) and overrides such as `critic.lr=1e-5`, checked against the schema, with
- * defaults filled in; frozen.
- * @throws UserError, one line a mistake: unknown key (with file and the nearest right one), wrong type (expected, got),
- *   unreadable or broken file, a cycle of `extends`
+ * Loads settings from a YAML file (with `extends`) and overrides such as `critic.lr=1e-5`, validates them and fills in
+ * defaults. The result is frozen.
+ * @throws UserError with a line for each mistake: unknown key (with file and the nearest known one), wrong type (expected,
+ *   got), unreadable or broken file, a cycle of `extends`
  */
 export function loadSettings(
   schema: z.ZodObject,
@@ -51,12 +51,12 @@ export function loadSettings(
   throw new UserError(parsed.error.issues.map((issue) => explain(schema, values, issue, sources)).join('\n'));
 }
 
-/** The resolved settings as YAML, for a person or for `--config`. */
+/** The resolved settings as YAML, for people and for `--config`. */
 export function settingsToYaml(config: Config): string {
   return stringify(config);
 }
 
-/** The layers of a settings file, the most basic first. `chain`: the files that extend this one, to find cycles. */
+/** The layers of a settings file, base files first. @param chain the files that extend this one, to detect cycles */
 function readLayers(file: string, chain: readonly string[]): { values: Record<string, unknown>; source: string }[] {
   const source = relative('', file) || file;
   if (chain.includes(file)) {
@@ -135,7 +135,7 @@ function readYaml(file: string, source: string, extendedBy: string | undefined):
   return values as Record<string, unknown>;
 }
 
-/** Nested settings as entries of dotted paths; keys that the schema does not have become mistakes. */
+/** Nested settings as entries with dotted paths. Unknown keys are added to `mistakes`. */
 function flatten(
   schema: z.ZodObject,
   values: Record<string, unknown>,
@@ -179,7 +179,7 @@ function parseOverride(schema: z.ZodObject, override: string, aliases: Aliases, 
   try {
     value = parse(raw, { logLevel: 'silent' });
   } catch {
-    // not YAML: it can only be a string
+    // not YAML: a plain string
   }
   const section = fields(at);
   if (section && typeof value === 'object' && value !== null && !Array.isArray(value)) {
@@ -190,7 +190,7 @@ function parseOverride(schema: z.ZodObject, override: string, aliases: Aliases, 
     return [];
   }
   if (path === 'plugins') value = overriddenPlugins(override);
-  // `name=007` is a string where the schema wants a string, whatever YAML thinks of it
+  // YAML reads `name=007` as a number: where the schema wants a string, keep the raw text
   if (at.safeParse(raw).success && !at.safeParse(value).success) value = raw;
   return [{ path, value, source }];
 }
@@ -221,7 +221,7 @@ function unknownKey(schema: z.ZodObject, path: string, source: string, aliases: 
   return `${source}: unknown setting ${path}; ${hint}`;
 }
 
-/** One line for one thing that zod found wrong. */
+/** The message for one zod issue, in one line. */
 function explain(
   schema: z.ZodObject,
   values: unknown,
@@ -256,7 +256,7 @@ function setPath(target: Record<string, unknown>, path: readonly string[], value
   let at = target;
   for (const part of path.slice(0, -1)) {
     const next = Object.hasOwn(at, part) ? at[part] : undefined;
-    // a record given whole by a file is copied before a key of it is overridden
+    // copy a record that a file gave as a whole before overriding one of its keys
     const own = typeof next === 'object' && next !== null ? { ...next } : {};
     define(at, part, own);
     at = own as Record<string, unknown>;
@@ -264,7 +264,7 @@ function setPath(target: Record<string, unknown>, path: readonly string[], value
   define(at, path.at(-1)!, value);
 }
 
-/** An own property even for the name `__proto__`. */
+/** Defines an own property, even for the name `__proto__`. */
 function define(target: object, key: string, value: unknown): void {
   Object.defineProperty(target, key, { value, enumerable: true, writable: true, configurable: true });
 }

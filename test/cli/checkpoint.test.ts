@@ -1,4 +1,4 @@
-/** `critiq checkpoint`: what it says of folders, and what it makes of them. */
+/** `critiq checkpoint`: inspecting, converting and running checkpoints. */
 import assert from 'node:assert/strict';
 import { existsSync, readFileSync, readdirSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
@@ -28,7 +28,7 @@ const CLI = fileURLToPath(new URL('../../src/cli/main.js', import.meta.url));
 const runtime = await openRuntime({ threads: 1 });
 after(() => runtime.close());
 
-/** A policy as `critiq sft` leaves it, untrained. */
+/** An untrained policy, saved as `critiq sft` saves it. */
 async function freshPolicy(): Promise<string> {
   const folder = newPlace();
   const grid = { rows: 4, columns: 4 };
@@ -44,7 +44,7 @@ async function freshPolicy(): Promise<string> {
   return folder;
 }
 
-test("a policy's folder becomes one that Python loads, with the same actions, and back", async () => {
+test('a converted policy loads in Python, gives the same actions, and converts back', async () => {
   const policy = await freshPolicy();
   const [hf, back] = [newPlace(), newPlace()];
   await convertCheckpoint(policy, hf);
@@ -83,7 +83,7 @@ test("a policy's folder becomes one that Python loads, with the same actions, an
 
 for (const name of ['autoui-bin', 'autoui-sharded-bin-bf16', 'autoui-trainer-f16']) {
   for (const names of ['hf', 'critiq'] as const) {
-    test(`${name} as safetensors with ${names} names: PyTorch's actions still`, async () => {
+    test(`${name} as safetensors with ${names} names still gives PyTorch's actions`, async () => {
       const to = newPlace();
       const made = await convertCheckpoint(checkpointCopy(name), to, { names });
       assert.equal(made.kind, 'auto-ui');
@@ -92,7 +92,7 @@ for (const name of ['autoui-bin', 'autoui-sharded-bin-bf16', 'autoui-trainer-f16
   }
 }
 
-test('numbers are stored in the type that is asked for, rounded once', async () => {
+test('numbers are stored in the requested type, rounded once', async () => {
   const from = checkpointCopy('autoui-bin');
   const exact = newPlace();
   await convertCheckpoint(from, exact, { dtype: 'f32' });
@@ -114,7 +114,7 @@ test('numbers are stored in the type that is asked for, rounded once', async () 
   }
 });
 
-test('of a whole BLIP-2 its vision tower is taken out; the shards without it need not be there', async () => {
+test('the vision tower is extracted from a full BLIP-2; shards without it may be missing', async () => {
   const from = checkpointCopy('blip2');
   const to = newPlace();
   await assert.rejects(convertCheckpoint(from, to), /model-00003-of-00003\.safetensors: cannot be read/);
@@ -125,7 +125,7 @@ test('of a whole BLIP-2 its vision tower is taken out; the shards without it nee
   assert.ok(existsSync(join(to, 'preprocessor_config.json')));
 });
 
-test('what cannot be done is an error of one line, and nothing is left behind', async () => {
+test('an impossible conversion fails with one line and leaves nothing behind', async () => {
   const refused = async (from: string, to: string, options: ConvertOptions, message: RegExp) => {
     const before = readdirSync(dirname(to));
     await assert.rejects(
@@ -146,7 +146,7 @@ test('what cannot be done is an error of one line, and nothing is left behind', 
   await refused(from, newPlace(), {}, /gate_dense\.bias is missing/);
 });
 
-test('inspect tells what a folder is and what is wrong with it', async () => {
+test('inspect says what a folder is and what is wrong with it', async () => {
   const found = await inspectCheckpoint(checkpointCopy('autoui-trainer-f16'));
   assert.deepEqual(
     [found.kind, found.tiedHead, found.dtypes, found.problems, found.tokenizer],

@@ -1,4 +1,4 @@
-/** The command line: exit codes, one line an error, what goes to stdout. */
+/** The command line: exit codes, one line per error, what goes to stdout. */
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { chmodSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
@@ -13,7 +13,7 @@ const CLI = fileURLToPath(new URL('../../src/cli/main.js', import.meta.url));
 const TORCH_FILE = join(packageRoot(), 'test/fixtures/torch/digiq-numpy.pt');
 const root = process.getuid?.() === 0;
 
-test('--version, --help and the help of every command, with an example', async (t) => {
+test('--version, --help, and the help of every command with an example', async (t) => {
   const cwd = emptyFolder(t);
   assert.match((await succeed(['--version'], { cwd, program: CLI })).stdout, /^\d+\.\d+\.\d+\n$/);
   const help = (await succeed(['--help'], { cwd, program: CLI })).stdout;
@@ -30,7 +30,7 @@ test('--version, --help and the help of every command, with an example', async (
   assert.deepEqual(readdirSync(cwd), [], 'nothing was written');
 });
 
-test("the user's mistakes: one line, exit code 2, nothing written", async (t) => {
+test('usage errors: one line, exit code 2, nothing written', async (t) => {
   const cwd = emptyFolder(t);
   for (const [args, line] of [
     [['numbrs'], /unknown command 'numbrs' \(Did you mean numbers\?\)/],
@@ -38,7 +38,7 @@ test("the user's mistakes: one line, exit code 2, nothing written", async (t) =>
     [['numbers', 'numbers.cuont=3'], /command line: unknown setting numbers\.cuont; did you mean numbers\.count\?/],
     [['numbers', '--config', 'no.yaml'], /no\.yaml: no such settings file/],
     [['numbers', '--threads', 'many'], /threads: expected integer/],
-    [['total', '--no-deps'], /needs it and it is missing; run `critiq squares` first/],
+    [['total', '--no-deps'], /squares: missing, and total\/all needs it; run `critiq squares` first/],
     [['status', 'run=a/b'], /run: expected string/],
   ] as const) {
     failedInOneLine(await critiq(args, { cwd }), 2, line);
@@ -49,7 +49,7 @@ test("the user's mistakes: one line, exit code 2, nothing written", async (t) =>
   );
 });
 
-test('failures: the exit code of their kind, one line, and the stack only with --verbose', async (t) => {
+test('failures: the right exit code, one line, and the stack trace only with --verbose', async (t) => {
   const cwd = emptyFolder(t);
   failedInOneLine(await critiq(['numbers', 'numbers.fail=user', '-q'], { cwd }), 2, /the user is wrong; be right/);
   failedInOneLine(await critiq(['numbers', 'numbers.fail=run', '-q'], { cwd }), 1, /the phone died/);
@@ -63,7 +63,7 @@ test('failures: the exit code of their kind, one line, and the stack only with -
   assert.match(verbose.stderr, /TypeError: x is not\na function\n {4}at /);
 });
 
-test('--json prints the result on stdout and nothing else', async (t) => {
+test('--json prints the result to stdout and nothing else', async (t) => {
   const cwd = emptyFolder(t);
   const { stdout, stderr } = await succeed(['squares', '--json', '--threads', '1'], { cwd });
   assert.equal(stderr, '');
@@ -88,7 +88,7 @@ test('--json prints the result on stdout and nothing else', async (t) => {
   });
 });
 
-test('config prints settings that give the same run, and run.json keeps them with versions and commit', async (t) => {
+test('config prints settings that give the same run, and run.json stores them with versions and commit', async (t) => {
   const cwd = emptyFolder(t);
   const { stdout } = await succeed(['config', 'numbers.count=3', 'seed=5', 'total_lr=0.125'], { cwd });
   writeFileSync(join(cwd, 'mine.yaml'), stdout);
@@ -103,14 +103,14 @@ test('config prints settings that give the same run, and run.json keeps them wit
   assert.equal((record.settings as { numbers: { count: number } }).numbers.count, 3);
 });
 
-test('a folder that cannot be written is named, with what to do', async (t) => {
+test('an unwritable folder is named, with what to do', async (t) => {
   const cwd = emptyFolder(t);
   writeFileSync(join(cwd, 'data'), 'a file');
   failedInOneLine(await critiq(['numbers'], { cwd }), 2, /data\/pocket/);
 });
 
-test('a folder without permission to write', async (t) => {
-  // root may write everywhere, but not on a read-only file system
+test('a folder without write permission', async (t) => {
+  // root may write anywhere except on a read-only file system
   const cwd = root ? mounted(t, 'READ-ONLY FOLDER', 'ro,size=1m') : emptyFolder(t);
   if (!cwd) return;
   if (!root) chmodSync(cwd, 0o555);
@@ -118,7 +118,7 @@ test('a folder without permission to write', async (t) => {
   if (!root) chmodSync(cwd, 0o755);
 });
 
-test('a broken manifest is refused, naming it and what to do', async (t) => {
+test('a broken manifest is rejected, with its name and what to do', async (t) => {
   const cwd = emptyFolder(t);
   await succeed(['numbers'], { cwd });
   const manifest = join(cwd, 'data/pocket/numbers/manifest.jsonl');
@@ -126,7 +126,7 @@ test('a broken manifest is refused, naming it and what to do', async (t) => {
   failedInOneLine(await critiq(['squares', '-q'], { cwd }), 2, /numbers\/manifest\.jsonl, line 2: damaged/);
 });
 
-test('a full disk: one line, what is done is kept, and with room the same command goes on', async (t) => {
+test('a full disk: one line, finished work is kept, and the same command resumes when there is space', async (t) => {
   const folder = mounted(t, 'FULL DISK', 'size=4m');
   if (!folder) return;
   writeFileSync(join(folder, 'ballast'), Buffer.alloc(3_000_000));
@@ -149,7 +149,7 @@ test('a full disk: one line, what is done is kept, and with room the same comman
   assert.deepEqual(contents(join(folder, 'data/pocket')), contents(join(calm, 'data/pocket')));
 });
 
-test('import makes data sets that the stages then use and do not overwrite', async (t) => {
+test('import creates data sets that the stages use and do not overwrite', async (t) => {
   const cwd = emptyFolder(t);
   const { stdout } = await succeed(['import', 'digiq', TORCH_FILE, '--json'], { cwd, program: CLI });
   const { transitions } = JSON.parse(stdout) as { transitions: number };
@@ -164,7 +164,11 @@ test('import makes data sets that the stages then use and do not overwrite', asy
   assert.deepEqual(await collected(), [['imported', transitions]]);
   const before = contents(join(cwd, 'data'));
   failedInOneLine(await critiq(['import', 'digiq', '/dev/null'], { cwd, program: CLI }), 2, /\/dev\/null: /);
-  failedInOneLine(await critiq(['collect'], { cwd, program: CLI }), 2, /holds data that `critiq collect` did not make/);
+  failedInOneLine(
+    await critiq(['collect'], { cwd, program: CLI }),
+    2,
+    /holds data that `critiq collect` did not build/,
+  );
   assert.deepEqual(contents(join(cwd, 'data')), before);
   failedInOneLine(await critiq(['import'], { cwd, program: CLI }), 2, /import: expected a subcommand/);
 });
@@ -182,7 +186,7 @@ test('the phone can be played until Ctrl-C', async (t) => {
   assert.equal((await ended).code, 130);
 });
 
-/** A new file system in memory, if this user may mount one. */
+/** A new in-memory file system, if this user may mount one. */
 function mounted(t: TestContext, what: string, options: string): string | undefined {
   const folder = mkdtempSync(join(tmpdir(), 'critiq-disk-'));
   try {

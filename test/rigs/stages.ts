@@ -92,7 +92,7 @@ export const total = stage({
     let state = { step: 0, sum: 0 };
     if (readdirSync(scratch()).includes('state.json'))
       state = JSON.parse(readFileSync(checkpoint, 'utf8')) as typeof state;
-    if (state.step > 0) ctx.log.info(`goes on from step ${state.step}`);
+    if (state.step > 0) ctx.log.info(`resuming from step ${state.step}`);
     metrics.resume(state.step);
     const values = files(dataset('squares')).flatMap(
       (file) => JSON.parse(readFileSync(join(dataset('squares'), file), 'utf8')) as number[],

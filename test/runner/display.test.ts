@@ -1,4 +1,4 @@
-/** Progress: a line with rate and time left on a terminal, plain lines every few seconds elsewhere. */
+/** Progress: one line with rate and time left on a terminal, plain lines every few seconds elsewhere. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { Display, duration } from '../../src/runner/display.js';
@@ -10,7 +10,7 @@ function fake(isTTY: boolean) {
   return { out, clock, now: () => clock.ms, take: () => [text, (text = '')][0] };
 }
 
-test('elsewhere: plain lines, at most one in five seconds', () => {
+test('without a terminal: plain lines, at most one in five seconds', () => {
   const { out, clock, now, take } = fake(false);
   const display = new Display('normal', out, now);
   const progress = display.progress(100, 'critic: steps', 20);
@@ -18,7 +18,7 @@ test('elsewhere: plain lines, at most one in five seconds', () => {
     clock.ms += 500;
     progress.advance();
   }
-  // what an earlier run did (20 steps) does not count for the rate
+  // the 20 steps of an earlier run do not count for the rate
   assert.deepEqual(take().trim().split('\n'), [
     'critic: steps 30/100 30% 2.0/s 35s left',
     'critic: steps 40/100 40% 2.0/s 30s left',
@@ -27,7 +27,7 @@ test('elsewhere: plain lines, at most one in five seconds', () => {
   ]);
 });
 
-test('on a terminal: one line, drawn over itself, cleared for log lines and at the end', () => {
+test('on a terminal: one line, redrawn in place, cleared for log lines and at the end', () => {
   const { out, clock, now, take } = fake(true);
   const display = new Display('normal', out, now);
   const progress = display.progress(4, 'x');
@@ -40,7 +40,7 @@ test('on a terminal: one line, drawn over itself, cleared for log lines and at t
   progress.advance();
   take();
   progress.advance(2);
-  assert.equal(take(), '\r\x1b[2K', 'gone when it is complete');
+  assert.equal(take(), '\r\x1b[2K', 'cleared when complete');
 });
 
 test('quiet prints warnings only', () => {
@@ -59,7 +59,7 @@ test('durations', () => {
   assert.deepEqual([0.4, 59.4, 187, 7509].map(duration), ['0s', '59s', '3:07', '2:05:09']);
 });
 
-test('words behind a count are shown until they are taken back', () => {
+test('a note is shown after the count until it is cleared', () => {
   const { out, clock, now, take } = fake(false);
   const progress = new Display('normal', out, now).progress(4, 'x');
   const line = () => {

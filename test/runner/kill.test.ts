@@ -1,4 +1,4 @@
-/** kill -9 at any moment of any stage, then the same command: the same bytes as an undisturbed run. */
+/** kill -9 at any moment of any stage, then the same command: the same bytes as an uninterrupted run. */
 import assert from 'node:assert/strict';
 import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
@@ -8,7 +8,7 @@ import { Random } from '../../src/random.js';
 import { metricsFile, readMetrics } from '../../src/data/metrics.js';
 import { contents, critiq, emptyFolder, start, succeed, until } from '../rigs/process.js';
 
-test('kill -9 at random moments leaves the same files as an undisturbed run', async (t) => {
+test('kill -9 at random moments leaves the same files as an uninterrupted run', async (t) => {
   const calm = emptyFolder(t);
   await succeed(['total'], { cwd: calm });
   const expected = contents(join(calm, 'data/pocket'));
@@ -26,12 +26,12 @@ test('kill -9 at random moments leaves the same files as an undisturbed run', as
       break;
     }
   }
-  assert.ok(kills >= 3, `killed ${kills} times only: make the stages slower`);
+  assert.ok(kills >= 3, `killed only ${kills} times: make the stages slower`);
   await succeed(['total'], { cwd });
   assert.deepEqual(contents(join(cwd, 'data/pocket')), expected);
 });
 
-test('kill -9 while outdated shards are made again', async (t) => {
+test('kill -9 while outdated shards are rebuilt', async (t) => {
   const calm = emptyFolder(t);
   await succeed(['total', 'numbers.count=7'], { cwd: calm });
   const cwd = emptyFolder(t);
@@ -51,7 +51,7 @@ for (const [signal, code] of [
   ['SIGINT', 130],
   ['SIGTERM', 143],
 ] as const) {
-  test(`${signal} ends with ${code} and one line, and the same command goes on`, async (t) => {
+  test(`${signal} exits with ${code} and one line, and the same command resumes`, async (t) => {
     const calm = emptyFolder(t);
     await succeed(['total'], { cwd: calm });
     const cwd = emptyFolder(t);
@@ -63,7 +63,7 @@ for (const [signal, code] of [
       const result = await ended;
       assert.equal(result.code, code, result.stderr);
       assert.match(result.stderr, new RegExp(`^critiq: stopped by ${signal}; [^\\n]+\\n$`));
-      assert.equal(existsSync(join(cwd, 'data/pocket/lock')), false, 'the lock is given back');
+      assert.equal(existsSync(join(cwd, 'data/pocket/lock')), false, 'the lock is released');
       const halves = readdirSync(join(cwd, 'data/pocket'), { recursive: true }).filter((name) =>
         String(name).endsWith('.tmp'),
       );
@@ -74,20 +74,20 @@ for (const [signal, code] of [
   });
 }
 
-test('a training goes on from its checkpoint, and no step is in the metrics twice', async (t) => {
+test('training resumes from its checkpoint, and no step is in the metrics twice', async (t) => {
   const cwd = emptyFolder(t);
   await succeed(['squares'], { cwd });
   const lines = (): number => readMetrics(metricsFile(join(cwd, 'data/pocket'), 'total/all')).length;
   const { child, ended } = start(['total'], { cwd, delayMs: 160 });
-  // checkpoints are at 5, 10, ...: killed here, steps after the last one are in the metrics and must be done again
+  // checkpoints are at 5, 10, ...: after a kill here, steps after the last one are in the metrics and must be repeated
   await until(() => lines() >= 7 && lines() % 5 >= 2, 'steps beyond a checkpoint');
   child.kill('SIGKILL');
   await ended;
   const left = lines();
   const { stderr } = await succeed(['total'], { cwd });
-  const from = Number(/total\/all: goes on from step (\d+)\n/.exec(stderr)?.[1]);
+  const from = Number(/total\/all: resuming from step (\d+)\n/.exec(stderr)?.[1]);
   assert.ok(from >= 5 && from < left, `from step ${from}, with metrics up to ${left}`);
-  assert.equal(existsSync(join(cwd, 'data/pocket/scratch/total,all')), false, 'the checkpoint goes with the commit');
+  assert.equal(existsSync(join(cwd, 'data/pocket/scratch/total,all')), false, 'the commit removes the checkpoint');
   const calm = emptyFolder(t);
   await succeed(['total'], { cwd: calm });
   assert.deepEqual(contents(join(cwd, 'data/pocket')), contents(join(calm, 'data/pocket')));
@@ -100,7 +100,7 @@ test('a checkpoint made with other settings is not used', async (t) => {
   await until(() => existsSync(join(cwd, 'data/pocket/scratch/total,all/all/state.json')), 'a checkpoint');
   child.kill('SIGKILL');
   await ended;
-  assert.doesNotMatch((await succeed(['total', 'total.lr=1'], { cwd })).stderr, /goes on from step/);
+  assert.doesNotMatch((await succeed(['total', 'total.lr=1'], { cwd })).stderr, /resuming from step/);
   const calm = emptyFolder(t);
   await succeed(['total', 'total.lr=1'], { cwd: calm });
   assert.deepEqual(contents(join(cwd, 'data/pocket')), contents(join(calm, 'data/pocket')));

@@ -1,4 +1,4 @@
-/** Metrics: JSON lines and TensorBoard event files that say the same, without duplicated steps after a resume. */
+/** Metrics: JSON lines and TensorBoard event files with the same values, and no step twice after a resume. */
 import assert from 'node:assert/strict';
 import { appendFileSync, existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -9,7 +9,7 @@ import { lastMetrics, readMetrics } from '../../src/data/metrics.js';
 import { scalarsRecord } from '../../src/runner/tfevents.js';
 import { emptyFolder } from '../rigs/process.js';
 
-/** CRC-32C bit by bit (Castagnoli, reflected polynomial 0x82f63b78), to check the encoder's against. */
+/** CRC-32C bit by bit (Castagnoli, reflected polynomial 0x82f63b78), to check the encoder's. */
 function crc32c(data: Uint8Array): number {
   let crc = ~0;
   for (const byte of data) {
@@ -30,7 +30,7 @@ interface Event {
   values: Record<string, number>;
 }
 
-/** Decodes an event file by the format's own description, checking every CRC. */
+/** Decodes an event file by the description of the format, and checks every CRC. */
 function decode(bytes: Buffer): Event[] {
   const events: Event[] = [];
   for (let at = 0; at < bytes.length;) {
@@ -70,14 +70,14 @@ function events(folder: string, instance: string): Event[] {
 }
 
 test('a known record, byte for byte', () => {
-  // `Event(wall_time=1, step=1, summary=[Value(tag='a', simple_value=1)])`, put together by hand
+  // `Event(wall_time=1, step=1, summary=[Value(tag='a', simple_value=1)])`, assembled by hand
   const body = '09000000000000f03f' + '1001' + '2a0a' + '0a08' + '0a0161' + '150000803f';
   const record = Buffer.from(scalarsRecord({ step: 1, values: { a: 1 } }));
   assert.equal(record.subarray(12, -4).toString('hex'), body);
   assert.equal(record.readBigUInt64LE(0), BigInt(body.length / 2));
 });
 
-test('lines and events say the same, live', (t) => {
+test('lines and events hold the same values, live', (t) => {
   const folder = emptyFolder(t);
   const metrics = new Metrics(folder, 'critic', () => true);
   const shard = metrics.shard('all');
@@ -95,7 +95,7 @@ test('lines and events say the same, live', (t) => {
   metrics.close();
 });
 
-test('a resumed shard has every step once', (t) => {
+test('a resumed shard has every step exactly once', (t) => {
   const folder = emptyFolder(t);
   const first = new Metrics(folder, 'actor/x', () => true);
   for (let step = 1; step <= 8; step++) first.shard('all').resume(step);
@@ -129,7 +129,7 @@ test('a resumed shard has every step once', (t) => {
   assert.deepEqual(lastMetrics(join(folder, 'metrics/actor/x.jsonl')), { shard: 'all', step: 9, loss: 90 });
 });
 
-test('a shard that starts anew drops what it left, and only that', (t) => {
+test('a shard that starts over drops its own old lines only', (t) => {
   const folder = emptyFolder(t);
   const first = new Metrics(folder, 'm', () => true);
   first.shard('b').write(1, { x: 1 });

@@ -1,4 +1,4 @@
-/** Each stage is redone exactly when its inputs or settings change, and never otherwise. */
+/** Each stage is rebuilt exactly when its inputs or settings change, and never otherwise. */
 import assert from 'node:assert/strict';
 import { cpSync, existsSync, mkdirSync, readFileSync, rmSync, statSync, utimesSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -18,7 +18,7 @@ function config(data: string, ...overrides: string[]) {
   return loadSettings(loaded.schema, { overrides: [`data=${data}`, ...overrides], aliases: loaded.aliases });
 }
 
-/** Shards made by each instance. */
+/** Shards built by each instance. */
 async function made(
   data: string,
   stage: string,
@@ -34,7 +34,7 @@ async function states(data: string, ...overrides: string[]): Promise<Record<stri
   return Object.fromEntries(rows.map((row) => [row.instance, row.state]));
 }
 
-test('missing inputs are made first, and nothing is made twice', async (t) => {
+test('missing inputs are built first, and nothing is built twice', async (t) => {
   const data = emptyFolder(t);
   assert.deepEqual(await made(data, 'total'), { numbers: 6, squares: 6, 'total/all': 1 });
   const before = contents(join(data, 'pocket'));
@@ -45,7 +45,7 @@ test('missing inputs are made first, and nothing is made twice', async (t) => {
   assert.deepEqual([statSync(manifest).mtimeMs, statSync(manifest).ino], [mtimeMs, ino], 'not even rewritten');
 });
 
-test('a changed setting redoes its stage and what is made from it, and removes the old files', async (t) => {
+test('a changed setting rebuilds its stage and what depends on it, and removes the old files', async (t) => {
   const data = emptyFolder(t);
   await made(data, 'total');
   assert.deepEqual(await made(data, 'total', ['total.lr=0.25']), { numbers: 0, squares: 0, 'total/all': 1 });
@@ -63,7 +63,7 @@ test('a changed setting redoes its stage and what is made from it, and removes t
   assert.equal(shards.length, 6);
 });
 
-test('settings of used sections count, other ones and neutral ones do not', async (t) => {
+test('settings of used sections count; other and neutral ones do not', async (t) => {
   const data = emptyFolder(t);
   await made(data, 'squares');
   assert.deepEqual(await made(data, 'squares', ['shared.label=z', 'numbers.workers=1', 'workers=3', 'threads=1']), {
@@ -73,13 +73,13 @@ test('settings of used sections count, other ones and neutral ones do not', asyn
   assert.deepEqual(await made(data, 'squares', ['shared.scale=10']), { numbers: 6, squares: 6 });
 });
 
-test('a longer plan makes only what is new, a shorter one takes shards out', async (t) => {
+test('a longer plan builds only the new shards, a shorter one removes shards', async (t) => {
   const data = emptyFolder(t);
   await made(data, 'squares', ['numbers.shards=3']);
   assert.deepEqual(await made(data, 'squares', ['numbers.shards=5']), { numbers: 2, squares: 2 });
   const fresh = emptyFolder(t);
   await made(fresh, 'squares', ['numbers.shards=5']);
-  assert.deepEqual(contents(join(data, 'pocket')), contents(join(fresh, 'pocket')), 'as if made at once');
+  assert.deepEqual(contents(join(data, 'pocket')), contents(join(fresh, 'pocket')), 'as if built at once');
   await made(data, 'squares', ['numbers.shards=2']);
   assert.equal(existsSync(join(data, 'pocket/numbers/n3.json')), false);
   const short = emptyFolder(t);
@@ -87,7 +87,7 @@ test('a longer plan makes only what is new, a shorter one takes shards out', asy
   assert.deepEqual(contents(join(data, 'pocket')), contents(join(short, 'pocket')));
 });
 
-test('touching a file changes nothing; a lost or truncated one is made again', async (t) => {
+test('touching a file changes nothing; a lost or truncated one is rebuilt', async (t) => {
   const data = emptyFolder(t);
   await made(data, 'squares');
   const before = contents(join(data, 'pocket'));
@@ -95,11 +95,11 @@ test('touching a file changes nothing; a lost or truncated one is made again', a
   assert.deepEqual(await made(data, 'squares'), { numbers: 0, squares: 0 });
   rmSync(join(data, 'pocket/numbers/n1.json'));
   writeFileSync(join(data, 'pocket/numbers/n2.json'), '[');
-  assert.deepEqual(await made(data, 'squares'), { numbers: 2, squares: 0 }, 'the same content again: squares stay');
+  assert.deepEqual(await made(data, 'squares'), { numbers: 2, squares: 0 }, 'same content: squares stay');
   assert.deepEqual(contents(join(data, 'pocket')), before);
 });
 
-test('instances stand side by side, and one finds the stage that makes another', async (t) => {
+test('instances live side by side, and a stage finds the one that builds its input', async (t) => {
   const data = emptyFolder(t);
   assert.deepEqual(await made(data, 'total'), { numbers: 6, squares: 6, 'total/all': 1 });
   assert.deepEqual(await made(data, 'compare'), {
@@ -123,21 +123,21 @@ test('instances stand side by side, and one finds the stage that makes another',
   });
 });
 
-test('--no-deps names the command that makes what is missing', async (t) => {
+test('--no-deps names the command that builds a missing input', async (t) => {
   const data = emptyFolder(t);
   await assert.rejects(made(data, 'total', [], { deps: false }), {
     name: 'UserError',
-    message: /squares: total\/all needs it and it is missing; run `critiq squares` first/,
+    message: /squares: missing, and total\/all needs it; run `critiq squares` first/,
   });
   await made(data, 'squares');
   assert.deepEqual(
     await made(data, 'total', ['squares.power=7'], { deps: false }),
     { 'total/all': 1 },
-    'takes what is there',
+    'uses the existing data',
   );
 });
 
-test('--force makes the named stage again and leaves the same bytes', async (t) => {
+test('--force rebuilds the named stage and leaves the same bytes', async (t) => {
   const data = emptyFolder(t);
   await made(data, 'total');
   const before = contents(join(data, 'pocket'));
@@ -146,7 +146,7 @@ test('--force makes the named stage again and leaves the same bytes', async (t) 
   assert.deepEqual(contents(join(data, 'pocket')), before);
 });
 
-test('imported data is used as it is and never overwritten unasked', async (t) => {
+test('imported data is used as it is and only overwritten with --force', async (t) => {
   const data = emptyFolder(t);
   const folder = join(data, 'pocket/numbers');
   mkdirSync(folder, { recursive: true });
@@ -157,19 +157,19 @@ test('imported data is used as it is and never overwritten unasked', async (t) =
   assert.equal((await states(data)).numbers, 'imported');
   await assert.rejects(made(data, 'numbers'), {
     name: 'UserError',
-    message: /holds data that `critiq numbers` did not make/,
+    message: /holds data that `critiq numbers` did not build/,
   });
   const only = emptyFolder(t);
   mkdirSync(join(only, 'pocket'));
   cpSync(join(data, 'pocket/squares'), join(only, 'pocket/squares'), { recursive: true });
   rmSync(join(only, 'pocket/squares/plan.json'));
   await assert.rejects(made(only, 'squares'), { name: 'UserError' });
-  assert.equal(existsSync(join(only, 'pocket/numbers')), false, 'refused before its inputs are made');
+  assert.equal(existsSync(join(only, 'pocket/numbers')), false, 'refused before its inputs are built');
   assert.deepEqual(await made(data, 'numbers', [], { force: true }), { numbers: 6 });
   assert.equal(existsSync(join(folder, 'n7.json')), false);
 });
 
-test('status tells up to date, outdated, incomplete and missing apart', async (t) => {
+test('status distinguishes up to date, outdated, incomplete and missing', async (t) => {
   const data = emptyFolder(t);
   assert.deepEqual(await states(data), {
     numbers: 'missing',
@@ -192,10 +192,10 @@ test('status tells up to date, outdated, incomplete and missing apart', async (t
   });
   assert.equal((await states(data, 'numbers.shards=8')).numbers, 'incomplete');
   rmSync(join(data, 'pocket/numbers/n0.json'));
-  assert.equal((await states(data)).squares, 'outdated', 'what it is made from is not whole');
+  assert.equal((await states(data)).squares, 'outdated', 'its input is incomplete');
 });
 
-test('a failing shard stops the others, keeps what is done and is the error', async (t) => {
+test('a failing shard stops the others, keeps finished ones, and its error is thrown', async (t) => {
   const data = emptyFolder(t);
   for (const [fail, name] of [
     ['user', 'UserError'],

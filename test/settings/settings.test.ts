@@ -1,4 +1,4 @@
-/** Settings: files that extend others, overrides, aliases, and one line that names each mistake. */
+/** Settings: files that extend others, overrides, aliases, and one line per mistake. */
 import assert from 'node:assert/strict';
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join, relative } from 'node:path';
@@ -46,7 +46,7 @@ function critic(overrides: string[], file?: string): Critic {
   return loadSettings(schema, { file, overrides, aliases }).critic as Critic;
 }
 
-/** Writes files into an empty folder; returns their paths relative to here, as messages show them. */
+/** Writes files into an empty folder. Returns their paths relative to the working directory, as messages show them. */
 function write(t: TestContext, files: Record<string, string>): Record<string, string> {
   const folder = emptyFolder(t);
   return Object.fromEntries(
@@ -63,14 +63,14 @@ function refuses(overrides: string[], message: string | RegExp, file?: string): 
   assert.throws(() => critic(overrides, file), { name: 'UserError', message });
 }
 
-test('defaults fill what is not given, and the result cannot be changed', () => {
+test('defaults fill in missing settings, and the result is frozen', () => {
   const config = loadSettings(schema, {});
   assert.equal(config.run, 'pocket');
   assert.deepEqual((config.critic as Critic).layers, [64, 64]);
   assert.throws(() => ((config.critic as Critic).lr = 1), TypeError);
 });
 
-test('overrides have the type of their setting', () => {
+test('overrides get the type of their setting', () => {
   const got = critic([
     'critic.lr=1e-5',
     'critic.layers=[8, 16]',
@@ -93,10 +93,10 @@ test('overrides have the type of their setting', () => {
   assert.deepEqual(critic(['critic={lr: 2, loss: mc}']).lr, 2);
 });
 
-test('the names of the reference are understood, also in files', (t) => {
+test('aliases from the reference code work, in files too', (t) => {
   const { 'a.yaml': file } = write(t, { 'a.yaml': 'gamma: 0.5\ncritic_lr: 3.0e-3\n' });
   assert.deepEqual([critic([], file).gamma, critic([], file).lr], [0.5, 0.003]);
-  assert.equal(critic(['gamma=0.25'], file).gamma, 0.25, 'the later wins, by whatever name');
+  assert.equal(critic(['gamma=0.25'], file).gamma, 0.25, 'the last one wins, under either name');
   refuses(['gone=1'], /unknown setting gone/);
 });
 
@@ -114,7 +114,7 @@ test('a file extends others; its own settings win, then the command line', (t) =
   );
 });
 
-test('a cycle of extends, a missing and a broken file are named', (t) => {
+test('a cycle of extends, a missing file and a broken file are named', (t) => {
   const files = write(t, {
     'a.yaml': 'extends: b.yaml\n',
     'b.yaml': 'extends: ./a.yaml\n',
@@ -138,7 +138,7 @@ test('a cycle of extends, a missing and a broken file are named', (t) => {
   refuses([], /zzz\.yaml: no such settings file$/, 'zzz.yaml');
 });
 
-test('an unknown setting names its file and the nearest right one', (t) => {
+test('an unknown setting is reported with its file and the nearest known setting', (t) => {
   const { 'a.yaml': file } = write(t, { 'a.yaml': 'critic:\n  gama: 0.5\n' });
   refuses([], `${file}: unknown setting critic.gama; did you mean critic.gamma?`, file);
   refuses(['critc.lr=1'], 'command line: unknown setting critc.lr; did you mean critic.lr?');
@@ -149,7 +149,7 @@ test('an unknown setting names its file and the nearest right one', (t) => {
   refuses(['constructor=1'], /unknown setting constructor/);
 });
 
-test('a wrong value says what was expected and got, a line each', (t) => {
+test('wrong values are reported with what was expected and got, one line each', (t) => {
   const { 'a.yaml': file } = write(t, {
     'a.yaml': 'critic:\n  lr: fast\n  loss: dt\n  layers: [1, x]\n  weights: {a: b}\n',
   });
@@ -180,25 +180,25 @@ test('the resolved YAML resolves to itself', (t) => {
   assert.deepEqual(loadSettings(schema, { file }), config);
 });
 
-test('docs/settings.md is what the schemas say (npm run docs:settings makes it)', async () => {
+test('docs/settings.md matches the schemas (npm run docs:settings writes it)', async () => {
   const { schema: all, aliases: names } = await loadRegistry(registry);
   const file = join(packageRoot(), 'docs', 'settings.md');
   assert.ok(existsSync(file), `${file} is missing: npm run docs:settings`);
   assert.equal(readFileSync(file, 'utf8'), settingsReference(all, names), 'npm run docs:settings');
 });
 
-test('every setting of every stage has a default and a sentence', async () => {
+test('every setting of every stage has a default and a description', async () => {
   const { schema: all } = await loadRegistry(registry);
   const page = settingsReference(all, {});
-  assert.doesNotMatch(page, /^\| `[^|]+\| *\|[^|]*\|$/m, 'a row without its sentence');
+  assert.doesNotMatch(page, /^\| `[^|]+\| *\|[^|]*\|$/m, 'a row without a description');
   assert.ok(all.safeParse({}).success, 'defaults for all');
 });
 
-test('the reference names every setting with its type, default and sentence', () => {
+test('the reference lists every setting with its type, default and description', () => {
   const page = settingsReference(schema, aliases);
   assert.match(page, /\| `critic\.lr` \| number > 0 \| `0\.0001` \| learning rate \|/);
   assert.match(page, /\| `critic\.ablation\.text` \| boolean \| `false` \| no text \|/);
   assert.match(page, /\| `critic\.loss` \| "td" or "mc" \| `"td"` \|/);
   assert.match(page, /\| `critic_lr` \| `critic\.lr` \|/);
-  assert.doesNotMatch(page, /gone/, 'an alias of nothing');
+  assert.doesNotMatch(page, /gone/, 'an alias without a setting');
 });

@@ -41,7 +41,7 @@ test('the lock of a killed process is taken over, with a line', async (t) => {
   first.child.kill('SIGKILL');
   await first.ended;
   const { stderr } = await succeed(['numbers'], { cwd });
-  assert.match(stderr, new RegExp(`data/pocket/lock: taken over from process ${first.child.pid}, which is gone\\n`));
+  assert.match(stderr, new RegExp(`data/pocket/lock: taken over from process ${first.child.pid}, which has ended\\n`));
   assert.equal(existsSync(join(cwd, 'data/pocket/lock')), false);
 });
 
