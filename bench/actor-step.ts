@@ -1,6 +1,6 @@
 /**
  * A training step of Auto-UI at T5-base size (12 + 12 layers, batch 4, prompts of 128 and actions of 64 tokens): forward,
- * backward, clipping, Adam; beside PyTorch's on transformers' T5 of the same size, with Adam and fused Adam.
+ * backward, clipping, Adam. It is compared with PyTorch on transformers' T5 of the same size, with Adam and fused Adam.
  *
  *   npm run bench -- actor-step -- [--steps N] [--rounds N] [--threads N] [--python PATH]
  */
@@ -120,11 +120,11 @@ else {
   console.log(
     `Auto-UI at T5-base size, batch ${BATCH}, prompts of ${PROMPT}, actions of ${ACTION} tokens, ${threads} threads`,
   );
-  console.log(timingLine('critiq, a step', ours));
+  console.log(timingLine('critiq, per step', ours));
   for (const [name, timings] of Object.entries(theirs)) {
     if (timings.length === 0) continue;
     console.log(timingLine(name, timings));
     console.log(speedLine(ours, timings, name));
   }
-  if (!python) console.log('no python with torch and transformers found: name one with --python');
+  if (!python) console.log('PyTorch skipped: no Python with torch and transformers found; set one with --python PATH');
 }

@@ -1,6 +1,6 @@
 /**
- * Steps a second (an action, then a screenshot) of the embedded phone in process, behind the real Appium, UiAutomator2 driver
- * and adb, and behind a Selenium Grid with a node for each phone. `make test-appium` installs what it needs.
+ * Steps per second (a step is an action and a screenshot) of the embedded phone: in process; behind the real Appium,
+ * UiAutomator2 driver and adb; and behind a Selenium Grid with one node per phone. `make test-appium` installs the tools.
  *
  *   npm run bench -- appium -- [--steps N] [--rounds N]
  */
@@ -19,14 +19,14 @@ const { values: options } = parseArgs({
 try {
   findTools();
 } catch (error) {
-  console.log(`skipped: ${(error as Error).message}; make test-appium installs what is missing`);
+  console.log(`skipped: ${(error as Error).message}; install the tools with make test-appium`);
   process.exit(0);
 }
 
 const deadline = { deadlineMs: 30_000 };
 const EPISODE = 10;
 const tasks = phoneTasks({ set: 'webshop', split: 'train', count: 20, seed: 0 });
-/** Opens the browser or whatever lies there, types, scrolls and comes back. */
+/** Opens the browser or another app, types, scrolls and goes back. */
 const ACTIONS: readonly Action[] = [
   tap([0.6, 0.4]),
   tap([0.1, 0.5]),
@@ -36,7 +36,7 @@ const ACTIONS: readonly Action[] = [
   { type: 'PRESS_BACK' },
 ];
 
-/** Steps a second, the resets between the episodes left out and counted in. */
+/** Steps per second: `steps` without, `all` with the resets between episodes. */
 async function rate(devices: readonly Device[], steps: number): Promise<{ steps: number; all: number }> {
   const begin = (device: Device, i: number) =>
     device.reset('app', { task: tasks[i % tasks.length], seed: i, ...deadline });
@@ -53,7 +53,7 @@ async function rate(devices: readonly Device[], steps: number): Promise<{ steps:
         }
         await device.act(ACTIONS[step % ACTIONS.length], deadline);
         await device.screenshot(deadline);
-        // phones in process take turns only where someone waits
+        // Phones in the same process take turns only if one yields.
         await new Promise((next) => setImmediate(next));
       }
     }),
@@ -79,13 +79,13 @@ try {
         const opening = performance.now();
         const devices = await Promise.all(Array.from({ length: count }, (_, slot) => open(slot)));
         const opened = performance.now() - opening;
-        // in process a step is nothing; more of them for a time that can be measured
+        // A step in process takes almost no time, so more steps are measured.
         const { steps, all } = await rate(devices, Number(options.steps) * (name === 'in process' ? 5 : 1));
         await Promise.all(devices.map((device) => device.close()));
         alone ||= steps;
         console.log(
-          `${name.padEnd(10)} ${count} device${count > 1 ? 's' : ' '}  ${steps.toFixed(1).padStart(6)} steps a second ` +
-            `(1/${(alone / steps).toFixed(1)}), ${all.toFixed(1).padStart(6)} with the resets, opened in ${(opened / 1000).toFixed(2)} s`,
+          `${name.padEnd(10)} ${count} device${count > 1 ? 's' : ' '}  ${steps.toFixed(1).padStart(6)} steps/s ` +
+            `(1/${(alone / steps).toFixed(1)} of in process), ${all.toFixed(1).padStart(6)} steps/s with resets, opened in ${(opened / 1000).toFixed(2)} s`,
         );
       }
     }

@@ -1,5 +1,6 @@
 /**
- * Steps a second (an action, then a screenshot) on the static web tasks of examples/web, with sessions of one browser.
+ * Steps per second (a step is an action and a screenshot) on the static web tasks of examples/web, with several sessions
+ * in one browser.
  *
  *   npm run bench -- browser -- [--steps N] [--rounds N]
  */
@@ -17,14 +18,14 @@ const settings = BrowserSettings.parse({ folder: fileURLToPath(new URL('../../ex
 const patient = { ...settings, await_release: true };
 const browser = new BrowserProcess(settings);
 const deadline = { deadlineMs: 30_000 };
-/** Episodes of ten steps, by page: taps that open a menu, taps and text in a form, swipes. */
+/** Pages and actions of episodes of ten steps: taps that open a menu, taps and text in a form, swipes. */
 const EPISODES: readonly { url: string; actions: readonly Action[] }[] = [
   { url: 'menu.html?seed={seed}', actions: [tap([0.03, 0.94]), tap([0.1, 0.7])] },
   { url: 'form.html?seed={seed}', actions: [tap([0.13, 0.5]), { type: 'TYPE', text: 'Ada' }] },
   { url: 'list.html?seed={seed}', actions: [{ type: 'DUAL_POINT', touch: [0.8, 0.5], lift: [0.2, 0.5] }] },
 ];
 
-/** Steps a second, resets between the episodes left out and counted in. */
+/** Steps per second: `steps` without, `all` with the resets between episodes. */
 async function rate(sessions: number, steps: number, own: BrowserSettings): Promise<{ steps: number; all: number }> {
   const devices = Array.from({ length: sessions }, (_, i) => new BrowserDevice(`browser-${i}`, browser, own));
   const begin = (device: BrowserDevice, episode: number) => {
@@ -32,7 +33,7 @@ async function rate(sessions: number, steps: number, own: BrowserSettings): Prom
     const task = { id: `bench-${episode}`, text: '', family: 'bench', goal: { url } };
     return device.reset('app', { task, seed: episode, ...deadline });
   };
-  // the browser starts and the pages are read for the first time
+  // Warm-up: start the browser and load the pages.
   await Promise.all(devices.map((device) => begin(device, 0)));
   let resetting = 0;
   const start = performance.now();
@@ -62,7 +63,7 @@ for (let round = 0; round < Number(options.rounds); round++) {
     const { steps, all } = await rate(sessions, Number(options.steps), settings);
     const { steps: released } = await rate(sessions, Number(options.steps), patient);
     console.log(
-      `${sessions} session${sessions > 1 ? 's' : ' '}  ${steps.toFixed(1).padStart(5)} steps a second, ${all.toFixed(1).padStart(5)} with the resets, ` +
+      `${sessions} session${sessions > 1 ? 's' : ' '}  ${steps.toFixed(1).padStart(5)} steps/s, ${all.toFixed(1).padStart(5)} with resets, ` +
         `${released.toFixed(1).padStart(5)} with await_release`,
     );
   }

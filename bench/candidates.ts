@@ -1,6 +1,6 @@
 /**
- * Sampling 63 more actions for a state at T5-base size (prompt of 128 tokens, 60 new tokens each, random weights, so that
- * hardly a prefix is shared), beside transformers' `generate` on 63 repeated rows.
+ * Sampling 63 more actions per state at T5-base size (prompts of 128 tokens, 60 new tokens each; weights are random, so few
+ * prefixes are shared), compared with transformers' `generate` on 63 repeated rows.
  *
  *   npm run bench -- candidates -- [--states N] [--tokens N] [--steps N] [--rounds N] [--threads N] [--python PATH]
  */
@@ -73,7 +73,7 @@ else {
   const python = pythonWithTorch(options.python);
   const [ours, theirs]: [Timing[], Timing[]] = [[], []];
   for (let round = 0; round < Number(options.rounds); round++) {
-    // a state's share of the time
+    // time per state
     const { ms, gib } = ownMeasurement('--measure');
     ours.push({ ms: ms.map((each) => each / states), gib });
     if (!python) continue;
@@ -81,10 +81,10 @@ else {
     theirs.push(lastLine(python, ['-c', TORCH, JSON.stringify(settings)]));
   }
   const rate = (timings: readonly Timing[]) => (samples * tokens) / (median(timings.flatMap(({ ms }) => ms)) / 1000);
-  console.log(`${samples} samples of ${tokens} tokens for a state, ${states} states together, ${threads} threads`);
-  console.log(`${timingLine('critiq, a state', ours)}   ${rate(ours).toFixed(0)} tokens/s`);
+  console.log(`${samples} samples of ${tokens} tokens per state, ${states} states at a time, ${threads} threads`);
+  console.log(`${timingLine('critiq, per state', ours)}   ${rate(ours).toFixed(0)} tokens/s`);
   if (theirs.length > 0) {
-    console.log(`${timingLine('transformers generate, a state', theirs)}   ${rate(theirs).toFixed(0)} tokens/s`);
+    console.log(`${timingLine('transformers generate, per state', theirs)}   ${rate(theirs).toFixed(0)} tokens/s`);
     console.log(speedLine(ours, theirs, 'generate on repeated rows'));
-  } else console.log('no python with torch and transformers found: name one with --python');
+  } else console.log('PyTorch skipped: no Python with torch and transformers found; set one with --python PATH');
 }

@@ -31,31 +31,31 @@ import {
 } from './side-by-side.js';
 
 /**
- * Times one training step of Digi-Q's critic at its real sizes (docs/algorithms.md §2.4: 417.7 million parameters, batch 32):
- * graph A (forward, backward), graph B (clipping, Adam) and the peak of memory; beside it PyTorch's step with Adam and
- * fused Adam, where a python with torch is found. Each is measured in a process of its own, in turns.
+ * Times a training step of Digi-Q's critic at its real sizes (docs/algorithms.md §2.4: 417.7 million parameters, batch 32):
+ * graph A (forward, backward), graph B (clipping, Adam) and peak memory. If there is a Python with torch, it is compared
+ * with PyTorch's step with Adam and fused Adam. Each runs in its own process, in turns.
  *
  *   npm run bench -- [--scale N] [--steps N] [--rounds N] [--runtime ffi|node] [--threads N] [--python PATH]
  */
 const { values: options } = parseArgs({
   options: {
-    // divides every width: 1 is the real size, 8 a quick look
+    // divides all widths: 1 is the real size, 8 a quick run
     scale: { type: 'string', default: '1' },
     steps: { type: 'string', default: '6' },
     rounds: { type: 'string', default: '2' },
     runtime: { type: 'string', default: 'ffi' },
     threads: { type: 'string', default: '2' },
     python: { type: 'string' },
-    // what one of the processes does
+    // set in the processes that measure
     measure: { type: 'boolean', default: false },
   },
 });
 
 const BATCH = 32;
 
-/** Its `ms` are those of whole steps. */
+/** The timing of whole steps, and of their two graphs. */
 interface StepTiming extends Timing {
-  /** milliseconds of the two graphs of each step */
+  /** milliseconds of graphs A and B in each step */
   readonly a: readonly number[];
   readonly b: readonly number[];
 }
@@ -171,7 +171,7 @@ function compare(): void {
   console.log(timingLine('A: forward, backward', half('a')));
   console.log(timingLine('B: clip, Adam', half('b')));
   console.log(timingLine('critiq, whole step', ours));
-  if (!python) console.log('no python with torch and transformers found: name one with --python');
+  if (!python) console.log('PyTorch skipped: no Python with torch and transformers found; set one with --python PATH');
   for (const [name, timings] of Object.entries(theirs)) {
     if (timings.length === 0) continue;
     console.log(timingLine(name, timings));

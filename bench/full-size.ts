@@ -1,7 +1,7 @@
 /**
  * The whole pipeline with checkpoints of the released sizes and random weights (T5-base Auto-UI, roberta-base, BLIP-2's
- * ViT-g; the VLM is the tests' stand-in for a vLLM server, 4096 floats), a few steps of each stage on the embedded phone:
- * seconds and the peak of memory of each stage.
+ * ViT-g; the VLM is the tests' stand-in for a vLLM server, with 4096 floats), on the embedded phone with a few steps of each
+ * stage. Prints the time and peak memory of each stage.
  *
  *   npm run bench -- full-size -- [--folder FOLDER] [--config FILE] [--keep]
  */
@@ -27,7 +27,7 @@ const { values: options } = parseArgs({
 const folder = resolve(options.folder);
 const models = { policy: join(folder, 'auto-ui'), image: join(folder, 'blip2'), text: join(folder, 'roberta') };
 
-/** Write a checkpoint folder, unless it is there. */
+/** Writes a checkpoint folder unless it exists. */
 async function checkpoint(path: string, config: object, specs: Parameters<typeof tiledParameters>[0]): Promise<void> {
   if (existsSync(join(path, 'config.json'))) return;
   mkdirSync(path, { recursive: true });
@@ -36,8 +36,8 @@ async function checkpoint(path: string, config: object, specs: Parameters<typeof
 }
 
 /**
- * A tokenizer for any text, with a character of its own for every id that a random policy may say, so that what it says is
- * as long when it is read again.
+ * A tokenizer for any text. Each token id that a random policy may generate has a character of its own, so a generated
+ * text has as many tokens when it is encoded again.
  */
 async function tokenizer(path: string, vocabulary: number): Promise<void> {
   const words = ['go', 'to', 'search', 'for', 'and', 'open', 'the', 'first', 'entry'];
@@ -52,7 +52,7 @@ async function tokenizer(path: string, vocabulary: number): Promise<void> {
 
 const range = (from: number, to: number) => Array.from({ length: to - from + 1 }, (_, i) => from + i);
 
-/** Runs a stage in a process of its own and looks at its memory while it runs. */
+/** Runs a stage in its own process and monitors its memory. */
 function stage(name: string, settings: readonly string[]): Promise<{ seconds: number; gib: number }> {
   const start = performance.now();
   const child = spawn(
@@ -63,18 +63,18 @@ function stage(name: string, settings: readonly string[]): Promise<{ seconds: nu
   let gib = 0;
   const watch = setInterval(() => {
     try {
-      // the peak as the kernel has it (proc(5)); gone with the process
+      // the kernel's peak value (proc(5)), which disappears with the process
       const peak = /VmHWM:\s+(\d+) kB/.exec(readFileSync(`/proc/${child.pid}/status`, 'utf8'));
       gib = Math.max(gib, Number(peak?.[1] ?? 0) / 2 ** 20);
     } catch {
-      // between its end and ours
+      // The process has just ended.
     }
   }, 200);
   return new Promise((done, failed) => {
     child.on('exit', (code) => {
       clearInterval(watch);
       if (code === 0) done({ seconds: (performance.now() - start) / 1000, gib });
-      else failed(new Error(`critiq ${name} ended with ${code}`));
+      else failed(new Error(`critiq ${name}: exit code ${code}`));
     });
   });
 }
@@ -93,10 +93,10 @@ const settings = [
   ...Object.entries(models).map(([key, path]) => `models.${key}=${path}`),
   'models.vlm=stand-in',
   `represent.url=${server.url}`,
-  // a few steps of everything; the sizes of models and batches are those of the settings file
+  // a few steps of each stage; sizes of models and batches are those of the settings file
   ...['tasks.max_steps=3', 'device.count=2', 'collect.episodes=4', 'candidates.retries=0'],
   ...['critic.iterations=1', 'critic.epochs=1', 'critic.grad_accum_steps=1', 'critic.batch_size=4'],
-  // random weights say nothing valid, so there is no best action to imitate: the policy gradient of what was done
+  // Random weights generate no valid actions, so there is no best action to imitate; use the policy gradient.
   ...['actor.loss=pg', 'actor.iterations=1', 'actor.epochs=1', 'actor.grad_accum_steps=2'],
   ...['eval.protocol=all', 'eval.episodes=2', 'eval.policy=digiq'],
 ];
@@ -108,5 +108,5 @@ for (const name of ['sft', 'collect', 'candidates', 'vlm', 'represent', 'critic'
   console.log(`${name.padEnd(10)} ${seconds.toFixed(0).padStart(5)} s   peak ${gib.toFixed(2).padStart(5)} GiB`);
 }
 await server.kill();
-console.log(`the most memory any stage takes: ${most.toFixed(2)} GiB`);
+console.log(`largest peak of a stage: ${most.toFixed(2)} GiB`);
 process.exit(0);

@@ -1,7 +1,7 @@
 /**
- * Is the GPU right, and what is it worth? The same training, saving, resuming, averaging and inference on the CPU and on
- * the GPU: numbers side by side, then the time of a step. Ends with 1 where the numbers differ by more than float32
- * explains, and says `skipped` where there is no GPU.
+ * Checks that the GPU computes correctly, and how much faster it is. Trains, saves, resumes, averages and infers on the CPU
+ * and on the GPU, compares the numbers, then times a step. Exit code 1 if the numbers differ by more than float32 explains;
+ * skipped without a GPU.
  *
  *   npm run bench -- gpu [-- --device N] [--steps N] [--scale N] [--tf32] [--stand-in]
  */
@@ -43,17 +43,17 @@ const { values: options } = parseArgs({
   options: {
     device: { type: 'string', default: '0' },
     steps: { type: 'string', default: '20' },
-    // divides the widths of the critic that is timed: 1 is the real size, which takes 7 GB of the GPU's memory
+    // divides the widths of the timed critic: 1 is the real size, which takes 7 GB of GPU memory
     scale: { type: 'string', default: '4' },
     threads: { type: 'string', default: '2' },
     tf32: { type: 'boolean', default: false },
-    // the CPU with memory of its own in place of the GPU, to try this check itself
+    // uses the CPU with separate memory in place of the GPU, to test this script
     'stand-in': { type: 'boolean', default: false },
   },
 });
 const threads = Number(options.threads);
 
-/** A model to train: every graph operation that the pocket policy needs, or the products that the critic is made of. */
+/** A model to train: the pocket policy for its graph operations, or the critic for its large matrix products. */
 interface Subject {
   readonly params: () => Parameters;
   readonly loss: (p: Record<string, Tensor>) => Tensor;
@@ -124,13 +124,13 @@ function trainerOf(runtime: Runtime, params: Parameters, { loss }: Subject, lane
     runtime,
     params,
     lanes,
-    // A large epsilon: where a gradient is all rounding, Adam's steps would be as large as elsewhere and of random sign.
+    // A large epsilon, because Adam turns gradients that are only rounding errors into full steps of random sign.
     optimizer: chain(clipByGlobalNorm(1), ...adamW({ eps: 1e-3, weightDecay: 0.01 }), scaleByLearningRate()),
     loss: (p) => ({ loss: loss(p) }),
   });
 }
 
-/** Losses, gradient norms, and parameters after training with a stop in between, averaging them all the while. */
+/** Losses, gradient norms and parameters of a training run with Polyak averaging, and a save and resume in the middle. */
 async function course(runtime: Runtime, subject: Subject, folder: string): Promise<Record<string, Float32Array>> {
   const [stateFile, paramsFile] = ['state', 'params'].map((name) => join(folder, `${runtime.device}-${name}`));
   let params = subject.params();
@@ -164,7 +164,7 @@ async function course(runtime: Runtime, subject: Subject, folder: string): Promi
   };
 }
 
-/** Largest difference relative to the largest value, of each kind of number. @returns whether all are small */
+/** Prints the largest relative difference for each kind of number. @returns whether all are within the tolerance */
 function compare(cpu: Record<string, Float32Array>, gpu: Record<string, Float32Array>, tolerance: number): boolean {
   const worst = new Map<string, number>();
   for (const [name, want] of Object.entries(cpu)) {
@@ -177,11 +177,11 @@ function compare(cpu: Record<string, Float32Array>, gpu: Record<string, Float32A
     worst.set(kind, Math.max(worst.get(kind) ?? 0, off / top));
   }
   for (const [kind, off] of worst)
-    console.log(`  ${kind.padEnd(34)} differ by ${off.toExponential(1)}${off <= tolerance ? '' : '   TOO MUCH'}`);
+    console.log(`  ${kind.padEnd(34)} differ by ${off.toExponential(1)}${off <= tolerance ? '' : '   TOO LARGE'}`);
   return [...worst.values()].every((off) => off <= tolerance);
 }
 
-/** Milliseconds of steps, after one that loads the sessions. */
+/** Sorted milliseconds per step, after a first one that loads the sessions. */
 async function time(runtime: Runtime, subject: Subject, steps: number): Promise<number[]> {
   const trainer = trainerOf(runtime, subject.params(), subject);
   const feeds = subject.feeds(new Random(0, 'bench'));
@@ -211,16 +211,16 @@ if (device) {
   const host = await openRuntime({ kind: 'ffi', threads });
   const folder = mkdtempSync(join(tmpdir(), 'critiq-gpu-'));
   const tolerance = options.tf32 ? 2e-2 : 1e-3;
-  const subjects = { 'pocket policy': policy(8), 'Q network, 1/16 of its widths': critic(32, 16) };
+  const subjects = { 'pocket policy': policy(8), 'Q network, widths / 16': critic(32, 16) };
   let equal = true;
   for (const [name, subject] of Object.entries(subjects)) {
-    console.log(`${name}: cpu against ${device.device}, 6 steps of 3 micro-batches, largest relative differences`);
+    console.log(`${name}: cpu and ${device.device}, 6 steps of 3 micro-batches, largest relative differences`);
     const [cpu, gpu] = [await course(host, subject, folder), await course(device, subject, folder)];
     equal = compare(cpu, gpu, tolerance) && equal;
   }
   rmSync(folder, { recursive: true });
   const scale = Number(options.scale);
-  const timed = { 'pocket policy, 32 rows': policy(32), [`Q network, 1/${scale} of its widths`]: critic(32, scale) };
+  const timed = { 'pocket policy, 32 rows': policy(32), [`Q network, widths / ${scale}`]: critic(32, scale) };
   for (const [name, subject] of Object.entries(timed)) {
     const medians: number[] = [];
     for (const runtime of [host, device]) {
@@ -228,7 +228,7 @@ if (device) {
       medians.push(took[took.length >> 1]);
       const spread = `(${took[0].toFixed(1)} to ${took.at(-1)!.toFixed(1)})`;
       console.log(
-        `${name}: ${runtime.device.padEnd(12)} ${medians.at(-1)!.toFixed(1).padStart(8)} ms a step ${spread}`,
+        `${name}: ${runtime.device.padEnd(12)} ${medians.at(-1)!.toFixed(1).padStart(8)} ms per step ${spread}`,
       );
     }
     console.log(`  ${device.device} is ${(medians[0] / medians[1]).toFixed(2)} times as fast`);

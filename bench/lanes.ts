@@ -1,6 +1,6 @@
 /**
  * A training step of the pocket policy (32 demonstrations) in three ways, in turns: one thread; two threads within each
- * operation; two micro-batches side by side with a thread each (Trainer's lanes).
+ * operation; two concurrent micro-batches with one thread each (Trainer's lanes).
  *
  *   npm run bench -- lanes -- [--steps N] [--rounds N]
  */
@@ -31,8 +31,8 @@ const [ROWS, PROMPT, ACTION] = [32, 40, 17];
 const config = POCKET_POLICY;
 const WAYS = {
   'one thread': { threads: 1, lanes: 1 },
-  'two threads in an operation': { threads: 2, lanes: 1 },
-  'two lanes of one thread': { threads: 2, lanes: 2 },
+  'two threads per operation': { threads: 2, lanes: 1 },
+  'two lanes with one thread': { threads: 2, lanes: 2 },
 };
 
 async function stepper({ threads, lanes }: { threads: number; lanes: number }): Promise<() => Promise<number>> {
@@ -82,6 +82,6 @@ for (let round = 0; round < Number(options.rounds); round++) {
 }
 for (const { name, medians } of steppers) {
   const ratios = medians.map((ms, round) => (steppers[0].medians[round] / ms).toFixed(2));
-  console.log(`${name.padEnd(28)} ${ratios.join(', ')} times as fast as one thread (each round's median)`);
+  console.log(`${name.padEnd(28)} ${ratios.join(', ')} times as fast as one thread (medians of the rounds)`);
 }
 process.exit(0);

@@ -3,7 +3,7 @@ import type { Blip2VisionConfig } from '../src/models/blip2/blip2.js';
 import { convTowerDim, POCKET_TOWER } from '../src/models/conv-tower.js';
 import type { RobertaConfig } from '../src/models/roberta/roberta.js';
 
-/** The sizes of the released models (their config.json) and of the pocket policy, for benchmarks on random weights. */
+/** Sizes of the released models (from their config.json) and of the pocket policy, for benchmarks with random weights. */
 
 /** Auto-UI-Base: T5-base (docs/algorithms.md §1). */
 export const AUTOUI_BASE: AutoUIConfig = {
@@ -59,7 +59,7 @@ export const BLIP2_VISION: Blip2VisionConfig = {
   hidden_act: 'gelu',
 };
 
-/** The embedded phone's policy, as configs/pocket.yaml trains it. */
+/** The embedded phone's policy, as in configs/pocket.yaml. */
 export const POCKET_POLICY: AutoUIConfig = {
   vocabulary: 700,
   width: 96,

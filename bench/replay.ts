@@ -1,11 +1,11 @@
 /**
- * Trains a critic on a made-up data set with the released widths (1408-float images, 4096-float representations, 64
- * actions a state) through the critic stage itself: the peak of memory, and the time to read a minibatch beside that of a
- * step at the real sizes (critic-step.ts).
+ * Trains a critic with the critic stage on a synthetic data set with the released widths (1408-float images, 4096-float
+ * representations, 64 actions per state). Prints the peak memory and the time to read a minibatch, to compare with a step at
+ * the real sizes (critic-step.ts).
  *
  *   npm run bench -- replay -- [--gigabytes N] [--folder FOLDER] [--batch N]
  *
- * The heads are small here, so that what is left of the memory is the data's.
+ * The heads are small, so that the memory is mostly that of the data.
  */
 import { spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, rmSync } from 'node:fs';
@@ -27,7 +27,7 @@ const { values: options } = parseArgs({
     gigabytes: { type: 'string', default: '5' },
     folder: { type: 'string', default: join(tmpdir(), 'critiq-bench') },
     batch: { type: 'string', default: '32' },
-    // what the child process does
+    // set in the child process, which trains
     train: { type: 'boolean', default: false },
   },
 });
@@ -36,7 +36,7 @@ const run = join(folder, 'replay');
 const tokenizer = join(folder, 'tokenizer');
 const WIDTH = 32;
 
-/** One pass of the critic stage. Prints the peak of resident memory in GiB. */
+/** One pass of the critic stage. Prints the peak resident memory in GiB. */
 async function train(): Promise<void> {
   const settings = [
     ...['run=replay', `data=${folder}`, `critic.tokenizer=${tokenizer}`, 'critic.validation=0.2'],
@@ -84,14 +84,14 @@ async function compare(): Promise<void> {
   }
   const transitions = await makeReplay(run, { ...RELEASED, gigabytes });
   const child = spawnSync(process.execPath, [...process.argv.slice(1), '--train'], { encoding: 'utf8' });
-  if (child.status !== 0) throw new Error(`training ended with ${child.status}: ${child.stderr.trim()}`);
+  if (child.status !== 0) throw new Error(`training: exit code ${child.status}: ${child.stderr.trim()}`);
   const { gib } = JSON.parse(child.stdout.trim().split('\n').at(-1)!) as { gib: number };
   const took = (await reading()).sort((a, b) => a - b);
   const median = took[Math.floor(took.length / 2)];
   console.log(
     `${transitions} transitions with ${RELEASED.candidates} actions each, ${gigabytes} GB of representations`,
   );
-  console.log(`training: peak ${gib.toFixed(2)} GiB resident, small heads and their optimizer included`);
+  console.log(`training: peak ${gib.toFixed(2)} GiB resident, including small heads and their optimizer`);
   console.log(
     `a minibatch of ${options.batch}: ${median.toFixed(1)} ms to read (${took[0].toFixed(1)} to ${took.at(-1)!.toFixed(1)})`,
   );

@@ -4,17 +4,17 @@ import { fileURLToPath } from 'node:url';
 import { Parameters, type ParameterSpec } from '../src/graph/index.js';
 import { Random } from '../src/random.js';
 
-/** What the benchmarks share that measure critiq and PyTorch in turns, each in a process of its own. */
+/** Helpers for benchmarks that measure critiq and PyTorch in turns, each in its own process. */
 
-/** What such a process prints as its last line. */
+/** The last line that such a process prints. */
 export interface Timing {
-  /** milliseconds of each repetition, after one that does not count */
+  /** milliseconds of each repetition, after a warm-up */
   readonly ms: readonly number[];
-  /** peak of resident memory */
+  /** peak resident memory */
   readonly gib: number;
 }
 
-/** Parameters with values of the right size, repeated: drawing hundreds of millions would take longer than the measurement. */
+/** Parameters of realistic magnitude, with repeated values: drawing hundreds of millions takes longer than the benchmark. */
 export function tiledParameters(specs: Readonly<Record<string, ParameterSpec>>): Parameters {
   const params = Parameters.zeros(Object.fromEntries(Object.entries(specs).map(([name, { shape }]) => [name, shape])));
   const random = new Random(0, 'bench');
@@ -33,7 +33,7 @@ export function tiledParameters(specs: Readonly<Record<string, ParameterSpec>>):
   return params;
 }
 
-/** Milliseconds of `steps` calls, after one that loads the sessions and touches the memory. */
+/** Times `steps` calls, after a warm-up that loads the sessions and touches the memory. */
 export async function timed(steps: number, run: (step: number) => Promise<unknown>): Promise<Timing> {
   const ms: number[] = [];
   for (let step = -1; step < steps; step++) {
@@ -44,7 +44,7 @@ export async function timed(steps: number, run: (step: number) => Promise<unknow
   return { ms, gib: process.resourceUsage().maxRSS / 2 ** 20 };
 }
 
-/** The same in Python: prints a Timing of `run(step)`. Programs begin with it; `sys.argv[1]` is their settings, JSON. */
+/** The start of the Python programs: `timed` prints the Timing of `run(step)`; `sys.argv[1]` has the settings as JSON. */
 export const TORCH_TIMED = `
 import json, resource, sys, time, torch
 settings = json.loads(sys.argv[1])
@@ -59,19 +59,19 @@ def timed(steps, run):
     print(json.dumps({'ms': ms, 'gib': resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2 ** 20}))
 `;
 
-/** The last line of what a program prints, parsed. @throws Error with the last line of its complaints */
+/** The last line that a program prints, parsed. @throws Error with the last line of its stderr */
 export function lastLine(program: string, args: readonly string[]): Timing {
   const { stdout, stderr, status } = spawnSync(program, args, { encoding: 'utf8', maxBuffer: 1 << 24 });
-  if (status !== 0) throw new Error(`${program} ended with ${status}: ${stderr.trim().split('\n').at(-1)}`);
+  if (status !== 0) throw new Error(`${program}: exit code ${status}: ${stderr.trim().split('\n').at(-1)}`);
   return JSON.parse(stdout.trim().split('\n').at(-1)!) as Timing;
 }
 
-/** This benchmark's own script again with some more arguments. */
+/** Runs this benchmark's script with further arguments. */
 export function ownMeasurement(...args: string[]): Timing {
   return lastLine(process.execPath, [...process.argv.slice(1), ...args]);
 }
 
-/** A python that can import torch and transformers: the one named, one on the path, or one in a neighbouring virtual environment. */
+/** A Python that can import torch and transformers: `named`, $PYTHON, one on the PATH, or that of a virtual environment nearby. */
 export function pythonWithTorch(named?: string): string | undefined {
   const neighbour = fileURLToPath(new URL('../../../venv/bin/python', import.meta.url));
   const candidates = [named, process.env.PYTHON, 'python3', 'python', existsSync(neighbour) ? neighbour : undefined];
@@ -82,7 +82,7 @@ export function median(values: readonly number[]): number {
   return [...values].sort((x, y) => x - y)[Math.floor(values.length / 2)];
 }
 
-/** `name   median ms (least to most)   peak GiB` */
+/** `name   median ms (minimum to maximum)   peak GiB` */
 export function timingLine(name: string, timings: readonly Timing[]): string {
   const all = timings.flatMap(({ ms }) => ms);
   const [least, most] = [Math.min(...all), Math.max(...all)];
@@ -93,7 +93,7 @@ export function timingLine(name: string, timings: readonly Timing[]): string {
   );
 }
 
-/** How many times as fast the first is as the second: the median of the rounds, and the rounds. */
+/** How many times as fast critiq is: the median of the rounds, and each round. */
 export function speedLine(ours: readonly Timing[], theirs: readonly Timing[], of: string): string {
   const ratios = theirs.map(({ ms }, round) => median(ms) / median(ours[round].ms));
   return `  critiq is ${median(ratios).toFixed(2)} times as fast as ${of} (rounds: ${ratios.map((r) => r.toFixed(2)).join(', ')})`;

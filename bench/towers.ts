@@ -1,6 +1,6 @@
 /**
- * Text and image vectors at the released sizes on random weights: roberta-base (a batch of 32 texts of 64 tokens), and the
- * vision tower of blip2-opt-2.7b (ViT-g, 986 million parameters; a batch of 2 pictures), beside transformers' models.
+ * Text and image vectors at the released sizes with random weights: roberta-base (a batch of 32 texts of 64 tokens) and the
+ * vision tower of blip2-opt-2.7b (ViT-g, 986 million parameters; a batch of 2 images), compared with transformers.
  *
  *   npm run bench -- towers -- [--only roberta|blip2] [--layers N] [--steps N] [--rounds N] [--threads N] [--python PATH]
  */
@@ -24,7 +24,7 @@ import {
 const { values: options } = parseArgs({
   options: {
     only: { type: 'string' },
-    // layers of each tower, to be quick; 0: as many as they have
+    // number of layers of each tower, for a quick run; 0: all
     layers: { type: 'string', default: '0' },
     steps: { type: 'string', default: '3' },
     rounds: { type: 'string', default: '3' },
@@ -61,7 +61,7 @@ run = lambda step: model(ids, attention_mask=torch.ones_like(ids)).pooler_output
 `,
   },
   blip2: {
-    what: `BLIP-2's vision tower, ${PICTURES} pictures`,
+    what: `BLIP-2's vision tower, ${PICTURES} images`,
     config: sized(BLIP2_VISION),
     measure: async () => {
       const config = sized(BLIP2_VISION);
@@ -86,7 +86,7 @@ type Name = keyof typeof TOWERS;
 if (options.measure) console.log(JSON.stringify(await TOWERS[options.measure as Name].measure()));
 else {
   const python = pythonWithTorch(options.python);
-  if (!python) console.log('no python with torch and transformers found: name one with --python');
+  if (!python) console.log('PyTorch skipped: no Python with torch and transformers found; set one with --python PATH');
   for (const [name, { what, config, torch }] of Object.entries(TOWERS)) {
     if (options.only !== undefined && options.only !== name) continue;
     const [ours, theirs]: [Timing[], Timing[]] = [[], []];

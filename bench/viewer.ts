@@ -1,6 +1,6 @@
 /**
- * The viewer on 2,000 trajectories of 15 steps with screenshots of 1080 × 2400: how long until the first view is there, until
- * the next page is, and how much memory its server takes. `npm run bench -- viewer [-- FOLDER]`.
+ * The viewer on 2,000 trajectories of 15 steps with screenshots of 1080 × 2400: time to the first view and to the next page,
+ * and memory of the server. `npm run bench -- viewer [-- FOLDER]`.
  */
 import { spawn, type ChildProcess } from 'node:child_process';
 import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
@@ -38,10 +38,10 @@ try {
   rmSync(scratch, { recursive: true, force: true });
 }
 
-/** A server of its own, without thumbnails in the first round. */
+/** One round with a new server. The first round has no thumbnails yet. */
 async function once(round: number, note: (what: string, ms: number) => void): Promise<void> {
   const { child, url } = await viewer();
-  // Playwright's own questions are code from strings
+  // Playwright evaluates code from strings, which the page's content security policy forbids.
   const page = await browser.newPage({ viewport: { width: 1360, height: 900 }, bypassCSP: true });
   try {
     const start = performance.now();
@@ -49,14 +49,14 @@ async function once(round: number, note: (what: string, ms: number) => void): Pr
     await shown(page, '1–50 of');
     note('first view', performance.now() - start);
     await pictured(page);
-    note(round === 0 ? 'first view, its thumbnails made' : 'first view with its pictures', performance.now() - start);
+    note(round === 0 ? 'first view, creating thumbnails' : 'first view with screenshots', performance.now() - start);
     for (let n = 1; n <= PAGES; n++) {
       const clicked = performance.now();
       await page.getByRole('link', { name: 'Next' }).click();
       await shown(page, `${50 * n + 1}–${50 * n + 50} of`);
       note('next page', performance.now() - clicked);
       await pictured(page);
-      note(round === 0 ? 'next page, its thumbnails made' : 'next page with its pictures', performance.now() - clicked);
+      note(round === 0 ? 'next page, creating thumbnails' : 'next page with screenshots', performance.now() - clicked);
     }
     for (let n = 1; n <= PAGES; n++) {
       const typed = performance.now();
@@ -73,14 +73,14 @@ async function once(round: number, note: (what: string, ms: number) => void): Pr
     note('Values of all 30,000 steps', performance.now() - looked);
     await page.goto(new URL('/actions', url).href);
     await page.locator('table.candidates tbody tr').first().waitFor();
-    note('memory of the server at most', memory(child));
+    note('memory of the server, peak', memory(child));
   } finally {
     await page.close();
     child.kill('SIGINT');
   }
 }
 
-/** Waits for the list, and the first trajectory with its numbers. */
+/** Waits for the list and the first trajectory with its numbers. */
 async function shown(page: Page, count: string): Promise<void> {
   await page.waitForFunction(`(() => {
     const [first] = document.querySelectorAll('.list .about');
@@ -89,7 +89,7 @@ async function shown(page: Page, count: string): Promise<void> {
   })()`);
 }
 
-/** Waits for the pictures that are in sight. */
+/** Waits for the visible screenshots. */
 async function pictured(page: Page): Promise<void> {
   await page.waitForFunction(`(() => {
     const pictures = [...document.querySelectorAll('.card img')].filter((one) => one.getBoundingClientRect().left < innerWidth);
@@ -113,7 +113,7 @@ async function viewer(): Promise<{ child: ChildProcess; url: string }> {
   return { child, url };
 }
 
-/** The largest resident memory of a process so far, in MB; what it is now where the system does not say. */
+/** Peak resident memory of a process in MB. */
 function memory({ pid }: ChildProcess): number {
   const status = readFileSync(`/proc/${pid}/status`, 'utf8');
   return Number(/VmHWM:\s*(\d+) kB/.exec(status)?.[1]) / 1000;

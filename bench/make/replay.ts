@@ -1,7 +1,7 @@
 /**
- * Makes up an offline data set of any size at the real widths, straight through critiq's own writers, to measure reading
- * and training: `node dist/bench/make/replay.js FOLDER [gigabytes=5] [candidates=64] [rep=4096] [image=1408] [seed=0]`.
- * The same data sets as an import (docs/data.md); numbers are noise with a trace of the reward in the representations.
+ * Generates a synthetic offline data set of any size at the real widths, with critiq's own writers, to measure reading and
+ * training: `node dist/bench/make/replay.js FOLDER [gigabytes=5] [candidates=64] [rep=4096] [image=1408] [seed=0]`. It has
+ * the data sets of an import (docs/data.md). The numbers are noise, with a little of the reward in the representations.
  */
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
@@ -18,22 +18,23 @@ const STEPS = 10;
 const SHARD = 1000;
 const GAMMA = 0.95;
 
-/** What to make. Sizes default to the released ones (docs/algorithms.md §0). */
+/** Sizes of the data set. */
 export interface ReplaySize {
-  /** bytes of representations, in units of 1e9 */
+  /** size of the representations in units of 1e9 bytes */
   gigabytes: number;
-  /** actions a state, the one taken included */
+  /** actions per state, including the one taken */
   candidates: number;
-  /** floats in a representation */
+  /** floats per representation */
   rep: number;
-  /** floats in an image vector */
+  /** floats per image vector */
   image: number;
   seed: number;
 }
 
+/** The released sizes (docs/algorithms.md §0). */
 export const RELEASED: ReplaySize = { gigabytes: 5, candidates: 64, rep: 4096, image: 1408, seed: 0 };
 
-/** Writes the data sets below `folder`; shards that are there already are kept. Returns the number of transitions. */
+/** Writes the data sets to subfolders of `folder`; existing shards are kept. Returns the number of transitions. */
 export async function makeReplay(folder: string, size: ReplaySize): Promise<number> {
   const { gigabytes, candidates, rep, image, seed } = size;
   const wanted = Math.ceil((gigabytes * 1e9) / (2 * candidates * rep));

@@ -1,6 +1,7 @@
 /**
- * Makes up a run folder of any number of trajectories with screenshots, candidates and values, through critiq's own writers,
- * to measure the viewer: `node dist/bench/make/trajectories.js FOLDER [trajectories=2000] [steps=15] [candidates=16]`.
+ * Generates a synthetic run folder with any number of trajectories, their screenshots, candidates and values, with critiq's
+ * own writers, to measure the viewer:
+ * `node dist/bench/make/trajectories.js FOLDER [trajectories=2000] [steps=15] [candidates=16]`.
  */
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -15,21 +16,21 @@ import { tap } from '../../src/data/action.js';
 import type { Frame } from '../../src/data/formats/frame.js';
 import { Random } from '../../src/random.js';
 
-/** Different screenshots; steps take them in turn. */
+/** Number of different screenshots, which the steps use in turn. */
 const SCREENS = 400;
 const SIZE = { width: 1080, height: 2400 };
 const SHARD = 250;
 const FAMILIES = ['settings', 'search', 'webshop'];
 
-/** How much to make. */
+/** Size of the run. */
 export interface TrajectoriesSize {
   trajectories: number;
   steps: number;
-  /** actions a state, the one taken included */
+  /** actions per state, including the one taken */
   candidates: number;
 }
 
-/** Writes the data sets `trajectories`, `candidates` and `values` and the screenshots below `folder`. */
+/** Writes the data sets `trajectories`, `candidates` and `values` and the screenshots to `folder`. */
 export async function makeTrajectories(folder: string, size: TrajectoriesSize): Promise<void> {
   const random = new Random(0, 'trajectories');
   const images = new ImageStore(join(folder, 'images'));
@@ -71,7 +72,7 @@ export async function makeTrajectories(folder: string, size: TrajectoriesSize): 
   writeFileSync(join(folder, 'run.json'), JSON.stringify({ seed: 0 }));
 }
 
-/** A screen with a bar and tiles, of other colours each time. */
+/** A screen with a bar and tiles, whose colours depend on n. */
 function screen(n: number): Frame {
   const { width, height } = SIZE;
   const words = new Uint32Array(width * height);

@@ -1,7 +1,7 @@
 /**
- * `make study-online`: DigiRL without an entropy bonus, with the naive one and with CoSo's, from the same offline checkpoint and
- * with the same number of live episodes, by several seeds. Every run is a run of `critiq online` in a folder of its own, so the
- * study goes on where it was stopped. Writes the curves and a table.
+ * `make study-online`: DigiRL without an entropy bonus, with the naive one and with CoSo's, from the same offline checkpoint,
+ * with the same number of live episodes and several seeds. Each run is a run of `critiq online` in its own folder, so a
+ * stopped study resumes. Writes the curves and a table.
  *
  *   node dist/bench/study/online.js [--seeds 5] [--jobs 2] [--name study] [--out docs/study-online] [SETTING=VALUE...]
  */
@@ -20,13 +20,13 @@ const { values, positionals } = parseArgs({
   allowPositionals: true,
   options: {
     seeds: { type: 'string', default: '5' },
-    /** runs side by side, with a thread each */
+    /** number of concurrent runs, each with one thread */
     jobs: { type: 'string', default: '2' },
-    /** of the study: another one for other settings */
+    /** name of the study; use a new one for other settings */
     name: { type: 'string', default: 'study' },
-    /** files that are written, without their endings */
+    /** path of the output files, without extensions */
     out: { type: 'string', default: 'docs/study-online' },
-    /** folder and name of the run whose offline checkpoint and trajectories are taken; made where it is missing */
+    /** folder and name of the run with the offline checkpoint and trajectories; created if missing */
     data: { type: 'string', default: 'data' },
     run: { type: 'string', default: 'pocket' },
   },
@@ -35,7 +35,7 @@ const [seeds, jobs] = [Number(values.seeds), Number(values.jobs)];
 const program = fileURLToPath(new URL('../../src/cli/main.js', import.meta.url));
 const CONFIG = ['--config', 'configs/pocket-coso.yaml'];
 
-/** α = 1 is what CoSo publishes; the phone's policies have less use for entropy, so there is a tenth of it too. */
+/** CoSo's published α is 1. The phone's policies need less entropy, so α = 0.1 is tried too. */
 const VARIANTS: Readonly<Record<string, readonly string[]>> = {
   none: ['online.entropy=none', 'online.alpha=1'],
   'naive, α = 0.1': ['online.entropy=naive', 'online.alpha=0.1'],
@@ -45,12 +45,12 @@ const VARIANTS: Readonly<Record<string, readonly string[]>> = {
 };
 const names = Object.keys(VARIANTS);
 
-/** What of a run `online` reads. */
+/** The data sets that `online` reads. */
 const READ = ['policy/base', 'policy/filteredbc', 'trajectories', 'image-vectors'];
 
 /**
- * From Filtered BC's policy and its trajectories: first the values and the causal model learn from these (the policy stays as
- * it is), then everything from 512 live episodes.
+ * Start from Filtered BC's policy and its trajectories. First the values and the causal model are trained on these, with a
+ * frozen policy; then everything is trained on 512 live episodes.
  */
 const SETTINGS = [
   'online.mode=off2on',
@@ -71,7 +71,7 @@ const GREEDY = [
   'threads=1',
 ];
 
-/** Run critiq. @throws where it fails, with the end of what it said */
+/** Runs critiq. @throws Error with the end of its stderr if it fails */
 function critiq(args: readonly string[]): Promise<void> {
   return new Promise((resolve, reject) => {
     const child = spawn(process.execPath, [program, ...args], { stdio: ['ignore', 'inherit', 'pipe'] });
@@ -86,7 +86,7 @@ function critiq(args: readonly string[]): Promise<void> {
 
 const folderOf = (run: string) => join(values.data, values.name, run);
 
-/** A run folder with what `online` reads. */
+/** Creates a run folder with the data sets that `online` reads. */
 function prepare(run: string): void {
   const folder = folderOf(run);
   if (existsSync(folder)) return;
@@ -116,7 +116,7 @@ for (let seed = 0; seed < seeds; seed++) {
           'online.name=tuned',
           ...SETTINGS,
         ]);
-        // what it would do without chance: whether exploring has found better actions, or only made it less sure of them
+        // Evaluate greedily too: has exploration found better actions, or only made the policy less certain?
         await critiq(['online', '--no-deps', ...CONFIG, ...own, ...GREEDY]);
         console.log(`${++done} of ${seeds * names.length}: ${variant}, seed ${seed}`);
       }),

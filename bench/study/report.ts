@@ -2,10 +2,10 @@ import type { CurveRow } from '../../src/data/online-tables.js';
 import type { MetricsLine } from '../../src/data/metrics.js';
 import { html, Markup } from '../../src/report/html.js';
 
-/** One run of a variant: its curve, and what was measured in each iteration. */
+/** One run of a variant: its curve, and the metrics of each iteration. */
 export interface StudyRun {
   readonly curve: readonly CurveRow[];
-  /** of its policy in the end, acting greedily */
+  /** evaluation of the final policy, acting greedily */
   readonly greedy: CurveRow;
   readonly metrics: readonly MetricsLine[];
 }
@@ -16,7 +16,7 @@ export type Study = ReadonlyMap<string, readonly StudyRun[]>;
 /** Student's t at 97.5 % for 1 to 9 degrees of freedom. */
 const T975 = [12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262];
 
-/** Mean of some values with its 95 % interval over runs (Student's t); no interval for one run. */
+/** Mean and half width of its 95 % confidence interval over runs (Student's t), which is NaN for a single run. */
 export function meanOver(values: readonly number[]): { readonly mean: number; readonly half: number } {
   const mean = values.reduce((sum, value) => sum + value, 0) / values.length;
   if (values.length < 2) return { mean, half: NaN };
@@ -54,7 +54,7 @@ export function studyChart(study: Study): string {
   );
   const lines = points.map(({ name, points: of }, n) => {
     const colour = COLOURS[n % COLOURS.length];
-    // side by side, so that the intervals do not hide each other
+    // shifted, so that the intervals do not hide each other
     const shift = 4 * (n - (points.length - 1) / 2);
     return html`<g stroke="${colour}" fill="none" stroke-width="2"><path d="M${of.map(({ steps, mean }) => `${x(steps) + shift} ${y(mean)}`).join('L')}"/>
 ${of.map(({ steps, mean, half }) => html`<path stroke-width="1.3" d="M${x(steps) + shift} ${y(Math.min(100, mean + half))}V${y(Math.max(0, mean - half))}"/><circle fill="${colour}" cx="${x(steps) + shift}" cy="${y(mean)}" r="3.5"/>`)}
@@ -70,7 +70,7 @@ ${lines}</svg>
   ).text;
 }
 
-/** A table of the variants: success before and after, differences by seed, and what the policies were like in the end. */
+/** A table of the variants: success before and after, differences per seed, and properties of the final policies. */
 export function studyTable(study: Study): string {
   const show = ({ mean, half }: { mean: number; half: number }, digits = 1) =>
     Number.isNaN(half) ? mean.toFixed(digits) : `${mean.toFixed(digits)} ± ${half.toFixed(digits)}`;
@@ -97,10 +97,10 @@ export function studyTable(study: Study): string {
     'success before, %',
     'after, %',
     'gain',
-    `after, against ${[...study.keys()][0]}`,
+    `after, relative to ${[...study.keys()][0]}`,
     'after, greedy',
     'steps on devices',
-    'entropy of a token in the end, nats',
+    'final entropy per token, nats',
   ];
   const line = (cells: readonly string[]) => `| ${cells.join(' | ')} |`;
   return `${[line(head), line(head.map(() => '---')), ...rows.map(line)].join('\n')}\n`;

@@ -9,7 +9,6 @@ import {
   Forward,
   Parameters,
   Trainer,
-  add,
   chain,
   clipByGlobalNorm,
   grad,
@@ -36,7 +35,7 @@ export async function autoUICase(folder: string, runtime: Runtime): Promise<Comp
   const model = new ReferenceFile(folder, 'model.safetensors');
   const data = new ReferenceFile(folder, 'case.safetensors');
   const grads = new ReferenceFile(folder, 'grads.safetensors');
-  // transformers 5 may write tie_word_embeddings: true beside a head of its own; the checkpoint decides
+  // transformers 5 may write tie_word_embeddings: true although there is a separate head; the checkpoint decides
   const config = { ...readAutoUIConfig(folder), tied: !model.tensors.has('lm_head.weight') };
   const graph = new Evaluation();
   const w = graph.weights(model);
@@ -57,7 +56,7 @@ export async function autoUICase(folder: string, runtime: Runtime): Promise<Comp
   return comparison;
 }
 
-/** Twelve or however many tokens the reference has, without stopping at the end token. */
+/** Greedy decoding to the reference's number of tokens, without stopping at the end token. */
 async function greedy(
   folder: string,
   runtime: Runtime,
@@ -93,7 +92,7 @@ const CriticMeta = z.object({
   steps: z.int().positive(),
 });
 
-/** Digi-Q's critic: some steps of TD learning with clipping, Adam and Polyak averaging. */
+/** Digi-Q's critic: a few steps of TD learning with clipping, Adam and Polyak averaging. */
 export async function criticCase(folder: string, runtime: Runtime): Promise<Comparison> {
   const meta = readMeta(folder, CriticMeta);
   const [lr, b1, b2, eps] = meta.optimizer.match(/\d*\.?\d+(e-?\d+)?/g)!.map(Number);
@@ -145,7 +144,7 @@ export async function criticCase(folder: string, runtime: Runtime): Promise<Comp
   return comparison;
 }
 
-/** The TD loss with the target critic's values as inputs. */
+/** The TD loss, with the target critic's values as graph inputs. */
 function criticGraph(
   w: Record<string, Tensor>,
   config: CriticConfig,
@@ -168,7 +167,7 @@ function criticGraph(
   );
 }
 
-/** At the first step the target is the critic itself, so one graph gives everything. */
+/** The clipped gradient of the first step. The target still equals the critic, so one graph computes everything. */
 async function compareFirstGradient(
   folder: string,
   runtime: Runtime,
@@ -286,15 +285,14 @@ function comparePooled(result: Record<string, Float32Array>, data: ReferenceFile
   return comparison;
 }
 
-/** d loss / d parameter for every parameter, under its name. */
+/** d loss / d parameter for every parameter, as `d name`. */
 function gradients(loss: Tensor, w: Record<string, Tensor>): Record<string, Tensor> {
   const names = Object.keys(w);
   const all = grad(loss, Object.values(w));
-  // `x + 0` keeps the parameter's name free: a gradient is put out as `d name`
-  return Object.fromEntries(names.map((name, i) => [`d ${name}`, add(all[i], 0)]));
+  return Object.fromEntries(names.map((name, i) => [`d ${name}`, all[i]]));
 }
 
-/** Gradients are compared tensor by tensor; one that is 0 but for rounding, by the case's largest gradient. */
+/** Compares gradients tensor by tensor. One that is only rounding errors is measured by the case's largest gradient. */
 function compareGradients(
   comparison: Comparison,
   result: Record<string, ArrayLike<number>>,
@@ -305,7 +303,7 @@ function compareGradients(
     for (const value of expected.floats(name)) largest = Math.max(largest, Math.abs(value));
   for (const name of expected.names) {
     const got = result[`d ${name}`];
-    if (!got) throw new UserError(`${expected.path}: has a gradient of ${name}, which the model does not have`);
+    if (!got) throw new UserError(`${expected.path}: gradient of ${name}: the model has no such parameter`);
     comparison.close(`gradient of ${name}`, got, expected.floats(name), largest * 1e-5);
   }
 }

@@ -21,7 +21,7 @@ export const MatchingFile = z.object({
     .min(1),
 });
 
-/** Verdicts of Android in the Wild's action matching. */
+/** Results of Android in the Wild's action matching. */
 export function matchingCase(file: z.infer<typeof MatchingFile>): Comparison {
   const comparison = new Comparison();
   const action = ({ type, touch, lift }: { type: string; touch: number[]; lift: number[] }): Action =>
@@ -34,7 +34,7 @@ export function matchingCase(file: z.infer<typeof MatchingFile>): Comparison {
   return comparison;
 }
 
-/** A torch.save file beside the JSON of the same value. */
+/** A torch.save file and a JSON file with the same value. */
 export async function torchCase(file: string, json: string): Promise<Comparison> {
   const comparison = new Comparison();
   const expected = readJson(json);
@@ -47,7 +47,7 @@ export async function torchCase(file: string, json: string): Promise<Comparison>
   return comparison;
 }
 
-/** What a torch file holds as JSON has it. */
+/** The value of a torch file in the form of its JSON file. */
 function plain(source: TorchFile, value: unknown): unknown {
   const text = source.text(value);
   if (text !== undefined) return text;
@@ -57,7 +57,7 @@ function plain(source: TorchFile, value: unknown): unknown {
   if (value instanceof Map) return Object.fromEntries([...value].map(([key, item]) => [key, plain(source, item)]));
   const numbers = source.numbers(value);
   if (!numbers)
-    throw new UserError(`${source.file}: holds a ${typeof value} that is no text, number, list or dictionary`);
+    throw new UserError(`${source.file}: expected texts, numbers, lists and dictionaries, got a ${typeof value}`);
   return nested([...numbers.values], numbers.shape);
 }
 
@@ -67,7 +67,7 @@ function nested(values: number[], shape: readonly number[]): unknown {
   return Array.from({ length: shape[0] }, (_, i) => nested(values.slice(i * size, (i + 1) * size), shape.slice(1)));
 }
 
-/** A pickle that would call something: it must be refused with one line that names the global, and nothing may run. */
+/** A malicious pickle, which calls a function: it must fail with one line that names the global, and run nothing. */
 export async function hostileCase(file: string): Promise<Comparison> {
   const comparison = new Comparison();
   let refusal: unknown;
@@ -90,7 +90,7 @@ export async function hostileCase(file: string): Promise<Comparison> {
   return comparison;
 }
 
-/** pytorch_model.bin holds what model.safetensors does, aliases of the embedding aside. */
+/** pytorch_model.bin has the tensors of model.safetensors (and copies of the embedding). */
 export async function stateDictCase(folder: string): Promise<Comparison> {
   const comparison = new Comparison();
   const expected = new ReferenceFile(folder, 'model.safetensors');

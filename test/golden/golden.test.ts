@@ -16,7 +16,7 @@ async function run(...args: string[]): Promise<{ code: number; lines: string[] }
 }
 
 for (const runtime of ['ffi', 'node']) {
-  test(`models, losses, gradients and files agree with PyTorch on ${runtime}`, async () => {
+  test(`models, losses, gradients and files match those of PyTorch (${runtime})`, async () => {
     const { code, lines } = await run(fixtures, '--runtime', runtime);
     assert.equal(code, 0, lines.join('\n'));
     assert.equal(lines.length, 12, lines.join('\n'));
@@ -28,7 +28,7 @@ for (const runtime of ['ffi', 'node']) {
   });
 }
 
-test('cases are found by what is in them', () => {
+test('cases are recognized by the files in their folders', () => {
   const folder = join(scratch, 'renamed');
   for (const [i, name] of ['autoui-gelu', 'critic', 'causal', 'text-tower', 'vision-tower'].entries()) {
     cpSync(join(fixtures, name), join(folder, `case${i}`), { recursive: true });
@@ -50,7 +50,7 @@ const damages: [folder: string, file: string, tensor: string][] = [
   ['vision-tower', 'model.safetensors', 'embeddings.class_embedding'],
 ];
 for (const [name, file, tensor] of damages) {
-  test(`${tensor} of ${name}/${file} changed by a fiftieth in half its places fails the case`, async () => {
+  test(`a change of 2 % in half of ${tensor} in ${name}/${file} fails the case`, async () => {
     const folder = mkdtempSync(join(scratch, 'changed-'));
     cpSync(join(fixtures, name), join(folder, name), { recursive: true });
     rmSync(join(folder, name, 'pytorch_model.bin'), { force: true });
@@ -66,7 +66,7 @@ for (const [name, file, tensor] of damages) {
   });
 }
 
-test('a folder that cannot be used is one line and exit code 2', async () => {
+test('a wrong folder or option gives a one-line error and exit code 2', async () => {
   const empty = join(scratch, 'empty');
   mkdirSync(empty);
   const short = join(scratch, 'short');
@@ -74,7 +74,7 @@ test('a folder that cannot be used is one line and exit code 2', async () => {
   rmSync(join(short, 'autoui', 'grads.safetensors'));
   const calls: [string[], RegExp][] = [
     [[join(scratch, 'none')], /no such folder/],
-    [[empty], /no golden cases in it/],
+    [[empty], /has no golden cases; expected subfolders like/],
     [[short], /grads\.safetensors/],
     [[], /^usage: /],
     [[fixtures, '--runtime', 'gpu'], /^usage: /],

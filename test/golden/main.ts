@@ -1,8 +1,8 @@
 /**
- * `npm run golden -- FOLDER [--runtime ffi|node]`: runs every case of a folder laid out like test/fixtures/golden (or one made by
- * test/fixtures/python/make_golden.py) and prints a line for each with its largest relative error: max |a - b| / max |b| over a
- * tensor. Cases are recognised by what is in them, not by their names. Exit code 1 above 1e-4, 2 for a folder that
- * cannot be used.
+ * `npm run golden -- FOLDER [--runtime ffi|node]`: runs all cases of a folder like test/fixtures/golden (or one written by
+ * test/fixtures/python/make_golden.py) and prints a line for each with its largest relative error, max |a - b| / max |b|
+ * over a tensor. Cases are recognized by their files, not by their names. Exit code 1 if an error is above 1e-4, 2 for a
+ * wrong folder or option.
  */
 import { existsSync, readdirSync, statSync } from 'node:fs';
 import { join, resolve } from 'node:path';
@@ -21,7 +21,7 @@ export interface GoldenCase {
   run(runtime: Runtime): Promise<Comparison> | Comparison;
 }
 
-/** The cases of a folder, in the order of their names. Throws UserError where there are none. */
+/** The cases of a folder, sorted by name. @throws UserError if there are none */
 export function findCases(root: string): GoldenCase[] {
   if (!existsSync(root) || !statSync(root).isDirectory()) throw new UserError(`${root}: no such folder`);
   const found: GoldenCase[] = caseFolder(root, '.');
@@ -29,7 +29,8 @@ export function findCases(root: string): GoldenCase[] {
     const path = join(root, name);
     found.push(...(statSync(path).isDirectory() ? caseFolder(path, name) : caseFile(path, name)));
   }
-  if (found.length === 0) throw new UserError(`${root}: no golden cases in it; expected folders such as autoui-tied`);
+  if (found.length === 0)
+    throw new UserError(`${root}: has no golden cases; expected subfolders like those of test/fixtures/golden`);
   return found;
 }
 
@@ -64,7 +65,7 @@ function caseFile(path: string, name: string): GoldenCase[] {
   return parsed.success ? [{ name, run: () => files.matchingCase(parsed.data) }] : [];
 }
 
-/** Runs all cases and prints their lines. Returns the exit code. */
+/** Runs all cases and prints a line for each. Returns the exit code. */
 export async function main(args: readonly string[], print: (line: string) => void): Promise<number> {
   let runtime: Runtime | undefined;
   try {
@@ -84,7 +85,7 @@ export async function main(args: readonly string[], print: (line: string) => voi
     print(`${found.length - failed} of ${found.length} cases within ${TOLERANCE} relative, runtime ${runtime.name}`);
     return failed ? 1 : 0;
   } catch (error) {
-    // a RunError here is the graph's complaint about shapes that do not fit together
+    // A RunError is the graph's error for shapes that do not match.
     if (!(error instanceof UserError || error instanceof RunError)) throw error;
     print(error.message);
     return 2;
@@ -105,7 +106,7 @@ function options(args: readonly string[]): { folder: string; kind: 'auto' | 'ffi
     if (positionals.length === 1 && (kind === 'auto' || kind === 'ffi' || kind === 'node'))
       return { folder: positionals[0], kind };
   } catch {
-    // an unknown option: the usage says what there is
+    // an unknown option: print the usage
   }
   throw new UserError(usage);
 }

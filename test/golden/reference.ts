@@ -5,27 +5,27 @@ import { UserError } from '../../src/errors.js';
 import { readJson } from '../../src/models/checkpoint/checkpoint.js';
 import { input, sizeOf, toOnnx, type Runtime, type Tensor, type TypedArray } from '../../src/graph/index.js';
 
-/** Collects how far results are from their reference, and remembers the worst. */
+/** Compares results with their reference and keeps the largest error. */
 export class Comparison {
   error = 0;
   where = 'nothing compared';
 
   /**
-   * Compare tensors. The relative error is max |a - b| / max |b| over the tensor: an element much smaller than its
-   * neighbours is held to their rounding, not to its own. `floor` is the least scale to divide by.
+   * Compares tensors. The relative error is max |a - b| / max |b| over the tensor, so elements much smaller than the
+   * largest one may have its rounding errors. `floor` is a lower bound of the denominator.
    */
   close(name: string, got: ArrayLike<number>, expected: ArrayLike<number>, floor = 1e-30): void {
     let difference = got.length === expected.length ? 0 : Infinity;
     let scale = floor;
     for (let i = 0; i < expected.length; i++) {
-      // written so that a NaN on either side counts as infinitely wrong
+      // This form of the condition is also true for NaN, which then counts as an infinite error.
       if (!(Math.abs(got[i] - expected[i]) <= difference)) difference = Math.abs(got[i] - expected[i]);
       scale = Math.max(scale, Math.abs(expected[i]));
     }
     this.note(name, Number.isNaN(difference) ? Infinity : difference / scale);
   }
 
-  /** Compare things that must be equal. */
+  /** Compares values that must be equal. */
   equal(name: string, got: unknown, expected: unknown): void {
     this.note(name, JSON.stringify(got) === JSON.stringify(expected) ? 0 : Infinity);
   }
@@ -37,7 +37,7 @@ export class Comparison {
   }
 }
 
-/** The tensors of one safetensors file of a case. */
+/** The tensors of a case's safetensors file. */
 export class ReferenceFile {
   readonly path: string;
   readonly tensors: ReadonlyMap<string, StoredTensor>;
@@ -73,11 +73,11 @@ export class ReferenceFile {
   }
 }
 
-/** A graph under test: its inputs come with their values. */
+/** A graph under test, with the values of its inputs. */
 export class Evaluation {
   private readonly feeds: Record<string, TypedArray> = {};
 
-  /** an input with the tensor of that name as its value; int64 stays int64 unless `float` */
+  /** A graph input whose value is the tensor of this name. int64 becomes float32 with `float`. */
   of(file: ReferenceFile, name: string, { float = false } = {}): Tensor {
     const { dtype, shape } = file.get(name);
     return dtype === 'I64' && !float
@@ -92,12 +92,12 @@ export class Evaluation {
     return input(name, shape, dtype);
   }
 
-  /** all tensors of a file as parameters */
+  /** All tensors of a file as graph inputs. */
   weights(file: ReferenceFile): Record<string, Tensor> {
     return Object.fromEntries(file.names.map((name) => [name, this.of(file, name)]));
   }
 
-  /** Run the graph once. */
+  /** Runs the graph once. */
   async run(runtime: Runtime, outputs: Record<string, Tensor>): Promise<Record<string, Float32Array>> {
     const session = await runtime.session(toOnnx(outputs));
     try {
@@ -109,7 +109,7 @@ export class Evaluation {
   }
 }
 
-/** A JSON file that fits a schema. Throws UserError naming the file and the field. */
+/** Parses a JSON file with a schema. @throws UserError that names the file and the field */
 export function readJsonAs<T>(file: string, schema: z.ZodType<T>): T {
   const parsed = schema.safeParse(readJson(file));
   if (parsed.success) return parsed.data;
