@@ -5,14 +5,14 @@ const WORDS: Readonly<Record<Exclude<Action['type'], 'DUAL_POINT' | 'TYPE'>, str
   PRESS_BACK: 'back',
   PRESS_HOME: 'home',
   PRESS_ENTER: 'enter',
-  STATUS_TASK_COMPLETE: 'says: done',
-  STATUS_TASK_IMPOSSIBLE: 'says: impossible',
+  STATUS_TASK_COMPLETE: 'declares complete',
+  STATUS_TASK_IMPOSSIBLE: 'declares impossible',
 };
 
-/** Longest typed or unreadable text that is shown. */
+/** Most characters of a typed or invalid text that are shown. */
 const SHOWN = 60;
 
-/** An action text in a few words; points are x, y in per cent of the screen from the top left. */
+/** An action text in a few words; points are x, y in percent of the screen from the top left. */
 export function inWords(text: string): string {
   const parsed = parseAction(text);
   if ('invalid' in parsed) return `invalid: ${cut(text)}`;

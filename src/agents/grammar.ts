@@ -1,25 +1,25 @@
 import { ACTION_TYPES, type Action, type ActionType, type Point } from '../data/action.js';
 
-/** What an action text says: the action to do now, and the types of the ones the model plans from here on. */
+/** A parsed action text: the action to execute now, and the types of the actions that the model plans from here on. */
 export interface ParsedAction {
   readonly action: Action;
   readonly plan: readonly ActionType[];
 }
 
-/** Why a text is not a valid action, as an end of the sentence "the action is invalid: ...". */
+/** Why a text is not a valid action. The reason completes "the action is invalid: ...". */
 export interface InvalidAction {
   readonly invalid: string;
 }
 
 /** Plans have at most this many entries (released Digi-Q; docs/algorithms.md §0). */
 export const MAX_PLAN = 8;
-/** Longer texts are refused unread: no tokenizer gets there within the policy's limit of tokens. */
+/** Longer texts are rejected without parsing; within a policy's token limit no text gets this long. */
 const MAX_TEXT = 8192;
 const UNUSED = '[-1.0, -1.0]';
 
 /**
- * The part of Auto-UI's text after `Action Decision: `, which is also how the previous action appears in the prompt.
- * Points are [y, x] with four decimals (docs/algorithms.md §0). Equal actions have equal texts, so it can serve as a key.
+ * The part of Auto-UI's text after `Action Decision: `; the prompt shows the previous action in this form too. Points are
+ * [y, x] with four decimals (docs/algorithms.md §0). Equal actions have equal texts, so the text can serve as a key.
  */
 export function formatDecision(action: Action): string {
   const touch = action.type === 'DUAL_POINT' ? formatPoint(action.touch) : UNUSED;
@@ -28,7 +28,7 @@ export function formatDecision(action: Action): string {
   return `"action_type": "${action.type}", "touch_point": "${touch}", "lift_point": "${lift}", "typed_text": "${text}"`;
 }
 
-/** Auto-UI's full action text. The plan starts with the action itself and may go on; it is the action alone by default. */
+/** Auto-UI's full action text. The plan starts with the action's own type; by default it has no other entry. */
 export function formatAction(action: Action, plan: readonly ActionType[] = [action.type]): string {
   return `Action Plan: [${plan.join(',')}]; Action Decision: ${formatDecision(action)}`;
 }
@@ -45,9 +45,9 @@ const PLAN = /^Action Plan:\s*\[([^\]]*)\]\s*;?\s*Action Decision:\s*/;
 const NUMBER = /^[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?$/;
 
 /**
- * Read an action text. Spaces and the number of decimals are free, as in the released parser; unlike there, typed text
- * may hold commas and quotes, and a point to touch must lie on the screen. Valid (docs/algorithms.md §0): a plan of at most
- * MAX_PLAN known types, a known type, both points parse, typed_text is a string.
+ * Parses an action text. As in the released parser, spaces and the number of decimals are free. Unlike there, typed text
+ * may contain commas and quotes, and a touched point must be on the screen. A text is valid (docs/algorithms.md §0) if its
+ * plan has 1 to MAX_PLAN known types, its type is known, both points parse and typed_text is a string.
  */
 export function parseAction(text: string): ParsedAction | InvalidAction {
   if (text.length > MAX_TEXT) return { invalid: `${text.length} characters; expected at most ${MAX_TEXT}` };
@@ -56,7 +56,7 @@ export function parseAction(text: string): ParsedAction | InvalidAction {
     .replace(/(<\/s>)+$/, '')
     .trimEnd();
   const head = PLAN.exec(trimmed);
-  if (!head) return { invalid: 'it does not begin with `Action Plan: [...]; Action Decision: `' };
+  if (!head) return { invalid: 'the text does not start with `Action Plan: [...]; Action Decision: `' };
   const plan = parsePlan(head[1]);
   if ('invalid' in plan) return plan;
   const action = parseDecision(trimmed.slice(head[0].length));
@@ -65,18 +65,18 @@ export function parseAction(text: string): ParsedAction | InvalidAction {
 
 function parsePlan(list: string): ActionType[] | InvalidAction {
   const entries = list.split(',').map((entry) => entry.trim().replace(/^["']|["']$/g, ''));
-  if (entries.length === 1 && entries[0] === '') return { invalid: 'its plan is empty' };
+  if (entries.length === 1 && entries[0] === '') return { invalid: 'the plan is empty' };
   if (entries.length > MAX_PLAN)
-    return { invalid: `its plan has ${entries.length} entries; expected at most ${MAX_PLAN}` };
+    return { invalid: `the plan has ${entries.length} entries; expected at most ${MAX_PLAN}` };
   const unknown = entries.find((entry) => !isActionType(entry));
-  if (unknown !== undefined) return { invalid: `its plan names the unknown action type ${quote(unknown)}` };
+  if (unknown !== undefined) return { invalid: `the plan has the unknown action type ${quote(unknown)}` };
   return entries as ActionType[];
 }
 
-/** Read what `formatDecision` writes: an action without its plan. Same rules as `parseAction`. */
+/** Parses what `formatDecision` writes: an action without its plan. Same rules as `parseAction`. */
 export function parseDecision(text: string): Action | InvalidAction {
   const fields = DECISION.exec(text);
-  if (!fields) return { invalid: `its decision is not ${FIELDS.map((field) => `"${field}": "..."`).join(', ')}` };
+  if (!fields) return { invalid: `the decision is not ${FIELDS.map((field) => `"${field}": "..."`).join(', ')}` };
   const [, type, touchText, liftText, typed] = fields;
   if (!isActionType(type)) return { invalid: `unknown action type ${quote(type)}` };
   const touch = parsePoint(touchText);
@@ -90,7 +90,7 @@ export function parseDecision(text: string): Action | InvalidAction {
     ['lift_point', lift],
   ] as const) {
     if (!point.every((part) => part >= 0 && part <= 1))
-      return { invalid: `${name} [${point.join(', ')}] is off the screen` };
+      return { invalid: `${name} [${point.join(', ')}] is outside the screen` };
   }
   return { type, touch, lift };
 }
@@ -112,7 +112,7 @@ function isActionType(text: string): text is ActionType {
   return (ACTION_TYPES as readonly string[]).includes(text);
 }
 
-/** The text in quotes, cut to a length that fits a message. */
+/** The text in quotes, cut to 40 characters for messages. */
 function quote(text: string): string {
   return JSON.stringify(text.length > 40 ? `${text.slice(0, 40)}…` : text);
 }

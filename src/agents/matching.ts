@@ -1,19 +1,19 @@
 import { isTap, type Action, type Point } from '../data/action.js';
 
-/** A UI element's place on the screen as fractions: [top, left, height, width]. */
+/** A UI element's bounding box in fractions of the screen: [top, left, height, width]. */
 export type Box = readonly [y: number, x: number, height: number, width: number];
 
 /** Constants of google-research/android_in_the_wild, action_matching.py. */
 export interface MatchingOptions {
   /** taps at most this far apart match (Euclidean, fractions of the screen). @default 0.14 */
   readonly tapDistance?: number;
-  /** part of a box's height and width that is added to them before looking whether it holds both taps. @default 1.4 */
+  /** fraction of a box's height and width by which it grows before it is checked for both taps. @default 1.4 */
   readonly boxGrowth?: number;
 }
 
 /**
- * Whether two actions would have similar effects, by Android in the Wild's rule (docs/algorithms.md §6): taps within 0.14 or in
- * the same grown box, swipes along the same axis, otherwise equal types. Typed text is ignored, as in the official metric.
+ * Whether two actions match by Android in the Wild's rule (docs/algorithms.md §6): taps match within 0.14 or inside the same
+ * grown box, swipes along the same axis, all others by type. Typed text is ignored, as in the official metric.
  */
 export function actionsMatch(a: Action, b: Action, boxes: readonly Box[] = [], options: MatchingOptions = {}): boolean {
   if (a.type !== 'DUAL_POINT' || b.type !== 'DUAL_POINT') return a.type === b.type;
@@ -33,8 +33,8 @@ function tapsMatch(
 }
 
 /**
- * The official enlargement: a box gains `growth` of its height and width, its corner moves up and left by half of that
- * and stops at the screen's edge; the size is not cut where the corner was stopped.
+ * The official enlargement: a box grows by `growth` times its height and width; its corner moves up and left by half of
+ * that and stops at the screen's edge. A stopped corner does not reduce the size.
  */
 function grow([y, x, height, width]: Box, growth: number): Box {
   return [
@@ -50,7 +50,7 @@ function inside([py, px]: Point, [y, x, height, width]: Box): boolean {
   return py >= y && py <= y + height && px >= x && px <= x + width;
 }
 
-/** The axis along which a swipe moves further: 0 for y (also when equal, as numpy's argmax says), 1 for x. */
+/** The axis along which a swipe moves further: 0 for y (also for a tie, as with numpy's argmax), 1 for x. */
 function mainAxis(touch: Point, lift: Point): 0 | 1 {
   return Math.abs(lift[1] - touch[1]) > Math.abs(lift[0] - touch[0]) ? 1 : 0;
 }

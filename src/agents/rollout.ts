@@ -11,76 +11,76 @@ import { RunError } from '../errors.js';
 import { overall, type EpisodeEnd, type Judge, type Verdict } from '../judges/judge.js';
 import { policyPrompt } from './policy/prompt.js';
 
-/** A step that an agent has done in this episode. */
+/** A past step of this episode. */
 export interface PastStep {
   readonly decision: Decision;
-  /** what it saw; of the last steps alone, as many as `Agent.pastScreens` says */
+  /** the screen before the decision; kept only for the last `Agent.pastScreens` steps */
   readonly frame?: Frame;
 }
 
 /** What an agent sees before it acts. */
 export interface Observation {
-  /** names the random stream of this decision, so that it does not depend on what is batched with it */
+  /** names the random stream of this decision, so that the rest of its batch does not influence it */
   readonly key: string;
   readonly task: Task;
-  /** text of the action before, '' at the first step */
+  /** text of the previous action, '' at the first step */
   readonly previous: string;
   readonly frame: Frame;
-  /** the frame before this one; the first step repeats its own (docs/algorithms.md §0) */
+  /** the frame before this one; at the first step, the same frame (docs/algorithms.md §0) */
   readonly previousFrame: Frame;
-  /** the steps of this episode so far, the first one first */
+  /** the steps of this episode so far, oldest first */
   readonly history: readonly PastStep[];
-  /** aborted where the decision is no longer wanted */
+  /** aborted when the decision is no longer needed */
   readonly signal: AbortSignal;
-  /** the device itself, for demonstrators that look at its state; learned agents never do */
+  /** the device itself, for demonstrators that read its state; learned agents never use it */
   readonly device: Device;
 }
 
-/** What an agent does: the text it wrote, and the action it means (none if the text is not a valid action). */
+/** An agent's decision: the text that it wrote, and the action that the text means (none if it is invalid). */
 export interface Decision {
   readonly text: string;
   readonly action?: Action;
-  /** image vector of the frame, if the agent made one */
+  /** image vector of the frame, if the agent computed one */
   readonly vector?: Float32Array;
-  /** what a served agent answered, in full */
+  /** a served agent's full answer */
   readonly said?: string;
-  /** what its answer wants done in the steps after this one, without another question */
+  /** further actions of the same answer, for the next steps */
   readonly rest?: readonly Action[];
-  /** version of the policy that decided, where it is trained meanwhile */
+  /** version of the policy that decided, if it is being trained */
   readonly version?: number;
 }
 
-/** An agent cannot go on with an episode, and would not the next time either: the episode is lost, and the others go on. */
+/** An agent cannot continue an episode, and a retry would not help: the episode is lost, the others continue. */
 export class EpisodeRefused extends RunError {
   override name = 'EpisodeRefused';
 }
 
 export interface Agent {
-  /** screens of past steps that it wants to see again (`Observation.history`) @default 0 */
+  /** number of past screens that it needs in `Observation.history` @default 0 */
   readonly pastScreens?: number;
   /** @throws EpisodeRefused; anything else ends the whole rollout */
   act(observation: Observation): Promise<Decision>;
 }
 
-/** One episode to run: its name decides its place in the results, its seed everything random on the device. */
+/** One episode to run: its name decides its place in the results; its seed decides everything random on the device. */
 export interface EpisodePlan {
   readonly episode: string;
   readonly task: Task;
   readonly seed: number;
 }
 
-/** What came of one episode. */
+/** The result of one episode. */
 export interface Rollout {
-  /** as the journal keeps it; its reward is 1 where the verdict is a success */
+  /** in the journal's form; the reward is 1 if the verdict is a success */
   readonly episode: Episode;
   readonly verdict: Verdict;
-  /** image vectors by the content id of the screenshot, where the agent makes them */
+  /** image vectors by the screenshot's content id, if the agent computes them */
   readonly vectors: ReadonlyMap<string, Float32Array>;
-  /** the device's own recording, where it was asked for and could be made: the bytes of a video file */
+  /** the device's own recording, if requested and successful: the bytes of a video file */
   readonly film?: Uint8Array;
 }
 
-/** An episode of which no attempt came to its end: it says nothing of the policy and does not count. */
+/** An episode of which every attempt failed; it says nothing about the policy and does not count. */
 export interface LostEpisode {
   readonly episode: string;
   /** `Task.id` */
@@ -90,7 +90,7 @@ export interface LostEpisode {
 }
 
 export interface RolloutOptions {
-  /** lends the devices; as many episodes run at the same time as it has slots */
+  /** lends the devices; one episode runs on each of its slots at a time */
   readonly pool: DevicePool;
   readonly agent: Agent;
   readonly judge: Judge;
@@ -99,13 +99,13 @@ export interface RolloutOptions {
   readonly maxSteps: number;
   /** milliseconds for each call to a device */
   readonly deadlineMs: number;
-  /** how often an episode is begun before it is lost @default 3 */
+  /** attempts before an episode is lost @default 3 */
   readonly attempts?: number;
-  /** stores a screenshot and names it by content; leave out to keep none */
+  /** stores a screenshot and returns its content id; leave out to keep none */
   readonly keep?: (frame: Frame) => Promise<string>;
   /** let devices that can film their screens do so @default false */
   readonly film?: boolean;
-  /** told of a recording that failed; the episode goes on */
+  /** called when a recording fails; the episode continues */
   readonly onFilmFailed?: (failure: RecordingFailed) => void;
   readonly signal?: AbortSignal;
   readonly onEpisode?: (rollout: Rollout) => void | Promise<void>;
@@ -113,26 +113,26 @@ export interface RolloutOptions {
 }
 
 /**
- * Run episodes on the devices of a pool. Episodes are begun in the order of the plan, each on whichever device is free, so a
- * slow or hung device delays only its own; which device runs which episode changes nothing in the results, which come in the
- * plan's order. Where a device fails, the attempt ends there and the episode is begun anew, from its seed, on another.
- * @throws what the agent, the judge or a callback throws, what `signal` is aborted with, and the RunError of a pool that
- * has nothing left, after all else has ended
+ * Runs episodes on the devices of a pool. Episodes start in the order of the plan, each on any free device, so a slow or
+ * hung device delays only its own episode. The assignment of devices does not change the results, which come in the plan's
+ * order. If a device fails, the attempt ends and the episode is restarted from its seed on another device.
+ * @throws what the agent, the judge or a callback throws; the reason of `signal`; the RunError of a pool without devices.
+ * It is thrown after everything else has ended
  */
 export async function rollout(options: RolloutOptions): Promise<{ rollouts: Rollout[]; lost: LostEpisode[] }> {
   const { pool, episodes, signal } = options;
   signal?.throwIfAborted();
   const done = new Map<string, Rollout>();
   const lost = new Map<string, LostEpisode>();
-  // one shared iterator: every worker draws the next episode that nobody has taken
+  // one shared iterator: every worker takes the next free episode
   const queue = episodes[Symbol.iterator]();
   const stop = new AbortController();
-  // every lease listens, and whatever judges use
+  // every lease listens, and so do judges
   setMaxListeners(0, stop.signal);
   const abort = (): void => stop.abort(signal!.reason);
   signal?.addEventListener('abort', abort, { once: true });
   const work = async (): Promise<void> => {
-    // one episode is judged while the next is played, where the judge can do without the device
+    // a judge that does not need the device judges one episode while the next one runs
     let ending: Promise<void> = Promise.resolve();
     try {
       for (let next = queue.next(); !next.done && !stop.signal.aborted; next = queue.next()) {
@@ -144,7 +144,7 @@ export async function rollout(options: RolloutOptions): Promise<{ rollouts: Roll
             done.set(plan.episode, rollout);
             await options.onEpisode?.(rollout);
           });
-          // known at once, and thrown where it is awaited
+          // stop the rollout at once; the error is thrown where `ending` is awaited
           ending.catch((error: unknown) => stop.abort(error));
         } else {
           lost.set(plan.episode, result);
@@ -159,7 +159,7 @@ export async function rollout(options: RolloutOptions): Promise<{ rollouts: Roll
   try {
     await Promise.all(
       Array.from({ length: Math.min(pool.count, episodes.length) }, () =>
-        // the first failure stops the others; nothing of this rollout goes on after it has ended
+        // the first failure stops the other workers; nothing continues after the rollout has ended
         work().catch((error: unknown) => stop.abort(error)),
       ),
     );
@@ -172,12 +172,12 @@ export async function rollout(options: RolloutOptions): Promise<{ rollouts: Roll
   return { rollouts: inOrder(done), lost: inOrder(lost) };
 }
 
-/** Whether the judge is asked when the device is already at the next episode. */
+/** Whether the judge is asked while the device already runs the next episode. */
 function judgedLater({ byScreens, asked }: Judge): boolean {
   return byScreens === true && asked !== 'step';
 }
 
-/** An episode, begun anew after every fault of a device, as often as `attempts` allows. @returns what judges it, or its loss */
+/** Runs an episode, restarting it after device faults up to `attempts` times. @returns a function that judges it, or its loss */
 async function repeatEpisode(
   plan: EpisodePlan,
   options: RolloutOptions,
@@ -187,9 +187,9 @@ async function repeatEpisode(
   const faults: EpisodeFault[] = [];
   while (faults.length < attempts) {
     const lease = await pool.lease({ signal });
-    const begun = { steps: 0 };
+    const progress = { steps: 0 };
     try {
-      const end = await runEpisode(lease, plan, options, { signal, begun });
+      const end = await runEpisode(lease, plan, options, { signal, progress });
       lease.release('fine');
       return async () => {
         const result = await end();
@@ -199,28 +199,28 @@ async function repeatEpisode(
       lease.release(error instanceof DeviceFault ? 'faulty' : 'fine');
       signal.throwIfAborted();
       if (error instanceof EpisodeRefused) {
-        faults.push({ device: lease.device.id, call: 'agent', step: begun.steps, reason: error.message });
+        faults.push({ device: lease.device.id, call: 'agent', step: progress.steps, reason: error.message });
         break;
       }
       if (!(error instanceof DeviceFault)) throw error;
       const { device, call, reason } = error;
-      faults.push({ device, call, step: begun.steps, ...(call === 'act' ? { applied: 'unknown' } : {}), reason });
+      faults.push({ device, call, step: progress.steps, ...(call === 'act' ? { applied: 'unknown' } : {}), reason });
     }
   }
   return { episode: plan.episode, task: plan.task.id, faults };
 }
 
 /**
- * One attempt.
- * @param begun told how far it has come
- * @returns what remains when the device is no longer needed
- * @throws DeviceFault where the device fails; EpisodeRefused
+ * Runs one attempt of an episode.
+ * @param progress gets the number of steps done, also if the attempt fails
+ * @returns a function for the rest, which no longer needs the device
+ * @throws DeviceFault if the device fails; EpisodeRefused
  */
 async function runEpisode(
   lease: Lease,
   plan: EpisodePlan,
   options: RolloutOptions,
-  { signal, begun }: { signal: AbortSignal; begun: { steps: number } },
+  { signal, progress }: { signal: AbortSignal; progress: { steps: number } },
 ): Promise<() => Promise<Rollout>> {
   const { device, unguarded } = lease;
   const { agent, judge, maxSteps, deadlineMs, keep } = options;
@@ -229,15 +229,15 @@ async function runEpisode(
   const store = (frame: Frame) => (keep ? keep(frame) : Promise.resolve(''));
   await device.reset('app', { task, seed, deadlineMs });
   const filming = options.film === true && device.startRecording !== undefined;
-  const started = filming && (await unlessItFails(options, () => device.startRecording!(deadline).then(() => true)));
-  // of a judge that is asked after each step, all of them; else the one at the end
+  const started = filming && (await recorded(options, () => device.startRecording!(deadline).then(() => true)));
+  // one verdict a step, or a single one at the end
   const verdicts: Verdict[] = [];
   const ask = async (judged: EpisodeEnd['device'], completed: boolean): Promise<Verdict> => {
     const before = verdicts.at(-1);
     verdicts.push(await judge.judge({ device: judged, task, frame, previousFrame, completed, before, signal }));
     return verdicts.at(-1)!;
   };
-  // a task with an end of its own is not waiting to be declared done
+  // a task that ends by itself needs no declaration
   const completed = (): boolean => last?.type === 'STATUS_TASK_COMPLETE' || (device.over?.() ?? false);
   const steps: (Omit<EpisodeStep, 'image'> & { image: Promise<string>; vector?: Float32Array })[] = [];
   const history: PastStep[] = [];
@@ -247,9 +247,9 @@ async function runEpisode(
   let last: Action | undefined;
   let ended = false;
   while (!ended && steps.length < maxSteps) {
-    // not awaited here: the picture is encoded while the agent thinks
+    // not awaited here: the screenshot is encoded while the agent decides
     const image = store(frame);
-    image.catch(() => undefined); // reported where it is awaited
+    image.catch(() => undefined); // thrown where it is awaited
     const key = `${plan.episode}/${steps.length}`;
     const seen = { key, task, previous, frame, previousFrame, history, signal, device: unguarded };
     const decision = await lease.during(agent.act(seen));
@@ -266,7 +266,7 @@ async function runEpisode(
       image,
       vector: decision.vector,
     });
-    begun.steps = steps.length;
+    progress.steps = steps.length;
     last = decision.action;
     ended = (last !== undefined && endsEpisode(last)) || (device.over?.() ?? false);
     previous = decision.text;
@@ -275,7 +275,7 @@ async function runEpisode(
     if (judge.asked === 'step' && (await lease.during(ask(device, completed()))) === 'success') ended = true;
   }
   const finalImage = await store(frame);
-  const film = started && (await unlessItFails(options, () => device.stopRecording!(deadline)));
+  const film = started && (await recorded(options, () => device.stopRecording!(deadline)));
   if (judgedLater(judge)) {
     const [end, { id }] = [completed(), device];
     return async () => {
@@ -311,15 +311,15 @@ async function runEpisode(
   }
 }
 
-/** Adds a step to the history, which keeps the screens of its last `screens` steps. */
+/** Adds a step to the history and drops the screen of the step that is no longer among the last `screens`. */
 function remember(history: PastStep[], step: PastStep, screens: number): void {
   history.push(step);
   const old = history.length - 1 - screens;
   if (old >= 0) history[old] = { decision: history[old].decision };
 }
 
-/** What comes of recording; undefined, after it is told, where that failed. */
-async function unlessItFails<T>({ onFilmFailed }: RolloutOptions, record: () => Promise<T>): Promise<T | undefined> {
+/** The result of a recording call; undefined, after `onFilmFailed`, if the recording failed. */
+async function recorded<T>({ onFilmFailed }: RolloutOptions, record: () => Promise<T>): Promise<T | undefined> {
   try {
     return await record();
   } catch (error) {

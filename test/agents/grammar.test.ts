@@ -18,7 +18,7 @@ function randomAction(random: Random): Action {
   return { type };
 }
 
-test('an action text is exactly what Auto-UI writes', () => {
+test("an action text has exactly Auto-UI's format", () => {
   assert.equal(
     formatAction(tap([0.1234, 0.5]), ['DUAL_POINT', 'TYPE', 'PRESS_ENTER']),
     'Action Plan: [DUAL_POINT,TYPE,PRESS_ENTER]; Action Decision: "action_type": "DUAL_POINT", ' +
@@ -31,7 +31,7 @@ test('an action text is exactly what Auto-UI writes', () => {
   );
 });
 
-test('what is written is read back, whatever is typed', () => {
+test('every action and plan survives formatting and parsing, whatever is typed', () => {
   const random = new Random(1, 'grammar');
   for (let i = 0; i < 3000; i++) {
     const action = randomAction(random);
@@ -40,7 +40,7 @@ test('what is written is read back, whatever is typed', () => {
   }
 });
 
-test('spaces and decimals are free', () => {
+test('the parser accepts any spaces and number of decimals', () => {
   const parsed = parseAction(
     ' Action Plan: [ DUAL_POINT, TYPE ];Action Decision: "action_type":"DUAL_POINT",  "touch_point": "[.5,1]", "lift_point": "[5e-1, 0.25]", "typed_text": "x"</s></s> ',
   );
@@ -52,18 +52,18 @@ test('spaces and decimals are free', () => {
 
 const good = formatAction(tap([0.5, 0.5]));
 const faults: [name: string, text: string, reason: RegExp][] = [
-  ['no plan', formatDecision(tap([0.5, 0.5])), /does not begin with/],
+  ['no plan', formatDecision(tap([0.5, 0.5])), /does not start with/],
   ['an empty plan', good.replace('[DUAL_POINT]', '[]'), /plan is empty/],
   ['a plan of nine', good.replace('[DUAL_POINT]', `[${Array(9).fill('TYPE')}]`), /9 entries; expected at most 8/],
   ['an unknown entry in the plan', good.replace('[DUAL_POINT]', '[TAP]'), /unknown action type "TAP"/],
   ['an unknown type', good.replace('"DUAL_POINT"', '"CLICK"'), /unknown action type "CLICK"/],
   ['a point of one number', good.replaceAll('[0.5000, 0.5000]', '[0.5]'), /touch_point "\[0.5\]" is not/],
   ['a point of words', good.replace('"lift_point": "[0.5000, ', '"lift_point": "[0x1, '), /lift_point/],
-  ['a point off the screen', good.replace('[0.5000, 0.5000]', '[0.5000, 1.5000]'), /off the screen/],
-  ['an unused point for a tap', good.replace('[0.5000, 0.5000]', '[-1.0, -1.0]'), /off the screen/],
+  ['a point outside the screen', good.replace('[0.5000, 0.5000]', '[0.5000, 1.5000]'), /outside the screen/],
+  ['an unused point for a tap', good.replace('[0.5000, 0.5000]', '[-1.0, -1.0]'), /outside the screen/],
   ['an infinite point', good.replace('0.5000', '1e999'), /touch_point/],
-  ['a missing field', good.replace('"lift_point": "[0.5000, 0.5000]", ', ''), /its decision is not/],
-  ['a cut text', good.slice(0, -1), /its decision is not/],
+  ['a missing field', good.replace('"lift_point": "[0.5000, 0.5000]", ', ''), /the decision is not/],
+  ['a cut text', good.slice(0, -1), /the decision is not/],
   ['an overlong text', good + 'x'.repeat(10000), /expected at most 8192/],
 ];
 for (const [name, text, reason] of faults) {
@@ -75,7 +75,7 @@ for (const [name, text, reason] of faults) {
   });
 }
 
-test('damaged texts are read or refused, quickly, and never throw', () => {
+test('damaged texts are parsed or rejected quickly, without an exception', () => {
   const random = new Random(2, 'grammar');
   for (let i = 0; i < 3000; i++) {
     const parts = [...formatAction(randomAction(random))];
@@ -93,7 +93,7 @@ test('damaged texts are read or refused, quickly, and never throw', () => {
   assert.ok(performance.now() - started < 1000);
 });
 
-test('the prompt holds the decision of the last action only', () => {
+test('the prompt has only the decision of the last action', () => {
   assert.equal(policyPrompt('Go to ebay.com', ''), 'Previous Actions: Goal: Go to ebay.com</s>');
   const full = formatAction({ type: 'PRESS_HOME' }, ['PRESS_HOME', 'TYPE']);
   const expected =

@@ -1,4 +1,4 @@
-/** A judge that looks at screenshots alone does not keep the device: the next episode is played meanwhile. */
+/** A judge that needs only screenshots does not hold the device: it judges while the next episode runs. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { formatAction } from '../../src/agents/grammar.js';
@@ -33,16 +33,16 @@ async function run(judge: Judge, order: string[] = []) {
 
 const nameOf = ({ task }: EpisodeEnd): string => `e${tasks.findIndex(({ id }) => id === task.id)}`;
 
-test('with one device, an episode is judged while the next is played, and no more than one', async () => {
+test('with one device, an episode is judged while the next one runs, one at a time', async () => {
   const order: string[] = [];
   const judge: Judge = {
     name: 'looks',
     byScreens: true,
     judge: async (end) => {
       order.push(`judge ${nameOf(end)}`);
-      assert.equal(end.device.achieved, undefined, 'the device is at another task by now');
+      assert.equal(end.device.achieved, undefined, 'the device already has another task');
       assert.ok(end.completed && end.frame && end.previousFrame);
-      // an answer that comes only once the next episode has begun
+      // answer only after the next episode has started
       while (nameOf(end) !== 'e2' && !order.includes(`begin e${Number(nameOf(end)[1]) + 1}`)) {
         await new Promise((resolve) => setImmediate(resolve));
       }
@@ -63,7 +63,7 @@ test('with one device, an episode is judged while the next is played, and no mor
   assert.ok(order.indexOf('judged e1') < order.indexOf('judge e2'));
 });
 
-test('a judge that needs the device has it, and one that is asked after each step too', async () => {
+test('a judge that needs the device, or that judges each step, holds the device', async () => {
   for (const more of [{}, { byScreens: true, asked: 'step' as const }]) {
     const order: string[] = [];
     const judge: Judge = {
@@ -81,7 +81,7 @@ test('a judge that needs the device has it, and one that is asked after each ste
   }
 });
 
-test('a judge that fails ends the rollout with its error, and nothing goes on after it', async () => {
+test('a failing judge ends the rollout with its error, and nothing continues afterwards', async () => {
   let judged = 0;
   const judge: Judge = {
     name: 'fails',

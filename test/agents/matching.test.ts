@@ -5,12 +5,12 @@ import { ACTION_TYPES, tap, type Action, type Point } from '../../src/data/actio
 
 const swipe = (touch: Point, lift: Point): Action => ({ type: 'DUAL_POINT', touch, lift });
 
-test('taps match up to 0.14 apart and not beyond', () => {
+test('taps match at a distance of up to 0.14', () => {
   assert.ok(actionsMatch(tap([0.5, 0.5]), tap([0.5, 0.6399])));
   assert.ok(!actionsMatch(tap([0.5, 0.5]), tap([0.5, 0.6401])));
 });
 
-test('taps match inside one grown box, whose edge counts', () => {
+test('taps match inside the same grown box, edges included', () => {
   // height 0.1 grows to 0.24, from 0.43 to 0.67; width 0.2 grows to 0.48, from 0.26 to 0.74
   const box: Box = [0.5, 0.4, 0.1, 0.2];
   assert.ok(actionsMatch(tap([0.55, 0.27]), tap([0.55, 0.73]), [box]));
@@ -26,12 +26,12 @@ test('taps match inside one grown box, whose edge counts', () => {
   );
 });
 
-test('a box at the edge keeps its grown size though its corner stops there', () => {
+test('a box at the edge of the screen keeps its grown size when its corner stops there', () => {
   // width 0.2 grows to 0.48; the corner would be at -0.14 and stops at 0, so it reaches to 0.48 and not to 0.34
   assert.ok(actionsMatch(tap([0.5, 0.01]), tap([0.5, 0.47]), [[0.4, 0, 0.2, 0.2]]));
 });
 
-test('swipes match by their main axis, in either direction; a tap is no swipe', () => {
+test('swipes match by their main axis, in either direction, and never match a tap', () => {
   const down = swipe([0.2, 0.5], [0.8, 0.55]);
   assert.ok(actionsMatch(down, swipe([0.9, 0.1], [0.3, 0.2])));
   assert.ok(!actionsMatch(down, swipe([0.5, 0.2], [0.55, 0.8])));
@@ -39,7 +39,7 @@ test('swipes match by their main axis, in either direction; a tap is no swipe', 
   assert.ok(actionsMatch(swipe([0.5, 0.5], [0.6, 0.6]), swipe([0.2, 0.2], [0.8, 0.2])), 'a tie counts as y');
 });
 
-test('other types match their own kind, whatever is typed', () => {
+test('other actions match by type, whatever the typed text', () => {
   assert.ok(actionsMatch({ type: 'TYPE', text: 'a' }, { type: 'TYPE', text: 'b' }));
   for (const a of ACTION_TYPES) {
     for (const b of ACTION_TYPES) {

@@ -1,4 +1,4 @@
-/** Episodes on devices that fail: each is accounted for, none is disturbed by another's device, nothing is done twice. */
+/** Episodes on failing devices: none is dropped silently, none suffers from another's device, no action is sent twice. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { setFlagsFromString } from 'node:v8';
@@ -22,15 +22,15 @@ const planOf = (count: number): EpisodePlan[] =>
     seed: 1000 + i,
   }));
 
-/** An expert that loses its way in some episodes, so that there is a difference to keep. */
+/** An expert that makes mistakes in some episodes, so that episodes end with both verdicts. */
 const scripted: Agent = {
   act: async ({ device, key }) => {
-    // others get their turn, as with any agent that takes time
+    // yield, as any agent that takes time does
     await new Promise((resolve) => setImmediate(resolve));
     const phone = device instanceof FaultyDevice ? device.phone : (device as Phone);
     const random = new Random(1, key);
-    const lost = random.chance(0.1);
-    const action: Action = lost ? { type: 'PRESS_HOME' } : expert(phone, { grid: DEFAULT_GRID, random });
+    const mistake = random.chance(0.1);
+    const action: Action = mistake ? { type: 'PRESS_HOME' } : expert(phone, { grid: DEFAULT_GRID, random });
     return { text: formatAction(action), action };
   },
 };
@@ -46,7 +46,7 @@ function run(pool: DevicePool, episodes: readonly EpisodePlan[], options: Partia
   return rollout({ pool, episodes, ...common, ...options });
 }
 
-/** The same episodes on phones that never fail. */
+/** Rollouts of the same episodes on phones that never fail. */
 async function undisturbed(episodes: readonly EpisodePlan[], screen: 'painted' | 'blank' = 'painted') {
   const { pool } = poolOf(2, async () => new FaultyDevice('calm', new Happenings(), () => undefined, screen));
   const { rollouts } = await run(pool, episodes);
@@ -55,7 +55,7 @@ async function undisturbed(episodes: readonly EpisodePlan[], screen: 'painted' |
 }
 
 for (const kind of FAULTS) {
-  test(`${kind}: the episode is begun anew from its seed on another device, and says so`, async () => {
+  test(`${kind}: the episode restarts from its seed on another device and records the fault`, async () => {
     const happenings = new Happenings();
     const episodes = planOf(6);
     const fails: FaultPlan = ({ seed }) =>
@@ -68,7 +68,7 @@ for (const kind of FAULTS) {
     assert.deepEqual(happenings.faults, [kind]);
     const { faults = [], ...episode } = rollouts[2].episode;
     assert.deepEqual(episode, calm[2].episode);
-    for (const i of [0, 1, 3, 4, 5]) assert.deepEqual(rollouts[i], calm[i], 'the others are as ever, to the byte');
+    for (const i of [0, 1, 3, 4, 5]) assert.deepEqual(rollouts[i], calm[i], 'the other episodes are identical');
     const call = kind.startsWith('act') ? 'act' : kind === 'reset fails' ? 'reset' : /screenshot|act/;
     assert.equal(faults.length, 1);
     assert.match(faults[0].call, new RegExp(call));
@@ -76,17 +76,17 @@ for (const kind of FAULTS) {
     assert.equal(faults[0].applied, faults[0].call === 'act' ? 'unknown' : undefined);
     assert.equal(faults[0].step, kind === 'reset fails' ? 0 : faults[0].step || 1);
     assert.match(faults[0].reason, kind === 'hangs' ? /no answer/ : kind === 'dies' ? /gone/ : /HTTP 500|hang up/);
-    const begun = happenings.attempts.filter(({ seed }) => seed === 1002);
-    assert.equal(begun.length, 2);
-    // what was sent before the fault is a beginning of what was sent after it, never sent again in the same attempt
-    assert.deepEqual(begun[0].sent, begun[1].sent.slice(0, begun[0].sent.length));
-    assert.equal(begun[1].sent.length, calm[2].episode.steps.length);
+    const attempts = happenings.attempts.filter(({ seed }) => seed === 1002);
+    assert.equal(attempts.length, 2);
+    // the actions of the failed attempt are a prefix of those of the restarted one; none is repeated within an attempt
+    assert.deepEqual(attempts[0].sent, attempts[1].sent.slice(0, attempts[0].sent.length));
+    assert.equal(attempts[1].sent.length, calm[2].episode.steps.length);
     assert.equal(happenings.closed, happenings.made);
     assert.equal(clock.pending, 0);
   });
 }
 
-test('a hung device stalls nobody: all other episodes end before its deadline', async () => {
+test('a hung device delays no other episode: all others end before its deadline', async () => {
   const happenings = new Happenings();
   const episodes = planOf(30);
   const { pool, clock } = poolOf(
@@ -98,7 +98,7 @@ test('a hung device stalls nobody: all other episodes end before its deadline', 
   );
   const done: string[] = [];
   const results = run(pool, episodes, { onEpisode: ({ episode }) => void done.push(episode.episode) });
-  // no time passes until nothing but the hung call is left to wait for
+  // the clock stands still until only the hung call is left
   for (let turn = 0; done.length < 29 && turn < 20_000; turn++) await new Promise((resolve) => setImmediate(resolve));
   assert.equal(clock.now(), 0);
   assert.deepEqual(
@@ -111,7 +111,7 @@ test('a hung device stalls nobody: all other episodes end before its deadline', 
   await pool.close();
 });
 
-test('an episode that fails wherever it is begun is lost, with its reasons, and the others are not', async () => {
+test('an episode that fails on every device is lost with its reasons; the others are not', async () => {
   const happenings = new Happenings();
   const episodes = planOf(8);
   const { pool, clock } = poolOf(
@@ -135,15 +135,15 @@ test('an episode that fails wherever it is begun is lost, with its reasons, and 
     lost[0].faults.map(({ call, step, applied, reason }) => ({ call, step, applied, reason })),
     Array.from({ length: 4 }, () => ({ call: 'act', step: 0, applied: 'unknown', reason: 'socket hang up' })),
   );
-  // each of the four attempts did its action once
-  const begun = happenings.attempts.filter(({ seed }) => seed === 1003);
+  // each of the four attempts executed its action once
+  const attempts = happenings.attempts.filter(({ seed }) => seed === 1003);
   assert.deepEqual(
-    begun.map(({ sent, applied }) => [sent.length, applied]),
+    attempts.map(({ sent, applied }) => [sent.length, applied]),
     Array.from({ length: 4 }, () => [1, 1]),
   );
 });
 
-test('a device that dies before the judge has asked it: the episode is begun anew', async () => {
+test('an episode restarts if its device dies before the judge has asked it', async () => {
   let dead = false;
   let asked = 0;
   const episodes = planOf(1);
@@ -168,7 +168,7 @@ test('a device that dies before the judge has asked it: the episode is begun ane
   await pool.close();
 });
 
-test('an action of which the device cannot say whether it was applied is recorded so, and not sent again', async () => {
+test('an action that the device reports as applied "unknown" is recorded so and not sent again', async () => {
   let sent = 0;
   const { pool } = poolOf(1, async () =>
     Object.assign(new Phone(), {
@@ -187,7 +187,7 @@ test('an action of which the device cannot say whether it was applied is recorde
   await pool.close();
 });
 
-test('when no device is left the run ends with one error; what was done is done', async () => {
+test('when no device is left, the run ends with one error and has reported its finished episodes', async () => {
   let good = 4;
   const { pool, clock } = poolOf(
     2,
@@ -212,7 +212,7 @@ test('when no device is left the run ends with one error; what was done is done'
   assert.equal(clock.pending, 0);
 });
 
-test("the agent's failure is not the devices': the run ends, and with it all that goes on", async () => {
+test('a failing agent ends the run and everything in progress, and the devices stay healthy', async () => {
   const devices: Device[] = [];
   const { pool, clock } = poolOf(4, async () => {
     const phone = new Phone();
@@ -224,7 +224,7 @@ test("the agent's failure is not the devices': the run ends, and with it all tha
     act: (observation) => {
       acts++;
       if (acts === 30) throw new Error('out of ideas');
-      // one of them never answers
+      // this call never answers
       return acts === 7 ? new Promise(() => undefined) : scripted.act(observation);
     },
   };
@@ -234,13 +234,13 @@ test("the agent's failure is not the devices': the run ends, and with it all tha
   await clock.advance(0);
   assert.equal(acts, before);
   assert.equal(pool.status.working, 0);
-  assert.ok(pool.status.resting <= 1, 'but one that was in the middle of a call, the devices are well');
+  assert.ok(pool.status.resting <= 1, 'all devices are healthy, except for one interrupted in a call');
   await pool.close();
   assert.equal(length, 4);
   assert.equal(clock.pending, 0);
 });
 
-test('Ctrl-C in the middle of hung calls ends at once and leaves nothing', async () => {
+test('Ctrl-C during hung calls ends at once and leaves no device or timer behind', async () => {
   const happenings = new Happenings();
   const stop = new AbortController();
   const { signal } = stop;
@@ -260,7 +260,7 @@ test('Ctrl-C in the middle of hung calls ends at once and leaves nothing', async
   assert.equal(clock.pending, 0);
 });
 
-test("by the machine's own clock: a hung device is replaced in its time, and no timer is left", async () => {
+test('on the real clock, a hung device is replaced after its deadline, and no timer is left', async () => {
   const timers = () => process.getActiveResourcesInfo().filter((kind) => kind === 'Timeout').length;
   const before = timers();
   const happenings = new Happenings();
@@ -284,7 +284,7 @@ test("by the machine's own clock: a hung device is replaced in its time, and no 
   assert.equal(timers(), before);
 });
 
-test('1,000 episodes on 8 phones, faults in 5 of 100: all accounted for, the same successes, memory flat', async () => {
+test('1,000 episodes on 8 phones with 5 % faults: none missing, the same successes, constant memory', async () => {
   const episodes = planOf(1000);
   const calm = await undisturbed(episodes, 'blank');
   const happenings = new Happenings();
@@ -309,7 +309,7 @@ test('1,000 episodes on 8 phones, faults in 5 of 100: all accounted for, the sam
   const { rollouts, lost } = await clock.until(run(pool, episodes, { onEpisode }));
   collect();
   const alive = devices.filter((device) => device.deref()).length;
-  assert.ok(alive <= 8 + 1, `${alive} of ${devices.length} devices are held, those that hang included`);
+  assert.ok(alive <= 8 + 1, `${alive} of ${devices.length} devices are still in memory, hung ones included`);
   await pool.close();
   assert.equal(rollouts.length + lost.length, 1000);
   assert.equal(seen.size, rollouts.length);
@@ -326,8 +326,8 @@ test('1,000 episodes on 8 phones, faults in 5 of 100: all accounted for, the sam
     calm.map(({ episode, verdict }) => ({ ...episode, verdict })),
   );
   const successes = calm.filter(({ verdict }) => verdict === 'success').length;
-  assert.ok(successes > 300 && successes < 1000, `${successes} successes, so that there is a difference to keep`);
-  // every attempt sent what the undisturbed episode sends, from its beginning, each action once
+  assert.ok(successes > 300 && successes < 1000, `${successes} successes; the test needs both verdicts`);
+  // every attempt sent a prefix of the undisturbed episode's actions, each once
   const actions = new Map(calm.map(({ episode: { seed, steps } }) => [seed, steps.map(({ action }) => action)]));
   for (const { seed, sent } of happenings.attempts) {
     assert.deepEqual(
@@ -339,8 +339,8 @@ test('1,000 episodes on 8 phones, faults in 5 of 100: all accounted for, the sam
   assert.equal(happenings.made, 8 + refilled);
   assert.ok(refilled > 0 && refilled <= happenings.faults.length, 'a failed device is replaced once');
   const grown = (heap[1] - heap[0]) / 790;
-  // the results, which are returned, are some 5 KB each
-  assert.ok(grown < 8000, `${Math.round(grown)} bytes an episode stay`);
+  // the returned results take about 5 KB each
+  assert.ok(grown < 8000, `the heap grew by ${Math.round(grown)} bytes an episode`);
   assert.equal(clock.pending, 0);
 });
 

@@ -1,4 +1,4 @@
-/** Episodes on many devices: fair, asynchronous, independent of which device is fast. */
+/** Episodes on many devices: asynchronous, and independent of each device's speed. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -38,7 +38,7 @@ async function run(devices: readonly Device[], agent: Agent, maxSteps = 20) {
   return rollouts;
 }
 
-test('a flawless agent succeeds in every episode, with any number of devices', async () => {
+test('a flawless agent succeeds in every episode with any number of devices', async () => {
   const alone = await run(createPhones(1), flawless);
   const together = await run(createPhones(4), flawless);
   assert.deepEqual(together, alone);
@@ -50,7 +50,7 @@ test('a flawless agent succeeds in every episode, with any number of devices', a
   }
 });
 
-test('an episode ends at the step limit, truncated and without reward', async () => {
+test('an episode that reaches the step limit is truncated and gets no reward', async () => {
   for (const { episode, verdict } of await run(createPhones(2), flawless, 3)) {
     assert.equal(episode.steps.length, 3);
     assert.equal(episode.truncated, true);
@@ -95,5 +95,5 @@ test('a slow device delays only its own episode', async () => {
     episodes.map(() => 'success'),
   );
   const steps = results.reduce((sum, { episode }) => sum + episode.steps.length, 0);
-  assert.ok(slowSteps < steps / 2, `the slow device did ${slowSteps} of ${steps} steps`);
+  assert.ok(slowSteps < steps / 2, `the slow device executed ${slowSteps} of ${steps} steps`);
 });

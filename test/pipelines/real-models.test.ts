@@ -146,7 +146,7 @@ test('the same stages run on checkpoints of the real architectures, and everythi
     /^critiq: auto-ui.config\.json: model_type: expected blip-2 .*; models\.image names .*\n$/m,
   );
   const alone = await critiq(['collect', ...settings, "models.image=''"], where);
-  assert.match(alone.stderr, /^critiq: .*policy.base: has no vision tower .* set models\.image .*\n$/m);
+  assert.match(alone.stderr, /^critiq: .*policy.base: no vision tower, so .* set models\.image .*\n$/m);
   await makePolicy(join(cwd, 'wide'), 1, WIDTH + 1);
   const wide = await critiq(['sft', ...settings, 'models.policy=wide'], where);
   assert.equal(wide.code, 2);

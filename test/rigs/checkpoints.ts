@@ -13,12 +13,12 @@ const fixtures = 'test/fixtures';
 const scratch = mkdtempSync(join(tmpdir(), 'critiq-checkpoints-'));
 after(() => rmSync(scratch, { recursive: true }));
 
-/** A place that is not there yet. */
+/** A path that does not exist yet. */
 export function newPlace(): string {
   return join(mkdtempSync(join(scratch, 'place-')), 'out');
 }
 
-/** A copy of a checkpoint of the fixtures, with its tokenizer. */
+/** A copy of a fixture checkpoint, with its tokenizer. */
 export function checkpointCopy(name: string): string {
   const folder = newPlace();
   cpSync(join(fixtures, 'checkpoints', name), folder, { recursive: true });
@@ -36,12 +36,12 @@ interface Prompts {
   readonly cases: readonly { prompt: string; image: number[] }[];
 }
 
-/** What PyTorch takes greedily with a checkpoint of the fixtures. */
+/** PyTorch's greedy actions with a fixture checkpoint. */
 export function pytorchActions(name: string): { tokens: number[]; text: string }[] {
   return readJson(join(fixtures, 'checkpoints', name, 'greedy.json')) as { tokens: number[]; text: string }[];
 }
 
-/** What critiq takes greedily with a checkpoint, for the prompts of the fixtures. */
+/** critiq's greedy actions with a checkpoint, for the fixture prompts. */
 export async function critiqActions(runtime: Runtime, folder: string): Promise<{ tokens: number[]; text: string }[]> {
   const { max_tokens: maxTokens, cases } = readJson(join(fixtures, 'checkpoints', 'prompts.json')) as Prompts;
   const tokenizer = TextTokenizer.load(folder);
@@ -58,7 +58,7 @@ export async function critiqActions(runtime: Runtime, folder: string): Promise<{
   );
   await sampler.close();
   return samples.map(([{ tokens }]) => {
-    const said = tokens.filter((token) => token !== config.eos);
-    return { tokens: said, text: tokenizer.decode(said) };
+    const action = tokens.filter((token) => token !== config.eos);
+    return { tokens: action, text: tokenizer.decode(action) };
   });
 }

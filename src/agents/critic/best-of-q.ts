@@ -8,12 +8,12 @@ import type { Decision, Observation } from '../rollout.js';
 
 export interface BestOfQOptions {
   readonly seed: number;
-  /** samples a state, of which the one of the largest Q is done */
+  /** samples for each state; the one with the largest Q is executed */
   readonly samples: number;
   readonly temperature: number;
-  /** one Q of the twins' */
+  /** combines the twin Q values into one */
   readonly aggregate: (q1: number, q2: number) => number;
-  /** observations decided together at most @default 32 */
+  /** most observations in a batch @default 32 */
   readonly batch?: number;
 }
 
@@ -24,8 +24,8 @@ export interface Ranker {
 }
 
 /**
- * Acts by the best of N samples of a policy by the critic's Q: what Digi-Q distils into a policy, done at inference
- * instead, without training. With several equally good actions the likelier one is done.
+ * Takes the sample with the largest Q of the critic among N samples of a policy. Digi-Q distils this choice into a policy;
+ * here it is made at inference, without training. Ties go to the more frequent sample.
  */
 export class BestOfQ extends BatchingAgent {
   constructor(
@@ -51,7 +51,7 @@ export class BestOfQ extends BatchingAgent {
       observations.map(({ task, frame }, i) => ({
         prompt: prompts[i],
         goal: task.text,
-        // hashing the pixels is for those who ask
+        // a getter: not every representer needs the pixels' hash
         get image() {
           return imageId(frame);
         },
@@ -89,7 +89,7 @@ export class BestOfQ extends BatchingAgent {
     return best;
   }
 
-  /** Vectors of the frames before; the first step's own. */
+  /** Image vectors of the previous frames; at the first step, that of the frame itself. */
   private async previousVectors(
     observations: readonly Observation[],
     vectors: readonly Float32Array[],

@@ -4,14 +4,14 @@ import { formatDecision, parseAction } from '../grammar.js';
 import type { TextTower } from '../text/text-tower.js';
 import type { TextTokenizer } from '../text/tokenizer.js';
 
-/** What the critic is told of a state, beside its vectors. */
+/** The critic's text inputs for a state. */
 export interface StateTexts {
-  /** text of the action before, '' at the first step */
+  /** text of the previous action, '' at the first step */
   readonly previous: string;
   readonly goal: string;
 }
 
-/** An action's type and decision as the critic's text tower reads them; an invalid one is all text and no type. */
+/** An action's type and decision as inputs of the critic's text tower; an invalid action has its text and no type. */
 export function actionTexts(text: string): { type: string; decision: string } {
   if (text === '') return { type: '', decision: '' };
   const parsed = parseAction(text);
@@ -23,7 +23,7 @@ export function actionTexts(text: string): { type: string; decision: string } {
 /** Feeds of a graph, by the names of its inputs. */
 export type Feeds = Record<string, BigInt64Array | Float32Array>;
 
-/** Turns texts into what the critic's network reads (models/critic-network.ts). */
+/** Turns texts into inputs of the critic's network (models/critic/network.ts). */
 export interface CriticFeeds {
   /** Feeds of `stateInputs`' texts for some states, padded to `rows` states. */
   states(prefix: string, states: readonly StateTexts[], rows?: number): Promise<Feeds>;
@@ -31,7 +31,7 @@ export interface CriticFeeds {
   actions(prefix: string, actions: readonly string[], rows?: number): Promise<Feeds>;
 }
 
-/** The texts of states and actions by the names of their inputs. */
+/** The texts of states by the names of their inputs. */
 function stateTexts(
   prefix: string,
   states: readonly StateTexts[],
@@ -52,7 +52,7 @@ function actionTextsByName(prefix: string, actions: readonly string[]): ReturnTy
   ];
 }
 
-/** For a network without a text tower: the vectors that a tower makes of the texts, which stays as it is. */
+/** For a network without a text tower: vectors of the texts from a frozen tower. */
 export class VectorFeeds implements CriticFeeds {
   constructor(private readonly tower: Pick<TextTower, 'dim' | 'vectors'>) {}
 
@@ -66,7 +66,7 @@ export class VectorFeeds implements CriticFeeds {
 
   private async feeds(named: ReturnType<typeof stateTexts>, rows: number): Promise<Feeds> {
     const { dim } = this.tower;
-    // all of them in one call: equal texts are looked up once
+    // all in one call, so that equal texts are looked up once
     const vectors = (await this.tower.vectors(named.flatMap(([, , texts]) => texts)))[Symbol.iterator]();
     const feeds: Feeds = {};
     for (const [name, , texts] of named) {
@@ -78,16 +78,16 @@ export class VectorFeeds implements CriticFeeds {
   }
 }
 
-/** Texts kept as tokens; goals and actions come again and again. */
+/** Most texts whose tokens are cached, since goals and actions repeat often. */
 const REMEMBERED = 200_000;
 
-/** For a network with its own text tower: tokens, a mark first (its state is the text's vector), padded on the right. */
+/** For a network with its own text tower: tokens padded on the right. The first is a mark whose state is the text's vector. */
 export class TokenFeeds implements CriticFeeds {
   private readonly known = new Map<string, readonly number[]>();
 
   /**
-   * @param marked the tokenizer puts its own token at the beginning of a text (RoBERTa's <s>); otherwise an end token is
-   * put there
+   * @param marked whether the tokenizer itself puts a token at the beginning of a text (RoBERTa's <s>); if not, an end token
+   * is put there
    */
   constructor(
     private readonly tokenizer: TextTokenizer,
@@ -95,7 +95,7 @@ export class TokenFeeds implements CriticFeeds {
     private readonly marked = false,
   ) {}
 
-  /** Lengths that hold all of some texts, but for the ends of those of more than `most` tokens. */
+  /** The smallest lengths in tokens that hold all given texts, but at most `most`. */
   static lengthsOf(
     tokenizer: TextTokenizer,
     texts: { goals: Iterable<string>; actions: Iterable<string> },

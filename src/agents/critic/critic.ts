@@ -24,14 +24,14 @@ export interface ValuedState extends StateTexts {
   /** image vectors of the previous and the current screen */
   readonly previousImage: Float32Array;
   readonly image: Float32Array;
-  /** representation of the state alone, where the critic takes one */
+  /** representation of the state without an action, if the critic uses it */
   readonly rep?: Float32Array;
   readonly actions: readonly string[];
-  /** [actions × rep]: their representations */
+  /** [actions × rep]: the actions' representations */
   readonly reps: Float32Array;
 }
 
-/** Both twins' values of a state and of its actions. */
+/** The twin values of a state and of its actions. */
 export interface Values {
   readonly q1: Float32Array;
   readonly q2: Float32Array;
@@ -39,11 +39,11 @@ export interface Values {
   readonly v2: number;
 }
 
-/** The file beside the weights: the network, and how it reads texts. */
+/** The critic's config.json: the network, and how it reads texts. */
 export interface CriticFile extends CriticNetworkConfig {
-  /** whether the tokenizer puts its own mark at the beginning of a text (see TokenFeeds). @default false */
+  /** whether the tokenizer itself puts a token at the beginning of a text (see TokenFeeds). @default false */
   readonly marked?: boolean;
-  /** the RoBERTa that makes the vectors of texts, for a network without a text tower: too large to be copied */
+  /** for a network without a text tower: a reference to the RoBERTa for its texts, which is too large to copy */
   readonly text_tower?: { readonly folder: string; readonly fingerprint: string };
 }
 
@@ -68,7 +68,7 @@ function valueGraph(
   };
 }
 
-/** A trained critic (a folder with config.json, model.safetensors and its tokenizer), at work. */
+/** A trained critic, loaded from a folder with config.json, model.safetensors and a tokenizer. */
 export class Critic {
   private readonly forward: Forward<{ states: number; rows: number }>;
 
@@ -82,8 +82,8 @@ export class Critic {
   }
 
   /**
-   * @param openCache where the vectors of texts are kept, if a tower outside makes them
-   * @throws UserError where a file is missing, broken or does not fit its config.json, or the text tower has changed
+   * @param openCache opens the cache of text vectors, for critics with a referenced text tower
+   * @throws UserError if a file is missing, broken or does not fit config.json, or if the text tower has changed
    */
   static async load(runtime: Runtime, folder: string, openCache?: OpenCache): Promise<Critic> {
     const file = join(folder, 'config.json');
@@ -102,13 +102,13 @@ export class Critic {
     const tower = await TextTower.open(runtime, reference.folder, openCache);
     if (tower.fingerprint !== reference.fingerprint) {
       throw new UserError(
-        `${reference.folder}: has changed since the critic was trained with it: expected fingerprint ${reference.fingerprint}, got ${tower.fingerprint}; put the old checkpoint back, or train the critic again`,
+        `${reference.folder}: changed since the critic was trained with it: expected fingerprint ${reference.fingerprint}, got ${tower.fingerprint}; restore the old checkpoint, or train the critic again`,
       );
     }
     return new Critic(runtime, params, config, new VectorFeeds(tower));
   }
 
-  /** whether `ValuedState.rep` is read */
+  /** whether the critic uses `ValuedState.rep` */
   get wantsStateRep(): boolean {
     return (this.config.critic.state ?? 0) > 0;
   }

@@ -25,14 +25,14 @@ type Buffers = Record<string, Buffer>;
 
 /**
  * The buffers and compiled graphs behind sampling from Auto-UI: encodes a batch of states once, then advances rows
- * (prefixes) by one token a step (see models/autoui-step.ts). Which row holds which prefix is the caller's business
+ * (prefixes) by one token a step (see models/autoui/step.ts). The caller decides which row holds which prefix
  * (prefix-tree.ts). Everything is allocated and bound once for each capacity, and reused by later batches.
  */
 export class Decoder {
   private readonly sessions = new Map<string, Promise<Session>>();
   private current?: Workspace;
 
-  /** The parameters are read in place at every step. @param positions tokens a sequence may have */
+  /** The parameters are read in place at every step. @param positions most tokens of a sequence */
   constructor(
     private readonly runtime: Runtime,
     private readonly params: Parameters,
@@ -41,8 +41,8 @@ export class Decoder {
   ) {}
 
   /**
-   * Take a new batch: make room for `rows` rows and encode the states.
-   * @param length padded prompt length, at least the longest prompt's
+   * Starts a new batch: makes room for `rows` rows and encodes the states.
+   * @param length padded prompt length, at least that of the longest prompt
    */
   async begin(states: readonly DecoderState[], length: number, rows: number): Promise<void> {
     const seats = sizeBucket(states.length);
@@ -73,18 +73,18 @@ export class Decoder {
     await (await this.encoder(seats)).run();
   }
 
-  /** Token that each row reads in the next step. */
+  /** The token that each row reads in the next step. */
   get tokens(): BigInt64Array {
     return this.workspace.buffers.token as BigInt64Array;
   }
 
-  /** Say which state a row belongs to. */
+  /** Sets the state that a row belongs to. */
   assign(row: number, state: number): void {
     this.workspace.stateOf[row] = state;
   }
 
   /**
-   * Advance rows [0, rows) by one token at `position` (0, 1, 2, ...), then remember its keys and values in the caches.
+   * Advances rows [0, rows) by one token at `position` (0, 1, 2, ...) and stores its keys and values in the caches.
    * Afterwards `probabilities` and `logProbs` of these rows may be read.
    */
   async step(position: number, rows: number, temperature: number): Promise<void> {
@@ -115,7 +115,7 @@ export class Decoder {
     return this.workspace.distribution('logProbs', row);
   }
 
-  /** Give row `to` the same prefix as row `from`. */
+  /** Copies the prefix of row `from` to row `to`. */
   copyRow(from: number, to: number): void {
     this.workspace.copyCaches(from, to);
     this.tokens[to] = this.tokens[from];
@@ -128,9 +128,9 @@ export class Decoder {
     this.sessions.clear();
   }
 
-  /** The buffers of the batch that was begun. */
+  /** The buffers of the current batch. */
   private get workspace(): Workspace {
-    if (!this.current) throw new Error('the decoder has no batch: begin one first');
+    if (!this.current) throw new Error('the decoder has no batch; call begin() first');
     return this.current;
   }
 
@@ -149,9 +149,9 @@ export class Decoder {
   }
 
   /**
-   * The graph's session, bound to the leading part of each of the current workspace's buffers that its shapes need. On a
-   * device the parameters and the states' memories stay there from step to step; the caches, which are written here
-   * between steps, go to it with each.
+   * The graph's session, bound to the leading parts of the current workspace's buffers that its shapes need. On a GPU the
+   * parameters and the states' memories stay there from step to step; the caches, which are written here between steps, are
+   * sent with each step.
    */
   private bound(key: string, build: () => Record<string, Tensor>): Promise<Binding> {
     const { workspace } = this;
@@ -176,10 +176,10 @@ export class Decoder {
   }
 }
 
-/** Caches grow by so many positions at a time. */
+/** The caches grow by this many positions at a time. */
 const GROWTH = 32;
 
-/** How much a workspace holds: rows, states, and padded prompt positions of all states together. */
+/** A workspace's capacity: rows, states, and padded prompt positions of all states together. */
 interface Room {
   readonly rows: number;
   readonly states: number;
@@ -192,17 +192,19 @@ interface MemoryBuffer {
   readonly width: number;
 }
 
-/** The buffers of one batch, with room for some rows and states; used again for prompts of any length that fit. */
+/** The buffers of one batch, with room for some rows and states; reused for prompts of any length that fit. */
 class Workspace {
   readonly buffers: Buffers = {};
   readonly bindings = new Map<string, Promise<Binding>>();
   /** padded length of this batch's prompts */
   length = 0;
-  /** positions that the caches are laid out for now, and how many of them hold something */
+  /** positions in the caches' current layout */
   positions = GROWTH;
+  /** how many of them are filled */
   private filled = 0;
-  /** the state of each row, and the place of each state's memory; -1 where it was given up */
+  /** the state of each row */
   readonly stateOf: Int32Array;
+  /** the place of each state's memory; -1 once it is freed */
   private placeOf = new Int32Array(0);
   private places = 0;
   private readonly caches: Float32Array[] = [];
@@ -230,7 +232,7 @@ class Workspace {
     floats('probabilities', rows, config.vocabulary);
     this.memories.push(floats('mask', cells, 1));
     for (let layer = 0; layer < config.decoderLayers; layer++) {
-      // room for all positions: memory that is never touched takes none
+      // room for all positions: the operating system commits only memory that is touched
       const shapes = layerShapes(config, { states: cells, length: 1, rows, width: 1, positions }, layer);
       for (const [name, [count, ...rest]] of Object.entries(shapes)) {
         const made = floats(name, count, sizeOf(rest));
@@ -244,7 +246,7 @@ class Workspace {
     return rows <= this.room.rows && states <= this.room.states && cells <= this.room.cells;
   }
 
-  /** Forget the batch before. */
+  /** Resets the layout for a new batch. */
   begin(states: number, length: number): void {
     this.length = length;
     this.positions = GROWTH;
@@ -253,13 +255,13 @@ class Workspace {
     this.placeOf = Int32Array.from({ length: states }, (_, state) => state);
   }
 
-  /** Lay the caches of the first `rows` rows out anew where `position` is beyond them. */
+  /** Widens the layout of the first `rows` rows' caches if `position` is beyond it. */
   makeRoom(position: number, rows: number): void {
     if (position < this.positions) return;
     const { headWidth, heads } = this.config;
     const [before, after] = [this.positions, this.positions + GROWTH];
     for (const buffer of this.caches) {
-      // from the last one on, since they move to the right over each other
+      // from the last run backwards, since runs move right over each other
       for (let run = rows * heads - 1; run > 0; run--) {
         const from = run * before * headWidth;
         buffer.copyWithin(run * after * headWidth, from, from + before * headWidth);
@@ -269,13 +271,13 @@ class Workspace {
   }
 
   /**
-   * Seat the rows with their states, after giving up the memories of states without rows where that makes the batch
-   * smaller. Seats that nobody has read row 0, and are read by nobody.
+   * Seats the rows with their states. First frees the memories of states without rows if that makes the batch smaller.
+   * Empty seats read row 0, and nothing reads them.
    */
   seat(rows: number, bucket: number): { states: number; width: number } {
     const count = new Int32Array(this.placeOf.length);
     for (let row = 0; row < rows; row++) count[this.stateOf[row]]++;
-    this.giveUp(count);
+    this.freeMemories(count);
     const states = sizeBucket(this.places);
     const width = seatBucket(count.reduce((most, n) => Math.max(most, n), 0));
     const { seat, seated } = this.buffers as { seat: BigInt64Array; seated: BigInt64Array };
@@ -290,7 +292,7 @@ class Workspace {
     return { states, width };
   }
 
-  private giveUp(count: Int32Array): void {
+  private freeMemories(count: Int32Array): void {
     const living = count.reduce((n, rows) => n + (rows > 0 ? 1 : 0), 0);
     if (sizeBucket(living) >= sizeBucket(this.places)) return;
     const order = [...this.placeOf.keys()].filter((state) => this.placeOf[state] >= 0);
@@ -308,7 +310,7 @@ class Workspace {
     }
   }
 
-  /** Write the keys and values that the last step put out for the first `rows` rows into their caches. */
+  /** Writes the last step's keys and values of the first `rows` rows into their caches. */
   remember(position: number, rows: number): void {
     const { headWidth, heads, decoderLayers } = this.config;
     const { positions } = this;
@@ -348,13 +350,13 @@ class Workspace {
   }
 }
 
-/** Numbers of rows and states that graphs are compiled for: 2, 3, 4, 6, 8, 12, 16, 24, ... so that at most a third is padding. */
+/** Graphs are compiled for 2, 3, 4, 6, 8, 12, 16, 24, ... rows and states, so that at most a third is padding. */
 function sizeBucket(count: number): number {
   const power = rowBucket(count);
   return count <= (power / 4) * 3 && power >= 4 ? (power / 4) * 3 : power;
 }
 
-/** Seats of a state: 2, 8, 16, 32, 64, ...; an empty one costs next to nothing, a graph more does. */
+/** Seats of a state: 2, 8, 16, 32, 64, ...; an empty seat costs next to nothing, a further graph does not. */
 function seatBucket(rows: number): number {
   return rows <= 2 ? 2 : Math.max(8, rowBucket(rows));
 }

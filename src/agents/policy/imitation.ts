@@ -5,7 +5,7 @@ import { decodeTeacherForced, encode } from '../../models/autoui/autoui.js';
 import { bucketOf } from '../../models/buckets.js';
 import { padTokens } from '../text/tokenizer.js';
 
-/** Rows of a batch of prompts and actions, and the lengths that these are padded to. */
+/** Rows of a batch, and the lengths in tokens to which its prompts and actions are padded. */
 export interface ImitationBucket {
   readonly batch: number;
   readonly prompt: number;
@@ -13,8 +13,8 @@ export interface ImitationBucket {
 }
 
 /**
- * What a policy thinks of actions that were said: its logits at every position [batch, action, vocabulary], the tokens
- * that were said [batch, action], and a mask of the real ones. Reads the inputs that `imitationFeeds` feeds.
+ * A policy's logits for given actions by teacher forcing [batch, action, vocabulary], the actions' tokens [batch, action],
+ * and a mask of the tokens that are not padding. Its inputs are those of `imitationFeeds`.
  * @param image [batch, config.image]; by default an input of that name
  */
 export function imitationGraph(
@@ -30,7 +30,7 @@ export function imitationGraph(
   return { logits: decodeTeacherForced(w, config, memory, mask, labels), labels, labelMask };
 }
 
-/** The smallest bucket that holds some prompts and actions, as token ids. */
+/** The smallest bucket that holds some prompts and actions, given as token ids. */
 export function imitationBucket(
   prompts: readonly (readonly number[])[],
   actions: readonly (readonly number[])[],
@@ -39,7 +39,7 @@ export function imitationBucket(
   return { batch: prompts.length, prompt: longest(prompts), action: longest(actions) };
 }
 
-/** Feeds of `imitationGraph`, but for the image. */
+/** Feeds of `imitationGraph`, except for the image. */
 export function imitationFeeds(
   prompts: readonly (readonly number[])[],
   actions: readonly (readonly number[])[],

@@ -9,15 +9,15 @@ interface Published {
 }
 
 /**
- * An agent whose policy is trained while it acts, and which says of each decision by what version it was made. It has a copy
- * of its own of the policy, that changes between two batches of decisions and never within one.
+ * An agent whose policy is trained while it acts. Every decision has the version of the policy that made it. The agent acts
+ * by its own copy of the policy, which changes only between batches of decisions.
  */
 export class OnlineAgent extends PolicyAgent {
-  /** what was published while a batch was being decided */
+  /** parameters published while a batch was being decided */
   private staged: Published | undefined;
   private deciding = false;
 
-  /** @param acting the agent's own copy @param version of what it holds */
+  /** @param acting the agent's own copy of the policy @param version of its parameters */
   constructor(
     private readonly acting: Policy,
     options: PolicyAgentOptions,
@@ -26,7 +26,7 @@ export class OnlineAgent extends PolicyAgent {
     super(acting, options);
   }
 
-  /** From its next batch on the agent acts by these parameters, which are copied now. */
+  /** Copies these parameters; the agent acts by them from its next batch on. */
   publish(params: Parameters, version: number): void {
     if (this.deciding) this.staged = { params: params.clone(), version };
     else this.adopt({ params, version });

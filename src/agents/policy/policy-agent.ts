@@ -7,7 +7,7 @@ export interface PolicyAgentOptions {
   readonly seed: number;
   /** 0: the likeliest action @default 1 */
   readonly temperature?: number;
-  /** observations decided together at most @default 32 */
+  /** most observations in a batch @default 32 */
   readonly batch?: number;
 }
 
@@ -19,8 +19,8 @@ interface Waiting {
 }
 
 /**
- * An agent that collects the observations of many devices and decides them together: whoever asks while a batch runs
- * is in the next one. What is decided does not depend on what it is batched with.
+ * An agent that decides the observations of many devices in batches; what arrives while a batch runs goes into the next
+ * one. A decision does not depend on the rest of its batch.
  */
 export abstract class BatchingAgent implements Agent {
   private readonly waiting: Waiting[] = [];
@@ -31,20 +31,20 @@ export abstract class BatchingAgent implements Agent {
     private readonly batch: number,
   ) {}
 
-  /** Decide some observations, given with their image vectors. */
+  /** Decides a batch of observations, given with their image vectors. */
   protected abstract decide(
     observations: readonly Observation[],
     vectors: readonly Float32Array[],
   ): Promise<Decision[]>;
 
   act(observation: Observation): Promise<Decision> {
-    // the frame is only the device's to lend: shrink it now
+    // the device only lends the frame, so it is resized now
     const pixels = this.policy.tower.prepare(observation.frame);
     return new Promise((resolve, reject) => {
       this.waiting.push({ observation, pixels, resolve, reject });
       if (!this.running) {
         this.running = true;
-        // first let every device that is ready ask
+        // wait one turn, so that all devices that are ready get into the batch
         setImmediate(() => void this.drain());
       }
     });
@@ -69,7 +69,7 @@ export abstract class BatchingAgent implements Agent {
   }
 }
 
-/** Acts by one sample of the policy (or its likeliest action) for each observation. */
+/** Takes one sample of the policy for each observation, or its likeliest action at temperature 0. */
 export class PolicyAgent extends BatchingAgent {
   constructor(
     policy: Policy,
@@ -85,7 +85,7 @@ export class PolicyAgent extends BatchingAgent {
       prompt: policyPrompt(task.text, previous),
       vector: vectors[i],
     }));
-    // an acting policy is not helped: what it says first counts, valid or not
+    // no retries: an acting policy's first sample counts, valid or not
     const drawn = await this.policy.draw(states, { seed, count: 1, temperature, retries: 0 });
     return drawn.map(([{ text, action }], i) => ({ text, action, vector: vectors[i] }));
   }

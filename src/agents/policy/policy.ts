@@ -22,12 +22,12 @@ export interface PolicyState {
   readonly vector: Float32Array;
 }
 
-/** A distinct action text that was sampled for a state. */
+/** A distinct action text sampled for a state. */
 export interface Candidate {
   readonly text: string;
-  /** what it means; none if it is not a valid action */
+  /** the action it means; none if the text is invalid */
   readonly action?: Action;
-  /** how many of the samples it is */
+  /** number of samples with this text */
   readonly count: number;
   /** log-probability at temperature 1, summed over its tokens, nats */
   readonly logProb: number;
@@ -38,18 +38,18 @@ export interface DrawOptions {
   readonly count: number;
   /** 0: the likeliest token each time @default 1 */
   readonly temperature?: number;
-  /** further draws for samples that are no valid action (docs/algorithms.md §2.1) @default 3 */
+  /** further draws for invalid samples (docs/algorithms.md §2.1) @default 3 */
   readonly retries?: number;
 }
 
-/** Longest action in tokens where generation_config.json names no other (Auto-UI's own limit); longer ones are invalid. */
+/** Most tokens of an action unless generation_config.json says otherwise (Auto-UI's own limit); longer actions are invalid. */
 const MAX_ACTION_TOKENS = 128;
 const MOST_TOKENS = 4096;
 
 /**
- * A policy as it lies in a folder: Auto-UI (config.json, model.safetensors, tokenizer.json, and generation_config.json if it
- * is there), and, if it is to act, its vision tower in `vision/` (config.json and model.safetensors, or a reference to a
- * large one).
+ * A policy loaded from a folder: Auto-UI (config.json, model.safetensors, tokenizer.json, optionally
+ * generation_config.json). To act, it also needs its vision tower in `vision/` (config.json and model.safetensors, or a
+ * reference to a large tower).
  */
 export class Policy {
   private readonly sampler: Sampler;
@@ -60,7 +60,7 @@ export class Policy {
     readonly tokenizer: TextTokenizer,
     private readonly eyes: VisionTower | undefined,
     private readonly folder: string,
-    /** tokens of an action at most, its end token included */
+    /** most tokens of an action, end token included */
     readonly maxTokens: number,
     runtime: Runtime,
   ) {
@@ -68,9 +68,9 @@ export class Policy {
   }
 
   /**
-   * Load a policy's folder. A large tower's weights are read when they are first needed.
-   * @param openCache where a large tower keeps its vectors
-   * @throws UserError where a file is missing, broken or does not fit its config.json
+   * Loads a policy's folder. A large tower's weights are read when they are first needed.
+   * @param openCache opens the cache for a large tower's vectors
+   * @throws UserError if a file is missing, broken or does not fit config.json
    */
   static async load(runtime: Runtime, folder: string, openCache?: OpenCache): Promise<Policy> {
     const config = readAutoUIConfig(folder);
@@ -81,21 +81,21 @@ export class Policy {
     const tower = existsSync(join(vision, 'config.json')) ? await loadTower(runtime, vision, openCache) : undefined;
     if (tower && tower.dim !== config.image) {
       throw new UserError(
-        `${folder}: its vision tower makes vectors of ${tower.dim} numbers, its config.json says img_dim ${config.image}; are they of the same policy?`,
+        `${folder}: the vision tower makes vectors of ${tower.dim} numbers, but config.json has img_dim ${config.image}; take both from the same policy`,
       );
     }
     return new Policy(config, params, tokenizer, tower, folder, readMaxTokens(folder), runtime);
   }
 
-  /** Its vision tower. @throws UserError where it has none: it may be trained on image vectors of others, not act */
+  /** The vision tower. @throws UserError if there is none: such a policy can be trained on given image vectors, but not act */
   get tower(): VisionTower {
     if (this.eyes) return this.eyes;
     throw new UserError(
-      `${this.folder}: has no vision tower to look at screenshots with; set models.image to the BLIP-2 folder that it was trained with`,
+      `${this.folder}: no vision tower, so the policy cannot read screenshots; set models.image to the BLIP-2 folder it was trained with`,
     );
   }
 
-  /** Distinct actions sampled for each state, in the states' order; their counts add up to `count`. */
+  /** Samples distinct actions for each state, in the states' order; their counts add up to `count`. */
   async draw(states: readonly PolicyState[], options: DrawOptions): Promise<Candidate[][]> {
     const { count, seed, temperature, retries } = options;
     const sampled = states.map(({ key, prompt, vector }) => ({
@@ -115,7 +115,7 @@ export class Policy {
     );
   }
 
-  /** What sampling has cost so far. */
+  /** The cost of all sampling so far. */
   get cost(): SamplingCost {
     return this.sampler.cost;
   }
@@ -136,13 +136,13 @@ const POLICY_FILES = [
 export interface PolicyParts {
   readonly config: AutoUIConfig;
   readonly params: Parameters;
-  /** tokens of an action at most; default those of an Auto-UI */
+  /** most tokens of an action @default 128 */
   readonly maxTokens?: number;
-  /** a pocket tower; left out where `vision/` is written by somebody else */
+  /** a pocket tower; leave out if the caller writes `vision/` itself */
   readonly vision?: { readonly config: ConvTowerConfig; readonly params: Parameters };
 }
 
-/** `max_new_tokens` of a folder's generation_config.json (as transformers writes it). @throws UserError if it is no count */
+/** `max_new_tokens` of a folder's generation_config.json (in transformers' format). @throws UserError if it is out of range */
 export function readMaxTokens(folder: string): number {
   const file = join(folder, 'generation_config.json');
   if (!existsSync(file)) return MAX_ACTION_TOKENS;
@@ -156,20 +156,21 @@ export function policyFiles(folder: string): string[] {
   return POLICY_FILES.filter((file) => existsSync(join(folder, file)));
 }
 
-/** Write a policy's folder (all but its tokenizer, which must be there already). */
+/** Writes a policy's folder, except for its tokenizer, which must already be there. */
 export async function savePolicy(folder: string, parts: PolicyParts): Promise<void> {
   const { config, params, maxTokens = MAX_ACTION_TOKENS, vision } = parts;
-  if (!existsSync(join(folder, 'tokenizer.json'))) throw new Error(`${folder}: write the tokenizer first`);
+  if (!existsSync(join(folder, 'tokenizer.json')))
+    throw new Error(`${folder}: no tokenizer.json; write the tokenizer before the policy`);
   await writeAtomic(join(folder, 'config.json'), JSON.stringify(autoUIConfigJson(config), null, 2));
   await writeAtomic(join(folder, 'generation_config.json'), JSON.stringify({ max_new_tokens: maxTokens }, null, 2));
-  // readers of Hugging Face's refuse a file without it
+  // Hugging Face's readers refuse a file without `format`
   await params.save(join(folder, 'model.safetensors'), { format: 'pt' });
   if (!vision) return;
   await writeTowerConfig(join(folder, 'vision'), vision.config);
   await vision.params.save(join(folder, 'vision', 'model.safetensors'));
 }
 
-/** Write the folder of a policy that was trained from another: its parameters, and all else as it was there. */
+/** Writes the folder of a policy trained from another one: the new parameters, and copies of all other files. */
 export async function saveTrained(folder: string, source: string, trained: Policy, params: Parameters): Promise<void> {
   for (const file of policyFiles(source)) {
     if (file === 'model.safetensors') continue;

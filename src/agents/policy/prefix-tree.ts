@@ -1,14 +1,14 @@
-/** A distinct sequence that was sampled, and how often. */
+/** A distinct sampled sequence and its count. */
 export interface Sample {
   /** token ids without start and end tokens */
   readonly tokens: number[];
   /** how many of the state's samples are this sequence */
   readonly count: number;
-  /** whether it ended by the end token; false where it was cut off at the limit */
+  /** whether it has an end token; false if it was cut off at the limit */
   readonly finished: boolean;
-  /** log-probability at temperature 1 of all its tokens, the end token included if finished */
+  /** log-probability at temperature 1 of all its tokens (nats), including the end token if finished */
   readonly logProb: number;
-  /** the same token by token: one more than `tokens` if finished */
+  /** the same token by token; one entry more than `tokens` if finished */
   readonly tokenLogProbs: number[];
 }
 
@@ -21,7 +21,7 @@ interface Prefix {
   row: number;
 }
 
-/** What the tree reads and moves: the rows of a Decoder. */
+/** The rows of a Decoder, which the tree reads and moves. */
 export interface Rows {
   readonly tokens: BigInt64Array;
   probabilities(row: number): Float32Array;
@@ -30,13 +30,13 @@ export interface Rows {
   copyRow(from: number, to: number): void;
 }
 
-/** Says how many of `count` draws fall on each token: pairs in the order of the tokens. */
+/** Splits `count` draws over the next tokens: pairs in the order of the tokens. */
 export type Draw = (state: number, row: number, count: number) => [token: number, count: number][];
 
 /**
- * The live prefixes of all states of a batch and the decoder rows that hold them. Every distinct prefix has one row and
- * the number of samples that share it; a step splits that number over the next tokens, so its cost is that of the
- * distinct prefixes. A state's prefixes are visited in an order that depends on nothing but its own draws.
+ * The live prefixes of all states of a batch and their decoder rows. Every distinct prefix has one row and a count of the
+ * samples that share it. A step splits this count over the next tokens, so its cost is that of the distinct prefixes. The
+ * order in which a state's prefixes are visited depends only on its own draws.
  */
 export class PrefixTree {
   /** finished samples of each state */
@@ -44,11 +44,11 @@ export class PrefixTree {
   /** number of live prefixes: rows [0, size) hold one each */
   size = 0;
   private readonly live: Prefix[][];
-  /** who is in each row, to be moved when rows are given up */
+  /** the prefix in each row, needed when rows are moved */
   private readonly inRow: Prefix[] = [];
   private readonly free: number[] = [];
 
-  /** @param counts samples to draw for each state @param start token every sequence starts from */
+  /** @param counts samples to draw for each state @param start first token of every sequence */
   constructor(
     private readonly rows: Rows,
     counts: readonly number[],
@@ -64,7 +64,7 @@ export class PrefixTree {
     });
   }
 
-  /** Split every live prefix by `draw`; `last` says that whatever has not ended is cut off. */
+  /** Splits every live prefix by `draw`. @param last cut off all sequences that have not ended */
   advance(draw: Draw, last: boolean): void {
     this.live.forEach((prefixes, state) => {
       if (prefixes.length) this.live[state] = this.grow(state, prefixes, draw, last);
@@ -74,7 +74,7 @@ export class PrefixTree {
 
   private grow(state: number, prefixes: Prefix[], draw: Draw, last: boolean): Prefix[] {
     const next: Prefix[] = [];
-    const homeless: { child: Prefix; from: number }[] = [];
+    const rowless: { child: Prefix; from: number }[] = [];
     for (const parent of prefixes) {
       const { row } = parent;
       const logProbs = this.rows.logProbs(row);
@@ -85,15 +85,15 @@ export class PrefixTree {
           this.samples[state].push(sampleOf(child, token === this.end));
           continue;
         }
-        if (kept) homeless.push({ child, from: row });
+        if (kept) rowless.push({ child, from: row });
         else this.inRow[row] = child;
         kept = true;
         next.push(child);
       }
       if (!kept) this.free.push(row);
     }
-    // siblings copy their parent's row, which still holds the parent whatever its first child reads next
-    for (const { child, from } of homeless) {
+    // the first child keeps its parent's row, whose caches still end with the parent; its siblings copy them
+    for (const { child, from } of rowless) {
       this.take(child);
       this.rows.copyRow(from, child.row);
     }
@@ -101,14 +101,14 @@ export class PrefixTree {
     return next;
   }
 
-  /** Give a prefix a row that nobody has. */
+  /** Gives a prefix a free row. */
   private take(prefix: Prefix): void {
     prefix.row = this.free.pop() ?? this.size++;
     this.inRow[prefix.row] = prefix;
     this.rows.assign(prefix.row, prefix.state);
   }
 
-  /** Close the holes with the last rows. */
+  /** Moves the last rows into the free ones. */
   private compact(): void {
     const holes = this.free.splice(0).sort((a, b) => b - a);
     for (const hole of holes) {

@@ -4,20 +4,20 @@ import type { Feeds } from '../critic/critic-feeds.js';
 import type { TextTower } from '../text/text-tower.js';
 import { padTokens, type TextTokenizer } from '../text/tokenizer.js';
 
-/** Turns prompts into what DigiRL's values read (models/value.ts). */
+/** Turns prompts into the inputs of DigiRL's value functions (models/value.ts). */
 export interface PromptFeeds {
   /** length of a prompt's vector */
   readonly dim: number;
-  /** the encoder that makes it, where it is trained with the values */
+  /** the encoder of prompts, if it is trained together with the value functions */
   readonly tower?: RobertaConfig;
   /**
-   * Feeds for some prompts: `text` [B, dim], or for a trained tower `ids` and `mask` [B, length].
-   * @returns the length that tokens are padded to; 0 for vectors
+   * Feeds for some prompts: `text` [B, dim], or `ids` and `mask` [B, length] if the tower is trained.
+   * @returns the feeds, and the length to which tokens are padded (0 for vectors)
    */
   of(prompts: readonly string[]): Promise<{ readonly feeds: Feeds; readonly length: number }>;
 }
 
-/** The vectors of a tower that stays as it is. */
+/** Vectors from a frozen tower. */
 export class PromptVectors implements PromptFeeds {
   constructor(private readonly texts: Pick<TextTower, 'dim' | 'vectors'>) {}
 
@@ -32,10 +32,10 @@ export class PromptVectors implements PromptFeeds {
   }
 }
 
-/** Prompts kept as tokens; the same come again and again. */
+/** Most prompts whose tokens are cached, since prompts repeat often. */
 const REMEMBERED = 100_000;
 
-/** Tokens for a tower that is trained: an end token first, whose state is the text's vector, and the prompt's last ones. */
+/** Tokens for a trained tower: an end token, whose hidden state is the text's vector, then the prompt's last tokens. */
 export class PromptTokens implements PromptFeeds {
   private readonly known = new Map<string, readonly number[]>();
 

@@ -1,16 +1,16 @@
 import { formatDecision, parseAction, parseDecision } from '../grammar.js';
 
 /**
- * Auto-UI's prompt in the DigiRL line (docs/algorithms.md §0): the decision of the last action, if any, and the task.
- * @param previous text of the action before: full, or its decision alone; '' or an invalid action leaves the place
- * empty, as the released code does
+ * Auto-UI's prompt in the DigiRL line (docs/algorithms.md §0): the decision of the previous action, if any, and the task.
+ * @param previous the previous action's full text, or only its decision; '' and invalid actions give an empty place, as in
+ * the released code
  */
 export function policyPrompt(task: string, previous: string): string {
   const decision = previousDecision(previous);
   return `Previous Actions: ${decision === '' ? '' : `${decision} `}Goal: ${task}</s>`;
 }
 
-/** The decision part of a previous action text in its canonical form; '' where there is none or it is invalid. */
+/** The decision of a previous action text in canonical form; '' if there is none or it is invalid. */
 export function previousDecision(previous: string): string {
   if (previous === '') return '';
   const full = parseAction(previous);

@@ -9,7 +9,7 @@ export type { Sample } from './prefix-tree.js';
 
 /** A state to sample actions for. */
 export interface SampledState {
-  /** names the state's random stream: the same key, seed and round draw the same samples whatever else is batched */
+  /** names the state's random stream: the same key, seed and round draw the same samples in any batch */
   readonly key: string;
   /** token ids of the prompt */
   readonly ids: ArrayLike<number>;
@@ -21,44 +21,44 @@ export interface SampledState {
 
 export interface SamplingOptions {
   readonly seed: number;
-  /** divides the logits; 0 takes the likeliest token each time. @default 1 */
+  /** divides the logits; 0 takes the likeliest token at each step. @default 1 */
   readonly temperature?: number;
-  /** which repetition this is, where the same states are sampled again (retries). @default 0 */
+  /** number of the repetition if the same states are sampled again (retries). @default 0 */
   readonly round?: number;
 }
 
 export interface SamplerOptions {
-  /** tokens a sequence may have, the end token included; longer ones are cut off. @default 128 */
+  /** most tokens of a sequence, end token included; longer sequences are cut off. @default 128 */
   readonly maxTokens?: number;
   /** rows decoded together. By default as many as fit MEMORY_BUDGET, at most 512 */
   readonly maxRows?: number;
 }
 
-/** What sampling has cost so far. */
+/** The cost of all sampling so far. */
 export interface SamplingCost {
   /** states encoded */
   states: number;
   /** decoder steps run */
   steps: number;
-  /** distinct prefixes advanced by a token, summed over steps: the work that cannot be shared further */
+  /** distinct prefixes advanced by a token, summed over steps: the work actually done */
   prefixes: number;
   /** tokens that independent sampling would have computed */
   tokens: number;
 }
 
 /**
- * Bytes that caches and memories of one batch may take by default, where every sample is as long as may be. At T5-base's
- * size that is 256 rows: each step reads all weights, which wants many rows to be worth it.
+ * Default limit in bytes for the caches and memories of one batch, counting every sample at its full length. For T5-base
+ * this means 256 rows. Each step reads all weights, which pays off only with many rows.
  */
 const MEMORY_BUDGET = 2.5 * 1024 ** 3;
 
 /**
- * Samples from Auto-UI with the work of equal prefixes shared: every state is encoded once, and at every distinct prefix
- * the number of its samples is split over the next tokens by a multinomial draw. The samples of a state have exactly
- * the distribution of independent ones, at the cost of the distinct prefixes.
+ * Samples from Auto-UI and shares the work of equal prefixes: every state is encoded once, and at every distinct prefix a
+ * multinomial draw splits its samples over the next tokens. A state's samples have exactly the distribution of independent
+ * samples, at the cost of the distinct prefixes.
  *
- * A state's samples come from a random stream of its own, so how states are batched does not change them, but for the
- * last bits of the floating-point sums: a draw within 1e-7 of a border may fall on the other side.
+ * Each state has its own random stream, so its samples do not depend on its batch, except for the last bits of the
+ * floating-point sums: a draw within 1e-7 of a border may fall on the other side.
  */
 export class Sampler {
   readonly cost: SamplingCost = { states: 0, steps: 0, prefixes: 0, tokens: 0 };
@@ -67,7 +67,7 @@ export class Sampler {
   private readonly maxRows: number;
   private last: Promise<unknown> = Promise.resolve();
 
-  /** The parameters are read in place: what a trainer writes into them takes effect at the next call. */
+  /** The parameters are read in place: a trainer's updates take effect at the next call. */
   constructor(
     runtime: Runtime,
     params: Parameters,
@@ -79,7 +79,7 @@ export class Sampler {
     this.decoder = new Decoder(runtime, params, config, this.maxTokens);
   }
 
-  /** The distinct sequences sampled for each state, in the states' order. Concurrent calls run one after the other. */
+  /** Samples distinct sequences for each state, in the states' order. Concurrent calls run one after the other. */
   sample(states: readonly SampledState[], options: SamplingOptions): Promise<Sample[][]> {
     const run = this.last.then(() => this.sampleAll(states, options));
     this.last = run.catch(() => undefined);
@@ -87,8 +87,8 @@ export class Sampler {
   }
 
   /**
-   * Like `sample`, but what is not valid is drawn again, up to `retries` times (docs/algorithms.md §2.1: 3). What is still invalid
-   * then stays among the samples; the counts of a state always add up to what was asked for.
+   * Like `sample`, but draws invalid samples again, up to `retries` times (docs/algorithms.md §2.1: 3). Samples that are
+   * still invalid stay; the counts of a state always add up to its `count`.
    */
   async sampleValid(
     states: readonly SampledState[],
@@ -134,18 +134,20 @@ export class Sampler {
     return results;
   }
 
-  /** States of one prompt bucket, as many together as maxRows allows. */
+  /** Groups states of the same prompt bucket, as many in a batch as maxRows allows. */
   private batches(states: readonly SampledState[], { temperature = 1 }: SamplingOptions): Batch[] {
     const done: Batch[] = [];
     const open = new Map<number, Batch>();
     states.forEach((state, index) => {
       if (state.image.length !== this.config.image) {
         throw new RangeError(
-          `state ${state.key}: its image vector has ${state.image.length} numbers; the policy expects ${this.config.image}`,
+          `state ${state.key}: the image vector has ${state.image.length} numbers; the policy expects ${this.config.image}`,
         );
       }
       if (state.count < 1 || state.ids.length < 1)
-        throw new RangeError(`state ${state.key}: expected at least one token and one sample`);
+        throw new RangeError(
+          `state ${state.key}: expected at least 1 token and 1 sample, got ${state.ids.length} and ${state.count}`,
+        );
       const length = bucketOf(state.ids.length);
       const rows = temperature === 0 ? 1 : state.count;
       let batch = open.get(length);
@@ -196,8 +198,8 @@ interface Batch {
 }
 
 /**
- * How many of `count` independent draws fall on each index, by inversion of sorted uniforms; in index order.
- * @param probabilities add up to 1
+ * Draws `count` independent indices and counts each one, by inversion of sorted uniforms; in index order.
+ * @param probabilities sum to 1
  */
 export function multinomial(
   probabilities: ArrayLike<number>,
@@ -217,24 +219,26 @@ export function multinomial(
     while (at < count && draws[at] < sum) at++;
     if (at > before) found.push([i, at - before]);
   }
-  // what rounding leaves above the sum falls on the last of them
+  // draws above the sum, which rounding makes possible, fall on the last index
   if (at < count && Math.abs(sum - 1) < 1e-3) {
     if (found.at(-1)?.[0] === last) found.at(-1)![1] += count - at;
     else found.push([last, count - at]);
   } else if (at < count) {
-    throw new RangeError(`multinomial: the probabilities add up to ${sum}, expected 1; is the model's output NaN?`);
+    throw new RangeError(
+      `multinomial: the probabilities sum to ${sum}, expected 1; check the model's output for NaN values`,
+    );
   }
   return found;
 }
 
-/** Index of the largest value, the first one if several are. */
+/** Index of the largest value; the first one in a tie. */
 function likeliest(values: ArrayLike<number>): number {
   let best = 0;
   for (let i = 1; i < values.length; i++) if (values[i] > values[best]) best = i;
   return best;
 }
 
-/** One list of both, equal sequences joined. */
+/** Both lists in one, with equal sequences joined. */
 function merge(a: readonly Sample[], b: readonly Sample[]): Sample[] {
   const merged = new Map<string, Sample>();
   for (const sample of [...a, ...b]) {
@@ -245,7 +249,7 @@ function merge(a: readonly Sample[], b: readonly Sample[]): Sample[] {
   return [...merged.values()];
 }
 
-/** Rows whose caches fit the budget with prompts of 128 tokens, a power of two from 16 to 512. */
+/** The number of rows whose caches fit the budget with prompts of 128 tokens: a power of two from 16 to 512. */
 function defaultRows(config: AutoUIConfig, positions: number): number {
   const bytes =
     4 * 2 * config.decoderLayers * config.heads * config.headWidth * (positions + 128) + 8 * config.vocabulary;

@@ -3,8 +3,8 @@ import { namesIn, VectorCache } from '../../data/vector-cache.js';
 import { UserError } from '../../errors.js';
 
 /**
- * The vectors that one VLM has answered with, on disk. How wide they are is known only when it has answered: they lie in
- * a `VectorCache` in a sub-folder that is named after their width.
+ * The vectors that one VLM has answered with, on disk. Their width is known only after the first answer, so they are in a
+ * `VectorCache` in a sub-folder with the width as its name.
  */
 export class AnswerCache {
   private constructor(
@@ -13,14 +13,14 @@ export class AnswerCache {
   ) {}
 
   /**
-   * @param folder made when first written to; its name says which model answers
-   * @throws UserError where it holds vectors of several widths
+   * @param folder created at the first write; its name identifies the model
+   * @throws UserError if it holds vectors of several widths
    */
   static open(folder: string): AnswerCache {
     const widths = namesIn(folder).filter((name) => /^[1-9]\d{0,8}$/.test(name));
     if (widths.length > 1) {
       throw new UserError(
-        `${folder}: vectors of one model, but ${widths.join(' and ')} floats wide; delete those that the model does not make`,
+        `${folder}: expected vectors of one width, got sub-folders for ${widths.join(' and ')} floats; delete those that do not fit the model`,
       );
     }
     const [width] = widths;
@@ -40,7 +40,7 @@ export class AnswerCache {
     return this.vectors?.get(key);
   }
 
-  /** @throws RangeError where the vector is of another length than the first one, or not finite */
+  /** @throws RangeError if the vector's length differs from the first one's, or if it is not finite */
   put(key: string, vector: Float32Array): void {
     this.vectors ??= VectorCache.open(join(this.folder, String(vector.length)), vector.length);
     this.vectors.put(key, vector);

@@ -8,31 +8,34 @@ import type { AnswerCache } from './answer-cache.js';
 import type { RepresentedState, Representer, RepresentOptions } from './representer.js';
 import { vlmPrompt } from './vlm-prompt.js';
 
-/** What a VLM is asked: a picture and a text. */
+/** A question to a VLM: a picture and a text. */
 export interface VlmQuestion {
-  /** names the question: equal for equal pictures and texts */
+  /** names the question; equal for equal pictures and texts */
   readonly key: string;
-  /** the screenshot, with the cursor drawn */
+  /** the screenshot, with a cursor for taps */
   readonly frame: Frame;
   readonly text: string;
 }
 
-/** A VLM that answers one question at a time with a vector, and takes its time. */
+/** A slow VLM that answers each question with a vector. */
 export interface AskedVlm {
-  /** whatever decides its vectors beside the question and the model: the position, the answer */
+  /** what decides its vectors besides the question and the model: the position and the answer */
   readonly manner: string;
-  /** questions that it can answer at the same time */
+  /** most questions at the same time */
   readonly concurrency: number;
   /**
-   * @param dim floats that the vector must have; undefined: not known yet
-   * @throws UserError, RunError where there will be no answer; never gives a vector that was not checked
+   * @param dim expected length of the vector; undefined: not known yet
+   * @returns a checked vector
+   * @throws UserError or RunError if there is no answer
    */
   vector(question: VlmQuestion, dim: number | undefined, signal: AbortSignal): Promise<Float32Array>;
 }
 
-/** What has been asked, and what was known already. */
+/** Counts of questions. */
 export interface AskedCounts {
+  /** questions that the VLM answered */
   calls: number;
+  /** questions that the cache answered */
   hits: number;
 }
 
@@ -43,18 +46,18 @@ interface Pending {
 }
 
 /**
- * Represents by asking a VLM one question for each distinct screenshot and action. Answers are kept on disk by content
- * as they come: other states, stages and runs do not ask again, and what a killed run has asked is not lost.
+ * Asks a VLM one question for each distinct screenshot and action. Each answer is cached on disk by content as it arrives,
+ * so other states, stages and runs do not ask again, and a killed run loses no answers.
  */
 export class AskingRepresenter implements Representer {
-  /** 32 states of 64 actions and 4096 floats are 34 MB */
+  /** 32 states with 64 actions of 4096 floats are 34 MB */
   readonly chunk = 32;
   readonly counts: AskedCounts = { calls: 0, hits: 0 };
 
   constructor(
     private readonly vlm: AskedVlm,
     private readonly cache: AnswerCache,
-    /** floats in a vector where the model's own files tell */
+    /** floats in a vector, if the model's own files say */
     private readonly dim?: number,
   ) {}
 
@@ -92,14 +95,14 @@ export class AskingRepresenter implements Representer {
     });
   }
 
-  /** Ask what is pending, into `vectors` and the cache; the first failure ends it, and what was answered is kept. */
+  /** Asks the pending questions; answers go into `vectors` and the cache. The first failure ends it and keeps the answers. */
   private async ask(
     pending: readonly Pending[],
     vectors: Map<string, Float32Array>,
     { signal, onCall }: RepresentOptions,
   ): Promise<void> {
     const stop = new AbortController();
-    // each request under way listens to it
+    // each request in flight listens to it
     setMaxListeners(0, stop.signal);
     const abort = (): void => stop.abort(signal?.reason);
     signal?.throwIfAborted();
@@ -140,7 +143,7 @@ export class AskingRepresenter implements Representer {
     if (failure) throw failure.error;
   }
 
-  /** Everything that decides a vector, but for the model, which the cache's folder names. */
+  /** A hash of everything that decides a vector, except for the model, which the cache's folder names. */
   private key({ goal, image }: RepresentedState, action: string): string {
     const { text, cursor } = vlmPrompt(goal, action);
     const content = [this.vlm.manner, text, image, cursor ? [CURSOR, ...cursor] : null];
@@ -148,12 +151,12 @@ export class AskingRepresenter implements Representer {
   }
 }
 
-/** Answers of changing widths that are taken in before nothing is believed any more. */
+/** Most answers while their widths keep changing. */
 const MOST_WIDTHS = 8;
 
 /**
- * Ask until two answers in a row are equally wide: where nothing is known of a model, one alone may be the wrong one.
- * Both are kept. Where there is but one question, its answer is.
+ * Asks until two answers in a row have the same width, since a single answer of an unknown model may be wrong. Keeps both.
+ * If there is only one question, its answer is kept as it is.
  */
 async function learnWidth(
   pending: readonly Pending[],
@@ -174,11 +177,13 @@ async function learnWidth(
     last = { key: question.key, vector };
   }
   if (pending.length > 0) {
-    throw new RunError(`the VLM answers with vectors of ${widths.join(', ')} floats in turn; check what is serving it`);
+    throw new RunError(
+      `the VLM's answers have changing widths: ${widths.join(', ')} floats; check that one server with one model answers`,
+    );
   }
 }
 
-/** Screenshots that several questions are about, each decoded once and held until the last of these has it. */
+/** Decodes each screenshot once and holds it until the last question about it has taken it. */
 class Frames {
   private readonly left = new Map<string, number>();
   private readonly decoded = new Map<string, Promise<Frame>>();

@@ -9,29 +9,29 @@ import type { AskedVlm, VlmQuestion } from './asking-representer.js';
 type Transformers = typeof import('@huggingface/transformers');
 
 export interface OnnxVlmOptions {
-  /** where the hidden state is taken: at the answer's last token, or at the prompt's */
+  /** which hidden state is taken: that of the answer's last token, or of the prompt's */
   readonly position: 'answer' | 'prompt';
   readonly answer: 'yes' | 'no';
   readonly threads: number;
 }
 
-/** Names under which an export may lie. */
+/** Possible paths of the graph in an export's folder. */
 const GRAPHS = ['model.onnx', 'onnx/model.onnx'];
 const INPUTS = ['input_ids', 'attention_mask', 'pixel_values'] as const;
 const OUTPUTS = ['last_hidden_state', 'hidden_states'];
 
-/** The parts of a LLaVA processor's configuration that say how many tokens a picture takes. */
+/** The parts of a LLaVA processor's configuration that decide how many tokens a picture takes. */
 interface ImageTokens {
   readonly token: string;
   readonly patch: number;
-  /** tokens beside those of the patches: the class token, where it is kept */
+  /** tokens besides those of the patches: the class token, if it is kept */
   readonly additional: number;
 }
 
 /**
- * A LLaVA-1.5 as one local ONNX graph (docs/vlm.md says how to export it): inputs `input_ids` and `attention_mask`
+ * A LLaVA-1.5 as one local ONNX graph (docs/vlm.md explains the export): inputs `input_ids` and `attention_mask`
  * [1, tokens] and `pixel_values` [1, 3, height, width], output `last_hidden_state` [1, tokens, width]. Tokenizer, chat
- * template and image processor are those of @huggingface/transformers, loaded when the first export is.
+ * template and image processor come from @huggingface/transformers, which is imported with the first export.
  */
 export class OnnxVlm implements AskedVlm {
   readonly manner: string;
@@ -52,12 +52,12 @@ export class OnnxVlm implements AskedVlm {
     this.manner = options.position === 'prompt' ? 'prompt' : `answer ${options.answer}`;
   }
 
-  /** @throws UserError where the folder is not such an export, or @huggingface/transformers is not installed */
+  /** @throws UserError if the folder is not such an export, or if @huggingface/transformers is not installed */
   static async load(folder: string, options: OnnxVlmOptions): Promise<OnnxVlm> {
     const { model_type: type } = readJson(join(folder, 'config.json')) as { model_type?: unknown };
     if (type !== 'llava') {
       throw new UserError(
-        `${join(folder, 'config.json')}: model_type: expected "llava", got ${JSON.stringify(type)}; other VLMs are served (represent.backend=vllm)`,
+        `${join(folder, 'config.json')}: model_type: expected "llava", got ${JSON.stringify(type)}; use represent.backend=vllm for other VLMs`,
       );
     }
     const library = await transformers();
@@ -106,15 +106,15 @@ export class OnnxVlm implements AskedVlm {
     const vector = (hidden.data as Float32Array).slice((tokens - 1) * width, tokens * width);
     if (!vector.every(Number.isFinite)) {
       throw new UserError(
-        `${this.folder}: made a representation with numbers that are not finite; is the export whole?`,
+        `${this.folder}: the graph gave a representation with numbers that are not finite; export it again (docs/vlm.md)`,
       );
     }
     return vector;
   }
 
   /**
-   * Token ids of a question: the chat template with the picture's tokens, ending where the vector is taken.
-   * @param dims of the pixels, [1, 3, height, width]
+   * Token ids of a question: the chat template with the picture's tokens, up to the token whose hidden state is taken.
+   * @param dims shape of the pixels, [1, 3, height, width]
    */
   tokens(text: string, dims: readonly number[]): BigInt64Array {
     const { position, answer } = this.options;
@@ -128,14 +128,14 @@ export class OnnxVlm implements AskedVlm {
       add_generation_prompt: position === 'prompt',
       ...(this.template === undefined ? {} : { chat_template: this.template }),
     }) as unknown as string;
-    // what a template puts behind an answer (its end token) is not read: the same as vLLM's continue_final_message
+    // drop what the template puts behind the answer (its end token), like vLLM's continue_final_message
     const end = position === 'answer' ? rendered.lastIndexOf(said) + said.length : rendered.length;
     const { token, patch, additional } = this.imageTokens;
     const count = Math.floor(dims[2] / patch) * Math.floor(dims[3] / patch) + additional;
     const parts = rendered.slice(0, end).split(token);
     if (parts.length !== 2) {
       throw new UserError(
-        `${this.folder}: the chat template puts ${parts.length - 1} ${token} into the prompt, expected 1; take the template of the checkpoint`,
+        `${this.folder}: the chat template puts ${parts.length - 1} ${token} into the prompt, expected 1; use the checkpoint's own template`,
       );
     }
     const prompt = parts.join(token.repeat(count));
@@ -146,7 +146,7 @@ export class OnnxVlm implements AskedVlm {
     return ids.data;
   }
 
-  /** A screenshot as the image processor takes it: without the alpha, which is 255. */
+  /** A screenshot in the image processor's form, without alpha (which is always 255). */
   private picture({ width, height, rgba }: Frame) {
     const rgb = new Uint8ClampedArray(3 * width * height);
     for (let from = 0, to = 0; from < rgba.length; from += 4) {
@@ -158,7 +158,7 @@ export class OnnxVlm implements AskedVlm {
   }
 }
 
-/** @huggingface/transformers, told to read local files only. @throws UserError where it is not installed */
+/** @huggingface/transformers, restricted to local files. @throws UserError if it is not installed */
 async function transformers(): Promise<Transformers> {
   let library: Transformers;
   try {
@@ -175,9 +175,9 @@ async function transformers(): Promise<Transformers> {
 
 async function openGraph(folder: string, threads: number): Promise<ort.InferenceSession> {
   const file = GRAPHS.map((name) => join(folder, name)).find((path) => existsSync(path));
-  if (!file) throw new UserError(`${folder}: has no ${GRAPHS.join(' or ')}; export the model (docs/vlm.md)`);
+  if (!file) throw new UserError(`${folder}: no ${GRAPHS.join(' or ')}; export the model (docs/vlm.md)`);
   try {
-    // by its path: weights of more than 2 GB lie in files beside the graph
+    // by path: weights of more than 2 GB are in files beside the graph
     return await ort.InferenceSession.create(file, { intraOpNumThreads: threads, interOpNumThreads: 1 });
   } catch (error) {
     throw new UserError(
@@ -187,7 +187,7 @@ async function openGraph(folder: string, threads: number): Promise<ort.Inference
 }
 
 async function localTokenizer(library: Transformers, folder: string) {
-  // read first, for the messages: the library says only that it found no file
+  // read first for a better message: the library only says that it found no file
   for (const name of ['tokenizer.json', 'tokenizer_config.json']) readJson(join(folder, name));
   const before = library.env.localModelPath;
   library.env.localModelPath = `${dirname(folder)}/`;
@@ -198,7 +198,7 @@ async function localTokenizer(library: Transformers, folder: string) {
   }
 }
 
-/** The image processor's configuration: a file of its own, or in that of the processor (transformers 5). */
+/** The image processor's configuration: its own file, or part of the processor's file (transformers 5). */
 function imageConfig(folder: string): unknown {
   const file = join(folder, 'preprocessor_config.json');
   if (existsSync(file)) return readJson(file);
@@ -206,11 +206,11 @@ function imageConfig(folder: string): unknown {
   const { image_processor: config } = readJson(whole) as { image_processor?: unknown };
   if (config) return config;
   throw new UserError(
-    `${whole}: has no image_processor, and there is no preprocessor_config.json; copy it from the checkpoint`,
+    `${whole}: no image_processor, and no preprocessor_config.json beside it; copy the file from the checkpoint`,
   );
 }
 
-/** The chat template, where it is not in tokenizer_config.json. */
+/** The chat template from its own file; undefined if there is none (then it is in tokenizer_config.json). */
 function template(folder: string): string | undefined {
   const jinja = join(folder, 'chat_template.jinja');
   if (existsSync(jinja)) return readFileSync(jinja, 'utf8');
@@ -220,7 +220,7 @@ function template(folder: string): string | undefined {
   return typeof text === 'string' ? text : undefined;
 }
 
-/** As transformers' LlavaProcessor counts them: with the strategy "default" the class token is left out. */
+/** Counts tokens like transformers' LlavaProcessor: the strategy "default" leaves out the class token. */
 function imageTokens(folder: string): ImageTokens {
   const file = join(folder, 'processor_config.json');
   const processor = (existsSync(file) ? readJson(file) : {}) as Record<string, unknown>;

@@ -15,31 +15,31 @@ import { parseAction } from '../grammar.js';
 import type { RepresentedState, Representer } from './representer.js';
 import { padTokens, type TextTokenizer } from '../text/tokenizer.js';
 
-/** An action (its text), or the state alone (''), with the image vector of the screenshot that shows its cursor. */
+/** An action's text, or '' for the state alone, with the image vector of the screenshot that shows the action's cursor. */
 export interface FedRow {
   readonly action: string;
   readonly vector: Float32Array;
 }
 
-/** A state as the VLM's graph reads it: its prompt, and rows whose cursors are drawn already. */
+/** A state as input of the VLM's graph: its prompt, and rows with drawn cursors. */
 export interface FedState {
   readonly prompt: string;
   readonly rows: readonly FedRow[];
 }
 
-/** Rows and states that go through the VLM together. */
+/** Rows and states in one batch of the VLM. */
 const ROWS = 256;
 const STATES = 64;
 
-/** Longer actions are cut: twice what a valid one takes. */
+/** Longer actions are cut; valid ones take half as many tokens. */
 const MOST_TOKENS = 39;
 
-/** The text that opens every action: what the decoder has read where only the state is represented. */
+/** The text that opens every action: all that the decoder reads for the state alone. */
 const OPENING = 'Action Plan: [';
-/** Action texts have their hidden states kept just before these parts begin: after the type, after the touch point. */
+/** The representation has the hidden states just before these parts of an action: after the type, after the touch point. */
 const BORDERS = ['", "touch_point": "[', ']", "lift_point": "['];
 
-/** The pocket VLM at work, with the vision tower that it was trained with. */
+/** Represents by the pocket VLM and the vision tower that it was trained with. */
 export class PocketRepresenter implements Representer {
   readonly chunk = 256;
   private readonly dim: number;
@@ -73,7 +73,7 @@ export class PocketRepresenter implements Representer {
     );
   }
 
-  /** The states with the image vectors of their bare screenshots, made where they are not known. */
+  /** The states with the image vectors of their bare screenshots; unknown vectors are computed. */
   private async withPlain(states: readonly RepresentedState[]): Promise<CursorState[]> {
     const known = states.map(({ plain }) => plain);
     const pixels: Pixels[] = [];
@@ -93,7 +93,7 @@ export class PocketRepresenter implements Representer {
       batch = [];
       members = 0;
     };
-    // prompts of about the same length together: a batch is padded to its longest
+    // prompts of similar length together, since a batch is padded to its longest
     const order = [...states.keys()].sort((a, b) => states[a].prompt.length - states[b].prompt.length || a - b);
     for (const state of order) {
       const { rows } = states[state];
@@ -111,7 +111,7 @@ export class PocketRepresenter implements Representer {
     return out;
   }
 
-  /** What the VLM reads for some rows: feeds of `pocketVlm`, padded to a bucket of `size` rows and states. */
+  /** The feeds of `pocketVlm` for some rows, padded to a bucket of `size` rows and states. */
   feeds(
     states: readonly FedState[],
     batch: readonly { state: number; row: number }[],
@@ -121,7 +121,7 @@ export class PocketRepresenter implements Representer {
     const prompts = members.map((state) => this.tokenizer.encode(states[state].prompt));
     const actions = batch.map(({ state, row }) => this.tokens(states[state].rows[row].action));
     const prompt = bucketOf(Math.max(...prompts.map((ids) => ids.length)));
-    // one more than the longest: position t of the decoder has read tokens 0..t-1
+    // one more than the longest: position t of the decoder reads tokens 0..t-1
     const action = bucketOf(1 + Math.max(...actions.map((ids) => ids.length)));
     const text = padTokens(
       [...prompts, ...Array<number[]>(size.states - prompts.length).fill([this.tokenizer.eos])],
@@ -167,14 +167,14 @@ export class PocketRepresenter implements Representer {
   }
 
   /**
-   * Tokens of an action with its end token; of the state alone: just how every action begins. What rambles on is no valid
-   * action, and its end is cut off: all rows of a batch are padded to the longest.
+   * Tokens of an action with its end token; for the state alone, the opening that all actions share. Overlong texts are not
+   * valid actions and are cut, since all rows of a batch are padded to the longest.
    */
   private tokens(action: string): number[] {
     return action === '' ? [this.opening] : this.tokenizer.encode(action).slice(0, MOST_TOKENS);
   }
 
-  /** Decoder positions that are kept: before each border, and at the end. Where a border is missing, the end again. */
+  /** The decoder positions of the representation: before each border, and at the end. The end replaces a missing border. */
   private slots(ids: readonly number[]): number[] {
     const end = ids.length;
     return [...this.borders.map((border) => (ids.includes(border) ? ids.indexOf(border) : end)), end];
@@ -194,18 +194,18 @@ export function vlmInputs({ states, rows, prompt, action }: VlmBucket, image: nu
   };
 }
 
-/** A screenshot, and the actions that are to be seen on it. */
+/** A screenshot and the actions to mark on it. */
 export interface CursorState {
   readonly actions: readonly string[];
   /** image vector of the bare screenshot */
   readonly plain: Float32Array;
-  /** the screenshot; asked for only if one of the actions is a tap */
+  /** loads the screenshot; called only if one of the actions is a tap */
   readonly frame: () => Promise<Frame>;
 }
 
 /**
- * Image vectors for the actions of some states: with a cursor at the touch point of a tap, the plain one for the others
- * (docs/algorithms.md §2.2). All cursors of all states go through the tower together.
+ * Image vectors for the actions of some states: taps have a cursor at their touch point, all other actions get the plain
+ * vector (docs/algorithms.md §2.2). The tower computes the cursors of all states together.
  */
 export async function cursorVectors(tower: VisionTower, states: readonly CursorState[]): Promise<Float32Array[][]> {
   const touched = states.map(({ actions }) => actions.map(touchPoint));

@@ -1,35 +1,35 @@
 import type { Frame } from '../../data/formats/frame.js';
 
-/** A state, and what is to be represented in it. */
+/** A state and the actions to represent in it. */
 export interface RepresentedState {
   /** the policy's prompt */
   readonly prompt: string;
-  /** the instruction that the agent was given */
+  /** the agent's instruction */
   readonly goal: string;
   /** content id of the screenshot */
   readonly image: string;
-  /** the screenshot; asked for only where it is needed */
+  /** loads the screenshot; called only if it is needed */
   readonly frame: () => Promise<Frame>;
-  /** image vector of the bare screenshot by the representer's own tower, where it is known already */
+  /** image vector of the bare screenshot by the representer's own tower, if already known */
   readonly plain?: Float32Array;
-  /** texts of actions; '' is the state alone */
+  /** texts of actions; '' stands for the state alone */
   readonly actions: readonly string[];
 }
 
-/** How far a representer has come, and whether to go on. */
+/** Cancellation and progress. */
 export interface RepresentOptions {
-  /** aborted: reject soon */
+  /** when aborted, `represent` rejects soon */
   readonly signal?: AbortSignal;
-  /** called after each call that `calls` has counted */
+  /** called after each call that `calls` counts */
   readonly onCall?: () => void;
 }
 
-/** Makes the representations that the critic reads (docs/algorithms.md §2.3); draws cursors and keeps caches itself. */
+/** Makes the critic's representations (docs/algorithms.md §2.3). It draws cursors and keeps caches itself. */
 export interface Representer {
-  /** states that are best given to `represent` at a time: enough to be fast, few enough for memory */
+  /** recommended number of states for a call of `represent`: enough for speed, few enough for memory */
   readonly chunk: number;
   /** [actions × dim] for each state, in order; dim is the same for all */
   represent(states: readonly RepresentedState[], options?: RepresentOptions): Promise<Float32Array[]>;
-  /** How many calls of a slow model `represent` would make for these states; absent where calls are not counted. */
+  /** The number of calls to a slow model that `represent` would make for these states; absent if calls are not counted. */
   calls?(states: readonly RepresentedState[]): number;
 }

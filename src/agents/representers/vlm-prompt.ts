@@ -4,30 +4,30 @@ import { parseAction } from '../grammar.js';
 /** The two answers that a VLM is tuned to give: the screen will change, or it will not (docs/algorithms.md §2.2). */
 export type Answer = 'Yes' | 'No';
 
-/** What a VLM is asked about an action: a text, and where the screenshot shows a cursor, if it does. */
+/** The question to a VLM about an action: a text, and the place of the cursor on the screenshot, if there is one. */
 export interface VlmPrompt {
   readonly text: string;
   readonly cursor?: Point;
 }
 
-/** Longer texts of a goal, or to be typed, are cut: a prompt has to fit a VLM's context beside its picture. */
+/** Longer goals and typed texts are cut, since the prompt has to fit a VLM's context together with the picture. */
 const MOST_CHARACTERS = 500;
 
 const SCREEN = 'This is the screen of a phone.';
 const QUESTION = 'Will the screen change? Answer with one word, Yes or No.';
 
 /**
- * The question "does this action change the screen?", in one wording for each type of action (docs/algorithms.md §2.2). A VLM is
- * tuned with these texts and represents by them, so both go through here.
+ * The question "does this action change the screen?", with one wording for each type of action (docs/algorithms.md §2.2).
+ * Tuning a VLM and representing with it use the same texts, so both call this function.
  *
- * A tap is shown by a cursor at its touch point, and its place is in the text too. A swipe has no cursor: the VLM has
- * learned that a cursor is a tap, and one point cannot show a way; its two ends and its direction are in the text. The
- * goal is asked about only where the action is about it (the task is said to be complete or impossible, or there is no
- * action): all tasks then share the answers about the same action on the same screenshot. Whatever is no valid action
- * is never done, so that one question serves all of these.
+ * A tap is shown by a cursor at its touch point, and the text has its coordinates too. A swipe has no cursor, since the VLM
+ * has learned that a cursor is a tap and one point cannot show a path; its two ends and its direction are in the text. The
+ * goal appears only if the action is about it (the task is declared complete or impossible, or there is no action), so all
+ * tasks share the answers about the same action on the same screenshot. Invalid actions are never executed, so one question
+ * serves all of them.
  *
- * @param goal the instruction that the agent was given
- * @param action its text, in the policy's grammar; '' asks about the state alone
+ * @param goal the agent's instruction
+ * @param action an action text in the policy's grammar; '' asks about the state alone
  */
 export function vlmPrompt(goal: string, action: string): VlmPrompt {
   const task = `The task is "${plain(goal)}".`;
@@ -67,7 +67,7 @@ function prompt(text: string): VlmPrompt {
   return { text: `${SCREEN} ${text}` };
 }
 
-/** [y, x] as fractions of height and width, with the four decimals of the action's own text. */
+/** [y, x] in fractions of height and width, with four decimals as in the action's own text. */
 function place([y, x]: Point): string {
   return `[${y.toFixed(4)}, ${x.toFixed(4)}]`;
 }
@@ -78,8 +78,8 @@ function direction([y0, x0]: Point, [y1, x1]: Point): string {
 }
 
 /**
- * A text of others as one line of bounded length. What looks like a special token (`<image>`, `</s>`, `<|im_end|>`) is
- * put in other brackets: a VLM's tokenizer would take it for one.
+ * An outside text as one line of bounded length. Anything that looks like a special token (`<image>`, `</s>`,
+ * `<|im_end|>`) gets other brackets, since a VLM's tokenizer would read it as one.
  */
 function plain(text: string): string {
   const line = text

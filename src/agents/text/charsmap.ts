@@ -1,16 +1,17 @@
-/** Bytes of a chunk of text above which its characters are looked up one by one. */
+/** Chunks of this many bytes or more are looked up character by character. */
 const LONGEST = 6;
 
 const PRINTABLE = Array.from({ length: 95 }, (_, i) => String.fromCharCode(32 + i));
 
 /**
- * SentencePiece's table of how characters are normalised before they are looked up (NFKC and a few more), as it lies in
- * a tokenizer.json: a length, a double-array trie over UTF-8 bytes (Darts-clone's layout), and the replacements, each ended
- * by a zero byte. The `@huggingface/tokenizers` package takes JavaScript's NFKC instead, which is of a newer Unicode and
- * treats joiners, combining marks and the like otherwise; this reads the table, quirks of Python's `tokenizers` included.
+ * SentencePiece's character normalisation table (NFKC and a few more rules) from a tokenizer.json: a length, a double-array
+ * trie over UTF-8 bytes (Darts-clone's layout), and the replacements, each with a zero byte at its end. The
+ * `@huggingface/tokenizers` package uses JavaScript's NFKC instead, which follows a newer Unicode version and treats
+ * joiners, combining marks and the like differently. This class reads the table and keeps the quirks of Python's
+ * `tokenizers`.
  */
 export class Charsmap {
-  /** whether the table leaves ASCII alone, as all tables in use do */
+  /** whether the table leaves printable ASCII unchanged, as all tables in use do */
   private readonly plainAscii: boolean;
   private readonly segmenter = new Intl.Segmenter(undefined, { granularity: 'grapheme' });
 
@@ -21,12 +22,14 @@ export class Charsmap {
     this.plainAscii = PRINTABLE.every((character) => this.replacement(character) === undefined);
   }
 
-  /** @throws Error where the table is damaged */
+  /** @throws Error if the table is damaged */
   static parse(base64: string): Charsmap {
     const bytes = Buffer.from(base64, 'base64');
     const size = bytes.length < 4 ? -1 : bytes.readUInt32LE(0);
     if (size < 4 || size % 4 !== 0 || 4 + size > bytes.length) {
-      throw new Error(`precompiled_charsmap of ${bytes.length} bytes: expected a trie in it, got ${size} bytes`);
+      throw new Error(
+        `precompiled_charsmap: expected a trie within its ${bytes.length} bytes, got a trie of ${size} bytes`,
+      );
     }
     const trie = new Uint32Array(size / 4);
     trie.forEach((_, i) => (trie[i] = bytes.readUInt32LE(4 + 4 * i)));
@@ -44,7 +47,7 @@ export class Charsmap {
     return out;
   }
 
-  /** What a chunk becomes: as in Python, what its shortest known beginning does; the rest of the chunk is dropped. */
+  /** A chunk's replacement. As in Python, it is that of the shortest known prefix, and the rest of the chunk is dropped. */
   private replacement(chunk: string): string | undefined {
     let node = offset(this.trie[0]);
     for (const byte of Buffer.from(chunk)) {
@@ -63,7 +66,7 @@ export class Charsmap {
   }
 }
 
-/** Where a unit's children begin, relative to it. */
+/** Offset of a unit's children, relative to the unit. */
 function offset(unit: number): number {
   return (unit >>> 10) << ((unit & 0x200) >>> 6);
 }

@@ -7,12 +7,12 @@ import { readRobertaConfig, robertaPooled, type RobertaConfig } from '../../mode
 import { TextTokenizer, padTokens } from './tokenizer.js';
 
 /**
- * Tokens that go through the tower together, padding included: enough for products to be fast. Texts of one length always
- * go in batches of the same number of rows, since the runtime's way to compute a product depends on its rows.
+ * Tokens of a batch, padding included: enough for fast products. Texts of one length always run in batches of the same
+ * number of rows, since the runtime picks its algorithm for a product by the number of rows.
  */
 const BATCH_TOKENS = 192;
 
-/** Tokens that Digi-Q's code keeps of a text. */
+/** Most tokens of a text, as in Digi-Q's code. */
 const MAX_TOKENS = 512;
 
 /** A batch's shape. */
@@ -22,9 +22,9 @@ interface Shape {
 }
 
 /**
- * RoBERTa at work: pooled vectors of texts (docs/algorithms.md §2.4). Weights are read when a vector is first asked for that is
- * not cached. A text's vector does not depend on the texts beside it, to the last bit: it is padded to the bucket of its
- * own length, and its batch is filled up to the number of rows that belongs to that length.
+ * Computes pooled RoBERTa vectors of texts (docs/algorithms.md §2.4). The weights are read at the first text whose vector is
+ * not cached. A text's vector does not depend on its batch, to the last bit: the text is padded to the bucket of its own
+ * length, and its batch is filled up to the number of rows for that length.
  */
 export class TextTower {
   readonly dim: number;
@@ -36,7 +36,7 @@ export class TextTower {
     private readonly folder: string,
     private readonly config: RobertaConfig,
     private readonly tokenizer: TextTokenizer,
-    /** of the checkpoint: see checkpointFingerprint */
+    /** the checkpoint's; see checkpointFingerprint */
     readonly fingerprint: string,
     cache?: Awaited<ReturnType<OpenCache>>,
   ) {
@@ -46,8 +46,8 @@ export class TextTower {
 
   /**
    * @param folder of a RoBERTa checkpoint with its tokenizer
-   * @param openCache where vectors are kept, by text
-   * @throws UserError where a file is missing, broken or not RoBERTa's
+   * @param openCache opens the cache of vectors by text
+   * @throws UserError if a file is missing, broken or not RoBERTa's
    */
   static async open(runtime: Runtime, folder: string, openCache?: OpenCache): Promise<TextTower> {
     const config = readRobertaConfig(folder);
@@ -64,7 +64,7 @@ export class TextTower {
     return new TextTower(runtime, folder, config, tokenizer, fingerprint, cache);
   }
 
-  /** The vectors of texts, in order. Longer texts than the model has positions for lose their end. */
+  /** The vectors of texts, in order. Texts with more tokens than the model has positions lose their end. */
   vectors(texts: readonly string[]): Promise<Float32Array[]> {
     return this.known.get(texts, (text) => text);
   }

@@ -6,7 +6,7 @@ import { bucketOf } from '../../models/buckets.js';
 import { readJson } from '../../models/checkpoint/checkpoint.js';
 import { Charsmap } from './charsmap.js';
 
-/** Texts as a model takes them: rows of equal length, padded on the right. */
+/** Texts as input of a model: rows of token ids of equal length, padded on the right. */
 export interface TokenBatch {
   /** [rows, length] token ids, row by row */
   readonly ids: BigInt64Array;
@@ -17,14 +17,14 @@ export interface TokenBatch {
 }
 
 export interface TokenizerOptions {
-  /** tokens of a text at most, its special tokens included. @default 512 (docs/algorithms.md §1) */
+  /** most tokens of a text, special tokens included. @default 512 (docs/algorithms.md §1) */
   readonly maxLength?: number;
   /**
-   * what longer texts lose: their beginning, so that the task at the end of Auto-UI's prompt stays, or their end. The
+   * where longer texts are cut: 'left' keeps the task at the end of Auto-UI's prompt, 'right' keeps the beginning. The
    * special tokens before and after a text always stay. @default 'left'
    */
   readonly truncate?: 'left' | 'right';
-  /** what fills short rows: the end-of-sequence token as in the released code, or the tokenizer's own. @default 'eos' */
+  /** what fills short rows: the end-of-sequence token as in the released code, or the tokenizer's pad token. @default 'eos' */
   readonly pad?: 'eos' | 'pad';
 }
 
@@ -32,7 +32,7 @@ export interface TokenizerOptions {
 export class TextTokenizer {
   readonly eos: number;
   readonly pad: number;
-  /** what stands for text that is not in the vocabulary; undefined where the tokenizer has none */
+  /** the token for text that is not in the vocabulary; undefined if the tokenizer has none */
   readonly unknown: number | undefined;
   /** number of token ids, added tokens included */
   readonly vocabulary: number;
@@ -49,7 +49,7 @@ export class TextTokenizer {
     const id = (token: string) => {
       const found = tokenizer.token_to_id(token);
       if (found === undefined) {
-        throw new UserError(`${files.source}: its special token ${JSON.stringify(token)} is not in tokenizer.json`);
+        throw new UserError(`${files.source}: the special token ${JSON.stringify(token)} is not in the vocabulary`);
       }
       return found;
     };
@@ -70,7 +70,7 @@ export class TextTokenizer {
     }
   }
 
-  /** Read a checkpoint folder's tokenizer. Throws UserError where a file is missing or not a tokenizer's. */
+  /** Reads a checkpoint folder's tokenizer. @throws UserError if a file is missing or not a tokenizer's */
   static load(folder: string, options: TokenizerOptions = {}): TextTokenizer {
     const files = readTokenizerFiles(folder);
     let tokenizer: Tokenizer;
@@ -85,11 +85,11 @@ export class TextTokenizer {
     return new TextTokenizer(tokenizer, files, options);
   }
 
-  /** @param source names tokenizer and model @throws UserError where it has more ids than the model's `vocab_size` */
+  /** @param source names tokenizer and model @throws UserError if the tokenizer has more ids than the model's `vocab_size` */
   mustFit(vocabulary: number, source: string): void {
     if (this.vocabulary <= vocabulary) return;
     throw new UserError(
-      `${source}: its tokenizer has ${this.vocabulary} ids, its config.json says vocab_size ${vocabulary}; take both from one model`,
+      `${source}: the tokenizer has ${this.vocabulary} ids, but config.json has vocab_size ${vocabulary}; take both from the same model`,
     );
   }
 
@@ -104,9 +104,9 @@ export class TextTokenizer {
     return [...before, ...kept, ...after];
   }
 
-  /** Text of token ids, special tokens left out. */
+  /** The text of token ids, without special tokens. */
   decode(ids: ArrayLike<number>): string {
-    // the library refuses to decode nothing
+    // the library refuses an empty list
     if (ids.length === 0) return '';
     return this.tokenizer.decode(Array.from(ids), {
       skip_special_tokens: true,
@@ -119,7 +119,7 @@ export class TextTokenizer {
     return !/[\p{L}\p{N}]/u.test(this.decode([id]));
   }
 
-  /** Encode texts into one padded batch whose length is a bucket (models/buckets.ts), or `length` if given. */
+  /** Encodes texts into one padded batch whose length is a bucket (models/buckets.ts), or `length` if given. */
   batch(texts: readonly string[], length?: number): TokenBatch {
     const rows = texts.map((text) => this.encode(text));
     return padTokens(rows, this.pad, length ?? bucketOf(Math.max(1, ...rows.map((row) => row.length))));
@@ -140,7 +140,7 @@ export function padTokens(rows: readonly ArrayLike<number>[], pad: number, lengt
   return { ids, mask, rows: rows.length, length };
 }
 
-/** What the tokenizer puts around a text. */
+/** The special tokens that the tokenizer puts around a text. */
 function specialTokens(tokenizer: Tokenizer): { before: number[]; after: number[] } {
   const content: number[] = tokenizer.encode('a', { add_special_tokens: false }).ids;
   const ids: number[] = tokenizer.encode('a').ids;
@@ -148,18 +148,18 @@ function specialTokens(tokenizer: Tokenizer): { before: number[]; after: number[
   return { before: ids.slice(0, start), after: ids.slice(start + content.length) };
 }
 
-/** What a folder says of its tokenizer. */
+/** A folder's tokenizer files. */
 interface TokenizerFiles {
   /** path of tokenizer.json */
   readonly source: string;
   readonly definition: object;
   readonly config: object;
   special(name: string): string | undefined;
-  /** whether decoding takes the spaces before punctuation out */
+  /** whether decoding removes the spaces before punctuation */
   readonly cleansUp: boolean;
 }
 
-/** Files of tokenizers that have no tokenizer.json. */
+/** Files of older formats, which have no tokenizer.json. */
 const OLDER = ['spiece.model', 'vocab.json', 'merges.txt'];
 
 function readTokenizerFiles(folder: string): TokenizerFiles {
@@ -167,7 +167,7 @@ function readTokenizerFiles(folder: string): TokenizerFiles {
   const older = OLDER.filter((name) => existsSync(join(folder, name)));
   if (!existsSync(source) && older.length > 0) {
     throw new UserError(
-      `${folder}: has ${older.join(' and ')} but no tokenizer.json, which critiq reads; write it: python -c "from transformers import AutoTokenizer as T; T.from_pretrained('${folder}').save_pretrained('${folder}')"`,
+      `${folder}: has ${older.join(' and ')} but no tokenizer.json, which critiq needs; create it with: python -c "from transformers import AutoTokenizer as T; T.from_pretrained('${folder}').save_pretrained('${folder}')"`,
     );
   }
   const definition = readJson(source);
@@ -179,19 +179,19 @@ function readTokenizerFiles(folder: string): TokenizerFiles {
     ? readJson(join(folder, 'special_tokens_map.json'))
     : {};
   const special = (name: string) => tokenText(config[name]) ?? (isObject(map) ? tokenText(map[name]) : undefined);
-  // transformers 4 cleans up where the file does not say otherwise; 5, which notes its backend, does not, and never for BPE
+  // the default is true in transformers 4 and false in 5, which writes `backend` into the file; BPE never cleans up
   const says = config.clean_up_tokenization_spaces ?? !('backend' in config);
   return { source, definition, config, special, cleansUp: says === true && definition.model.type !== 'BPE' };
 }
 
-/** A normaliser of the package: a table of characters has `charsmap`, a sequence has its parts. */
+/** A normaliser of the package; a character table has `charsmap`, a sequence has `normalizers`. */
 interface Normalizer {
   readonly charsmap?: unknown;
   readonly normalizers?: readonly (Normalizer | null)[];
   normalize(text: string): string;
 }
 
-/** Makes the package's normalisers read their tables. */
+/** Makes the package's normalisers use their character tables. */
 function useCharsmaps(normalizer: Normalizer | null): void {
   normalizer?.normalizers?.forEach(useCharsmaps);
   if (typeof normalizer?.charsmap !== 'string') return;

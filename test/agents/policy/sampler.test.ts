@@ -29,7 +29,7 @@ const params = Parameters.init(autoUISpecs(config), 7);
 const runtime: Runtime = await openRuntime({ threads: 1 });
 after(() => runtime.close());
 
-/** States of different lengths and pictures, so that nothing is alike by accident. */
+/** States with different prompt lengths and image vectors, so that nothing is equal by accident. */
 function makeStates(count: number, samples: (i: number) => number, vocabulary = config.vocabulary): SampledState[] {
   return Array.from({ length: count }, (_, i) => {
     const random = new Random(5, 'state', i);
@@ -73,7 +73,7 @@ async function teacherForced(
   return sequences.map((_, row) => Array.from((logProbs as Float32Array).subarray(row * length, (row + 1) * length)));
 }
 
-/** Every sequence of at most `limit` tokens: ended by the end token, or cut off at the limit. */
+/** All sequences of at most `limit` tokens: with an end token, or cut off at the limit. */
 function allSequences(limit: number): number[][] {
   let open: number[][] = [[]];
   const closed: number[][] = [];
@@ -85,7 +85,7 @@ function allSequences(limit: number): number[][] {
   return [...closed, ...open];
 }
 
-/** Pearson's statistic of counts against probabilities, rare outcomes pooled, and its degrees of freedom. */
+/** Pearson's chi-squared statistic of counts against probabilities, with rare outcomes pooled, and its degrees of freedom. */
 function chiSquare(counts: ReadonlyMap<string, number>, probabilities: ReadonlyMap<string, number>, draws: number) {
   let [statistic, cells, rareExpected, rareSeen] = [0, 0, 0, 0];
   for (const [key, probability] of probabilities) {
@@ -117,7 +117,7 @@ for (const temperature of [1, 1.7]) {
         probabilities.set(String(sequence), Math.exp(logProbs[i].reduce((a, b) => a + b))),
       );
     } else {
-      // tempered step by step: the probabilities of all next tokens of each prefix, sharpened or flattened
+      // tempered step by step: the probabilities of all next tokens of each prefix, flattened
       for (const sequence of sequences) {
         let probability = 1;
         for (let at = 0; at < sequence.length; at++) {
@@ -129,7 +129,7 @@ for (const temperature of [1, 1.7]) {
       }
     }
     const total = [...probabilities.values()].reduce((a, b) => a + b);
-    assert.ok(Math.abs(total - 1) < 1e-5, `enumerated probabilities add up to ${total}`);
+    assert.ok(Math.abs(total - 1) < 1e-5, `the enumerated probabilities sum to ${total}`);
 
     const sampler = new Sampler(runtime, params, config, { maxTokens: limit });
     const [shared] = await sampler.sample([state], { seed: 3, temperature });
@@ -168,7 +168,7 @@ async function prefixCache(state: SampledState, sequences: number[][]): Promise<
   return found;
 }
 
-test('log-probabilities are those of teacher forcing, through branches, moves and growing caches', async () => {
+test('log-probabilities equal those of teacher forcing through branches, moved rows and growing caches', async () => {
   const endless = { ...config, eos: -1 };
   const sampler = new Sampler(runtime, params, endless, { maxTokens: 40, maxRows: 24 });
   const states = makeStates(7, (i) => 1 + i * 2);
@@ -196,7 +196,7 @@ test('log-probabilities are those of teacher forcing, through branches, moves an
   await sampler.close();
 });
 
-test('rows are given up as sequences end, and what remains keeps its own prefix', async () => {
+test('rows are freed as sequences end, and the remaining rows keep their prefixes', async () => {
   const sampler = new Sampler(runtime, params, config, { maxTokens: 12 });
   const states = makeStates(9, () => 20);
   const results = await sampler.sample(states, { seed: 9 });
@@ -211,7 +211,7 @@ test('rows are given up as sequences end, and what remains keeps its own prefix'
   }
 });
 
-test('what is batched together changes no sample', async () => {
+test('batching does not change the samples', async () => {
   const states = makeStates(11, (i) => [1, 5, 12][i % 3]);
   const draw = async (maxRows: number, order: number[]) => {
     const sampler = new Sampler(runtime, params, config, { maxTokens: 6, maxRows });
@@ -229,7 +229,7 @@ test('what is batched together changes no sample', async () => {
   assert.deepEqual(await draw(24, [...order].reverse()), reference);
 });
 
-test('seeds, keys and rounds draw differently', async () => {
+test('other seeds, keys and rounds draw other samples', async () => {
   const [state] = makeStates(1, () => 30);
   const sampler = new Sampler(runtime, params, config, { maxTokens: 6 });
   const draw = async (key: string, seed: number, round: number) =>
@@ -240,7 +240,7 @@ test('seeds, keys and rounds draw differently', async () => {
   await sampler.close();
 });
 
-test('greedy decoding takes the likeliest token each time', async () => {
+test('greedy decoding takes the likeliest token at each step', async () => {
   const sampler = new Sampler(runtime, params, config, { maxTokens: 8 });
   const states = makeStates(5, () => 3);
   const results = await sampler.sample(states, { seed: 0, temperature: 0 });
@@ -257,7 +257,7 @@ test('greedy decoding takes the likeliest token each time', async () => {
   }
 });
 
-test('invalid samples are drawn again, and counts are kept', async () => {
+test('invalid samples are drawn again, and the counts still add up', async () => {
   const sampler = new Sampler(runtime, params, config, { maxTokens: 6 });
   const states = makeStates(6, () => 25);
   const valid = (tokens: readonly number[]) => tokens.length % 2 === 0;
@@ -273,7 +273,7 @@ test('invalid samples are drawn again, and counts are kept', async () => {
     );
     assert.equal(new Set(samples.map(({ tokens, finished }) => `${tokens}${finished}`)).size, samples.length);
   }
-  assert.ok(once > 0.3, `${once} invalid without retries: the test needs some`);
+  assert.ok(once > 0.3, `${once} invalid without retries; the test needs more`);
   const left = invalidShare(results);
   assert.ok(left < once ** 3, `${left} invalid after three retries, ${once} before`);
   const greedy = await sampler.sampleValid(states, () => false, { seed: 6, temperature: 0 });
@@ -284,7 +284,7 @@ test('invalid samples are drawn again, and counts are kept', async () => {
   await sampler.close();
 });
 
-test('the cost is that of distinct prefixes', async () => {
+test('the cost counts distinct prefixes', async () => {
   const sampler = new Sampler(runtime, params, config, { maxTokens: 5 });
   const [samples] = await sampler.sample(
     makeStates(1, () => 64),
@@ -292,7 +292,7 @@ test('the cost is that of distinct prefixes', async () => {
   );
   const prefixes = new Set(
     samples.flatMap(({ tokens, finished }) => {
-      // a cut-off sequence was advanced from all its prefixes but the last, a finished one from its whole text too
+      // a cut-off sequence advanced from all its proper prefixes, a finished one from the whole sequence too
       const all = tokens.map((_, at) => String(tokens.slice(0, at)));
       return finished ? [...all, String(tokens)] : all;
     }),
@@ -318,7 +318,7 @@ test('updated parameters take effect at the next call', async () => {
   await sampler.close();
 });
 
-test('concurrent calls give what separate ones do', async () => {
+test('concurrent calls give the same samples as separate ones', async () => {
   const sampler = new Sampler(runtime, params, config, { maxTokens: 6 });
   const states = makeStates(4, () => 6);
   const apart = [];
@@ -327,14 +327,14 @@ test('concurrent calls give what separate ones do', async () => {
   await sampler.close();
 });
 
-test('a wrong image vector is refused by name', async () => {
+test('a wrong image vector is refused with the name of its state', async () => {
   const sampler = new Sampler(runtime, params, config);
   const [state] = makeStates(1, () => 1);
   await assert.rejects(
     sampler.sample([{ ...state, image: new Float32Array(3) }], { seed: 0 }),
     /state state 0: .*3 numbers; the policy expects 4/,
   );
-  assert.equal((await sampler.sample([state], { seed: 0 })).length, 1, 'and the sampler goes on');
+  assert.equal((await sampler.sample([state], { seed: 0 })).length, 1, 'the sampler still works');
   await sampler.close();
 });
 

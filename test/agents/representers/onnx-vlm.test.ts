@@ -1,4 +1,4 @@
-/** A local export of a VLM: PyTorch's vectors, and folders that are none. */
+/** A local export of a VLM: PyTorch's vectors, and errors for unusable folders. */
 import assert from 'node:assert/strict';
 import { cpSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -32,7 +32,7 @@ function frameOf(rgb: readonly number[]): Frame {
 }
 
 for (const position of ['answer', 'prompt'] as const) {
-  test(`at position "${position}" tokens and vectors are PyTorch's`, async () => {
+  test(`at position "${position}", tokens and vectors equal PyTorch's`, async () => {
     const vlm = await OnnxVlm.load(EXPORT, { ...OPTIONS, position });
     for (const { text, rgb, [position]: expected } of cases) {
       assert.deepEqual([...vlm.tokens(text, [1, 3, side, side])].map(Number), expected.ids);
@@ -46,7 +46,7 @@ for (const position of ['answer', 'prompt'] as const) {
   });
 }
 
-test('another answer and another picture give another vector; a larger picture is brought to size', async () => {
+test('the answer and the picture change the vector; a larger picture is resized', async () => {
   const [{ text, rgb }] = cases;
   const yes = await OnnxVlm.load(EXPORT, OPTIONS);
   const no = await OnnxVlm.load(EXPORT, { ...OPTIONS, answer: 'no' });
@@ -62,7 +62,7 @@ test('another answer and another picture give another vector; a larger picture i
   );
 });
 
-test('an export may lie in the layout of the hub, with the template in a file of its own', async (t) => {
+test("an export may have the hub's layout, with separate files for graph, template and image processor", async (t) => {
   const folder = join(emptyFolder(t), 'export');
   cpSync(EXPORT, folder, { recursive: true });
   mkdirSync(join(folder, 'onnx'));
@@ -83,14 +83,14 @@ test('an export may lie in the layout of the hub, with the template in a file of
   );
 });
 
-test('a folder that is no such export is refused, and why', async (t) => {
-  const refuse = async (change: (folder: string) => void, says: RegExp): Promise<void> => {
+test('a folder that is not such an export is refused with a reason', async (t) => {
+  const refuse = async (change: (folder: string) => void, message: RegExp): Promise<void> => {
     const folder = join(emptyFolder(t), 'export');
     cpSync(EXPORT, folder, { recursive: true });
     change(folder);
     await assert.rejects(OnnxVlm.load(folder, OPTIONS), (error: Error) => {
       assert.ok(error instanceof UserError, error.stack);
-      assert.match(error.message, says);
+      assert.match(error.message, message);
       assert.doesNotMatch(error.message, /\n/);
       return true;
     });
@@ -101,12 +101,12 @@ test('a folder that is no such export is refused, and why', async (t) => {
     writeFileSync(file, JSON.stringify({ ...(JSON.parse(readFileSync(file, 'utf8')) as object), ...changes }));
   };
   await refuse(without('config.json'), /config\.json: cannot be read/);
-  await refuse(without('model.onnx'), /has no model\.onnx or onnx\/model\.onnx; export the model/);
+  await refuse(without('model.onnx'), /no model\.onnx or onnx\/model\.onnx; export the model/);
   await refuse((folder) => writeFileSync(join(folder, 'model.onnx'), 'no'), /model\.onnx: ONNX Runtime cannot read it/);
   await refuse(without('tokenizer.json'), /tokenizer\.json: cannot be read/);
   await refuse(
     set('config.json', { model_type: 'qwen2_vl' }),
-    /model_type: expected "llava", got "qwen2_vl"; other VLMs are served/,
+    /model_type: expected "llava", got "qwen2_vl"; use represent\.backend=vllm for other VLMs/,
   );
   await refuse(set('processor_config.json', { patch_size: 0 }), /patch_size: expected a number, got 0/);
 });

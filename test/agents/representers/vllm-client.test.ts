@@ -1,4 +1,4 @@
-/** Representations from a served VLM: what is asked, how often, and what happens when the server misbehaves. */
+/** Representations from a served VLM: the questions, their number, and faults of the server. */
 import assert from 'node:assert/strict';
 import { performance } from 'node:perf_hooks';
 import { join } from 'node:path';
@@ -34,7 +34,7 @@ function state(shade: number, actions: readonly string[], goal = 'buy a lamp'): 
 }
 
 const STATES = [state(10, [TAP, BACK, TYPE]), state(20, [TAP, SWIPE, '']), state(10, [BACK, TAP])];
-/** distinct pairs of screenshot and action among these */
+/** number of distinct pairs of screenshot and action among these */
 const DISTINCT = 6;
 
 interface Ways extends Partial<VllmOptions> {
@@ -70,13 +70,13 @@ function representerOf(t: { after(fn: () => void): void }, { url }: VllmServer, 
   return new AskingRepresenter(client, AnswerCache.open(join(folder, 'cache')));
 }
 
-/** What a server without faults gives. */
+/** The vectors from a server without faults. */
 async function undisturbed(t: { after(fn: () => unknown): void }, ways: Ways = {}): Promise<Float32Array[]> {
   const server = await VllmServer.start(t);
   return representerOf(t, server, ways).represent(STATES);
 }
 
-test('the request is the one that vLLM documents, with the cursor in the picture of a tap', async (t) => {
+test("requests have vLLM's documented form, and a tap's picture has the cursor", async (t) => {
   const server = await VllmServer.start(t);
   await representerOf(t, server).represent([state(10, [TAP, SWIPE])]);
   await representerOf(t, server, { position: 'prompt' }).represent([state(10, [BACK])]);
@@ -111,7 +111,7 @@ test('the request is the one that vLLM documents, with the cursor in the picture
   assert.ok(server.asked.every(({ key }) => key === KEY));
 });
 
-test('each distinct screenshot and action is asked once, across states, calls and processes', async (t) => {
+test('each distinct screenshot and action is asked about once across states, calls and processes', async (t) => {
   const server = await VllmServer.start(t);
   const folder = emptyFolder(t);
   const representer = representerOf(t, server, { folder });
@@ -123,7 +123,11 @@ test('each distinct screenshot and action is asked once, across states, calls an
     first.map(({ length }) => length),
     [24, 24, 16],
   );
-  assert.deepEqual(first[2].subarray(0, 8), first[0].subarray(8, 16), 'BACK on the same screenshot');
+  assert.deepEqual(
+    first[2].subarray(0, 8),
+    first[0].subarray(8, 16),
+    'BACK on the same screenshot has the same vector',
+  );
   assert.deepEqual(first[2].subarray(8), first[0].subarray(0, 8), 'the tap');
   assert.equal(representer.calls(STATES), 0);
 
@@ -132,9 +136,9 @@ test('each distinct screenshot and action is asked once, across states, calls an
   assert.deepEqual(
     await later.represent([state(10, [TAP], 'find a chair')]),
     [first[0].slice(0, 8)],
-    'a tap has no goal',
+    "a tap's question has no goal",
   );
-  assert.equal(server.asked.length, DISTINCT, 'nothing is asked again');
+  assert.equal(server.asked.length, DISTINCT, 'no question is repeated');
   assert.deepEqual(later.counts, { calls: 0, hits: DISTINCT + 1 });
 
   const elsewhere = await representerOf(t, server, { folder, position: 'prompt' }).represent(STATES);
@@ -143,11 +147,11 @@ test('each distinct screenshot and action is asked once, across states, calls an
 });
 
 for (const fault of FAULTS_THAT_PASS) {
-  test(`a server that is "${fault}" once for every question costs retries, and nothing else`, async (t) => {
+  test(`the fault "${fault}", once for every question, costs only retries`, async (t) => {
     const expected = await undisturbed(t);
     const behaved = await VllmServer.start(t, { behave: (_, nth) => (nth === 0 ? fault : 'well') });
     const folder = emptyFolder(t);
-    // so that the width is known
+    // a first answer, so that the width is known
     await representerOf(t, await VllmServer.start(t), { folder }).represent([state(99, [BACK])]);
     const timeoutMs = fault === 'hang' ? 150 : 5000;
     const made = await representerOf(t, behaved, { folder, timeoutMs }).represent(STATES);
@@ -157,7 +161,7 @@ for (const fault of FAULTS_THAT_PASS) {
   });
 }
 
-test('a slow server is waited for', async (t) => {
+test('a slow server gets the time it needs', async (t) => {
   const expected = await undisturbed(t);
   const slow = await VllmServer.start(t, { behave: () => 'slow' });
   assert.deepEqual(await representerOf(t, slow, { timeoutMs: 10_000 }).represent(STATES), expected);
@@ -165,12 +169,12 @@ test('a slow server is waited for', async (t) => {
 });
 
 for (const fault of ['busy a second', 'busy until'] as const) {
-  test(`Retry-After is kept to (${fault})`, async (t) => {
+  test(`Retry-After is respected (${fault})`, async (t) => {
     const server = await VllmServer.start(t, { behave: (_, nth) => (nth === 0 ? fault : 'well') });
     const began = performance.now();
     await representerOf(t, server).represent([state(10, [BACK])]);
     const ms = performance.now() - began;
-    assert.ok(ms >= 990, `asked again after ${ms} ms`);
+    assert.ok(ms >= 990, `retried after ${ms} ms`);
   });
 }
 
@@ -193,8 +197,8 @@ const PERMANENT: [Behaviour, new (message: string) => Error, number, RegExp][] =
   ['zeros', RunError, 4, /answered 8 zeros/],
   ['empty', RunError, 4, /answered 0 embeddings, expected 1/],
   ['two', RunError, 4, /answered 2 embeddings, expected 1/],
-  ['floats', RunError, 4, /an embedding that is no base64 text: \[/],
-  ['ragged', RunError, 4, /not whole float32 numbers in base64/],
+  ['floats', RunError, 4, /an embedding that is not base64: \[/],
+  ['ragged', RunError, 4, /not a list of float32 in base64/],
   ['other model', RunError, 4, /answered for the model "another", expected "tiny-llava"/],
   ['not JSON', RunError, 4, /did not answer with JSON, but with "Internal Server Error"/],
   ['page', RunError, 4, /did not answer with JSON, but with "<html>log in<\/html>"/],
@@ -213,13 +217,13 @@ const PERMANENT: [Behaviour, new (message: string) => Error, number, RegExp][] =
   ],
   ['moved', UserError, 1, /the server redirects \(302\) to https:\/\/login\.example\/; set represent\.url/],
 ];
-for (const [fault, kind, tries, says] of PERMANENT) {
-  test(`a server that is always "${fault}": ${kind.name} after ${tries}, in one line`, async (t) => {
+for (const [fault, kind, tries, message] of PERMANENT) {
+  test(`the permanent fault "${fault}" is a one-line ${kind.name} after ${tries} ${tries === 1 ? 'try' : 'tries'}`, async (t) => {
     const server = await VllmServer.start(t, { behave: () => fault });
     const representer = representerOf(t, server, { timeoutMs: fault === 'hang' ? 60 : 5000 });
     await assert.rejects(representer.represent([state(10, [BACK])]), (error: Error) => {
       assert.ok(error instanceof kind, error.stack);
-      assert.match(error.message, says);
+      assert.match(error.message, message);
       assert.ok(error.message.startsWith(`${server.url}/v1/embeddings: `), error.message);
       assert.doesNotMatch(error.message, /\n|very-secret/);
       return true;
@@ -228,7 +232,7 @@ for (const [fault, kind, tries, says] of PERMANENT) {
   });
 }
 
-test('a server that is not there, and a width that changes, are told apart', async (t) => {
+test('a missing server and a changed width have different errors', async (t) => {
   const server = await VllmServer.start(t);
   const folder = emptyFolder(t);
   await representerOf(t, server, { folder }).represent([state(10, [BACK])]);
@@ -240,21 +244,21 @@ test('a server that is not there, and a width that changes, are told apart', asy
   const wider = await VllmServer.start(t, { dim: 12 });
   await assert.rejects(
     representerOf(t, wider, { folder }).represent(STATES),
-    /answered 12 floats, expected 8 as before \(another model under the name "tiny-llava"\?\)/,
+    /answered 12 floats, expected 8 as before; does "tiny-llava" now name another model\?/,
   );
 });
 
-test('the width of a model that nothing is known of is what two answers in a row agree on', async (t) => {
+test("an unknown model's width is the one on which two answers in a row agree", async (t) => {
   const expected = await undisturbed(t);
   let n = 0;
   const once = await VllmServer.start(t, { behave: () => (n++ === 0 ? 'narrow' : 'well') });
   assert.deepEqual(await representerOf(t, once).represent(STATES), expected);
   assert.equal(once.asked.length, DISTINCT + 1);
   const always = await VllmServer.start(t, { behave: () => (n++ % 2 === 0 ? 'narrow' : 'well') });
-  await assert.rejects(representerOf(t, always).represent(STATES), /vectors of (7, 8|8, 7)[ ,0-9]* floats in turn/);
+  await assert.rejects(representerOf(t, always).represent(STATES), /changing widths: (7, 8|8, 7)[ ,0-9]* floats/);
 });
 
-test('what was answered before a failure is kept', async (t) => {
+test('the answers before a failure are kept', async (t) => {
   const folder = emptyFolder(t);
   const failing = await VllmServer.start(t, {
     behave: ({ body }) => (JSON.stringify(body.messages).includes('lamp') ? 'broken' : 'well'),
@@ -266,7 +270,7 @@ test('what was answered before a failure is kept', async (t) => {
   assert.equal(well.asked.length, DISTINCT - 2);
 });
 
-test('an abort ends it soon, in the middle of an answer and between retries', async (t) => {
+test('an abort takes effect soon, both during an answer and between retries', async (t) => {
   for (const behaviour of ['hang', 'busy a second'] as const) {
     const server = await VllmServer.start(t, { behave: () => behaviour });
     const stop = new AbortController();
@@ -278,7 +282,7 @@ test('an abort ends it soon, in the middle of an answer and between retries', as
   }
 });
 
-test('the generated answer is put into the mouth of the model that represents', async (t) => {
+test('a generated answer becomes the assistant message of the embedding request', async (t) => {
   const server = await VllmServer.start(t);
   const chat = await VllmServer.start(t, { behave: (_, nth) => (nth === 0 ? 'other model' : 'well') });
   await representerOf(t, server, { answer: 'generated', chatUrl: chat.url }).represent(STATES);
@@ -295,10 +299,10 @@ test('the generated answer is put into the mouth of the model that represents', 
   );
 });
 
-test('vectors that look normalised are warned about, once', async (t) => {
+test('normalised vectors cause one warning', async (t) => {
   const server = await VllmServer.start(t, { behave: () => 'unit' });
   const lines: string[] = [];
   await representerOf(t, server, { warn: (line) => lines.push(line) }).represent(STATES);
   assert.equal(lines.length, 1);
-  assert.match(lines[0], /length 1, as if the server normalised them; start it with --pooler-config/);
+  assert.match(lines[0], /norm 1, so the server seems to normalise them; start it with --pooler-config/);
 });

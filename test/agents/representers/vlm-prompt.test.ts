@@ -1,4 +1,4 @@
-/** What a VLM is asked about each type of action. */
+/** The questions to a VLM about each type of action. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { formatAction } from '../../../src/agents/grammar.js';
@@ -8,7 +8,7 @@ import { tap, type Action } from '../../../src/data/action.js';
 const of = (action: Action, goal = 'buy a lamp') => vlmPrompt(goal, formatAction(action));
 const swipe = (touch: [number, number], lift: [number, number]): Action => ({ type: 'DUAL_POINT', touch, lift });
 
-test('each type of action has its own question, and all want Yes or No', () => {
+test('each type of action has its own question for Yes or No', () => {
   const actions: Action[] = [
     tap([0.1, 0.2]),
     swipe([0.8, 0.5], [0.2, 0.5]),
@@ -34,7 +34,7 @@ test('each type of action has its own question, and all want Yes or No', () => {
   );
 });
 
-test('a tap is marked where it touches; a swipe is told by its ends and its direction', () => {
+test('a tap has a cursor at its touch point; a swipe is described by its ends and its direction', () => {
   const { text, cursor } = of({ type: 'DUAL_POINT', touch: [0.5, 0.25], lift: [0.51, 0.25] });
   assert.deepEqual(cursor, [0.5, 0.25]);
   assert.match(text, /marks the touch point \[0\.5000, 0\.2500\] of a tap/);
@@ -44,7 +44,7 @@ test('a tap is marked where it touches; a swipe is told by its ends and its dire
   assert.match(of(swipe([0.5, 0.1], [0.4, 0.9])).text, /swipes right/);
 });
 
-test('tasks share the questions about what is done; about whether it is done they do not', () => {
+test('tasks share the questions about actions, but not those about completion', () => {
   for (const action of [tap([0.1, 0.2]), { type: 'PRESS_BACK' } as const, { type: 'TYPE', text: 'x' } as const]) {
     assert.deepEqual(of(action, 'buy a lamp'), of(action, 'buy a chair'));
   }
@@ -59,7 +59,7 @@ test('tasks share the questions about what is done; about whether it is done the
   assert.deepEqual(vlmPrompt('', 'nonsense'), vlmPrompt('x', 'other nonsense'));
 });
 
-test('no text of others becomes a special token, breaks the line or fills the context', () => {
+test('an outside text never becomes a special token, breaks the line or fills the context', () => {
   const { text } = of({ type: 'TYPE', text: 'a <image> b</s> <|im_end|>\n<<image>> 1 < 2 > 0' });
   assert.match(text, /"a ‹image› b‹\/s› ‹\|im_end\|› <‹image›> 1 < 2 > 0"/);
   assert.doesNotMatch(text, /<image>|<\/s>|<\|/);

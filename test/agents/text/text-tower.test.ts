@@ -11,7 +11,7 @@ import { checkpointCopy, newPlace } from '../../rigs/checkpoints.js';
 
 const runtime = await openRuntime({ threads: 1 });
 after(() => runtime.close());
-/** Graphs that were compiled: none means that nothing was computed. */
+/** Number of compiled graphs; none means that nothing was computed. */
 let sessions = 0;
 const compile = runtime.session.bind(runtime);
 runtime.session = (...args) => {
@@ -23,7 +23,7 @@ const folder = checkpointCopy('roberta');
 const expected = readJson(join(folder, 'expected.json')) as { text: string; vector: number[] }[];
 const texts = expected.map(({ text }) => text);
 
-test("vectors are PyTorch's, for empty texts and for those longer than the model has positions", async () => {
+test("vectors equal PyTorch's, also for empty texts and for texts longer than the model's positions", async () => {
   const tower = await TextTower.open(runtime, folder);
   const vectors = await tower.vectors(texts);
   expected.forEach(({ text, vector }, i) => {
@@ -34,7 +34,7 @@ test("vectors are PyTorch's, for empty texts and for those longer than the model
   });
 });
 
-test('a vector is the same bit for bit, alone and among any others', async () => {
+test('a vector is bit-identical alone and in any batch', async () => {
   const many = Array.from({ length: 70 }, (_, i) => `${texts[i % 4]} ${'word '.repeat(i % 9)}${i}`);
   const together = await (await TextTower.open(runtime, folder)).vectors(many);
   for (const i of [0, 13, 33, 69]) {
@@ -45,7 +45,7 @@ test('a vector is the same bit for bit, alone and among any others', async () =>
   assert.deepEqual(backwards.reverse(), together);
 });
 
-test('what was computed once comes from memory or the cache; its weights are not even read', async () => {
+test('known vectors come from memory or the cache, without reading the weights', async () => {
   const place = newPlace();
   const opened: string[] = [];
   const openCache = (name: string, dim: number) => {
@@ -55,7 +55,7 @@ test('what was computed once comes from memory or the cache; its weights are not
   const first = await TextTower.open(runtime, folder, openCache);
   const vectors = await first.vectors([...texts, ...texts]);
   assert.deepEqual(vectors.slice(texts.length), vectors.slice(0, texts.length));
-  vectors[0].fill(0); // the caller's own
+  vectors[0].fill(0); // the caller may overwrite its copy
   const before = sessions;
   const again = await first.vectors(texts);
   assert.notDeepEqual(again[0], vectors[0]);
@@ -70,19 +70,19 @@ test('what was computed once comes from memory or the cache; its weights are not
   await assert.rejects(second.vectors(['new']), /expected model\.safetensors/);
 });
 
-test('calls at the same time are served in turn', async () => {
+test('concurrent calls get equal vectors', async () => {
   const tower = await TextTower.open(runtime, folder);
   const [one, other] = await Promise.all([tower.vectors(texts), tower.vectors(texts)]);
   assert.deepEqual(one, other);
 });
 
-test('a tokenizer with more ids than the model is an error of one line', async () => {
+test('a tokenizer with more ids than the model is a one-line error', async () => {
   const copy = checkpointCopy('roberta');
   const config = readJson(join(copy, 'config.json')) as Record<string, unknown>;
   writeFileSync(join(copy, 'config.json'), JSON.stringify({ ...config, vocab_size: 100 }));
   await assert.rejects(
     TextTower.open(runtime, copy),
     (error: Error) =>
-      error instanceof UserError && /has \d+ ids, its config\.json says vocab_size 100/.test(error.message),
+      error instanceof UserError && /has \d+ ids, but config\.json has vocab_size 100/.test(error.message),
   );
 });

@@ -23,7 +23,7 @@ function broken(name: string, content?: string): string {
   return folder;
 }
 
-/** The T5 tokenizer.json of the hub's layout with another table of characters. */
+/** The T5 tokenizer.json in the hub's layout with another character table. */
 function withCharsmap(base64: string): string {
   const definition = JSON.parse(readFileSync(join(python, 't5-hub', 'tokenizer.json'), 'utf8')) as {
     normalizer: { precompiled_charsmap: string };
@@ -32,7 +32,7 @@ function withCharsmap(base64: string): string {
   return JSON.stringify(definition);
 }
 
-test('ids and texts are those of the Python tokenizer', () => {
+test("ids and decoded texts equal the Python tokenizer's", () => {
   const tokenizer = TextTokenizer.load(fixture);
   const expected = JSON.parse(readFileSync(join(fixture, 'expected.json'), 'utf8')) as {
     text: string;
@@ -49,7 +49,7 @@ test('ids and texts are those of the Python tokenizer', () => {
 /** Made by test/fixtures/python/make_tokenizers.py in the file formats of transformers 4 and 5. */
 const python = 'test/fixtures/tokenizers';
 for (const name of ['t5-hub', 't5-4', 't5-5', 'roberta-4', 'roberta-5']) {
-  test(`${name}: ids, cut ids and texts are Python's, for odd texts as well`, () => {
+  test(`${name}: ids, cut ids and decoded texts equal Python's, odd texts included`, () => {
     const folder = join(python, name);
     const options = name.startsWith('t5') ? {} : ({ pad: 'pad', truncate: 'right' } as const);
     const tokenizer = TextTokenizer.load(folder, options);
@@ -71,7 +71,7 @@ for (const name of ['t5-hub', 't5-4', 't5-5', 'roberta-4', 'roberta-5']) {
   });
 }
 
-test('what is cut leaves the special tokens on both sides', () => {
+test('cutting keeps the special tokens on both sides', () => {
   const folder = join(python, 'roberta-5');
   const whole = TextTokenizer.load(folder).encode('search for usb-c and press enter');
   const left = TextTokenizer.load(folder, { maxLength: 6 }).encode('search for usb-c and press enter');
@@ -79,7 +79,7 @@ test('what is cut leaves the special tokens on both sides', () => {
   assert.throws(() => TextTokenizer.load(folder, { maxLength: 2 }), RangeError);
 });
 
-test('long texts lose their beginning and keep the end token', () => {
+test('by default long texts lose their beginning and keep the end token', () => {
   const whole = TextTokenizer.load(fixture).encode('search for usb-c and press enter');
   const tokenizer = TextTokenizer.load(fixture, { maxLength: 5 });
   assert.deepEqual(tokenizer.encode('search for usb-c and press enter'), whole.slice(-5));
@@ -87,7 +87,7 @@ test('long texts lose their beginning and keep the end token', () => {
   assert.equal(TextTokenizer.load(fixture).encode('a '.repeat(3000)).length, 512);
 });
 
-test('batches are padded on the right by eos, or the pad token, to a bucket', () => {
+test('batches are padded on the right to a bucket, with the eos or the pad token', () => {
   const tokenizer = TextTokenizer.load(fixture);
   const batch = tokenizer.batch(['press enter', 'Go']);
   const [long, short] = ['press enter', 'Go'].map((text) => tokenizer.encode(text));
@@ -105,13 +105,13 @@ test('batches are padded on the right by eos, or the pad token, to a bucket', ()
   assert.equal(Number(padded.batch(['Go'], 12).ids.at(-1)), 0);
 });
 
-test('rows that are too long for a given length keep their end', () => {
+test('rows longer than the given length keep their end', () => {
   const { ids, mask } = padTokens([[5, 6, 7], [8]], 9, 2);
   assert.deepEqual([...ids], [6n, 7n, 8n, 9n]);
   assert.deepEqual([...mask], [1, 1, 1, 0]);
 });
 
-test('buckets hold the length with at most half again as much', () => {
+test('a bucket is at most 1.5 times the length it holds', () => {
   for (let length = 1; length < 1500; length++) {
     const bucket = bucketOf(length);
     assert.ok(bucket >= length && (bucket <= 8 || bucket <= length * 1.5), `${length} in ${bucket}`);
@@ -119,7 +119,7 @@ test('buckets hold the length with at most half again as much', () => {
   }
 });
 
-test('an action survives the way through prompt and tokenizer', () => {
+test('an action text survives encoding and decoding', () => {
   const tokenizer = TextTokenizer.load(fixture);
   const text = formatAction(tap([0.1234, 0.5]));
   assert.equal(tokenizer.decode(tokenizer.encode(text)), text);
@@ -134,22 +134,22 @@ const faults: [what: string, folder: () => string, message: RegExp][] = [
     /has spiece\.model but no tokenizer\.json.*save_pretrained/,
   ],
   [
-    'a damaged table of characters',
+    'a damaged character table',
     () => broken('tokenizer.json', withCharsmap(Buffer.from([200, 0, 0, 0, 1, 2, 3, 4]).toString('base64'))),
-    /tokenizer\.json: cannot be used \(precompiled_charsmap of 8 bytes/,
+    /tokenizer\.json: cannot be used \(precompiled_charsmap: expected a trie within its 8 bytes/,
   ],
   ['a missing configuration', () => broken('tokenizer_config.json'), /tokenizer_config\.json: cannot be read/],
   ['text that is not JSON', () => broken('tokenizer.json', '{'), /tokenizer\.json: not JSON/],
   ['JSON of something else', () => broken('tokenizer.json', '[]'), /not a Hugging Face tokenizer\.json/],
   ['a model of unknown type', () => broken('tokenizer.json', '{"model": {"type": "Oracle"}}'), /cannot be used/],
   [
-    'an end token that is not in it',
+    'an end token that is not in the vocabulary',
     () => broken('tokenizer_config.json', '{"eos_token": "<end>"}'),
     /special token "<end>" is not in/,
   ],
 ];
 for (const [what, folder, message] of faults) {
-  test(`${what} is an error of one line`, () => {
+  test(`${what} is a one-line error`, () => {
     assert.throws(
       () => TextTokenizer.load(folder()),
       (error: Error) => error instanceof UserError && message.test(error.message) && !error.message.includes('\n'),

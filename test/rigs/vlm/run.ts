@@ -1,4 +1,4 @@
-/** A small run with demonstrations of the embedded phone as its trajectories, and a few candidates for each state. */
+/** A small run whose trajectories are demonstrations on the embedded phone, with a few candidates for each state. */
 import { cpSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -21,13 +21,13 @@ const VARIANTS = [
   'Action Plan: nothing',
 ];
 
-/** Rows of representations, and how many of them differ: by screenshot and question. */
+/** The size of a small run; `rows` counts the actions of all transitions. */
 export interface SmallRun {
   readonly transitions: number;
   readonly rows: number;
 }
 
-/** Makes `data/pocket` in `cwd`: data sets `trajectories`, `images`, `candidates`, as if imported. */
+/** Makes `data/pocket` in `cwd` with the data sets `trajectories`, `images` and `candidates`, as if they were imported. */
 export async function smallRun(cwd: string): Promise<SmallRun> {
   await succeed(['demos', 'demos.episodes=5', 'demos.shard=3', 'tasks.max_steps=6', 'device.count=2'], {
     cwd,
@@ -36,7 +36,7 @@ export async function smallRun(cwd: string): Promise<SmallRun> {
   const run = join(cwd, 'data/pocket');
   const [trajectories, candidates] = [join(run, 'trajectories'), join(run, 'candidates')];
   cpSync(join(run, 'demos'), trajectories, { recursive: true });
-  // without its plan nobody makes it again
+  // without its plan no stage rebuilds it
   rmSync(join(trajectories, 'plan.json'));
   const target = await openDataset(candidates);
   let [transitions, rows] = [0, 0];

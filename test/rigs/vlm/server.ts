@@ -1,6 +1,6 @@
 /**
- * A server that speaks vLLM's wire format (`/v1/embeddings` with messages, `/v1/chat/completions`) and makes its vectors
- * from the request's content: the same for the same picture, text and position, whoever asks and when. It can misbehave.
+ * A test server with vLLM's wire format (`/v1/embeddings` with messages, `/v1/chat/completions`). Its vectors depend only on
+ * the request's content: picture, text and position. It can inject faults.
  */
 import { createHash } from 'node:crypto';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
@@ -8,15 +8,15 @@ import type { AddressInfo } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { decodePng } from '../../../src/data/formats/png.js';
 
-/** What the server does with a request: answer it well, or one of the faults. */
+/** How the server answers a request: well, or with a fault. */
 export type Behaviour =
   | 'well'
   | 'busy' // 429, Retry-After of 0 s
   | 'busy a second' // 429, Retry-After of 1 s
-  | 'busy until' // 429, Retry-After as a date 1 s from the server's own
+  | 'busy until' // 429, Retry-After as a date 1 s after the server's own
   | 'broken' // 500 with a message
   | 'starting' // 503 with an HTML page
-  | 'cut' // half an answer, then the connection is gone
+  | 'cut' // half an answer, then the connection breaks
   | 'hang' // no answer at all
   | 'slow' // 200 ms
   | 'narrow' // one float too few
@@ -24,7 +24,7 @@ export type Behaviour =
   | 'zeros'
   | 'empty' // no embedding
   | 'two' // two embeddings
-  | 'floats' // a list where base64 was asked for
+  | 'floats' // a list instead of base64
   | 'ragged' // bytes that are not whole floats
   | 'other model'
   | 'not JSON'
@@ -35,8 +35,9 @@ export type Behaviour =
   | 'no key' // 401 that repeats the key
   | 'moved' // 302
   | 'maybe' // a chat answer that is neither Yes nor No
-  | 'unit'; // a vector of length 1, as a pooler with activation makes it
+  | 'unit'; // a vector of norm 1, as from a pooler with activation
 
+/** Faults after which a retry may get a good answer. */
 export const FAULTS_THAT_PASS: readonly Behaviour[] = [
   'busy',
   'broken',
@@ -83,7 +84,7 @@ export interface VllmServerOptions {
   readonly delayMs?: number;
 }
 
-/** The vector that a well-behaved server gives for some content: dim floats in (-1, 1), never all alike. */
+/** A well-behaved server's vector for some content: dim floats in (-1, 1), not all equal. */
 export function vectorOf(content: string, dim: number): Float32Array {
   const out = new Float32Array(dim);
   for (let i = 0; i < dim; i++) {
@@ -95,9 +96,9 @@ export function vectorOf(content: string, dim: number): Float32Array {
 const MODEL = 'tiny-llava';
 
 export class VllmServer {
-  /** every request, in the order of arrival */
+  /** all requests in order of arrival */
   readonly asked: Asked[] = [];
-  /** contents that were answered well, each as often as it was */
+  /** contents of the requests that were answered well, repeats included */
   readonly answered: string[] = [];
   private server?: Server;
   private port = 0;
@@ -115,7 +116,7 @@ export class VllmServer {
     return `http://127.0.0.1:${this.port}`;
   }
 
-  /** Up, or up again at the same port. */
+  /** Starts, or restarts at the same port. */
   async listen(): Promise<void> {
     const server = createServer((request, response) => {
       this.serve(request, response).catch(() => response.destroy());
@@ -128,7 +129,7 @@ export class VllmServer {
     this.port = (server.address() as AddressInfo).port;
   }
 
-  /** Gone as by kill -9: every connection breaks off. */
+  /** Stops as by kill -9: every connection breaks. */
   async kill(): Promise<void> {
     const { server } = this;
     this.server = undefined;
@@ -239,14 +240,14 @@ export class VllmServer {
   }
 }
 
-/** What decides a vector: the pixels, the text, and what comes after. */
+/** A hash of everything that decides a vector: the messages and the position flags. */
 function contentOf({ messages, continue_final_message, add_generation_prompt }: EmbeddingRequest): string {
   return createHash('sha256')
     .update(JSON.stringify([messages, continue_final_message, add_generation_prompt]))
     .digest('hex');
 }
 
-/** What vLLM would complain about. */
+/** The error that vLLM would answer with, if any. */
 function mistakeIn(
   body: EmbeddingRequest,
   path: string,
@@ -280,7 +281,7 @@ function embeddings(model: string, vectors: readonly Float32Array[]) {
   };
 }
 
-/** Yes or No by content, said in the ways that models say it. */
+/** Yes or No by content, in models' various spellings. */
 function chat(model: string, content: string) {
   const ways = [' Yes', 'no.', '\nNo', 'YES'];
   const said = ways[parseInt(content.slice(0, 2), 16) % ways.length];
