@@ -206,7 +206,7 @@ test('combinations that cannot work are refused in one line', async (t) => {
     [served(server, 'represent.answer=generated').slice(1), /represent\.answer=generated: needs represent\.chat_url/],
     [
       served(server, 'models.vlm=other').slice(1),
-      /answered 404: The model `other` does not exist\.; check represent\.url/,
+      /answered 404: The model `other` does not exist; check represent\.url/,
     ],
   ];
   for (const [args, says] of refused) {
