@@ -4,28 +4,36 @@ import { writeAtomic } from '../src/data/store/atomic.js';
 import { CURVE, TOKEN_INFLUENCE } from '../src/data/online-tables.js';
 import { readTable } from '../src/data/tables.js';
 import { curves } from '../src/report/curves.js';
+import type { Evaluation } from '../src/report/evaluations.js';
 import type { OnlinePart } from '../src/report/online.js';
 import { page } from '../src/report/page.js';
 import { reportJson, type Part, type RecordedSettings, type Report } from '../src/report/report.js';
+import { fitOf } from '../src/report/verdicts.js';
 import { readMetrics } from '../src/data/metrics.js';
 import { readPlan } from '../src/runner/outputs.js';
 import { stage, type StageContext } from '../src/runner/stage.js';
+import { type Config, settingsToYaml } from '../src/settings/settings.js';
 import { readResult } from './eval.js';
-import { compareEpisodes } from './report/comparison.js';
+import { Comparisons } from './report/comparison.js';
 import { ReportData } from './report/data.js';
+import { describePolicies } from './report/policies.js';
 import { ReportSettings } from './report/settings.js';
 
-/** Learning curves come in the order of the pipeline. */
+/** The stages that make data. */
+const STAGES = ['demos', 'sft', 'collect', 'candidates', 'vlm', 'represent', 'critic', 'actor', 'online', 'eval'];
+
+/** Stages whose learning curves are shown first, in the order of the pipeline. */
 const LEARNERS = ['sft', 'vlm', 'critic', 'actor', 'online'];
 
-/** Settings that name no result: where the run is and how fast it is made. */
+/** Settings that change no result: where the run is, and how fast it is made. */
 const PLACES: readonly string[] = ['data', 'workers', 'threads'];
 
-/** One page on the whole run, and its numbers for programs; in the run folder itself. */
+/** One page on the whole run, and its numbers for programs, both in the run folder itself. */
 export const report = stage({
   name: 'report',
   summary: 'write report.html and report.json',
   settings: ReportSettings,
+  version: 2,
   uses: ['run', 'seed', 'actor.aggregate', 'actor.threshold'],
   inputs: ({ evals, sources, online }) => [
     ...sources,
@@ -48,20 +56,30 @@ async function reportOf(ctx: StageContext<ReportSettings>): Promise<Report> {
   const names = [...new Set(settings.evals)];
   const data = await ReportData.open(ctx);
   const trajectories = (): Part<never> => ({ missing: 'report.sources leaves out the trajectories.' });
-  const record = JSON.parse(readFileSync(join(folder, 'run.json'), 'utf8')) as Pick<Report, 'versions' | 'commit'>;
+  const record = JSON.parse(readFileSync(join(folder, 'run.json'), 'utf8')) as RunRecord;
+  const changed = Object.entries(record.changed ?? {}).filter(([path]) => !PLACES.includes(path));
+  const evaluations = new Map(names.map((name) => [name, readResult(ctx.dataset(`eval/${name}`))]));
+  const comparisons = new Comparisons(ctx);
+  const recorded = recordedSettings(folder);
   return {
     run: config.run,
     seed: ctx.seed,
-    evaluations: new Map(names.map((name) => [name, readResult(ctx.dataset(`eval/${name}`))])),
+    evaluations,
     compare: settings.compare,
+    pairs: await comparisons.pairs(evaluations),
+    policies: describePolicies(ctx, evaluations),
     amounts: data ? { found: data.amounts() } : trajectories(),
-    curves: learningCurves(folder),
+    learning: learning(folder),
     online: await onlineParts(ctx),
     values: data ? data.valuesPart() : trajectories(),
     trajectories: data ? await data.pictured() : trajectories(),
-    comparison: await comparisonOf(ctx),
-    recorded: recordedSettings(folder),
+    comparison: await comparisonOf(ctx, evaluations, comparisons),
+    recorded,
+    idle: STAGES.filter((name) => !recorded.some(({ stage }) => stage === name)),
     settings: Object.fromEntries(Object.entries(config).filter(([key]) => !PLACES.includes(key))),
+    changed: Object.fromEntries(changed),
+    yaml: settingsToYaml(nested(changed.map(([path, { value }]) => [path, value]))),
+    embedded: (config.device as { backend?: string } | undefined)?.backend === 'phone',
     versions: record.versions,
     commit: record.commit,
   };
@@ -80,15 +98,33 @@ async function onlineParts(ctx: StageContext<ReportSettings>): Promise<OnlinePar
   return parts;
 }
 
-async function comparisonOf(ctx: StageContext<ReportSettings>): Promise<Report['comparison']> {
-  const { compare, evals } = ctx.settings;
-  const absent = compare.find((name) => !evals.includes(name));
-  if (absent !== undefined) return { missing: `report.compare names ${absent}, which is not in report.evals.` };
-  return compareEpisodes(ctx, compare);
+/** run.json, as the runner writes it. */
+type RunRecord = Pick<Report, 'versions' | 'commit'> & { readonly changed?: Report['changed'] };
+
+async function comparisonOf(
+  { settings: { compare } }: StageContext<ReportSettings>,
+  evaluations: ReadonlyMap<string, Evaluation>,
+  comparisons: Comparisons,
+): Promise<Report['comparison']> {
+  const absent = compare.find((name) => !evaluations.has(name));
+  if (absent !== undefined) return { missing: `report.compare names ${absent}, but report.evals does not.` };
+  return { found: await comparisons.headline(compare) };
 }
 
-/** Curves of every stage of the run that wrote metrics. */
-function learningCurves(folder: string): Report['curves'] {
+/** Settings by dotted path as nested sections. */
+function nested(settings: readonly (readonly [path: string, value: unknown])[]): Config {
+  const whole: Record<string, unknown> = {};
+  for (const [path, value] of settings) {
+    const keys = path.split('.');
+    let at = whole;
+    for (const key of keys.slice(0, -1)) at = (at[key] ??= {}) as Record<string, unknown>;
+    at[keys.at(-1)!] = value;
+  }
+  return whole as Config;
+}
+
+/** Metrics of every stage of the run that wrote some. */
+function learning(folder: string): Report['learning'] {
   const metrics = join(folder, 'metrics');
   const files = existsSync(metrics) ? readdirSync(metrics, { recursive: true, encoding: 'utf8' }) : [];
   const instances = files
@@ -98,11 +134,14 @@ function learningCurves(folder: string): Report['curves'] {
     (LEARNERS.indexOf(instance.split('/')[0]) + LEARNERS.length + 1) % (LEARNERS.length + 1);
   return instances
     .sort((a, b) => rank(a) - rank(b) || (a < b ? -1 : 1))
-    .map((instance) => ({ stage: instance, curves: curves(readMetrics(join(metrics, `${instance}.jsonl`))) }))
+    .map((instance) => {
+      const lines = readMetrics(join(metrics, `${instance}.jsonl`));
+      return { stage: instance, curves: curves(lines), fit: fitOf(lines) };
+    })
     .filter((one) => one.curves.length > 0);
 }
 
-/** The settings that each stage instance of the run folder was made with, by the first of its data sets. */
+/** The settings that each stage instance of the run folder was made with, under the first of its data sets. */
 function recordedSettings(folder: string): RecordedSettings[] {
   const known = new Map<string, RecordedSettings>();
   const look = (below: string, depth: number): void => {

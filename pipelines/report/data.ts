@@ -17,7 +17,7 @@ import { Screens } from './screens.js';
 import { byTrajectory, REPORTED, type ReportedStep } from './steps.js';
 import type { z } from 'zod';
 
-/** The collected trajectories as the report looks at them, with candidates and values where it is to have them. */
+/** The collected trajectories for the report, with candidates and values where `report.sources` has them. */
 export class ReportData {
   private readonly held: ReadonlySet<string> | undefined;
   private readonly actor: Pick<z.infer<typeof Actor>, 'aggregate' | 'threshold'>;
@@ -64,9 +64,9 @@ export class ReportData {
     };
   }
 
-  /** Q against returns, and advantages. */
+  /** Calibration of Q, and advantages. */
   valuesPart(): Part<Values> {
-    if (!this.values) return { missing: 'report.sources leaves out the values: nothing is said of the critic here.' };
+    if (!this.values) return { missing: 'report.sources leaves out the values, so there is nothing on the critic.' };
     const parts: Record<string, { predicted: number[]; observed: number[]; group: string[] }> = {};
     const taken: number[] = [];
     const others: number[] = [];
@@ -83,7 +83,7 @@ export class ReportData {
       const made = parts[name] && reliability(parts[name] satisfies Predictions);
       return made ? [[name, made]] : [];
     });
-    if (found.length === 0) return { missing: 'No transition has values: run `critiq critic` again.' };
+    if (found.length === 0) return { missing: 'No transition has values; run `critiq critic` again.' };
     return {
       found: {
         reliability: Object.fromEntries(found),
@@ -94,11 +94,11 @@ export class ReportData {
     };
   }
 
-  /** A few successes and failures, drawn by lot; from trajectories that the critic was not trained on, if it can be. */
+  /** A few random successes and failures, if possible from trajectories that the critic was not trained on. */
   async pictured(): Promise<Part<Strip[]>> {
     const { ctx, steps } = this;
     const { trajectories: wanted, steps: longest } = ctx.settings;
-    if (wanted === 0) return { missing: 'report.trajectories=0: none are pictured.' };
+    if (wanted === 0) return { missing: 'report.trajectories=0, so none are shown.' };
     const by = byTrajectory(steps);
     const drawn = new Random(ctx.seed, 'report', 'trajectories').shuffled([...by.keys()].sort());
     const order = [...drawn.filter((id) => this.held?.has(id)), ...drawn.filter((id) => !this.held?.has(id))];
@@ -109,12 +109,15 @@ export class ReportData {
     const strips: Strip[] = [];
     for (const id of chosen) {
       ctx.signal.throwIfAborted();
-      const about = { held: 'the critic was not trained on it', train: 'the critic was trained on it', all: '' };
-      const part = this.partOf(id);
+      const about = {
+        validation: 'held out from the critic’s training',
+        train: 'in the critic’s training data',
+        all: '',
+      };
       strips.push(
         await screens.strip(by.get(id)!, {
           title: `Trajectory ${id}`,
-          note: about[part === 'validation' ? 'held' : part],
+          note: about[this.partOf(id)],
           longest,
           scores: (step) => this.scoresOf(step),
           returns: true,

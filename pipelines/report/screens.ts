@@ -8,20 +8,20 @@ import { imagesOf } from '../resources.js';
 interface StripOptions {
   readonly title: string;
   readonly note: string;
-  /** steps that are pictured at most */
+  /** most steps to show */
   readonly longest: number;
   readonly scores?: (step: ReportedStep) => Scores | undefined;
-  /** whether to show what came of each step */
+  /** whether to show the return of each step */
   readonly returns?: boolean;
 }
 
-/** Thumbnails of the run's screenshots, each made once. */
+/** Thumbnails of the run's screenshots; each is made once. */
 export class Screens {
   private readonly made = new Map<string, Thumbnail | undefined>();
 
   constructor(private readonly ctx: StageContext<unknown>) {}
 
-  /** A trajectory's steps (in order) as a strip of pictures. */
+  /** The steps of a trajectory (in order) as a strip of screenshots. */
   async strip(steps: readonly ReportedStep[], { title, note, longest, scores, returns }: StripOptions): Promise<Strip> {
     const shown = steps.slice(0, longest);
     const end = steps.at(-1)!;
@@ -46,7 +46,7 @@ export class Screens {
     };
   }
 
-  /** Undefined where it is not stored: imported data has image vectors, not screenshots. */
+  /** Undefined where the screenshot is not stored: imported data has image vectors alone. */
   private async picture(id: string): Promise<Thumbnail | undefined> {
     if (!this.made.has(id)) {
       const images: ImageStore = await imagesOf(this.ctx);

@@ -14,25 +14,27 @@ export const ReportSettings = z.object({
       'filteredbc-test-greedy',
       'digiq-test-greedy',
     ])
-    .describe('evaluations to show, by their names below `eval/`; those that are missing are made'),
+    .describe('evaluations to show, by their names below `eval/`; missing ones are run first'),
   compare: z
     .tuple([evaluation, evaluation])
     .default(['base-test', 'digiq-test'])
-    .describe('two of them, before and after: the headline, and an episode that only the second wins'),
+    .describe(
+      'two of them, before and after: for the headline, the paired test and an episode that only the second wins',
+    ),
   online: z
     .array(z.string().regex(/^[\w+-][\w.+-]*$/, 'the name of a folder below `online/`'))
     .default([])
-    .describe('runs of `online` to show, by their names below `online/`; those that are missing are made'),
+    .describe('runs of `online` to show, by their names below `online/`; missing ones are run first'),
   sources: z
     .array(z.enum(['trajectories', 'candidates', 'values']))
     .default(['trajectories', 'candidates', 'values'])
-    .describe('data sets to look into; without `values` the page says nothing of the critic, and no critic is needed'),
+    .describe('data sets to read; without `values` the report needs no critic and says nothing about it'),
   trajectories: z
     .int()
     .min(0)
     .max(10)
     .default(2)
-    .describe('trajectories to picture: so many successes and as many failures'),
-  steps: z.int().min(1).max(100).default(20).describe('steps of each that are pictured at most'),
+    .describe('trajectories to show: this many successes, and as many failures'),
+  steps: z.int().min(1).max(100).default(20).describe('most steps of each trajectory to show'),
 });
 export type ReportSettings = z.infer<typeof ReportSettings>;

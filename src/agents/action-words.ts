@@ -2,9 +2,9 @@ import { isTap, type Action, type Point } from '../data/action.js';
 import { parseAction } from './grammar.js';
 
 const WORDS: Readonly<Record<Exclude<Action['type'], 'DUAL_POINT' | 'TYPE'>, string>> = {
-  PRESS_BACK: 'back',
-  PRESS_HOME: 'home',
-  PRESS_ENTER: 'enter',
+  PRESS_BACK: 'press back',
+  PRESS_HOME: 'press home',
+  PRESS_ENTER: 'press enter',
   STATUS_TASK_COMPLETE: 'declares complete',
   STATUS_TASK_IMPOSSIBLE: 'declares impossible',
 };

@@ -1,18 +1,26 @@
 import type { MetricsLine } from '../data/metrics.js';
+import { COLOURS } from './colours.js';
 
-/** Numbers of one chart: a column of steps, and one of values for each series (null: none at this step). */
+/** Data of one chart: a column of steps, and one of values for each series (null: none at this step). */
 export interface Curve {
   readonly title: string;
   readonly steps: readonly number[];
-  readonly series: readonly { readonly label: string; readonly values: readonly (number | null)[] }[];
+  readonly series: readonly CurveSeries[];
 }
 
-/** Points of a series that are drawn at most: a chart is about this many pixels wide. */
+export interface CurveSeries {
+  readonly label: string;
+  /** measured on held-out data: drawn with dashes */
+  readonly heldOut: boolean;
+  readonly values: readonly (number | null)[];
+}
+
+/** Most points of a series that are drawn: a chart is about this many pixels wide. */
 const POINTS = 400;
-/** Series in a chart at most. */
+/** Most series in a chart. */
 const SERIES = 8;
 
-/** Titles for the measures that critiq's stages write; others go by their names. */
+/** Titles for the metrics that critiq's stages write; others keep their names. */
 const TITLES: Readonly<Record<string, string>> = {
   grad_norm: 'gradient norm before clipping',
   lr: 'learning rate',
@@ -21,11 +29,16 @@ const TITLES: Readonly<Record<string, string>> = {
   v: 'loss of the V heads',
 };
 
+/** Number, in the palette, of the `i`th line of a chart. */
+export function curveColour(i: number): number {
+  return (i + 2) % COLOURS;
+}
+
 const HELD_OUT = /^(validation|val|test|eval)_/;
 
 /**
- * The charts of a stage's metrics, in the order in which the names first come: a measure on training data together with
- * the same on held-out data (`loss`, `validation_loss`), and twins together (`q1`, `q2`). Shards are series of their own.
+ * The charts of a stage's metrics, in the order in which the names first appear. A metric on training data shares a chart
+ * with the same on held-out data (`loss`, `validation_loss`), and twins share one (`q1`, `q2`). Each shard is a series.
  */
 export function curves(lines: readonly MetricsLine[]): Curve[] {
   const shards = [...new Set(lines.map(({ shard }) => shard))];
@@ -42,6 +55,7 @@ export function curves(lines: readonly MetricsLine[]): Curve[] {
     const series = together.flatMap((name) =>
       shards.map((shard) => ({
         label: shards.length > 1 ? `${name}, ${shard}` : name,
+        heldOut: HELD_OUT.test(name),
         points: thinned(pointsOf(lines, shard, name)),
       })),
     );
@@ -49,7 +63,7 @@ export function curves(lines: readonly MetricsLine[]): Curve[] {
   });
 }
 
-/** `q` for `validation_q`, and for `q1` where there is a `q2` or the other way round. */
+/** `q` for `validation_q`, and for `q1` where there is a `q2`, and the other way round. */
 function chartOf(name: string, all: readonly string[]): string {
   const bare = name.replace(HELD_OUT, '');
   const twin = /^(.*?)_?([12])$/.exec(bare);
@@ -68,20 +82,23 @@ function pointsOf(lines: readonly MetricsLine[], shard: string, name: string): P
     .map((line) => [line.step, typeof line[name] === 'number' ? line[name] : null] as const);
 }
 
-/** Every nth point, and the last. */
+/** Every nth point and the last one. */
 function thinned(points: readonly Point[]): readonly Point[] {
   const every = Math.ceil(points.length / POINTS);
   return points.filter((_, i) => i % every === 0 || i === points.length - 1);
 }
 
-function aligned(title: string, series: readonly { label: string; points: readonly Point[] }[]): Curve {
+function aligned(
+  title: string,
+  series: readonly { label: string; heldOut: boolean; points: readonly Point[] }[],
+): Curve {
   const steps = [...new Set(series.flatMap(({ points }) => points.map(([step]) => step)))].sort((a, b) => a - b);
   return {
     title,
     steps,
-    series: series.map(({ label, points }) => {
+    series: series.map(({ label, heldOut, points }) => {
       const values = new Map(points);
-      return { label, values: steps.map((step) => values.get(step) ?? null) };
+      return { label, heldOut, values: steps.map((step) => values.get(step) ?? null) };
     }),
   };
 }

@@ -1,4 +1,6 @@
-/** How often something succeeded; `ci95`: Wilson's 95 % interval. */
+import type { PairedTest } from '../data/paired.js';
+
+/** A success rate; `ci95`: Wilson's 95 % interval. */
 export interface Rate {
   readonly episodes: number;
   readonly successes: number;
@@ -6,9 +8,9 @@ export interface Rate {
   readonly ci95: readonly [number, number];
 }
 
-/** What an evaluation found, as `eval` stores it. */
+/** The result of an evaluation, as `eval` stores it. */
 export interface Evaluation extends Rate {
-  /** the policy's name, with `+bestofq` where the critic ranked its samples; `served-...` for an agent that is not ours */
+  /** the policy's name, with `+bestofq` where the critic ranks its samples; `served-...` for a third-party agent */
   readonly policy: string;
   readonly split: string;
   readonly protocol: string;
@@ -17,58 +19,72 @@ export interface Evaluation extends Rate {
   readonly temperature: number;
   /** who judged: `state`, or the kind of server and its model */
   readonly judge: string;
-  /** episodes that were not judged: they are in none of the numbers */
+  /** episodes that could not be judged: no number counts them */
   readonly unknown: readonly string[];
-  /** episodes that faults of devices kept from their end: likewise */
+  /** episodes lost to device faults: no number counts them */
   readonly lost: readonly string[];
   readonly mean_steps: number;
-  /** steps of these episodes in which nothing was done, since what the agent said is no action; not in results of before */
+  /** steps in which the agent gave an invalid action, so that nothing was done; absent from older results */
   readonly invalid_steps?: number;
   readonly families: Readonly<Record<string, Rate>>;
 }
 
 /** A row of report.json. */
 export interface RateRow extends Rate {
+  /** the evaluation's name below `eval/` */
+  readonly evaluation: string;
   readonly policy: string;
   readonly split: string;
+  readonly mode: string;
+  readonly temperature: number;
 }
 
-/** Evaluations of all tasks by how actions were chosen, and everything else; each in the order given. */
+/** Evaluations by protocol and by how actions were chosen, each in the order given. */
 export interface RateRows {
-  /** sampled */
+  /** of all tasks, sampled */
   readonly rows: readonly RateRow[];
+  /** of all tasks, greedy */
   readonly greedy: readonly RateRow[];
-  /** of the first 96 tasks, by the names of the evaluations */
-  readonly first96: readonly (RateRow & { readonly mode: string })[];
+  /** of the first 96 tasks */
+  readonly first96: readonly RateRow[];
 }
 
-export function rateRows(evaluations: Iterable<Evaluation>): RateRows {
-  const all = [...evaluations];
-  const whole = all.filter(({ protocol }) => protocol === 'all');
+/** Two evaluations on the same tasks and phones, by their names. */
+export interface Pair extends PairedTest {
+  readonly before: string;
+  readonly after: string;
+}
+
+/** @param evaluations by their names */
+export function rateRows(evaluations: ReadonlyMap<string, Evaluation>): RateRows {
+  const of = (wanted: (one: Evaluation) => boolean): RateRow[] =>
+    [...evaluations].filter(([, one]) => wanted(one)).map(([name, one]) => rowOf(name, one));
   return {
-    rows: whole.filter(({ mode }) => mode === 'sampled').map(rowOf),
-    greedy: whole.filter(({ mode }) => mode === 'greedy').map(rowOf),
-    first96: all.filter(({ protocol }) => protocol !== 'all').map((one) => ({ ...rowOf(one), mode: one.mode })),
+    rows: of(({ protocol, mode }) => protocol === 'all' && mode === 'sampled'),
+    greedy: of(({ protocol, mode }) => protocol === 'all' && mode === 'greedy'),
+    first96: of(({ protocol }) => protocol !== 'all'),
   };
 }
 
-function rowOf({ policy, split, episodes, successes, rate, ci95 }: Evaluation): RateRow {
-  return { policy, split, episodes, successes, rate, ci95 };
+function rowOf(evaluation: string, one: Evaluation): RateRow {
+  const { policy, split, mode, temperature, episodes, successes, rate, ci95 } = one;
+  return { evaluation, policy, split, mode, temperature, episodes, successes, rate, ci95 };
 }
 
-/** What a rate does not tell of an evaluation: who judged, where not the device itself, and what is not in it. */
+/** Evaluations with the same key have the same tasks and choose actions in the same way: their policies compare. */
+export function settingOf({ split, protocol, mode, temperature }: Evaluation): string {
+  const tasks = protocol === 'all' ? `${split} tasks` : `first 96 ${split} tasks`;
+  return `${tasks}, ${mode === 'greedy' ? 'greedy' : `temperature ${temperature}`}`;
+}
+
+/** What a rate alone does not tell: the judge, where it is not the device, and what the rate leaves out. */
 export function caveats({ judge, unknown, lost, invalid_steps: invalid = 0 }: Evaluation): string[] {
   return [
     ...(judge === 'state' ? [] : [`judged by ${judge}`]),
-    ...(unknown.length === 0 ? [] : [`${counted(unknown.length, 'episode')} not judged, and in no rate`]),
-    ...(lost.length === 0 ? [] : [`${counted(lost.length, 'episode')} lost to faults of devices, and in no rate`]),
-    ...(invalid === 0 ? [] : [`${counted(invalid, 'step')} in which what was said is no action`]),
+    ...(unknown.length === 0 ? [] : [`${counted(unknown.length, 'episode')} not judged (not counted)`]),
+    ...(lost.length === 0 ? [] : [`${counted(lost.length, 'episode')} lost to device faults (not counted)`]),
+    ...(invalid === 0 ? [] : [`${counted(invalid, 'step')} with an invalid action`]),
   ];
 }
 
 const counted = (n: number, what: string): string => `${n} ${what}${n === 1 ? '' : 's'}`;
-
-/** Whether two intervals have no rate in common. */
-export function apart(a: Rate, b: Rate): boolean {
-  return a.ci95[1] < b.ci95[0] || b.ci95[1] < a.ci95[0];
-}

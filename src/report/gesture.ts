@@ -3,8 +3,8 @@ import { isTap, type Point } from '../data/action.js';
 import { html, type Markup } from './html.js';
 
 /**
- * A touch drawn over a screenshot of width × height: a cross for a tap, an arrow for a swipe; nothing for other actions.
- * @param kind class of the drawing: `taken`, or `best` for what the critic would rather have
+ * Draws a touch over a screenshot of width × height: a cross for a tap, an arrow for a swipe, nothing for other actions.
+ * @param kind class of the drawing: `taken`, or `best` for the action that the critic prefers (a ring instead of a cross)
  */
 export function drawGesture(text: string, width: number, height: number, kind: 'taken' | 'best'): Markup | undefined {
   const parsed = parseAction(text);
@@ -32,7 +32,7 @@ function circle(x: number, y: number, r: number): string {
   return `M${x - r} ${y}a${r} ${r} 0 1 0 ${2 * r} 0a${r} ${r} 0 1 0 ${-2 * r} 0`;
 }
 
-/** The same path twice, the wider one light, so that it is seen on any screen. */
+/** The same path twice, the wider one white, so that it shows on any screen. */
 function strokes(path: string, kind: string): Markup {
   return html`<path class="halo" d="${path}"/><path class="${kind}" d="${path}"/>`;
 }

@@ -1,14 +1,14 @@
-/** Counts of several sets of numbers in the same bins of equal width. */
+/** Counts of several sets of numbers in common bins of equal width. */
 export interface Histogram {
-  /** of the first bin; the bins end at `high` */
+  /** where the first bin begins; the last one ends at `high` */
   readonly low: number;
   readonly high: number;
-  /** by set, then bin; the first and the last bin also hold what lies outside */
+  /** by set, then bin; the first and the last bin also count what lies outside */
   readonly counts: Readonly<Record<string, readonly number[]>>;
 }
 
 /**
- * Bins from the 0.5 % to the 99.5 % quantile of all numbers together, so that a few outliers don't flatten the rest.
+ * The bins reach from the 0.5 % to the 99.5 % quantile of all numbers, so that a few outliers don't flatten the rest.
  * Undefined where there are no finite numbers.
  */
 export function histogram(sets: Readonly<Record<string, readonly number[]>>, bins = 40): Histogram | undefined {

@@ -1,4 +1,4 @@
-/** HTML that is safe to put into a page as it stands. */
+/** HTML that is safe to put into a page unchanged. */
 export class Markup {
   constructor(readonly text: string) {}
 }
@@ -6,8 +6,8 @@ export class Markup {
 export type Piece = string | number | Markup | null | undefined | false | readonly Piece[];
 
 /**
- * Template tag: what is filled in is escaped, unless it is markup itself. Lists are joined; null, undefined and false
- * leave nothing. Attribute values must stand in double quotes.
+ * Template tag that escapes what is filled in, unless it is markup. Lists are joined; null, undefined and false give
+ * nothing. Attribute values must be in double quotes.
  */
 export function html(strings: TemplateStringsArray, ...pieces: Piece[]): Markup {
   return new Markup(strings.reduce((text, part, i) => text + textOf(pieces[i - 1]) + part));
@@ -28,13 +28,13 @@ const ENTITIES: Readonly<Record<string, string>> = {
   "'": '&#39;',
 };
 
-/** The text with the characters that mean something in HTML, in elements and in attributes, as entities. */
+/** The text with every character that has a meaning in HTML, in elements and attributes, as an entity. */
 export function escape(text: string): string {
-  // control characters and halves of surrogate pairs are not allowed in HTML, whatever wrote them
+  // HTML allows no control characters and no lone surrogates, wherever they came from
   return text.replace(/(?![\t\n\r])[\p{Cc}\p{Cs}]/gu, '\ufffd').replace(/[&<>"']/g, (character) => ENTITIES[character]);
 }
 
-/** A value as JSON that can stand in a script element: nothing in it ends the element. */
+/** A value as JSON in a script element, which nothing in the value can end. */
 export function jsonScript(id: string, value: unknown): Markup {
   const json = JSON.stringify(value)
     .replaceAll('<', '\\u003c')
@@ -43,7 +43,7 @@ export function jsonScript(id: string, value: unknown): Markup {
   return new Markup(`<script type="application/json" id="${escape(id)}">${json}</script>`);
 }
 
-/** A rate in [0, 1] as per cent with one decimal. */
+/** A rate in [0, 1] in per cent, with one decimal. */
 export function percent(rate: number): string {
   return `${(100 * rate).toFixed(1)}\u00a0%`;
 }
@@ -53,7 +53,7 @@ export function percentRange([low, high]: readonly [number, number]): string {
   return `${(100 * low).toFixed(1)}\u2009–\u2009${percent(high)}`;
 }
 
-/** A number with three significant digits, without needless zeros; `–` where there is none. */
+/** A number with three significant digits and no trailing zeros; `–` where there is none. */
 export function decimal(value: number | null | undefined): string {
   if (value === null || value === undefined || !Number.isFinite(value)) return '–';
   const rounded = Number(value.toPrecision(3));
@@ -61,7 +61,7 @@ export function decimal(value: number | null | undefined): string {
   return minus(String(rounded));
 }
 
-/** A number with as many decimals as asked for, for columns. */
+/** A number with a fixed count of decimals, for columns. */
 export function fixed(value: number, digits: number): string {
   const text = value.toFixed(digits);
   return minus(Number(text) === 0 ? text.replace('-', '') : text);
@@ -82,9 +82,16 @@ function minus(text: string): string {
   return text.replaceAll('-', '\u2212');
 }
 
-/** A table whose first column heads the rows. */
-export function table(head: readonly Piece[], rows: readonly (readonly Piece[])[], caption?: string): Markup {
-  return html`<div class="scroll"><table>${caption !== undefined && html`<caption>${caption}</caption>`}
+/**
+ * A table with row headers in the first column.
+ * @param options `text`: the cells are words, aligned to the left
+ */
+export function table(
+  head: readonly Piece[],
+  rows: readonly (readonly Piece[])[],
+  { caption, text = false }: { caption?: string; text?: boolean } = {},
+): Markup {
+  return html`<div class="scroll"><table class="${text ? 'text' : ''}">${caption !== undefined && html`<caption>${caption}</caption>`}
 <thead><tr>${head.map((cell) => html`<th scope="col">${cell}</th>`)}</tr></thead>
 <tbody>${rows.map(
     ([first, ...rest]) => html`<tr><th scope="row">${first}</th>${rest.map((cell) => html`<td>${cell}</td>`)}</tr>

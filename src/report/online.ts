@@ -1,32 +1,33 @@
 import type { CurveRow, InfluenceRow } from '../data/online-tables.js';
 import { wilson95 } from '../data/interval.js';
-import { axisX, axisY, colour, legend, svg } from './charts.js';
+import { axisX, axisY, legend, svg } from './charts.js';
+import { colour } from './colours.js';
 import { count, html, Markup, percent, percentRange, table } from './html.js';
 import { ticks } from './ticks.js';
 
-/** An online run: how it went, and what its causal model thought of tokens. */
+/** An online run: its success over time, and the token weights of its causal model. */
 export interface OnlinePart {
   readonly name: string;
   readonly curve: readonly CurveRow[];
   readonly influence: readonly InfluenceRow[];
 }
 
-/** Times of its training at which an action's tokens are shown, at most. */
+/** Most iterations at which the tokens of an action are shown. */
 const TIMES = 6;
 
-/** Success on test tasks by steps on devices, and heat maps of token weights. */
+/** Success on test tasks by device steps, and heat maps of token weights. */
 export function onlineMarkup(parts: readonly OnlinePart[]): Markup {
   const influences = parts.filter(({ influence }) => influence.length > 0);
   return html`${successChart(parts)}
-<p class="note">Points: evaluations on test tasks with 95 % intervals. Thin lines: the live episodes of each iteration, on training tasks.</p>
+<p class="note">Dots are evaluations on test tasks with 95 % intervals. Thin lines are the live episodes of each iteration, on training tasks.</p>
 ${legend(parts.map(({ name }, n) => ({ label: name, colour: n })))}
 ${curveTable(parts)}
 ${influences.map((part) => influenceMarkup(part))}`;
 }
 
-/** Evaluations on test tasks as points with 95 % intervals, live success on training tasks as a thin line. */
+/** Evaluations on test tasks as dots with 95 % intervals, live success on training tasks as a thin line. */
 export function successChart(parts: readonly OnlinePart[]): Markup {
-  const [width, height, left, bottom, top, right] = [720, 360, 52, 312, 12, 704];
+  const [width, height, left, bottom, top, right] = [560, 340, 60, 284, 12, 546];
   const most = Math.max(1, ...parts.flatMap(({ curve }) => curve.map((row) => row.environmentSteps)));
   const x = (steps: number) => Number((left + (steps / most) * (right - left)).toFixed(2));
   const y = (rate: number) => Number((bottom - rate * (bottom - top)).toFixed(2));
@@ -34,10 +35,10 @@ export function successChart(parts: readonly OnlinePart[]): Markup {
     const row = tested(curve).at(-1);
     return row ? `${name}: ${percent(row.successes / row.evaluated)} after ${count(row.environmentSteps)} steps` : name;
   });
-  return svg(width, height, `Success by steps on devices. ${last.join(', ')}`, [
+  return svg(width, height, `Success by device steps. ${last.join(', ')}`, [
     ...axisX(ticks(0, most), x, top, bottom, (v) => count(v)),
     ...axisY([0, 0.25, 0.5, 0.75, 1], y, left, right, (rate) => `${100 * rate}\u00a0%`),
-    html`<text x="${(left + right) / 2}" y="${height - 8}" text-anchor="middle">steps on devices that were learned from</text>
+    html`<text x="${(left + right) / 2}" y="${height - 8}" text-anchor="middle">device steps that training used</text>
 `,
     ...parts.map(({ curve }, n) => {
       const live = curve.filter(({ liveEpisodes }) => liveEpisodes > 0);
@@ -74,20 +75,20 @@ function curveTable(parts: readonly OnlinePart[]): Markup {
     ]),
   );
   return html`<details><summary>All evaluations</summary>${table(
-    ['run', 'iterations', 'steps on devices', 'successes', 'rate', '95 % interval'],
+    ['run', 'iterations', 'device steps', 'successes', 'rate', '95 % interval'],
     rows,
   )}</details>`;
 }
 
-/** A heat map for each action: its tokens along a line, a line for each time, dark where the token decided much. */
+/** A heat map for each action: its tokens on a line, one line for each iteration, darker where a token matters more. */
 function influenceMarkup({ name, influence }: OnlinePart): Markup {
   const actions = [...new Set(influence.map(({ action }) => action))];
-  const times = thinned([...new Set(influence.map(({ iteration }) => iteration))]);
+  const iterations = thinned([...new Set(influence.map(({ iteration }) => iteration))]);
   const at = new Map(influence.map((row) => [`${row.iteration} ${row.action}`, row]));
-  return html`<h3>Which tokens decide, in the eyes of ${name}’s causal model</h3>
-<p class="note">The darker a token, the more the meaning of the action hangs on it (B, 0 to 1): there CoSo keeps the policy’s entropy up. A line for each time of the training; the number is the iteration.</p>
+  return html`<h3>Which tokens matter, by the causal model of ${name}</h3>
+<p class="note">The darker a token, the more the kind of action depends on it (its weight B, from 0 to 1), and the more CoSo raises the policy’s entropy there. Each line is one iteration of the training.</p>
 ${actions.map(
-  (action) => html`<div class="scroll"><table class="tokens"><tbody>${times.map((iteration) => {
+  (action) => html`<div class="scroll"><table class="tokens"><tbody>${iterations.map((iteration) => {
     const row = at.get(`${iteration} ${action}`);
     return row && html`<tr><th scope="row">${iteration}</th><td>${tokensMarkup(row)}</td></tr>`;
   })}</tbody></table></div>
@@ -103,8 +104,8 @@ function tokensMarkup({ tokens, weights }: InfluenceRow): Markup[] {
   );
 }
 
-/** At most TIMES of them, evenly, the first and the last among them. */
-function thinned(times: readonly number[]): number[] {
-  if (times.length <= TIMES) return [...times];
-  return Array.from({ length: TIMES }, (_, i) => times[Math.round((i * (times.length - 1)) / (TIMES - 1))]);
+/** At most TIMES of them, evenly spread, with the first and the last. */
+function thinned(iterations: readonly number[]): number[] {
+  if (iterations.length <= TIMES) return [...iterations];
+  return Array.from({ length: TIMES }, (_, i) => iterations[Math.round((i * (iterations.length - 1)) / (TIMES - 1))]);
 }

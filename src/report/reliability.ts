@@ -1,18 +1,18 @@
-/** Predicted and observed returns of some steps. Steps of one trajectory (`group`) share what came of it. */
+/** Predicted and observed returns of steps. The steps of one trajectory (`group`) share its outcome. */
 export interface Predictions {
   readonly predicted: readonly number[];
   readonly observed: readonly number[];
   readonly group: readonly string[];
 }
 
-/** Steps with about the same prediction. */
+/** Steps with similar predictions. */
 export interface Bin {
   readonly count: number;
   /** mean prediction */
   readonly predicted: number;
-  /** mean of what was observed */
+  /** mean observation */
   readonly observed: number;
-  /** 95 % interval of that mean; null where all steps are of one trajectory */
+  /** 95 % interval of the mean observation; null where all steps belong to one trajectory */
   readonly ci95: readonly [number, number] | null;
 }
 
@@ -23,17 +23,26 @@ export interface Reliability {
   readonly bias: number;
   /** root of the mean squared error */
   readonly rmse: number;
-  /** Pearson's; null where one of the two is constant */
+  /** Pearson's; null where predictions or observations are constant */
   readonly correlation: number | null;
-  /** mean distance of the bins from the diagonal, by their counts (expected calibration error) */
+  /** of the least-squares line of observations on predictions: 1 is ideal; null where predictions are constant */
+  readonly slope: number | null;
+  /** 95 % interval of the slope; null where there is no slope, or one trajectory alone */
+  readonly slope_ci95: readonly [number, number] | null;
+  /** mean distance of the bins from the diagonal, weighted by their counts (expected calibration error) */
   readonly calibration_error: number;
+  /** smallest and largest observation */
+  readonly range: readonly [number, number];
   readonly bins: readonly Bin[];
 }
 
+/** Standard normal quantile at 97.5 %. */
+const Z975 = 1.959963984540054;
+
 /**
- * How well predictions say what is observed: bins of about equal counts by the prediction (equal predictions are never
- * parted, so there may be fewer). The intervals count trajectories, not steps, as independent (the cluster-robust variance
- * of a mean; Liang and Zeger, Biometrika 73, 1986).
+ * How well predictions match observations, in bins of about equal counts. Equal predictions share a bin, so there may be
+ * fewer bins than asked for. All intervals treat trajectories, not steps, as independent (cluster-robust variance; Liang
+ * and Zeger, Biometrika 73, 1986). Undefined for no predictions.
  */
 export function reliability({ predicted, observed, group }: Predictions, bins = 10): Reliability | undefined {
   const n = predicted.length;
@@ -52,19 +61,23 @@ export function reliability({ predicted, observed, group }: Predictions, bins = 
     trajectories: new Set(group).size,
     bias: mean(errors),
     rmse: Math.sqrt(mean(errors.map((error) => error * error))),
-    correlation: correlation(predicted, observed),
+    ...line({ predicted, observed, group }),
     calibration_error: made.reduce((sum, bin) => sum + (bin.count / n) * Math.abs(bin.predicted - bin.observed), 0),
+    range: observed.reduce<[number, number]>(
+      ([low, high], value) => [Math.min(low, value), Math.max(high, value)],
+      [Infinity, -Infinity],
+    ),
     bins: made,
   };
 }
 
 function binOf(rows: readonly number[], { predicted, observed, group }: Predictions): Bin {
   const centre = mean(rows.map((i) => observed[i]));
-  const residuals = new Map<string, number>();
-  for (const i of rows) residuals.set(group[i], (residuals.get(group[i]) ?? 0) + observed[i] - centre);
-  const groups = residuals.size;
-  const squares = [...residuals.values()].reduce((sum, residual) => sum + residual * residual, 0);
-  const half = groups < 2 ? null : (1.959963984540054 * Math.sqrt((squares * groups) / (groups - 1))) / rows.length;
+  const half = halfWidth(
+    rows.map((i) => observed[i] - centre),
+    rows.map((i) => group[i]),
+    rows.length,
+  );
   return {
     count: rows.length,
     predicted: mean(rows.map((i) => predicted[i])),
@@ -73,17 +86,37 @@ function binOf(rows: readonly number[], { predicted, observed, group }: Predicti
   };
 }
 
-function mean(values: readonly number[]): number {
-  return values.reduce((sum, value) => sum + value, 0) / values.length;
+/** Correlation, and the least-squares line of observations on predictions. */
+function line({
+  predicted: x,
+  observed: y,
+  group,
+}: Predictions): Pick<Reliability, 'correlation' | 'slope' | 'slope_ci95'> {
+  const [meanX, meanY] = [mean(x), mean(y)];
+  let [xy, xx, yy] = [0, 0, 0];
+  x.forEach((value, i) => {
+    xy += (value - meanX) * (y[i] - meanY);
+    xx += (value - meanX) ** 2;
+    yy += (y[i] - meanY) ** 2;
+  });
+  const correlation = xx > 0 && yy > 0 ? xy / Math.sqrt(xx * yy) : null;
+  if (!(xx > 0)) return { correlation, slope: null, slope_ci95: null };
+  const slope = xy / xx;
+  const scores = x.map((value, i) => (value - meanX) * (y[i] - meanY - slope * (value - meanX)));
+  const half = halfWidth(scores, group, xx);
+  return { correlation, slope, slope_ci95: half === null ? null : [slope - half, slope + half] };
 }
 
-function correlation(a: readonly number[], b: readonly number[]): number | null {
-  const [meanA, meanB] = [mean(a), mean(b)];
-  let [ab, aa, bb] = [0, 0, 0];
-  a.forEach((value, i) => {
-    ab += (value - meanA) * (b[i] - meanB);
-    aa += (value - meanA) ** 2;
-    bb += (b[i] - meanB) ** 2;
-  });
-  return aa > 0 && bb > 0 ? ab / Math.sqrt(aa * bb) : null;
+/** Half of a 95 % interval of an estimate, from its scores by row summed by group, over `scale`; null for one group. */
+function halfWidth(scores: readonly number[], group: readonly string[], scale: number): number | null {
+  const sums = new Map<string, number>();
+  scores.forEach((score, i) => sums.set(group[i], (sums.get(group[i]) ?? 0) + score));
+  const groups = sums.size;
+  if (groups < 2) return null;
+  const squares = [...sums.values()].reduce((sum, value) => sum + value * value, 0);
+  return (Z975 * Math.sqrt((squares * groups) / (groups - 1))) / scale;
+}
+
+function mean(values: readonly number[]): number {
+  return values.reduce((sum, value) => sum + value, 0) / values.length;
 }

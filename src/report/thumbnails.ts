@@ -9,11 +9,11 @@ export interface Thumbnail {
 }
 
 const WIDTH = 150;
-/** Highest thumbnail, for pictures that are no phone's. */
+/** Tallest thumbnail, for pictures that are not a phone's. */
 const HEIGHT = 450;
 const QUALITY = 72;
 
-/** The screenshot at most 150 pixels wide, as WebP. */
+/** The screenshot as WebP, at most 150 pixels wide. */
 export async function thumbnail({ width, height, rgba }: Frame): Promise<Thumbnail> {
   const scale = Math.min(1, WIDTH / width, HEIGHT / height);
   const full = createCanvas(width, height);

@@ -6,6 +6,6 @@ export function ticks(low: number, high: number, wanted = 5): number[] {
   const step = power * ([1, 2, 5].find((factor) => factor * power >= rough) ?? 10);
   const first = Math.ceil(low / step - 1e-9);
   const last = Math.floor(high / step + 1e-9);
-  // multiples, not sums, so that 0.3 is not 0.30000000000000004 more than once
+  // products instead of sums, so that rounding errors don't add up
   return Array.from({ length: last - first + 1 }, (_, i) => Number(((first + i) * step).toPrecision(12)));
 }

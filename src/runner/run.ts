@@ -2,6 +2,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { writeAtomic } from '../data/store/atomic.js';
 import { UserError } from '../errors.js';
+import { changedSettings } from '../settings/changes.js';
 import type { Config } from '../settings/settings.js';
 import { Display } from './display.js';
 import { execute, refuseForeign, type Summary } from './execute.js';
@@ -41,7 +42,7 @@ export async function runStage(
   const target = registry.stages.get(name);
   if (!target) throw new UserError(`unknown stage ${name}; expected one of ${[...registry.stages.keys()].join(', ')}`);
   return underLock(config, display, async (lock) => {
-    await writeRunRecord(config);
+    await writeRunRecord(config, registry.schema);
     const summaries: Summary[] = [];
     const ready = new Set<string>();
     const onStart = (instance: string): void => lock.update(instance);
@@ -131,9 +132,13 @@ function requireDataset(registry: LoadedRegistry, config: Config, dataset: strin
   );
 }
 
-/** Writes run.json: what is needed to repeat the run. It holds nothing of the environment. */
-export async function writeRunRecord(config: Config): Promise<void> {
-  const record = { versions: versions(), commit: gitCommit(), seed: config.seed, settings: config };
+/**
+ * Writes run.json: what is needed to repeat the run. It holds nothing of the environment.
+ * @param schema of all settings; with it, the record lists those that differ from their defaults
+ */
+export async function writeRunRecord(config: Config, schema?: LoadedRegistry['schema']): Promise<void> {
+  const changed = schema && changedSettings(schema, config);
+  const record = { versions: versions(), commit: gitCommit(), seed: config.seed, changed, settings: config };
   const file = join(runFolder(config), 'run.json');
   const text = `${JSON.stringify(record, null, 2)}\n`;
   if (!existsSync(file) || readFileSync(file, 'utf8') !== text) await writeAtomic(file, text);

@@ -5,19 +5,31 @@ import { test } from 'node:test';
 import type { EvalResult } from '../../pipelines/eval.js';
 import { main } from '../../src/cli/main.js';
 import { wilson95 } from '../../src/data/interval.js';
+import { pairedTest, type PairedTest } from '../../src/data/paired.js';
 import { readTable } from '../../src/data/tables.js';
 import { VALUES } from '../../src/data/transitions.js';
+import { signed } from '../../src/report/html.js';
 import type { Reliability } from '../../src/report/reliability.js';
+import { Output } from '../../src/runner/outputs.js';
+import { loadRegistry } from '../../src/runner/registry.js';
+import { changedSettings } from '../../src/settings/changes.js';
+import { loadSettings } from '../../src/settings/settings.js';
 import { emptyFolder } from '../rigs/process.js';
 import { HOSTILE, makeEvaluation, makeRun, reportRegistry, type FakeRun } from '../rigs/report-run.js';
 
 interface ReportJson {
+  readonly format: number;
+  readonly seed: number;
+  readonly changed: Readonly<Record<string, { default: unknown; value: unknown }>>;
+  readonly pairs: readonly (PairedTest & { before: string; after: string })[];
+  readonly fit: Readonly<Record<string, { kind: string } | null>>;
   readonly rows: readonly { readonly policy: string; readonly rate: number; readonly ci95: readonly number[] }[];
   readonly greedy: readonly { readonly policy: string; readonly rate: number }[];
   readonly evaluations: Readonly<Record<string, EvalResult>>;
   readonly data: { readonly [name: string]: unknown };
   readonly values: {
     readonly reliability: Readonly<Record<string, Reliability>>;
+    readonly calibration: string;
   };
   readonly comparison: {
     readonly shared: number;
@@ -34,6 +46,16 @@ async function evaluated(t: { after(fn: () => void): void }): Promise<{ run: Fak
   await makeEvaluation(run, 'base-test', (n) => n < 2);
   await makeEvaluation(run, 'base-test-greedy', (n) => n % 2 === 0);
   await makeEvaluation(run, 'digiq-test', (n) => n > 0);
+  const madeBy = (policy: string, stage: string, settings: object) =>
+    new Output(`policy/${policy}`, join(run.folder, 'policy', policy)).writePlan({
+      stage,
+      instance: stage,
+      settings: { [stage]: settings },
+      shards: [],
+      finished: true,
+    });
+  await madeBy('base', 'sft', {});
+  await madeBy('digiq', 'actor', { method: 'digiq', from: 'base', loss: 'best_of_n', n: 6 });
   return { run, data };
 }
 
@@ -56,7 +78,7 @@ const text = (page: string): string =>
     .replace(/<[^>]*>/g, ' ')
     .replace(/[\s\u00a0\u2009]+/g, ' ');
 
-test('the page and report.json say what the evaluations found', async (t) => {
+test('page and report.json give the results of the evaluations', async (t) => {
   const { run, data } = await evaluated(t);
   const { page, json } = await reported(data);
   assert.deepEqual(
@@ -78,18 +100,28 @@ test('the page and report.json say what the evaluations found', async (t) => {
   const { shared, gained, lost, shown } = json.comparison;
   assert.deepEqual({ shared, gained, lost }, { shared: 6, gained: 4, lost: 1 });
   assert.ok(Number(shown) >= 2);
+  const test = pairedTest({ both: 1, neither: 0, gained: 4, lost: 1 });
+  assert.deepEqual(json.pairs, [{ before: 'base-test', after: 'digiq-test', ...test }]);
+  const [low, high] = test.ci95;
+  const points = (value: number) => signed(100 * value, 1);
   const words = text(page);
   for (const said of [
-    'digiq succeeds in 83.3 % of 6 test episodes, base in 33.3 % of 6: +50.0 points ; the 95 % intervals overlap',
-    'base test T = 1 2 / 6 33.3 % 9.7 – 70.0 %',
-    'base test greedy 3 / 6 50.0 % 18.8 – 81.2 %',
-    'digiq-test wins 4 that base-test fails, and fails 1 that base-test wins',
+    'digiq succeeds in 83.3 % of 6 test episodes, base in 33.3 % of 6: +50.0 points .',
+    `Paired on 6 episodes with the same task on the same phone: 95 % interval ${points(low)} to ${points(high)} points; exact McNemar test, p = 0.3750.`,
+    'All of this is one training seed (0).',
+    'test tasks, temperature 1 base 33.3 % 9.7 – 70.0 % 2 of 6',
+    'test tasks, greedy base 50.0 % 18.8 – 81.2 % 3 of 6',
+    'both win 1, neither wins 0, only digiq-test wins 4 and only base-test wins 1',
+    'base A policy trained from scratch to imitate the demonstrations.',
+    'digiq base, trained further to imitate, in each collected state, the best of 6 sampled actions by the critic.',
+    'Published results, for context',
+    'Digi-Q, offline 71.2 % 58.0 % digiq 83.3 %',
   ])
     assert.ok(words.includes(said), said);
-  assert.ok(!/judged by|lost to faults/.test(words));
+  assert.ok(!/judged by|lost to device/.test(words));
 });
 
-test('the data it counts are those of the tables', async (t) => {
+test('the amounts of data and the critic’s errors are those of the tables', async (t) => {
   const { run, data } = await evaluated(t);
   const { json } = await reported(data);
   const trajectories = new Set(run.transitions.map(({ trajectory }) => trajectory)).size;
@@ -111,7 +143,7 @@ test('the data it counts are those of the tables', async (t) => {
   assert.ok(Math.abs(mean(({ rmse }) => rmse ** 2) - average(off.map((x) => x * x))) < 1e-6);
 });
 
-test('what a rate leaves out is said under it, and who judged', async (t) => {
+test('a note under the rates names the judge and what the rates leave out', async (t) => {
   const { run, data } = await evaluated(t);
   const file = join(run.folder, 'eval/digiq-test/result.json');
   const result = JSON.parse(readFileSync(file, 'utf8')) as EvalResult;
@@ -119,12 +151,12 @@ test('what a rate leaves out is said under it, and who judged', async (t) => {
   writeFileSync(file, JSON.stringify(short));
   const words = text((await reported(data)).page);
   const said =
-    'digiq-test: judged by openai lab/vlm; 2 episodes not judged, and in no rate; 1 episode lost to faults of devices, and in no rate; 12 steps in which what was said is no action';
+    'digiq-test: judged by openai lab/vlm; 2 episodes not judged (not counted); 1 episode lost to device faults (not counted); 12 steps with an invalid action';
   assert.ok(words.includes(said));
   assert.ok(!words.includes('base-test: '));
 });
 
-test('nothing that a task or an action says becomes part of the page, which loads nothing from elsewhere', async (t) => {
+test('text of tasks and actions is escaped, and the page loads nothing from elsewhere', async (t) => {
   const { data } = await evaluated(t);
   const { page } = await reported(data, 'report.trajectories=3');
   assert.ok(!page.includes(HOSTILE));
@@ -134,11 +166,46 @@ test('nothing that a task or an action says becomes part of the page, which load
   assert.equal(/@import|url\((?!["']?(data:|#)).{0,40}|fetch\(|XMLHttpRequest/.exec(page)?.[0], undefined);
 });
 
-test('what is left out is said in its place', async (t) => {
+test('a part that is left out says so', async (t) => {
   const { data } = await evaluated(t);
   const { page, json } = await reported(data, 'report.sources=[]', 'report.compare=[base-test,digiq-train]');
   assert.equal(json.data, null);
   assert.equal(json.values, null);
   assert.ok(text(page).includes('report.sources leaves out the trajectories'));
-  assert.ok(text(page).includes('report.compare names base-test and digiq-train, which are not both in report.evals'));
+  assert.ok(text(page).includes('report.compare names base-test and digiq-train, but report.evals does not name both'));
+});
+
+test('the first line repeats the run: command, settings file, seed, version and commit', async (t) => {
+  const { data } = await evaluated(t);
+  const { page, json } = await reported(data, 'seed=3', 'report.steps=7', 'actor.lr=0.5');
+  assert.match(
+    text(page),
+    /Repeat this run: critiq report --config pocket\.yaml with pocket\.yaml \( \d+ settings that differ from the defaults\), seed 3, critiq [\d.]+, commit [0-9a-f]{12}/,
+  );
+  const [, link] = /download="pocket\.yaml" href="data:application\/yaml;charset=utf-8,([^"]*)"/.exec(page)!;
+  const file = join(emptyFolder(t), 'pocket.yaml');
+  writeFileSync(file, decodeURIComponent(link));
+  // with the file alone the program resolves the same settings
+  const { schema } = await loadRegistry(reportRegistry);
+  const again = loadSettings(schema, { file, overrides: [`data=${data}`] });
+  assert.deepEqual(changedSettings(schema, again), {
+    data: { default: 'data', value: data },
+    ...json.changed,
+  });
+  assert.equal(json.format, 2);
+  assert.deepEqual(json.changed['report.steps'], { default: 20, value: 7 });
+  assert.match(text(page), / lr 0\.5 0\.0001 /);
+  assert.match(text(page), / n 16 6 in policy\/digiq 16 /, 'a data set was made with another value');
+});
+
+test('verdicts: the critic of the run is judged, and stages without validation losses are named', async (t) => {
+  const { data } = await evaluated(t);
+  const { page, json } = await reported(data);
+  assert.equal(json.fit.critic?.kind, 'fine');
+  assert.equal(json.fit.sft, null);
+  const words = text(page);
+  assert.ok(words.includes('critic shows no sign of overfitting'), words.slice(0, 3000));
+  assert.ok(words.includes('sft, actor/digiq: no validation loss was recorded'));
+  assert.ok(words.includes('There is only 1 held-out trajectory, too few to judge calibration.'));
+  assert.equal(json.values.calibration, 'unknown');
 });

@@ -2,7 +2,7 @@ import type { Reliability } from '../../../report/reliability.js';
 import { Axes, atX, atY, padded, type Frame } from './axes.js';
 import { shown, Value } from '../numbers.js';
 
-const COLOURS: Readonly<Record<string, string>> = { train: 's5', validation: 's0', all: 's0' };
+const COLOURS: Readonly<Record<string, string>> = { train: 's0', validation: 's2', all: 's2' };
 const NAMES: Readonly<Record<string, string>> = {
   train: 'trained on',
   validation: 'held out',

@@ -1,15 +1,13 @@
 import { useEffect, useRef, useState } from 'preact/hooks';
 import uPlot from 'uplot';
 import 'uplot/dist/uPlot.min.css';
+import { curveColour } from '../../../report/curves.js';
 import { decimal } from '../../../report/html.js';
 import { Value } from '../numbers.js';
 import type { Overlay } from '../overlay.js';
 import { smoothed } from './smoothing.js';
 
 const HEIGHT = 170;
-/** Colours of the page for lines. */
-const COLOURS = 6;
-
 interface CurvePlotProps {
   readonly overlay: Overlay;
   /** the runs that are shown, in order: which colour is whose */
@@ -26,7 +24,7 @@ export function CurvePlot({ overlay, runs, smoothing, logarithmic }: CurvePlotPr
   const labels = [...new Set(overlay.lines.map(({ label }) => label))];
   // by run where there are several, else by number
   const colourOf = (line: Overlay['lines'][number]) =>
-    (runs.length > 1 ? runs.indexOf(line.run) : labels.indexOf(line.label)) % COLOURS;
+    curveColour(runs.length > 1 ? runs.indexOf(line.run) : labels.indexOf(line.label));
   const shape = JSON.stringify([
     overlay.lines.map(({ run, label }) => [run, label]),
     smoothing > 0,

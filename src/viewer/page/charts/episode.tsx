@@ -4,9 +4,9 @@ import { Axes, atX, atY, padded, type Frame } from './axes.js';
 import { shown } from '../numbers.js';
 
 const LINES = [
-  { name: 'Q of the action taken', colour: 's0', of: (step: Trajectory['strip'][number]) => step.scores?.q },
+  { name: 'Q of the action taken', colour: 's2', of: (step: Trajectory['strip'][number]) => step.scores?.q },
   { name: 'V', colour: 's1', of: (step: Trajectory['strip'][number]) => step.scores?.v },
-  { name: 'return that followed', colour: 's5', of: (step: Trajectory['strip'][number]) => step.mcReturn },
+  { name: 'return that followed', colour: 's0', of: (step: Trajectory['strip'][number]) => step.mcReturn },
 ] as const;
 
 /** What the critic expects along an episode, and what came. `to`: the address of a step. */

@@ -33,7 +33,7 @@ export function HistogramChart({ histogram: { low, high, counts }, mark }: Histo
           <path
             key={name}
             class={name === 'taken' ? 'area' : 'line'}
-            style={{ '--stroke': `var(--${name === 'taken' ? 's5' : 's0'})` }}
+            style={{ '--stroke': `var(--${name === 'taken' ? 's0' : 's1'})` }}
             d={`M${frame.left} ${frame.bottom}${outline(shares)}V${frame.bottom}`}
           />
         ))}
@@ -49,7 +49,7 @@ export function HistogramChart({ histogram: { low, high, counts }, mark }: Histo
       <figcaption class="note">
         {series.map(({ name, total }) => (
           <span key={name}>
-            <i class="swatch" style={{ background: `var(--${name === 'taken' ? 's5' : 's0'})` }} />
+            <i class="swatch" style={{ background: `var(--${name === 'taken' ? 's0' : 's1'})` }} />
             {name === 'taken' ? 'actions taken' : 'other candidates'} ({total}){' '}
           </span>
         ))}
