@@ -76,7 +76,7 @@ export const TaskSettings = z.object({
     .string()
     .default('')
     .describe(
-      "training tasks: a text file with one task per line, or for browsers and WebDriver a .jsonl file; empty: the embedded phone's own",
+      "training tasks: a .jsonl file with one task per line, or a text file for devices that need no goal; empty: the embedded phone's own",
     ),
   test_file: z
     .string()

@@ -2,7 +2,7 @@ import { comparable, overlap, readTaskList, type Overlap } from '../../src/data/
 import { startUrls } from '../../src/devices/browser/start-url.js';
 import { realFolder } from '../../src/devices/browser/static-server.js';
 import type { Task } from '../../src/data/task.js';
-import { phoneTasks } from '../../src/devices/phone/index.js';
+import { checkPhoneTasks, phoneTasks } from '../../src/devices/phone/index.js';
 import { UserError } from '../../src/errors.js';
 import { Random } from '../../src/random.js';
 import type { Config } from '../../src/settings/settings.js';
@@ -32,12 +32,8 @@ export function tasksOf(config: Config, split: Split, options: { seed: number; c
     );
   }
   if (file === '') return phoneTasks({ set, split, ...options });
-  if (backend === 'phone') {
-    throw new UserError(
-      `tasks.${split}_file=${file}: the embedded phone has tasks of its own and knows no others; set device.backend to a device with the apps, or tasks.${split}_file='' for the phone's`,
-    );
-  }
   const list = readTaskList(file);
+  if (backend === 'phone') checkPhoneTasks(list, file);
   if (backend === 'browser') {
     // now, and not when the first episode of one begins
     const served = browser.folder === '' ? undefined : { folder: realFolder(browser.folder), url: 'http://127.0.0.1/' };
@@ -65,8 +61,8 @@ export function overlapOf(config: Config): Overlap {
 }
 
 /**
- * Texts of the tasks that are trained on, as they are compared. None for the embedded phone, whose test tasks are worded
- * as no training task is.
+ * Texts of the tasks that are trained on, as they are compared. None for the embedded phone's own, whose test tasks are
+ * worded as no training task is.
  */
 export function trainedTexts(config: Config): ReadonlySet<string> {
   const { train_file } = config.tasks as TaskSettings;

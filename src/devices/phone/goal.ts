@@ -37,7 +37,7 @@ export function goalOf(task: Task): Goal {
   const kind = task.goal?.kind;
   if (typeof kind !== 'string' || !KINDS.includes(kind)) {
     throw new UserError(
-      `phone: task ${task.id} has no goal this device knows (goal.kind ${String(kind)}); use tasks from phoneTasks()`,
+      `phone: task ${task.id} has no goal this device knows (goal.kind ${String(kind)}); use tasks from phoneTasks() or a list as in docs/phone.md`,
     );
   }
   return task.goal as unknown as Goal;

@@ -14,4 +14,5 @@ export { DEFAULT_GRID, gridPoint, SCREEN, type Grid, type Rect } from './geometr
 export { DEFAULT_SURPRISES, type Surprises } from './world.js';
 export { COLOURS, goods, SHOP_FIRST, SHOP_SECOND, shopAddresses, type Split } from './words.js';
 export { goalOf, type Goal } from './goal.js';
+export { checkPhoneTasks } from './task-list.js';
 export { elementAt, type Element, type View } from './element.js';
