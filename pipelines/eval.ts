@@ -1,5 +1,4 @@
 import { readFileSync, rmSync } from 'node:fs';
-import { join } from 'node:path';
 import { z } from 'zod';
 import { BestOfQ } from '../src/agents/critic/best-of-q.js';
 import { Critic } from '../src/agents/critic/critic.js';
@@ -8,6 +7,7 @@ import { isValidAction } from '../src/agents/grammar.js';
 import { PolicyAgent } from '../src/agents/policy/policy-agent.js';
 import type { Agent } from '../src/agents/rollout.js';
 import { writeAtomic } from '../src/data/store/atomic.js';
+import { setFile } from '../src/data/store/set-files.js';
 import { wilson95 } from '../src/data/interval.js';
 import { comparable } from '../src/data/task-list.js';
 import { UserError } from '../src/errors.js';
@@ -67,7 +67,7 @@ export const Eval = z.object({
 });
 type Eval = z.infer<typeof Eval>;
 
-/** `result.json` of an evaluation's data set. */
+/** `_result.json` of an evaluation's data set. */
 export interface EvalResult extends Evaluation {
   /** the rate of the episodes whose task is not among those that `collect` trains on (docs/algorithms.md §7) */
   readonly unseen: Rate;
@@ -163,7 +163,7 @@ export const evaluate = stage({
   },
   finish: async (ctx) => {
     const result = await resultOf(ctx);
-    const file = join(written(ctx), 'result.json');
+    const file = setFile(written(ctx), 'result');
     const summary = await judgeSummary(ctx);
     if (summary) ctx.log.info(summary);
     if (ctx.settings.agent === 'served') ctx.log.info(servedSummary(await servedAgent(ctx, agentSeed(ctx.seed))));
@@ -188,9 +188,9 @@ export const evaluate = stage({
   },
 });
 
-/** result.json of an evaluation's folder. */
+/** The result of an evaluation, from its folder. */
 export function readResult(folder: string): EvalResult {
-  return JSON.parse(readFileSync(join(folder, 'result.json'), 'utf8')) as EvalResult;
+  return JSON.parse(readFileSync(setFile(folder, 'result'), 'utf8')) as EvalResult;
 }
 
 /** Decides what the agent of an evaluation samples. */

@@ -4,7 +4,7 @@ import { basename, join } from 'node:path';
 import PQueue from 'p-queue';
 import { stringify } from 'yaml';
 import { vlmPrompt, type Answer } from '../../src/agents/representers/vlm-prompt.js';
-import { writeAtomic } from '../../src/data/store/atomic.js';
+import { temporaryName, writeAtomic } from '../../src/data/store/atomic.js';
 import { ImageStore } from '../../src/data/images.js';
 import { encodePng } from '../../src/data/formats/png.js';
 import { splitTrajectories } from '../../src/data/replay.js';
@@ -45,9 +45,9 @@ export interface VlmExported {
 }
 
 const MARK = 'critiq-export.json';
-const OURS = new Set([MARK, `${MARK}.tmp`, 'images', 'llava', 'llamafactory']);
+const OURS = new Set([MARK, temporaryName(MARK), 'images', 'llava', 'llamafactory']);
 /** `<content id>.png`, or with a cursor at [y, x] in ten-thousandths */
-const PICTURE = /^[0-9a-f]{32}(-\d{1,5}-\d{1,5})?\.png(\.tmp)?$/;
+const PICTURE = /^\.?[0-9a-f]{32}(-\d{1,5}-\d{1,5})?\.png(\.tmp)?$/;
 /** Pictures that are compressed and written at the same time. */
 const WRITERS = 4;
 

@@ -1,12 +1,10 @@
 import { existsSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { writeAtomic } from '../data/store/atomic.js';
-import { encodeLine, readLines } from '../data/formats/jsonl.js';
-import { Dataset, fingerprint, type Shard as Line } from '../data/store/manifest.js';
+import { encodeLine } from '../data/formats/jsonl.js';
+import { committedShards, Dataset, fingerprint, type Shard as Line } from '../data/store/manifest.js';
+import { isSet, renameOldFiles, setFile } from '../data/store/set-files.js';
 import { UserError } from '../errors.js';
-
-const MANIFEST = 'manifest.jsonl';
-const PLAN = 'plan.json';
 
 /** Stands for a stage's name in the plan of imported data. Stages leave such data alone. */
 export const IMPORT = 'import';
@@ -31,12 +29,7 @@ export interface Fingerprints {
 
 /** The committed lines of a data set by shard, without a look at its files; empty without a manifest. */
 export function readManifest(folder: string): Map<string, Line> {
-  const lines = new Map<string, Line>();
-  for (const line of readLines<Line>(join(folder, MANIFEST), `delete ${folder} and run its stage again`)) {
-    if (line.removed) lines.delete(line.shard);
-    else lines.set(line.shard, line);
-  }
-  return lines;
+  return committedShards(folder, `delete ${folder} and run its stage again`);
 }
 
 /** Depends on names, sizes and CRCs of the committed files, not on when or how they were written. */
@@ -47,7 +40,7 @@ export function contentFingerprint(lines: ReadonlyMap<string, Line>, shards?: re
 
 /** The plan of a data set; undefined if no stage wrote one. */
 export function readPlan(folder: string): PlanRecord | undefined {
-  const file = join(folder, PLAN);
+  const file = setFile(folder, 'plan');
   if (!existsSync(file)) return undefined;
   try {
     const plan = JSON.parse(readFileSync(file, 'utf8')) as PlanRecord;
@@ -122,7 +115,8 @@ export class Output {
   /** Writes the plan if it changed. */
   async writePlan(plan: PlanRecord): Promise<void> {
     const text = `${JSON.stringify(plan, null, 1)}\n`;
-    const file = join(this.folder, PLAN);
+    await renameOldFiles(this.folder);
+    const file = setFile(this.folder, 'plan');
     if (!existsSync(file) || readFileSync(file, 'utf8') !== text) await writeAtomic(file, text);
   }
 
@@ -131,16 +125,16 @@ export class Output {
     for (const entry of existsSync(folder) ? readdirSync(folder, { withFileTypes: true }) : []) {
       const path = join(folder, entry.name);
       if (entry.isFile() && entry.name.endsWith('.tmp')) rmSync(path, { force: true });
-      else if (entry.isDirectory() && this.name !== '.' && !existsSync(join(path, MANIFEST)))
-        this.removeTemporary(path);
+      else if (entry.isDirectory() && this.name !== '.' && !isSet(path)) this.removeTemporary(path);
     }
   }
 
   private get file(): string {
-    return join(this.folder, MANIFEST);
+    return setFile(this.folder, 'manifest');
   }
 
   private async write(lines: readonly Line[]): Promise<void> {
+    await renameOldFiles(this.folder);
     await writeAtomic(this.file, lines.map(encodeLine).join(''));
     this.lines = new Map(lines.map((line) => [line.shard, line]));
   }

@@ -1,6 +1,7 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { z } from 'zod';
+import { setFile } from '../data/store/set-files.js';
 import { UserError } from '../errors.js';
 import type { EvaluationList, Paired, Problem } from './api.js';
 import { dataSets, problem } from './run-files.js';
@@ -12,7 +13,7 @@ const Rate = z.object({
   rate: z.number(),
   ci95: z.tuple([z.number(), z.number()]),
 });
-/** What the viewer shows of an evaluation's result.json. */
+/** What the viewer shows of an evaluation's `_result.json`. */
 const Result = Rate.extend({
   policy: z.string(),
   split: z.string(),
@@ -32,7 +33,7 @@ export function evaluationList(run: string): EvaluationList {
   const unfinished: string[] = [];
   const problems: Problem[] = [];
   for (const name of dataSets(run).filter((one) => one.startsWith('eval/'))) {
-    const file = join(run, name, 'result.json');
+    const file = setFile(join(run, name), 'result');
     if (!existsSync(file)) unfinished.push(name);
     else {
       try {

@@ -1,6 +1,7 @@
 import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileInside } from '../data/store/inside.js';
+import { isSet, setFile } from '../data/store/set-files.js';
 import { verifyFile } from '../data/store/integrity.js';
 import { UserError } from '../errors.js';
 import { livingHolder } from '../data/store/lock.js';
@@ -30,7 +31,7 @@ export function dataSets(run: string): string[] {
       if (entry.name.startsWith('.') || (depth === 1 && NO_SETS.has(entry.name))) continue;
       const name = below === '' ? entry.name : `${below}/${entry.name}`;
       if (!statSync(join(run, name), { throwIfNoEntry: false })?.isDirectory()) continue;
-      if (['manifest.jsonl', 'plan.json'].some((file) => existsSync(join(run, name, file)))) found.push(name);
+      if (isSet(join(run, name))) found.push(name);
       if (depth < DEEPEST) look(name, depth + 1);
     }
   };
@@ -40,8 +41,8 @@ export function dataSets(run: string): string[] {
 
 /** Changes whenever the data set may have: its manifest and plan by size and time. */
 export function setVersion(folder: string): string {
-  return ['manifest.jsonl', 'plan.json']
-    .map((file) => statSync(join(folder, file), { throwIfNoEntry: false }))
+  return (['manifest', 'plan'] as const)
+    .map((which) => statSync(setFile(folder, which), { throwIfNoEntry: false }))
     .map((stat) => (stat ? `${stat.size}:${stat.mtimeMs}` : '-'))
     .join();
 }
@@ -73,7 +74,7 @@ export async function wholeFiles(
     const stage = stageOf(folder);
     for (const record of lines.flatMap((line) => line.files).filter(({ file }) => wanted.test(file))) {
       try {
-        const path = fileInside(folder, record.file, `${join(folder, 'manifest.jsonl')}`);
+        const path = fileInside(folder, record.file, setFile(folder, 'manifest'));
         await verifyFile(path, record, 'once', `run \`critiq ${stage}\` again to make it anew`);
         files.push({ path, version: `${path} ${record.bytes} ${record.crc32}` });
       } catch (error) {

@@ -125,9 +125,9 @@ test('a folder without write permission', async (t) => {
 test('a broken manifest is rejected, with its name and what to do', async (t) => {
   const cwd = emptyFolder(t);
   await succeed(['numbers'], { cwd });
-  const manifest = join(cwd, 'data/pocket/numbers/manifest.jsonl');
+  const manifest = join(cwd, 'data/pocket/numbers/_manifest.jsonl');
   writeFileSync(manifest, readFileSync(manifest, 'utf8').replace('n1.json', 'n9.json'));
-  failedInOneLine(await critiq(['squares', '-q'], { cwd }), 2, /numbers\/manifest\.jsonl, line 2: damaged/);
+  failedInOneLine(await critiq(['squares', '-q'], { cwd }), 2, /numbers\/_manifest\.jsonl, line 2: damaged/);
 });
 
 test('a full disk: one line, finished work is kept, and the same command resumes when there is space', async (t) => {

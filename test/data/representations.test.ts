@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { temporaryName } from '../../src/data/store/atomic.js';
 import { ImageVectors, ImageVectorWriter } from '../../src/data/image-vectors.js';
 import { Representations, RepresentationWriter, STATE } from '../../src/data/representations.js';
 import { Random } from '../../src/random.js';
@@ -115,7 +116,7 @@ test('values that float16 cannot hold are refused with their place, and no file 
     await assert.rejects(writer.append(5, Float32Array.of(0, 0, 0, 0, 0, 0, bad, 0)), message);
     await assert.rejects(writer.append(5, new Float32Array(3)), /tid 5: expected a multiple of 4 floats, got 3/);
     await writer.abort();
-    assert.ok(!existsSync(file) && !existsSync(`${file}.tmp`));
+    assert.ok(!existsSync(file) && !existsSync(temporaryName(file)));
   }
 });
 

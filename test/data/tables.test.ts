@@ -13,6 +13,7 @@ import {
   writeTable,
   type TableKind,
 } from '../../src/data/tables.js';
+import { temporaryName } from '../../src/data/store/atomic.js';
 import { CANDIDATES, toTransitions, TRANSITIONS, type CandidateRow } from '../../src/data/transitions.js';
 import { Random } from '../../src/random.js';
 import { eachTruncation, rejectsWithLine, tempFolder } from '../rigs/files.js';
@@ -134,7 +135,7 @@ test('a value that does not fit its column is named and nothing is left behind',
   ];
   for (const [change, message] of wrong) {
     await assert.rejects(() => writeTable(file, EVERYTHING, [row(0), { ...row(1), ...change } as Everything]), message);
-    assert.ok(!existsSync(file) && !existsSync(`${file}.tmp`));
+    assert.ok(!existsSync(file) && !existsSync(temporaryName(file)));
   }
 });
 

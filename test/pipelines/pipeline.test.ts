@@ -137,7 +137,7 @@ test('kill -9 at random moments of all stages leaves the same bytes as an undist
 test('an evaluation stores what it prints', async (t) => {
   const cwd = emptyFolder(t);
   const { stdout, stderr } = await succeed(['eval', ...TINY], { cwd, program });
-  const result = JSON.parse(readFileSync(join(cwd, 'data/pocket/eval/base-test/result.json'), 'utf8'));
+  const result = JSON.parse(readFileSync(join(cwd, 'data/pocket/eval/base-test/_result.json'), 'utf8'));
   assert.equal(result.episodes, 6);
   assert.match(stdout + stderr, new RegExp(`${result.successes} of 6 succeed`));
 });

@@ -93,7 +93,7 @@ test('page and report.json give the results of the evaluations', async (t) => {
     [['base', 0.5]],
   );
   for (const name of ['base-test', 'digiq-test', 'base-test-greedy']) {
-    const stored = JSON.parse(readFileSync(join(run.folder, 'eval', name, 'result.json'), 'utf8')) as EvalResult;
+    const stored = JSON.parse(readFileSync(join(run.folder, 'eval', name, '_result.json'), 'utf8')) as EvalResult;
     assert.deepEqual(json.evaluations[name], stored);
   }
   // of six, Digi-Q wins four that the base fails and fails one that it wins
@@ -145,7 +145,7 @@ test('the amounts of data and the critic’s errors are those of the tables', as
 
 test('a note under the rates names the judge and what the rates leave out', async (t) => {
   const { run, data } = await evaluated(t);
-  const file = join(run.folder, 'eval/digiq-test/result.json');
+  const file = join(run.folder, 'eval/digiq-test/_result.json');
   const result = JSON.parse(readFileSync(file, 'utf8')) as EvalResult;
   const short = { ...result, judge: 'openai lab/vlm', unknown: ['7', '9'], lost: ['8'], invalid_steps: 12 };
   writeFileSync(file, JSON.stringify(short));

@@ -107,7 +107,7 @@ export async function makeEvaluation(run: FakeRun, name: string, wins: (n: numbe
     families: Object.fromEntries(families.map((family) => [family, rateOf(of(family))])),
   };
   await dataset(run.folder, `eval/${name}`, 'transitions-00000.parquet', TRANSITIONS, rows);
-  writeFileSync(join(run.folder, 'eval', name, 'result.json'), JSON.stringify(result));
+  writeFileSync(join(run.folder, 'eval', name, '_result.json'), JSON.stringify(result));
 }
 
 async function play(images: ImageStore, count: number): Promise<Episode[]> {

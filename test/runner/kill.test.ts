@@ -57,7 +57,7 @@ for (const [signal, code] of [
     const cwd = emptyFolder(t);
     for (const dataset of ['numbers', 'total/all']) {
       const { child, ended } = start(['total', '--quiet'], { cwd, delayMs: 100 });
-      await until(() => existsSync(join(cwd, 'data/pocket', dataset, 'plan.json')), `${dataset} begun`);
+      await until(() => existsSync(join(cwd, 'data/pocket', dataset, '_plan.json')), `${dataset} begun`);
       await sleep(130);
       child.kill(signal);
       const result = await ended;

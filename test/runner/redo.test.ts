@@ -38,7 +38,7 @@ test('missing inputs are built first, and nothing is built twice', async (t) => 
   const data = emptyFolder(t);
   assert.deepEqual(await made(data, 'total'), { numbers: 6, squares: 6, 'total/all': 1 });
   const before = contents(join(data, 'pocket'));
-  const manifest = join(data, 'pocket/numbers/manifest.jsonl');
+  const manifest = join(data, 'pocket/numbers/_manifest.jsonl');
   const { mtimeMs, ino } = statSync(manifest);
   assert.deepEqual(await made(data, 'total'), { numbers: 0, squares: 0, 'total/all': 0 });
   assert.deepEqual(contents(join(data, 'pocket')), before);
@@ -162,7 +162,7 @@ test('imported data is used as it is and only overwritten with --force', async (
   const only = emptyFolder(t);
   mkdirSync(join(only, 'pocket'));
   cpSync(join(data, 'pocket/squares'), join(only, 'pocket/squares'), { recursive: true });
-  rmSync(join(only, 'pocket/squares/plan.json'));
+  rmSync(join(only, 'pocket/squares/_plan.json'));
   await assert.rejects(made(only, 'squares'), { name: 'UserError' });
   assert.equal(existsSync(join(only, 'pocket/numbers')), false, 'refused before its inputs are built');
   assert.deepEqual(await made(data, 'numbers', [], { force: true }), { numbers: 6 });

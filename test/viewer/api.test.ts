@@ -195,7 +195,7 @@ test('evaluations: the results, and which episodes only one of two wins', async 
   const { evaluations, unfinished } = await of<EvaluationList>('/runs/seen/evaluations');
   assert.deepEqual(unfinished, []);
   for (const { name, rate, ci95, families } of evaluations) {
-    const stored = JSON.parse(readFileSync(join(run.folder, name, 'result.json'), 'utf8')) as (typeof evaluations)[0];
+    const stored = JSON.parse(readFileSync(join(run.folder, name, '_result.json'), 'utf8')) as (typeof evaluations)[0];
     assert.deepEqual({ rate, ci95, families }, { rate: stored.rate, ci95: stored.ci95, families: stored.families });
   }
   const pair = await of<Paired>('/runs/seen/paired?before=eval/base-test&after=eval/digiq-test');
@@ -272,7 +272,7 @@ test('broken data: what is broken is named, what is whole is shown, and shards t
   const whole = readFileSync(shard);
   truncateSync(shard, whole.length - 100);
   truncateSync(join(broken.folder, 'candidates/00000.candidates.parquet'), 50);
-  writeFileSync(join(broken.folder, 'eval/base-test/result.json'), '{"policy":');
+  writeFileSync(join(broken.folder, 'eval/base-test/_result.json'), '{"policy":');
   writeFileSync(join(broken.folder, 'run.json'), '{');
   const info = await of<RunInfo>('/runs/seen', here);
   assert.deepEqual(
@@ -293,10 +293,10 @@ test('broken data: what is broken is named, what is whole is shown, and shards t
     evaluations.map(({ name }) => name),
     ['eval/digiq-test'],
   );
-  assert.match(problems[0].message, /base-test\/result\.json: cannot be read/);
+  assert.match(problems[0].message, /base-test\/_result\.json: cannot be read/);
   // put right again, it is found without a new start
   writeFileSync(shard, whole);
-  appendFileSync(join(broken.folder, 'trajectories/manifest.jsonl'), runFiles.note(broken.folder, 'trajectories'));
+  appendFileSync(join(broken.folder, 'trajectories/_manifest.jsonl'), runFiles.note(broken.folder, 'trajectories'));
   const seen = await of<Trajectory>('/runs/seen/trajectory?set=trajectories&id=000001', here);
   assert.match(seen.problems[0].message, /00000\.candidates\.parquet: truncated/);
   assert.ok(
@@ -310,9 +310,9 @@ test('a manifest that names a file outside of its folder reads nothing there', a
   const data = emptyFolder(t);
   const outside = await viewedRun(t);
   mkdirSync(join(data, 'sly/trajectories'), { recursive: true });
-  const manifest = readFileSync(join(outside.folder, 'trajectories/manifest.jsonl'), 'utf8');
+  const manifest = readFileSync(join(outside.folder, 'trajectories/_manifest.jsonl'), 'utf8');
   const stolen = runFiles.renamed(manifest, `../../../${outside.folder.replace(/^\//, '')}/trajectories/`);
-  writeFileSync(join(data, 'sly/trajectories/manifest.jsonl'), stolen);
+  writeFileSync(join(data, 'sly/trajectories/_manifest.jsonl'), stolen);
   const here = await viewing(t, data, 'sly');
   const info = await of<RunInfo>('/runs/sly', here);
   assert.match(info.problems[0].message, /outside of it|cannot be read/);

@@ -288,7 +288,7 @@ browserTest('Evaluations: rates and intervals of the results, failures that open
   await page.locator('.rates tbody tr').first().waitFor();
   const rates = await values(page, 'section[aria-labelledby=rates] .rates');
   const stored = ['base-test', 'digiq-test'].map(
-    (name) => JSON.parse(readFileSync(join(made.folder, 'eval', name, 'result.json'), 'utf8')) as { rate: number },
+    (name) => JSON.parse(readFileSync(join(made.folder, 'eval', name, '_result.json'), 'utf8')) as { rate: number },
   );
   assert.deepEqual(
     rates,

@@ -1,7 +1,7 @@
 import { crc32 } from '@node-rs/crc32';
 import { mkdirSync } from 'node:fs';
 import { open, rename, rm, type FileHandle } from 'node:fs/promises';
-import { basename, dirname, resolve } from 'node:path';
+import { basename, dirname, join, resolve } from 'node:path';
 import { RunError, UserError } from '../../errors.js';
 
 /** What was written: enough to notice later that a file is not the one that was committed. */
@@ -11,11 +11,19 @@ export interface Written {
   readonly crc32: number;
 }
 
+/**
+ * Where a file is written until it is whole. The name begins with a dot, so that readers of whole folders (pyarrow, polars,
+ * DuckDB) skip it.
+ */
+export function temporaryName(file: string): string {
+  return join(dirname(file), `.${basename(file)}.tmp`);
+}
+
 /** One write call asks for at most this much, since Linux moves at most 2 GiB - 4 KiB in one. */
 const WRITE_LIMIT = 1 << 30;
 
 /**
- * A file that either appears whole under its name or not at all: bytes go to `<file>.tmp`, `commit` makes them durable
+ * A file that either appears whole under its name or not at all: bytes go to `.<file>.tmp`, `commit` makes them durable
  * and renames. A leftover `.tmp` of a killed run is simply overwritten.
  */
 export class AtomicFile {
@@ -26,11 +34,11 @@ export class AtomicFile {
     private handle: FileHandle | undefined,
   ) {}
 
-  /** Starts `<file>.tmp`, making the folder if needed. Throws a UserError where the place cannot be written. */
+  /** Starts the temporary file, making the folder if needed. Throws a UserError where the place cannot be written. */
   static async open(file: string): Promise<AtomicFile> {
     try {
       mkdirSync(dirname(resolve(file)), { recursive: true });
-      return new AtomicFile(file, await open(`${file}.tmp`, 'w'));
+      return new AtomicFile(file, await open(temporaryName(file), 'w'));
     } catch (error) {
       throw writeFailure(file, error);
     }
@@ -64,7 +72,7 @@ export class AtomicFile {
       await handle.sync();
       this.handle = undefined;
       await handle.close();
-      await rename(`${this.file}.tmp`, this.file);
+      await rename(temporaryName(this.file), this.file);
       await syncFolder(dirname(resolve(this.file)));
     } catch (error) {
       throw writeFailure(this.file, error);
@@ -72,13 +80,13 @@ export class AtomicFile {
     return { bytes: this.position, crc32: this.crc >>> 0 };
   }
 
-  /** Gives up: closes and removes the `.tmp`. Does nothing after `commit`. */
+  /** Gives up: closes and removes the temporary file. Does nothing after `commit`. */
   async abort(): Promise<void> {
     const handle = this.handle;
     if (!handle) return;
     this.handle = undefined;
     await handle.close();
-    await rm(`${this.file}.tmp`, { force: true });
+    await rm(temporaryName(this.file), { force: true });
   }
 
   private opened(): FileHandle {

@@ -2,9 +2,10 @@ import { createHash } from 'node:crypto';
 import { isAbsolute, join, normalize } from 'node:path';
 import { UserError } from '../../errors.js';
 import { verifyFile, type FileRecord, type Verify } from './integrity.js';
+import { renameOldFiles, setFile } from './set-files.js';
 import { appendLine, readLines } from '../formats/jsonl.js';
 
-/** One committed shard of a data set: a line of its `manifest.jsonl`. A later line for the same shard replaces it. */
+/** One committed shard of a data set: a line of its `_manifest.jsonl`. A later line for the same shard replaces it. */
 export interface Shard {
   /** name of the shard, unique in the data set */
   readonly shard: string;
@@ -18,8 +19,6 @@ export interface Shard {
   /** true in a line that takes the shard out of the data set */
   readonly removed?: true;
 }
-
-const MANIFEST = 'manifest.jsonl';
 
 /** A data set: a folder of shards and the manifest that says which of them count. Files not in it do not exist. */
 export class Dataset {
@@ -66,7 +65,8 @@ export class Dataset {
   /** Adds a shard whose files are all in place already: from here on it counts, also after a power cut. */
   async commit(shard: Shard): Promise<void> {
     for (const { file } of shard.files) checkName(this.folder, file);
-    await appendLine(this.path(MANIFEST), shard);
+    await renameOldFiles(this.folder);
+    await appendLine(setFile(this.folder, 'manifest'), shard);
     if (shard.removed) this.byName.delete(shard.shard);
     else this.byName.set(shard.shard, shard);
   }
@@ -75,6 +75,19 @@ export class Dataset {
   async remove(shard: string): Promise<void> {
     if (this.byName.has(shard)) await this.commit({ shard, files: [], inputs: '', settings: '', removed: true });
   }
+}
+
+/**
+ * The committed shards of a data set by name, without looking at their files; none where the folder has no manifest.
+ * @throws UserError naming a damaged line; it ends with `whatToDo`
+ */
+export function committedShards(folder: string, whatToDo: string): Map<string, Shard> {
+  const shards = new Map<string, Shard>();
+  for (const shard of readLines<Shard>(setFile(folder, 'manifest'), whatToDo)) {
+    if (shard.removed) shards.delete(shard.shard);
+    else shards.set(shard.shard, shard);
+  }
+  return shards;
 }
 
 /**
@@ -88,15 +101,12 @@ export async function openDataset(
   { stage = 'the stage that writes it', verify = 'once' as Verify } = {},
 ): Promise<Dataset> {
   const command = stage.includes(' ') ? stage : `\`critiq ${stage}\``;
-  const shards = new Map<string, Shard>();
-  for (const shard of readLines<Shard>(join(folder, MANIFEST), `run ${command} again after deleting ${folder}`)) {
-    if (shard.removed) shards.delete(shard.shard);
-    else shards.set(shard.shard, shard);
-  }
+  const whatToDo = `run ${command} again after deleting ${folder}`;
+  const shards = committedShards(folder, whatToDo);
   for (const { files } of shards.values()) {
     for (const record of files) {
       checkName(folder, record.file);
-      await verifyFile(join(folder, record.file), record, verify, `run ${command} again after deleting ${folder}`);
+      await verifyFile(join(folder, record.file), record, verify, whatToDo);
     }
   }
   return new Dataset(folder, shards);
@@ -114,6 +124,6 @@ function sortedKeys(_key: string, value: unknown): unknown {
 
 function checkName(folder: string, file: string): void {
   if (typeof file !== 'string' || file === '' || isAbsolute(file) || normalize(file).split('/').includes('..')) {
-    throw new UserError(`${join(folder, MANIFEST)}: names the file ${JSON.stringify(file)}: expected a path below ${folder}`);
+    throw new UserError(`${setFile(folder, 'manifest')}: names the file ${JSON.stringify(file)}: expected a path below ${folder}`);
   }
 }

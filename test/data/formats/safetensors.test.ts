@@ -12,6 +12,7 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { temporaryName } from '../../../src/data/store/atomic.js';
 import { decodeHalf, encodeHalf } from '../../../src/data/formats/half.js';
 import { readSafetensors, toFloat32, writeSafetensors, type TensorToStore } from '../../../src/data/formats/safetensors.js';
 import { Random } from '../../../src/random.js';
@@ -156,7 +157,7 @@ test('a write that fails leaves neither a file nor a temporary one', async (t) =
   const file = join(tempFolder(t), 'a.safetensors');
   const wrong = { weight: { dtype: 'F32' as const, shape: [3], data: new Float32Array(2) } };
   await assert.rejects(() => writeSafetensors(file, wrong), /F32 \[3\]: expected 12 bytes, got 8/);
-  assert.ok(!existsSync(file) && !existsSync(`${file}.tmp`));
+  assert.ok(!existsSync(file) && !existsSync(temporaryName(file)));
 });
 
 test('a file above 2 GiB is read tensor by tensor', (t) => {

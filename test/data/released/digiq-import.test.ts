@@ -112,7 +112,7 @@ test('an import that was stopped goes on to the same files', async (t) => {
   await importDigiq(file, folder, options);
   cpSync(folder, other, { recursive: true });
   for (const name of ['trajectories', 'representations']) {
-    const manifest = join(other, name, 'manifest.jsonl');
+    const manifest = join(other, name, '_manifest.jsonl');
     const first = readFileSync(manifest, 'utf8').split('\n')[0];
     writeFileSync(manifest, `${first}\n{"shard":"00001","fil`);
   }

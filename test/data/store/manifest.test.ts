@@ -12,7 +12,7 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import { test, type TestContext } from 'node:test';
-import { writeAtomic } from '../../../src/data/store/atomic.js';
+import { temporaryName, writeAtomic } from '../../../src/data/store/atomic.js';
 import { recordFile } from '../../../src/data/store/integrity.js';
 import { encodeLine } from '../../../src/data/formats/jsonl.js';
 import { fingerprint, openDataset } from '../../../src/data/store/manifest.js';
@@ -153,17 +153,17 @@ test('paths out of the folder are refused, in the manifest as well as on commit'
   for (const file of ['../set/a.parquet', '/etc/passwd', 'x/../../y', '']) {
     const shard = { shard: '2', files: [{ file, bytes: 1, crc32: 0 }], ...origin };
     await rejectsWithLine(() => set.commit(shard), /expected a path below/);
-    const manifest = join(folder, 'manifest.jsonl');
+    const manifest = join(folder, '_manifest.jsonl');
     const whole = readFileSync(manifest);
     appendFileSync(manifest, encodeLine(shard));
-    await rejectsWithLine(() => openDataset(folder), /manifest\.jsonl: names the file .*: expected a path below/);
+    await rejectsWithLine(() => openDataset(folder), /_manifest\.jsonl: names the file .*: expected a path below/);
     writeFileSync(manifest, whole);
   }
 });
 
 test('a torn manifest line is a shard that was not committed', async (t) => {
   const folder = await sample(t);
-  const manifest = join(folder, 'manifest.jsonl');
+  const manifest = join(folder, '_manifest.jsonl');
   const whole = readFileSync(manifest, 'utf8');
   writeFileSync(manifest, whole.slice(0, -5));
   const set = await openDataset(folder);
@@ -200,10 +200,10 @@ test('a full disk is one line, and nothing is left behind', { skip: !existsSync(
   const full = (error: Error) =>
     error instanceof RunError && /the disk is full \(ENOSPC\); free some space and run/.test(error.message);
   const table = join(folder, 'a.parquet');
-  symlinkSync('/dev/full', `${table}.tmp`);
+  symlinkSync('/dev/full', temporaryName(table));
   await assert.rejects(writeTable(table, CANDIDATES, candidates(600)), full);
   const shard = join(folder, 'b.arrow');
-  symlinkSync('/dev/full', `${shard}.tmp`);
+  symlinkSync('/dev/full', temporaryName(shard));
   const writer = await RepresentationWriter.open(shard, 8);
   await assert.rejects(writer.append(0, new Float32Array(8)), full);
   await writer.abort();

@@ -112,7 +112,7 @@ appiumTest('eval and collect find the same on phones in process, by Appium and b
     );
     assert.equal(begun[0] + begun[1], EPISODES.eval + EPISODES.collect);
     for (const set of ['eval/base-test', 'trajectories']) {
-      const manifest = readFileSync(join(cwd, 'data', 'wire', set, 'manifest.jsonl'), 'utf8');
+      const manifest = readFileSync(join(cwd, 'data', 'wire', set, '_manifest.jsonl'), 'utf8');
       assert.doesNotMatch(manifest, /repeated|lost/);
     }
   }

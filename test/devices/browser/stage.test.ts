@@ -87,7 +87,7 @@ browserTest('eval: the page decides what is a success; one session or three writ
     await succeed(['eval', ...settings(server.url, devices)], { cwd, program });
     const folder = join(cwd, 'data/pocket/eval/served-tiny-agent-test-greedy');
     assert.deepEqual(await ends(folder), wanted);
-    const result = JSON.parse(readFileSync(join(folder, 'result.json'), 'utf8')) as Record<string, unknown>;
+    const result = JSON.parse(readFileSync(join(folder, '_result.json'), 'utf8')) as Record<string, unknown>;
     assert.deepEqual([result.successes, result.episodes], [3, 6]);
     kept.push(Object.entries(contents(join(cwd, 'data/pocket'))).filter(([name]) => /\.(parquet|png)$/.test(name)));
   }

@@ -101,7 +101,7 @@ test('collect and eval: verdicts are rewards; the unknown ones are listed and in
   const said = await succeed(['eval', ...asking(server)], { cwd, program });
   const folder = join(run, 'eval/base-test');
   const evaluated = await ends(folder);
-  const result = JSON.parse(readFileSync(join(folder, 'result.json'), 'utf8')) as Record<string, unknown>;
+  const result = JSON.parse(readFileSync(join(folder, '_result.json'), 'utf8')) as Record<string, unknown>;
   assert.ok(evaluated.unknown.length > 0 && evaluated.rows.length > 0, 'both kinds are there');
   const won = evaluated.rows.filter(({ goal }) => lotOf(goal) < 5).length;
   assert.equal(result.judge, `openai ${MODEL}`);
@@ -127,7 +127,7 @@ test('collect and eval: verdicts are rewards; the unknown ones are listed and in
   const state = await succeed(['eval', ...TINY], { cwd, program });
   assert.match(state.stderr, /eval\/base-test: done/);
   assert.match(state.stderr, /sft: up to date/);
-  const exact = JSON.parse(readFileSync(join(folder, 'result.json'), 'utf8')) as Record<string, unknown>;
+  const exact = JSON.parse(readFileSync(join(folder, '_result.json'), 'utf8')) as Record<string, unknown>;
   assert.equal(exact.judge, 'state');
   assert.deepEqual(exact.unknown, []);
   assert.equal(exact.episodes, 8);
@@ -185,9 +185,9 @@ test('a shard of which nothing was judged disturbs nobody; a stage of which noth
   const silent = await critiq(['eval', '-q', ...asking(server, 'judge.budget_calls=3')], { cwd, program });
   assert.equal(silent.code, 1);
   assert.match(silent.stderr, /critiq: eval\/base-test: none of 8 episodes was judged/);
-  assert.ok(!existsSync(join(run, 'eval/base-test/result.json')), 'no rate of nothing');
+  assert.ok(!existsSync(join(run, 'eval/base-test/_result.json')), 'no rate of nothing');
   await succeed(['eval', '--force', '--no-deps', ...asking(server)], { cwd, program });
-  assert.ok(existsSync(join(run, 'eval/base-test/result.json')));
+  assert.ok(existsSync(join(run, 'eval/base-test/_result.json')));
 });
 
 test('critiq doctor looks at the judge without asking it', async (t) => {

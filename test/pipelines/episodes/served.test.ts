@@ -69,7 +69,7 @@ async function evaluated(cwd: string) {
   const said = lines.map(
     (line) => JSON.parse(line) as { trajectory: string; step: number; action: string; answer: string },
   );
-  const result = JSON.parse(readFileSync(join(folder, 'result.json'), 'utf8')) as Record<string, unknown>;
+  const result = JSON.parse(readFileSync(join(folder, '_result.json'), 'utf8')) as Record<string, unknown>;
   return { folder, rows, said, result, shards };
 }
 
@@ -131,7 +131,7 @@ test('faults that pass change nothing; the limit of requests is kept', async (t)
   const cwd = emptyFolder(t);
   await succeed(['eval', ...asking(server, 'mobile_use')], { cwd, program });
   const bytes = (folder: string) =>
-    Object.entries(contents(join(folder, 'data/pocket/eval'))).filter(([name]) => !name.endsWith('plan.json'));
+    Object.entries(contents(join(folder, 'data/pocket/eval'))).filter(([name]) => !name.endsWith('_plan.json'));
   assert.ok(server.asked.length > calm.asked.length);
   assert.deepEqual(bytes(cwd), bytes(undisturbed));
 });

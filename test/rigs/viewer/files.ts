@@ -13,7 +13,7 @@ const parsed = (line: string): Line => JSON.parse(line) as Line;
 export const runFiles = {
   /** The data set's last line once more: what a stage that makes the same shard again appends. */
   note(run: string, set: string): string {
-    const lines = readFileSync(join(run, set, 'manifest.jsonl'), 'utf8')
+    const lines = readFileSync(join(run, set, '_manifest.jsonl'), 'utf8')
       .trim()
       .split('\n');
     return `${lines.at(-1)!}\n`;

@@ -37,7 +37,7 @@ export async function smallRun(cwd: string): Promise<SmallRun> {
   const [trajectories, candidates] = [join(run, 'trajectories'), join(run, 'candidates')];
   cpSync(join(run, 'demos'), trajectories, { recursive: true });
   // without its plan no stage rebuilds it
-  rmSync(join(trajectories, 'plan.json'));
+  rmSync(join(trajectories, '_plan.json'));
   const target = await openDataset(candidates);
   let [transitions, rows] = [0, 0];
   for (const { shard } of (await openDataset(trajectories)).shards) {
