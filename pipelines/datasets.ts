@@ -6,7 +6,7 @@ import { CANDIDATES, TRANSITIONS, type CandidateRow, type Transition } from '../
 /** Names of the files of shard `id` in the data sets of the pipeline; those of `critiq import` too. */
 export const FILES = {
   transitions: (id: string) => `transitions-${id}.parquet`,
-  answers: (id: string) => `answers-${id}.jsonl`,
+  answers: (id: string) => `_answers-${id}.jsonl`,
   candidates: (id: string) => `candidates-${id}.parquet`,
   vectors: (id: string) => `images-${id}.arrow`,
   representations: (id: string) => `representations-${id}.arrow`,

@@ -62,7 +62,7 @@ async function evaluated(cwd: string) {
   const { shards } = await openDataset(folder);
   const rows = await readTransitions(folder, 'eval');
   const lines = shards.flatMap(({ shard }) =>
-    readFileSync(join(folder, `answers-${shard}.jsonl`), 'utf8')
+    readFileSync(join(folder, `_answers-${shard}.jsonl`), 'utf8')
       .trim()
       .split('\n'),
   );
@@ -250,7 +250,7 @@ test('collect with a served agent: its trajectories, with image vectors by the b
   const [{ files }] = (await openDataset(folder)).shards;
   assert.deepEqual(
     files.map(({ file }) => file),
-    ['transitions-00000.parquet', 'answers-00000.jsonl'],
+    ['transitions-00000.parquet', '_answers-00000.jsonl'],
   );
   const rows = await readTable(join(folder, 'transitions-00000.parquet'), TRANSITIONS);
   assert.equal(rows.length, 6);
