@@ -24,13 +24,12 @@ endif
 
 CRITIQ := node dist/src/cli/main.js
 PAGE := $(shell find src/viewer/page -type f 2>/dev/null)
-SOURCES := $(filter-out $(PAGE),$(shell find src pipelines test bench -name '*.ts' 2>/dev/null))
+SOURCES := $(filter-out $(PAGE),$(shell find src pipelines packaging test bench -name '*.ts' 2>/dev/null))
 TESTS = $(patsubst %.ts,dist/%.js,$(shell find test -name '*.test.ts' | sort))
 
 setup: dist/.stamp dist/.page-stamp
 
-# Not npm ci: it rejects this lock file, which lacks the packages of @napi-rs/canvas 1.1.1 for other platforms (the registry
-# it was made with does not have them). npm install uses the locked versions too, and --no-save leaves the lock file alone.
+# Not npm ci, which installs everything again. This takes the locked versions too, and --no-save leaves the lock file alone.
 node_modules/.stamp: package.json package-lock.json .npmrc
 	npm install --no-save --no-audit --no-fund --loglevel=error
 	@touch $@

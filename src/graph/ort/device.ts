@@ -1,5 +1,5 @@
 import { existsSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
 import { RunError } from '../../errors.js';
 import { toOnnx } from '../onnx.js';
 import { add, mul } from '../ops/elementwise.js';
@@ -47,10 +47,12 @@ export function cuda(
   if (!files)
     throw new RunError(`provider cuda: onnxruntime-node has no CUDA libraries for ${platform}; set provider=cpu`);
   const missing = files.find((file) => !existsSync(join(folder, file)));
-  if (missing)
+  if (missing) {
+    const script = resolve(folder, '../../../../script/install.js');
     throw new RunError(
-      `provider cuda: no ${missing} in ${folder}; critiq is installed without it (onnxruntime-node-install=skip in .npmrc): on a GPU machine run ONNXRUNTIME_NODE_INSTALL=cuda12 npm rebuild onnxruntime-node, or set provider=cpu`,
+      `provider cuda: no ${missing} in ${folder}; download it with ONNXRUNTIME_NODE_INSTALL=cuda12 node ${script} (docs/gpu.md), or set provider=cpu`,
     );
+  }
   const settings: Readonly<Record<string, string>> = {
     device_id: String(deviceId),
     // Training allocates a few large pieces; the default strategy, doubling, would nearly double the memory.
