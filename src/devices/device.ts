@@ -2,42 +2,42 @@ import type { Action } from '../data/action.js';
 import type { Frame } from '../data/formats/frame.js';
 import type { Task } from '../data/task.js';
 
-/** Whether an action reached the device. `unknown`: it may have; it must not be sent again. */
+/** Whether an action was applied on the device. `unknown`: perhaps; it must not be sent again. */
 export type Applied = 'yes' | 'no' | 'unknown';
 
 export interface Deadline {
-  /** milliseconds this call may take before it fails */
+  /** milliseconds after which this call fails */
   readonly deadlineMs: number;
 }
 
-/** How much of the device is put back: the app, an emulator snapshot, or a new device. */
+/** The scope of a reset: the app, an emulator snapshot, or a new device. */
 export type ResetLevel = 'app' | 'snapshot' | 'recreate';
 
-/** A phone that an agent can see and touch. One episode at a time; calls are not made concurrently. */
+/** A phone that an agent can see and touch. It runs one episode at a time and gets no concurrent calls. */
 export interface Device {
   readonly id: string;
   /** pixels */
   readonly size: { readonly width: number; readonly height: number };
-  /** milliseconds that a reset may need where other calls need less: a new session, a new emulator */
+  /** milliseconds that a reset may take if it needs longer than other calls: a new session, a new emulator */
   readonly resetMs?: number;
-  /** Put the device into the starting state of an episode. `seed` decides everything random in it, where the device can. */
+  /** Puts the device into an episode's initial state. `seed` decides everything random, as far as the device allows. */
   reset(level: ResetLevel, episode: { task: Task; seed: number } & Deadline): Promise<void>;
   screenshot(deadline: Deadline): Promise<Frame>;
   act(action: Action, deadline: Deadline): Promise<{ applied: Applied }>;
   health(): Promise<'ok' | 'sick' | 'dead'>;
   /**
-   * For a device that knows its own state: whether the current task is achieved now, as far as it is known after the last
-   * action. Undefined: this device, or this task, could not say.
+   * Only on devices that know their own state: whether the current task is achieved, as of the last action. Undefined if
+   * the device cannot tell for this task.
    */
   achieved?(): boolean | undefined;
-  /** For tasks with an end of their own: whether it has come, so that no further action counts. */
+  /** Only for tasks that end by themselves: whether the task has ended, so that no further action counts. */
   over?(): boolean;
   /**
-   * For a device that can film its own screen: begin to. At most one recording is under way. What it throws costs the
-   * recording and not the episode.
+   * Only on devices that can film their screen: starts a recording, at most one at a time. If it throws, the recording is
+   * lost, not the episode.
    */
   startRecording?(deadline: Deadline): Promise<void>;
-  /** End the recording; resolves with the video as a file's bytes, MP4 or WebM. A `reset` or `close` ends one and drops it. */
+  /** Ends the recording and resolves with the bytes of a video file, MP4 or WebM. `reset` and `close` discard a recording. */
   stopRecording?(deadline: Deadline): Promise<Uint8Array>;
   close(): Promise<void>;
 }

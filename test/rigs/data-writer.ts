@@ -1,6 +1,6 @@
 /**
  * A process to kill: `node data-writer.js FOLDER` journals episodes with their pictures, then writes a table and a shard of
- * representations for each five of them, skipping what is there. test/data/store/kill.test.ts starts it again and again.
+ * representations for every five episodes, and skips what exists. test/data/store/kill.test.ts starts it repeatedly.
  */
 import { join } from 'node:path';
 import { ImageStore } from '../../src/data/images.js';

@@ -1,11 +1,11 @@
 import type { Clock } from '../../src/devices/pool/clock.js';
 
-/** Time that passes only when a test says so. */
+/** A clock that a test moves by hand. */
 export class FakeClock implements Clock {
   private time = 0;
   private readonly timers = new Map<object, { at: number; run: () => void }>();
 
-  /** timers that have neither rung nor been taken back */
+  /** timers that have neither fired nor been cancelled */
   get pending(): number {
     return this.timers.size;
   }
@@ -20,7 +20,7 @@ export class FakeClock implements Clock {
     return () => void this.timers.delete(key);
   }
 
-  /** Lets time pass; whatever rings gets to do what it does before the next rings. */
+  /** Lets time pass; the work of each timer settles before the next one fires. */
   async advance(ms: number): Promise<void> {
     const end = this.time + ms;
     await settle();
@@ -36,7 +36,7 @@ export class FakeClock implements Clock {
     this.time = end;
   }
 
-  /** Lets time pass until a promise is settled; fails where it would never be. */
+  /** Lets time pass until a promise settles; fails if no timer is left before that. */
   async until<T>(work: Promise<T>): Promise<T> {
     let over = false;
     const done = (): void => void (over = true);
@@ -44,14 +44,14 @@ export class FakeClock implements Clock {
     await settle();
     while (!over) {
       const next = Math.min(...[...this.timers.values()].map(({ at }) => at));
-      if (next === Infinity) throw new Error('nothing is left to happen');
+      if (next === Infinity) throw new Error('FakeClock: the promise is pending, but no timer is left');
       await this.advance(next - this.time);
     }
     return work;
   }
 }
 
-/** Lets everything happen that waits for nothing but its turn. */
+/** Lets all pending promise callbacks run. */
 export async function settle(): Promise<void> {
   for (let turn = 0; turn < 3; turn++) await new Promise((resolve) => setImmediate(resolve));
 }

@@ -5,13 +5,13 @@ import type { Frame } from '../../src/data/formats/frame.js';
 import { Phone } from '../../src/devices/phone/index.js';
 import { Random } from '../../src/random.js';
 
-/** How a device can fail. Each but the last two leaves it working. */
+/** A fault of a device. After the last two it never works again. */
 export type Fault =
   | 'reset fails'
   | 'screenshot fails'
-  /** and was not applied */
+  /** the action was not applied */
   | 'act throws'
-  /** what real servers do when the connection breaks: the action was done, the answer is lost */
+  /** as on real servers when the connection breaks: the action was applied, the answer is lost */
   | 'act throws after it was applied'
   | 'hangs'
   | 'dies';
@@ -27,22 +27,21 @@ export const FAULTS: readonly Fault[] = [
 
 const BLANK: Frame = { width: 1, height: 1, rgba: new Uint8ClampedArray(4) };
 
-/** The fault that the beginning of an episode meets, if any, and at which call to the device from the reset (0) on. */
+/** The fault of an attempt at an episode, if any, and the call at which it happens; the reset is call 0. */
 export type FaultPlan = (episode: { task: Task; seed: number }) => { kind: Fault; call: number } | undefined;
 
-/** What faulty devices did, for all of a test. */
+/** A record of what all faulty devices of a test did. */
 export class Happenings {
-  /** devices made, and closed */
+  /** devices opened */
   made = 0;
+  /** devices closed */
   closed = 0;
-  /** actions that were sent, one list for each time that an episode was begun */
+  /** the attempts at episodes, with the actions sent */
   readonly attempts: { readonly task: string; readonly seed: number; readonly sent: Action[]; applied: number }[] = [];
   readonly faults: Fault[] = [];
 }
 
-/**
- * A phone that fails. After hanging or dying it never works again.
- */
+/** A phone that fails by plan. */
 export class FaultyDevice implements Device {
   readonly phone: Phone;
   readonly size;
@@ -56,7 +55,7 @@ export class FaultyDevice implements Device {
     readonly id: string,
     private readonly record: Happenings,
     private readonly plan: FaultPlan,
-    /** `blank`: its screenshots show nothing, for runs so long that painting would be most of the work */
+    /** `blank`: empty screenshots, for long runs in which painting would take most of the time */
     private readonly screen: 'painted' | 'blank' = 'painted',
   ) {
     this.phone = new Phone(id);
@@ -105,7 +104,7 @@ export class FaultyDevice implements Device {
     await this.phone.close();
   }
 
-  /** Fails if it is time, as the plan says; a kind that names another call waits for that. */
+  /** Fails if the plan's call has come; a fault of another kind of call waits for such a call. */
   private async meet(own: Fault): Promise<void> {
     if (this.closed) throw new Error(`${this.id} was called after it was closed`);
     if (this.lastCall === 'hangs') return new Promise(() => undefined);
@@ -130,12 +129,12 @@ export class FaultyDevice implements Device {
   }
 }
 
-/** Faults for a share of the attempts at episodes, each kind as often as any other, by seed and number of the attempt. */
+/** Random faults for a share of the attempts, all kinds equally likely; the seed and the attempt's number decide. */
 export function faultsBySeed(seed: number, share: number, longest: number): FaultPlan {
-  const begun = new Map<number, number>();
+  const attempts = new Map<number, number>();
   return ({ seed: episode }) => {
-    const attempt = begun.get(episode) ?? 0;
-    begun.set(episode, attempt + 1);
+    const attempt = attempts.get(episode) ?? 0;
+    attempts.set(episode, attempt + 1);
     const random = new Random(seed, 'fault', episode, attempt);
     if (!random.chance(share)) return undefined;
     const kind = random.pick(FAULTS);

@@ -7,7 +7,7 @@ import type { TestContext } from 'node:test';
 import { UserError } from '../../src/errors.js';
 import { packageRoot } from '../../src/runner/package.js';
 
-/** An empty folder that is gone after the test. */
+/** An empty folder, removed after the test. */
 export function tempFolder(test: TestContext): string {
   const folder = mkdtempSync(join(tmpdir(), 'critiq-data-'));
   test.after(() => rmSync(folder, { recursive: true, force: true }));
@@ -19,14 +19,14 @@ export function fixture(...names: string[]): string {
   return join(packageRoot(), 'test', 'fixtures', ...names);
 }
 
-/** Inverts the lowest bit of one byte of a file. */
+/** Flips the lowest bit of one byte of a file. */
 export function flipByte(file: string, at: number): void {
   const bytes = readFileSync(file);
   bytes[at] ^= 1;
   writeFileSync(file, bytes);
 }
 
-/** Runs `attempt` on the file cut to each of the lengths; puts the file back afterwards. */
+/** Runs `attempt` on the file cut to each of the lengths; restores the file afterwards. */
 export async function eachTruncation(file: string, lengths: number[], attempt: (length: number) => Promise<void>) {
   const whole = readFileSync(file);
   for (const length of lengths) {
@@ -36,7 +36,7 @@ export async function eachTruncation(file: string, lengths: number[], attempt: (
   }
 }
 
-/** Asserts a UserError of one line that matches all the patterns. */
+/** Asserts a one-line UserError that matches all patterns. */
 export async function rejectsWithLine(attempt: () => unknown, ...patterns: RegExp[]): Promise<void> {
   await assert.rejects(
     async () => attempt(),
@@ -49,7 +49,7 @@ export async function rejectsWithLine(attempt: () => unknown, ...patterns: RegEx
   );
 }
 
-/** A zip file with stored entries, as torch.save writes it; `method` 8 only claims that they are deflated. */
+/** A zip file with stored entries, as torch.save writes it; with `method` 8 it falsely declares them deflated. */
 export function storedZip(entries: Record<string, Uint8Array>, method = 0): Buffer {
   const locals: Buffer[] = [];
   const directory: Buffer[] = [];

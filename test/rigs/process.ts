@@ -1,4 +1,4 @@
-/** Runs the pipeline of runner-stages.ts as a process of its own, in an empty folder. */
+/** Runs critiq, or the pipeline of stages.ts, as a process of its own in an empty folder. */
 import assert from 'node:assert/strict';
 import { type ChildProcess, spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
@@ -54,7 +54,7 @@ export async function critiq(args: readonly string[], where: Where): Promise<End
   return start(args, where).ended;
 }
 
-/** As `critiq`, but it must end well. */
+/** Like `critiq`, but the process must exit with code 0. */
 export async function succeed(args: readonly string[], where: Where): Promise<Ended> {
   const result = await critiq(args, where);
   assert.equal(result.code, 0, result.stderr);
@@ -62,10 +62,10 @@ export async function succeed(args: readonly string[], where: Where): Promise<En
 }
 
 /**
- * Runs a command again and again, each time killing it (SIGKILL) at a random moment, until it comes to its end or was killed
- * `most` times. It gets more time from kill to kill, so that slow machines get on as well.
- * @param ms before the first kill at least, more for each further one, and by chance up to
- * @returns how often it was killed
+ * Runs a command repeatedly and kills it (SIGKILL) at a random moment each time, until it finishes or was killed `most`
+ * times. The time before a kill grows, so that slow machines make progress too.
+ * @param ms the time before a kill: at least `first`, plus `more` for each earlier kill, plus a random part up to `chance`
+ * @returns the number of kills
  */
 export async function killedAgainAndAgain(
   args: readonly string[],
@@ -84,7 +84,7 @@ export async function killedAgainAndAgain(
   return most;
 }
 
-/** Waits until something holds. */
+/** Waits up to 10 s until a condition holds. */
 export async function until(holds: () => boolean, what: string): Promise<void> {
   for (let n = 0; n < 1000; n++) {
     if (holds()) return;
@@ -93,7 +93,7 @@ export async function until(holds: () => boolean, what: string): Promise<void> {
   assert.fail(`never happened: ${what}`);
 }
 
-/** Every file below a folder with a digest of its bytes. `run.json` is left out: it names the checkout's commit. */
+/** The files below a folder with a digest of their bytes. `run.json` is left out, since it names the checkout's commit. */
 export function contents(folder: string): Record<string, string> {
   if (!existsSync(folder)) return {};
   const names = readdirSync(folder, { recursive: true, withFileTypes: true })
@@ -110,7 +110,7 @@ export function contents(folder: string): Record<string, string> {
   );
 }
 
-/** That a process failed with this code and said so in one line that matches. */
+/** Asserts that a process failed with this code and one line of error output that matches. */
 export function failedInOneLine({ code, stderr }: Ended, expected: number, line: RegExp): void {
   assert.equal(code, expected, stderr);
   assert.match(stderr, /^critiq: [^\n]+\n$/, 'one line');

@@ -1,4 +1,4 @@
-/** A small made-up run folder, written by the real writers: what `critiq report` reads. */
+/** A small synthetic run folder for `critiq report`, written by the real writers. */
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { formatAction } from '../../src/agents/grammar.js';
@@ -27,7 +27,7 @@ export const reportRegistry: Registry = {
   sections: async () => ({ actor: Actor }),
 };
 
-/** A goal that would run a script on a page that does not escape it. */
+/** A goal that would run a script on a page without escaping. */
 export const HOSTILE = `Buy "it" <script>alert(1)</script> & go </script>`;
 
 export interface FakeRun {
@@ -35,7 +35,7 @@ export interface FakeRun {
   readonly transitions: readonly Transition[];
 }
 
-/** @param episodes trajectories to make; every second one is said to succeed, and the first has a hostile goal */
+/** @param episodes number of trajectories; every second one counts as a success, and the first has a hostile goal */
 export async function makeRun(folder: string, episodes = 6): Promise<FakeRun> {
   const images = new ImageStore(join(folder, 'images'));
   const played = await play(images, episodes);
@@ -69,7 +69,7 @@ export async function makeRun(folder: string, episodes = 6): Promise<FakeRun> {
     };
   });
   await dataset(folder, 'values', 'values.parquet', VALUES, values);
-  // as if imported, so that no stage has to be there to make it, with the settings that its critic had
+  // as if imported with its critic's settings, so that no stage needs to make it
   const settings = { critic: { validation: 0.2, lr: 0.0001 }, seed: 0 };
   const plan = { stage: IMPORT, instance: 'critic', settings, shards: ['00000'], finished: true };
   await new Output('values', join(folder, 'values')).writePlan(plan);
@@ -77,7 +77,7 @@ export async function makeRun(folder: string, episodes = 6): Promise<FakeRun> {
   return { folder, transitions };
 }
 
-/** Puts an evaluation there: `wins(n)` says whether episode n succeeds. */
+/** Adds an evaluation in which episode n succeeds if `wins(n)`. */
 export async function makeEvaluation(run: FakeRun, name: string, wins: (n: number) => boolean): Promise<void> {
   const [, policy, split, greedy] = /^(.+?)-(test|train)(-greedy)?$/.exec(name)!;
   const ids = [...new Set(run.transitions.map(({ trajectory }) => trajectory))];

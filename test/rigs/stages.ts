@@ -1,5 +1,5 @@
 /**
- * A small pipeline for the runner's tests, run in this process or as a program of its own:
+ * A small pipeline for the runner's tests, run in this process or as its own program:
  * numbers (6 shards) -> squares (a shard for each shard of numbers) -> total/<name> (one shard, with checkpoints).
  * `node dist/test/rigs/stages.js <critiq arguments>`; CRITIQ_TEST_DELAY_MS slows the shards down.
  */
@@ -75,7 +75,7 @@ const Total = z.object({
   lr: z.number().positive().default(0.5).describe('a number'),
 });
 
-/** Like a training: one shard, state in `scratch` every 5 steps, goes on from there. */
+/** Like a training: one shard that saves its state to `scratch` every 5 steps and resumes from there. */
 export const total = stage({
   name: 'total',
   summary: 'add them up, slowly',
@@ -111,7 +111,7 @@ export const total = stage({
   },
 });
 
-/** Compares two totals, to have an input that the other stages' settings don't name. */
+/** Compares two totals, so that there is an input that no other stage's settings name. */
 export const compare = stage({
   name: 'compare',
   summary: 'compare two totals',
@@ -155,6 +155,6 @@ export const registry: Registry = {
   aliases: { total_lr: 'total.lr' },
 };
 
-// threads that run shards load this module as well
+// worker threads that run shards load this module too
 if (isMainThread && process.argv[1] === fileURLToPath(import.meta.url))
   process.exit(await main(process.argv.slice(2), registry));

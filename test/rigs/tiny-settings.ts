@@ -1,4 +1,4 @@
-/** Settings of the command line at which all that comes after the base policy is done, and next to nothing is learned. */
+/** Command-line settings for a fast run of everything after the base policy; it learns next to nothing. */
 export const TINY_OFFLINE: readonly string[] = [
   'collect.episodes=8',
   'collect.shard=5',
@@ -18,7 +18,7 @@ export const TINY_OFFLINE: readonly string[] = [
   'eval.shard=4',
 ];
 
-/** The same of `online`. */
+/** The same for `online`. */
 export const TINY_ONLINE: readonly string[] = [
   'online.offline_iterations=1',
   'online.batch_size=4',
@@ -29,7 +29,7 @@ export const TINY_ONLINE: readonly string[] = [
   'online.text_tokens=32',
   'online.digirl.hidden=[8]',
   'online.digirl.top=1',
-  // nothing succeeds here, so the outcome never decides
+  // no episode succeeds here, so the outcome must not decide
   'online.digirl.keep_above=-1',
   'online.coso.width=8',
   'online.coso.layers=1',

@@ -1,12 +1,12 @@
-/** Time as the pool sees it, so that tests can pass hours in a millisecond. Results never depend on it, only waits do. */
+/** The pool's source of time, so that tests can pass hours in a millisecond. Only waits depend on it, never results. */
 export interface Clock {
-  /** milliseconds from some point that stays the same */
+  /** milliseconds since a fixed point */
   now(): number;
-  /** Calls `run` once after `ms`. @returns takes it back */
+  /** Calls `run` once after `ms`. @returns a function that cancels it */
   after(ms: number, run: () => void): () => void;
 }
 
-/** The machine's own time, never set back. */
+/** The machine's monotonic time. */
 export const machineClock: Clock = {
   now: () => performance.now(),
   after(ms, run) {
@@ -15,7 +15,7 @@ export const machineClock: Clock = {
   },
 };
 
-/** Something took longer than it may. */
+/** Something took longer than its limit. */
 export class TooLate extends Error {
   override name = 'TooLate';
 
@@ -25,8 +25,8 @@ export class TooLate extends Error {
 }
 
 /**
- * What `work` comes to, TooLate after `ms`, or what `signal` is aborted with, whichever is first. Work cannot be stopped
- * from outside: what still comes of it afterwards goes to `late`, and an error of it nowhere.
+ * Settles like `work`, or rejects with TooLate after `ms`, or with the reason of `signal`, whichever comes first. The work
+ * itself cannot be stopped: a value that comes later goes to `late`, a later error is ignored.
  */
 export function within<T>(
   clock: Clock,
@@ -48,7 +48,7 @@ export function within<T>(
       stopTimer();
       signal?.removeEventListener('abort', abort);
     };
-    // by a promise's own function, so that what throws at once rejects as well
+    // inside a promise's executor, so that a synchronous throw rejects too
     new Promise<T>((settle) => settle(work())).then(
       (value) => {
         cancel();

@@ -5,16 +5,16 @@ import type { Applied, Deadline, Device, ResetLevel } from '../device.js';
 import type { Task } from '../../data/task.js';
 import type { Frame } from '../../data/formats/frame.js';
 
-/** What was asked of a device when it failed. */
+/** The call in which a device failed. */
 export type DeviceCall =
   'lease' | 'reset' | 'screenshot' | 'act' | 'health' | 'achieved' | 'over' | 'startRecording' | 'stopRecording';
 
-/** A device could not film its screen, or give the film; there is nothing wrong with it otherwise. */
+/** A device could not start or return a recording of its screen; otherwise it is healthy. */
 export class RecordingFailed extends RunError {
   override name = 'RecordingFailed';
 }
 
-/** A device failed: it threw, did not answer in time, or is no longer lent to whoever asks. Nobody's mistake above it. */
+/** A device failed: it threw, missed its deadline, or the caller's lease has ended. The caller is not at fault. */
 export class DeviceFault extends RunError {
   override name = 'DeviceFault';
 
@@ -30,16 +30,16 @@ export class DeviceFault extends RunError {
   }
 }
 
-/** `health` brings no deadline of its own. */
+/** Deadline of `health`, which has no such parameter. */
 const HEALTH_MS = 10_000;
-/** Characters of a device's own words in our messages; drivers answer with pages. */
+/** Most characters of a device's own words in our messages; some drivers answer with whole pages. */
 const QUOTED = 300;
 
-/** What was thrown, in one line of printable characters. */
+/** The message of an error as one line of printable characters. */
 export function oneLine(error: unknown): string {
   const text = error instanceof Error ? error.message || error.name : String(error);
   const plain = text
-    // colours first, then whatever else a terminal would obey
+    // colours first, then all other control characters
     // eslint-disable-next-line no-control-regex
     .replace(/\u001b\[[0-9;]*m/g, '')
     .replace(/[\p{Cc}\s]+/gu, ' ')
@@ -51,13 +51,13 @@ interface GuardOptions {
   readonly clock: Clock;
   /** milliseconds beyond a call's own deadline */
   readonly graceMs: number;
-  /** told when a call begins and when it ends: signs of life */
+  /** called at the start and the end of each call, as a sign of life */
   readonly onSign: () => void;
 }
 
 /**
- * A device as it is lent: the deadline is kept on our side too, so a call that hangs ends; after a fault or the end of the
- * lease the device is not called again, and what it still answers goes nowhere.
+ * A lent device. The guard enforces each call's deadline, so a hung call ends. After a fault, or after the end of the lease,
+ * the device is not called again and its late answers are ignored.
  */
 export class GuardedDevice implements Device {
   readonly id: string;
@@ -65,17 +65,18 @@ export class GuardedDevice implements Device {
   readonly over?: () => boolean;
   readonly startRecording?: (deadline: Deadline) => Promise<void>;
   readonly stopRecording?: (deadline: Deadline) => Promise<Uint8Array>;
-  /** what failed first */
+  /** the first fault */
   fault: DeviceFault | undefined;
   private ended: { readonly reason: unknown } | undefined;
-  private readonly underWay = new Set<(reason: unknown) => void>();
+  /** rejects of the calls in flight */
+  private readonly inFlight = new Set<(reason: unknown) => void>();
 
   constructor(
     private readonly inner: Device,
     private readonly options: GuardOptions,
   ) {
     this.id = inner.id;
-    // whoever asks looks first whether they are there
+    // optional members exist only if the device has them, since callers check for them
     if (inner.achieved) this.achieved = () => this.ask('achieved', () => inner.achieved!());
     if (inner.over) this.over = () => this.ask('over', () => inner.over!());
     if (inner.startRecording && inner.stopRecording) {
@@ -88,9 +89,9 @@ export class GuardedDevice implements Device {
     return this.inner.size;
   }
 
-  /** Whether a call has not been answered yet. */
+  /** Whether a call is in flight. */
   get busy(): boolean {
-    return this.underWay.size > 0;
+    return this.inFlight.size > 0;
   }
 
   reset(level: ResetLevel, episode: { task: Task; seed: number } & Deadline): Promise<void> {
@@ -110,15 +111,15 @@ export class GuardedDevice implements Device {
     return this.call('health', HEALTH_MS, () => this.inner.health());
   }
 
-  /** A lent device is its pool's to close. */
+  /** Only the pool may close a device. */
   async close(): Promise<void> {
-    throw new Error(`device ${this.id} is lent: release the lease, and close the pool`);
+    throw new Error(`device ${this.id} is lent; release its lease and close the pool instead`);
   }
 
-  /** From now on every call, also one under way, fails with `reason`. */
+  /** From now on all calls, including those in flight, fail with `reason`. */
   end(reason: unknown): void {
     this.ended ??= { reason };
-    for (const reject of this.underWay) reject(reason);
+    for (const reject of this.inFlight) reject(reason);
   }
 
   private ask<T>(name: DeviceCall, question: () => T): T {
@@ -136,7 +137,7 @@ export class GuardedDevice implements Device {
       this.throwIfEnded();
       onSign();
       let settled = false;
-      // the grace is a wait of its own, so that answers that came in while this process was held up are still read
+      // the grace is a separate timer, so that answers that arrived while this process was blocked are still read
       let cancel = clock.after(deadlineMs, () => {
         cancel = clock.after(graceMs, () => {
           fail(this.failed(name, new Error(`no answer in ${deadlineMs} ms and ${graceMs} ms of grace`)));
@@ -146,14 +147,14 @@ export class GuardedDevice implements Device {
         if (settled) return false;
         settled = true;
         cancel();
-        this.underWay.delete(fail);
+        this.inFlight.delete(fail);
         onSign();
         return true;
       };
       const fail = (reason: unknown): void => {
         if (settle()) reject(reason as Error);
       };
-      this.underWay.add(fail);
+      this.inFlight.add(fail);
       new Promise<T>((answer) => answer(work())).then(
         (value) => {
           if (settle()) resolve(value);
@@ -165,7 +166,7 @@ export class GuardedDevice implements Device {
     });
   }
 
-  /** A recording that fails is no fault of the device; one that hangs is, for nothing else can be asked meanwhile. */
+  /** A failed recording is not a device fault. A hung one is, since the device can take no other call meanwhile. */
   private async film<T>(
     name: 'startRecording' | 'stopRecording',
     { deadlineMs }: Deadline,
@@ -183,13 +184,13 @@ export class GuardedDevice implements Device {
     return outcome.made as T;
   }
 
-  /** What a call that failed with `error` throws; the user's mistakes stay what they are. */
+  /** The error to throw for a call that failed with `error`: a UserError stays, all others become a DeviceFault. */
   private failed(name: DeviceCall, error: unknown): Error {
     if (error instanceof UserError) return error;
-    // devices that say themselves who and what they are need not be heard twice
+    // some devices put their id and the call into the message themselves
     const prefix = `${this.id}: ${name}: `;
-    const said = oneLine(error);
-    const reason = said.startsWith(prefix) ? said.slice(prefix.length) : said;
+    const message = oneLine(error);
+    const reason = message.startsWith(prefix) ? message.slice(prefix.length) : message;
     const fault = new DeviceFault(this.id, name, reason, { cause: error });
     this.fault ??= fault;
     return fault;

@@ -2,7 +2,7 @@ import type { Clock } from './clock.js';
 import type { Device } from '../device.js';
 import { DeviceFault, GuardedDevice } from './guard.js';
 
-/** How a device is given back: as it should be, or as one that cannot be trusted with another episode. */
+/** The condition in which a device is returned: `faulty` means that it must not run another episode. */
 export type Condition = 'fine' | 'faulty';
 
 interface LeaseOptions {
@@ -11,25 +11,25 @@ interface LeaseOptions {
   readonly clock: Clock;
   readonly graceMs: number;
   readonly leaseMs: number;
-  /** ends the lease's calls, and the lease */
+  /** ends the lease and its calls */
   readonly signal?: AbortSignal;
-  /** told once, however the lease ends */
+  /** called once, however the lease ends */
   readonly onEnd: (end: { condition: Condition; reason: string; expired: boolean }) => void;
 }
 
 /**
- * A device that is one holder's until it is released. A lease that gives no sign of life (a call, `heartbeat`, `during`)
- * for `leaseMs` ends, and the device goes to someone else: its holder has died.
+ * Exclusive use of a device until `release`. A lease without a sign of life (a call, `heartbeat`, `during`) for `leaseMs`
+ * expires: its holder counts as dead, and the pool lends the device again.
  */
 export class Lease {
   readonly slot: number;
-  /** the device, under guard: its calls end by their deadline, with what it says or a DeviceFault */
+  /** the guarded device: its calls end by their deadline, if need be with a DeviceFault */
   readonly device: GuardedDevice;
-  /** the device itself, for demonstrators and judges that know its kind; not to be acted on */
+  /** the device itself, for demonstrators and judges that know its type; not for actions */
   readonly unguarded: Device;
   private over = false;
   private lastSign: number;
-  /** what the holder waits for, by `during` */
+  /** rejects of the promises in `during` */
   private readonly waits = new Set<(reason: unknown) => void>();
   private cancel: () => void;
   private readonly abort = () => this.end(this.options.signal?.reason);
@@ -40,18 +40,18 @@ export class Lease {
     this.unguarded = device;
     this.device = new GuardedDevice(device, { clock, graceMs, onSign: () => this.heartbeat() });
     this.lastSign = clock.now();
-    this.cancel = clock.after(leaseMs, () => this.look());
+    this.cancel = clock.after(leaseMs, () => this.checkExpiry());
     signal?.addEventListener('abort', this.abort, { once: true });
   }
 
-  /** The holder is alive. */
+  /** Tells that the holder is alive. */
   heartbeat(): void {
     this.lastSign = this.options.clock.now();
   }
 
   /**
-   * Waits for something that is not the device, such as the agent's next action: the lease holds that long.
-   * @throws what the lease is ended with, at once
+   * Waits for something other than the device, such as the agent's next action, and keeps the lease alive meanwhile.
+   * @throws the reason for the end of the lease, as soon as it ends
    */
   during<T>(work: Promise<T>): Promise<T> {
     return new Promise<T>((resolve, reject) => {
@@ -65,12 +65,12 @@ export class Lease {
     });
   }
 
-  /** Gives the device back. One whose call failed or is still under way counts as faulty whatever is said. */
-  release(condition: Condition, reason = 'given back as faulty'): void {
+  /** Returns the device. After a failed call, or during a call, it always counts as faulty. */
+  release(condition: Condition, reason = 'returned as faulty'): void {
     this.finish(condition, reason, this.ended());
   }
 
-  /** Ends the lease for its holder: what it waits for, here and of the device, fails with `reason`. */
+  /** Ends the lease for its holder: its calls and its waits fail with `reason`. */
   end(reason: unknown): void {
     this.finish('fine', '', reason);
   }
@@ -79,14 +79,14 @@ export class Lease {
     return new DeviceFault(this.device.id, 'lease', 'the lease has ended');
   }
 
-  private look(): void {
+  private checkExpiry(): void {
     const { clock, leaseMs } = this.options;
     const left = this.device.busy || this.waits.size > 0 ? leaseMs : this.lastSign + leaseMs - clock.now();
     if (left > 0) {
-      this.cancel = clock.after(left, () => this.look());
+      this.cancel = clock.after(left, () => this.checkExpiry());
       return;
     }
-    const fault = new DeviceFault(this.device.id, 'lease', `its holder gave no sign of life in ${leaseMs} ms`);
+    const fault = new DeviceFault(this.device.id, 'lease', `the holder gave no sign of life in ${leaseMs} ms`);
     this.finish('fine', fault.reason, fault, true);
   }
 
@@ -99,7 +99,7 @@ export class Lease {
     this.device.end(error);
     for (const reject of this.waits) reject(error);
     if (fault) this.options.onEnd({ condition: 'faulty', reason: `${fault.call}: ${fault.reason}`, expired });
-    else if (busy) this.options.onEnd({ condition: 'faulty', reason: 'given back in the middle of a call', expired });
+    else if (busy) this.options.onEnd({ condition: 'faulty', reason: 'returned during a call', expired });
     else this.options.onEnd({ condition, reason, expired });
   }
 }

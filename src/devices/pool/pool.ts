@@ -6,30 +6,30 @@ import type { Device } from '../device.js';
 import { oneLine } from './guard.js';
 import { Lease, type Condition } from './lease.js';
 
-/** How patient a pool is; the settings `device.*` have the same defaults. */
+/** A pool's timeouts and limits; the settings `device.*` have the same defaults. */
 export const POOL_DEFAULTS = {
-  /** milliseconds beyond its deadline until a call is given up, and its device with it */
+  /** milliseconds after a call's deadline at which the call and its device count as failed */
   graceMs: 2000,
-  /** milliseconds that a device may take to be made */
+  /** milliseconds that opening a device may take */
   openMs: 180_000,
-  /** milliseconds that a device may take to be closed */
+  /** milliseconds that closing a device may take */
   closeMs: 10_000,
-  /** milliseconds without a sign of its holder after which a lease ends */
+  /** milliseconds without a sign of life from its holder after which a lease expires */
   leaseMs: 600_000,
-  /** milliseconds that a slot rests after its device failed; doubled with each further failure in a row */
+  /** milliseconds of a slot's pause after its device failed; doubled with each further failure in a row */
   restMs: 1000,
-  /** milliseconds that it rests at most */
+  /** longest such pause in milliseconds */
   longestRestMs: 60_000,
-  /** failures in a row after which a slot is given up */
+  /** failures in a row after which the pool gives up a slot */
   giveUpAfter: 5,
 } as const;
 
 export interface PoolOptions extends Partial<Readonly<Record<keyof typeof POOL_DEFAULTS, number>>> {
-  /** slots, numbered from 0 */
+  /** number of slots; they are numbered from 0 */
   readonly count: number;
-  /** Makes the device of a slot, also after one before it has failed. A UserError ends the pool. */
+  /** Opens a device for a slot, at first and after each failure. A UserError ends the pool. */
   readonly open: (slot: number) => Promise<Device>;
-  /** decides how much of each rest is rested, so that devices that failed together do not come back together */
+  /** seeds the random part of the pauses, so that devices that failed together do not restart together */
   readonly seed: number;
   readonly clock?: Clock;
   /** closes the pool */
@@ -37,23 +37,23 @@ export interface PoolOptions extends Partial<Readonly<Record<keyof typeof POOL_D
   readonly onEvent?: (event: PoolEvent) => void;
 }
 
-/** What happened to a slot. */
+/** An event of a slot. */
 export interface PoolEvent {
   readonly kind: 'failed' | 'refilled' | 'given up' | 'expired' | 'not closed';
   readonly slot: number;
-  /** for people */
+  /** a line for the log */
   readonly line: string;
 }
 
-/** How many slots are in each condition; together they are all. */
+/** The number of slots in each state. */
 export interface PoolStatus {
   /** lent */
   readonly working: number;
-  /** free, or never asked for */
+  /** free, or not yet opened */
   readonly free: number;
-  /** being made */
+  /** being opened */
   readonly opening: number;
-  /** resting after a failure */
+  /** pausing after a failure */
   readonly resting: number;
   readonly givenUp: number;
 }
@@ -63,13 +63,13 @@ interface Slot {
   state: 'empty' | 'opening' | 'free' | 'lent' | 'resting' | 'given up';
   device?: Device;
   lease?: Lease;
-  /** in a row */
+  /** failures in a row */
   failures: number;
-  /** in all: names the random part of a rest */
+  /** failures in total; seeds the random part of a pause */
   faults: number;
   /** why its last device failed */
   reason: string;
-  /** ends its rest without a refill */
+  /** cancels its pause, without a new device */
   cancelRest?: () => void;
 }
 
@@ -79,26 +79,26 @@ interface Waiter {
 }
 
 /**
- * Slots for devices, lent to one holder at a time. A slot is filled when there is first someone to use it; one whose device
- * fails rests (longer with every failure in a row), is filled anew, and after `giveUpAfter` failures in a row is given up.
- * Only devices that the pool made are ever closed.
+ * Slots for devices, each lent to one holder at a time. The pool opens a slot's device when it is first needed. After a
+ * failure the slot pauses (longer with every failure in a row) and gets a new device; after `giveUpAfter` failures in a row
+ * the pool gives it up. The pool closes only devices that it opened.
  */
 export class DevicePool {
   readonly count: number;
   private readonly limits: Readonly<Record<keyof typeof POOL_DEFAULTS, number>>;
   private readonly clock: Clock;
   private readonly slots: Slot[];
-  /** the longest free first */
+  /** longest free first */
   private readonly free: Slot[] = [];
-  /** the longest waiting first */
+  /** longest waiting first */
   private readonly waiters: Waiter[] = [];
-  /** devices being made and devices being closed; none of them rejects */
+  /** devices being opened or closed; none of these promises rejects */
   private readonly pending = new Set<Promise<void>>();
-  /** why nothing is lent any more */
+  /** why the pool lends nothing any more */
   private over: { readonly reason: unknown } | undefined;
   private closing = false;
   private closed: Promise<void> | undefined;
-  /** ends the waits for devices that are being made */
+  /** ends the waits for devices that are being opened */
   private readonly abandon = new AbortController();
   private readonly abort = () => void this.close();
 
@@ -108,7 +108,7 @@ export class DevicePool {
       throw new RangeError(`DevicePool: expected 1 or more slots, got ${count}`);
     this.count = count;
     this.clock = clock;
-    // every device that is being made listens
+    // every device that is being opened listens
     setMaxListeners(0, this.abandon.signal);
     const limits = { ...POOL_DEFAULTS } as Record<keyof typeof POOL_DEFAULTS, number>;
     for (const key of Object.keys(limits) as (keyof typeof POOL_DEFAULTS)[]) limits[key] = options[key] ?? limits[key];
@@ -125,11 +125,11 @@ export class DevicePool {
   }
 
   /**
-   * A device, as soon as one is free; who asked first gets one first.
-   * @param request.signal ends the wait, and after it the lease
-   * @param request.timeoutMs how long to wait; as long as there is hope, if left out
-   * @throws RunError where no device became free in time, all slots are given up or the pool is closed; what `signal` was
-   * aborted with; the UserError of a device that cannot be made
+   * Lends a device as soon as one is free, in the order of the requests.
+   * @param request.signal ends the wait, and later the lease
+   * @param request.timeoutMs longest wait; by default there is no limit
+   * @throws RunError if no device becomes free in time, all slots are given up or the pool is closed; the reason of
+   * `signal`; the UserError of a device that cannot be opened
    */
   async lease({ signal, timeoutMs }: { signal?: AbortSignal; timeoutMs?: number } = {}): Promise<Lease> {
     signal?.throwIfAborted();
@@ -176,8 +176,8 @@ export class DevicePool {
   }
 
   /**
-   * Ends all leases and closes all devices that the pool made, in at most twice `closeMs`: a device that is being made is
-   * waited for as long as one that is being closed. One that still comes later is closed when it comes.
+   * Ends all leases and closes all devices that the pool opened, in at most twice `closeMs`: devices that are being opened
+   * get the same time as those being closed. A device that opens even later is closed then.
    */
   close(): Promise<void> {
     this.closed ??= this.end();
@@ -198,18 +198,18 @@ export class DevicePool {
       if (device) this.dispose(slot, device);
     }
     const cancel = this.clock.after(this.limits.closeMs, () => this.abandon.abort());
-    // a device that is made meanwhile is closed in turn
+    // a device that finishes opening meanwhile is closed in turn
     while (this.pending.size > 0) await Promise.all(this.pending);
     cancel();
   }
 
-  /** Lends nothing any more, to those who wait either. */
+  /** Stops lending and refuses all waiting requests. */
   private stop(reason: unknown): void {
     this.over ??= { reason };
     for (const waiter of [...this.waiters]) waiter.refuse(this.over.reason);
   }
 
-  /** Gives out what is free, and fills as many slots as there is someone waiting for. */
+  /** Lends the free devices, and opens as many further ones as there are requests waiting. */
   private serve(): void {
     if (this.over) return;
     while (this.waiters.length > 0 && this.free.length > 0) this.waiters[0].grant(this.free.shift()!);
@@ -247,7 +247,7 @@ export class DevicePool {
       return;
     }
     slot.device = device;
-    if (slot.faults > 0) this.tell('refilled', slot, `filled again, by ${device.id}`);
+    if (slot.faults > 0) this.tell('refilled', slot, `replaced by ${device.id}`);
     this.ready(slot);
   }
 
@@ -285,7 +285,7 @@ export class DevicePool {
     this.ready(slot);
   }
 
-  /** The device of a slot, or the making of one, failed. */
+  /** Handles the failure of a slot's device, or of opening one. */
   private failed(slot: Slot, reason: string): void {
     const { device } = slot;
     slot.device = undefined;
@@ -296,8 +296,8 @@ export class DevicePool {
     if (this.closing) return;
     if (slot.failures >= this.limits.giveUpAfter) {
       slot.state = 'given up';
-      const times = slot.failures === 1 ? 'a failure' : `${slot.failures} failures in a row`;
-      this.tell('given up', slot, `given up after ${times}; the last: ${reason}`);
+      const times = slot.failures === 1 ? '1 failure' : `${slot.failures} failures in a row`;
+      this.tell('given up', slot, `given up after ${times}; last reason: ${reason}`);
       if (this.slots.every(({ state }) => state === 'given up')) this.stop(this.nothingLeft());
       return;
     }
@@ -305,10 +305,10 @@ export class DevicePool {
     const { restMs, longestRestMs } = this.limits;
     const most = Math.min(longestRestMs, restMs * 2 ** (slot.failures - 1));
     const ms = Math.round(most * (0.5 + 0.5 * new Random(this.options.seed, 'rest', slot.number, slot.faults).next()));
-    this.tell('failed', slot, `${reason}; replaced after ${ms} ms`);
+    this.tell('failed', slot, `${reason}; will be replaced after ${ms} ms`);
     slot.cancelRest = this.clock.after(ms, () => {
       slot.cancelRest = undefined;
-      // a device that is still going would share what it drives with the next one
+      // until it is closed, the old device may still use what the next one needs
       void closed.then(() => {
         if (this.over) return;
         slot.state = 'empty';
@@ -317,7 +317,7 @@ export class DevicePool {
     });
   }
 
-  /** Closes a device, and waits for it only so long. */
+  /** Closes a device and waits at most `closeMs` for it. */
   private dispose(slot: Slot, device: Device): Promise<void> {
     const closed = within(this.clock, this.limits.closeMs, async () => device.close()).catch((error: unknown) => {
       this.tell('not closed', slot, `${device.id} could not be closed: ${oneLine(error)}`);
@@ -337,14 +337,14 @@ export class DevicePool {
 
   private nothingLeft(): RunError {
     const reasons = [...new Set(this.slots.map(({ reason }) => reason))];
-    const said = reasons.slice(0, 3).join('; ');
+    const first = reasons.slice(0, 3).join('; ');
     const more = reasons.length > 3 ? `; and ${reasons.length - 3} more reasons` : '';
     const all = this.count === 1 ? 'the only device was' : `all ${this.count} devices were`;
-    return new RunError(`${all} given up, each after ${this.limits.giveUpAfter} failures in a row: ${said}${more}`);
+    return new RunError(`${all} given up, each after ${this.limits.giveUpAfter} failures in a row: ${first}${more}`);
   }
 
   private describe(): string {
     const { working, opening, resting, givenUp } = this.status;
-    return `${working} of ${this.count} at work, ${opening} being opened, ${resting} resting after a failure, ${givenUp} given up`;
+    return `${working} of ${this.count} in use, ${opening} being opened, ${resting} pausing after a failure, ${givenUp} given up`;
   }
 }

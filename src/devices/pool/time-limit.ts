@@ -1,14 +1,14 @@
 import { RunError } from '../../errors.js';
 import { machineClock, TooLate, within } from './clock.js';
 
-/** A call to a device took longer than its deadline. What was asked for may still happen. */
+/** A call to a device took longer than its deadline. The requested operation may still complete. */
 export class Overdue extends RunError {}
 
-/** The time that one call may take, shared by all it waits for. */
+/** The time limit of one call, shared by everything it waits for. */
 export class TimeLimit {
   private readonly end: number;
 
-  /** @param what begins the message of the error, for example `browser-0: screenshot` */
+  /** @param what start of the error message, for example `browser-0: screenshot` */
   constructor(
     private readonly ms: number,
     private readonly what: string,
@@ -16,14 +16,14 @@ export class TimeLimit {
     this.end = machineClock.now() + ms;
   }
 
-  /** milliseconds left, at least 1, since 0 means for ever to some */
+  /** milliseconds left, at least 1, since some libraries take 0 for no limit */
   get left(): number {
     return Math.max(1, this.end - machineClock.now());
   }
 
   /**
-   * The value of `work`, if it comes in time. Work that comes late is not undone, and its failure is nobody's.
-   * @throws Overdue
+   * Waits for `work` within the limit. Late work is not undone, and its late failure is ignored.
+   * @throws Overdue after the limit
    */
   async of<T>(work: Promise<T>, doing: string): Promise<T> {
     try {

@@ -1,4 +1,4 @@
-/** The pool of devices: leases, deadlines, rests and refills, slots given up, and an end that leaves nothing behind. */
+/** The device pool: leases, deadlines, pauses and replacements, slots given up, and a clean end. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Device } from '../../../src/devices/device.js';
@@ -14,7 +14,7 @@ const episode = { task: task as Task, seed: 1, deadlineMs: 1000 };
 const soon = { deadlineMs: 1000 };
 const forEver = (): Promise<never> => new Promise(() => undefined);
 
-/** A pool of phones in fake time, with everything that it made, closed and said. */
+/** A pool of phones in fake time, with records of what it opened, closed and logged. */
 function poolOf(
   count: number,
   options: Partial<PoolOptions> = {},
@@ -48,14 +48,14 @@ function poolOf(
 
 const broken = (phone: Phone, replace: Partial<Device>): Device => Object.assign(phone, replace);
 
-test('slots are filled when they are first needed, lent in turn, and closed with the pool', async () => {
+test('devices are opened when first needed, lent in turn, and closed with the pool', async () => {
   const { pool, clock, made, closed } = poolOf(3);
   assert.deepEqual(made, []);
   const first = await pool.lease();
   assert.deepEqual(made, ['phone-0-0']);
   first.release('fine');
   const again = await pool.lease();
-  assert.deepEqual(made, ['phone-0-0'], 'a free device is used before another is made');
+  assert.deepEqual(made, ['phone-0-0'], 'a free device is used before another is opened');
   const [second, third] = await Promise.all([pool.lease(), pool.lease()]);
   assert.deepEqual(
     [again, second, third].map(({ device }) => device.id),
@@ -69,7 +69,7 @@ test('slots are filled when they are first needed, lent in turn, and closed with
   third.release('fine');
   third.release('fine');
   await settle();
-  assert.deepEqual(order, ['a'], 'who asked first; releasing twice lends it once');
+  assert.deepEqual(order, ['a'], 'the first request; a second release has no effect');
   again.release('fine');
   await Promise.all(waiting);
   await pool.close();
@@ -78,13 +78,13 @@ test('slots are filled when they are first needed, lent in turn, and closed with
   await assert.rejects(pool.lease(), { name: 'RunError', message: /closed/ });
 });
 
-test('who waits too long, or no longer wants it, is told so, and the next one is served', async () => {
+test('a request can time out or be aborted, and the next one is served', async () => {
   const { pool, clock } = poolOf(1);
   const only = await pool.lease();
   const stop = new AbortController();
   const late = assert.rejects(pool.lease({ timeoutMs: 500 }), {
     name: 'RunError',
-    message: 'no device was free within 500 ms: 1 of 1 at work, 0 being opened, 0 resting after a failure, 0 given up',
+    message: 'no device was free within 500 ms: 1 of 1 in use, 0 being opened, 0 pausing after a failure, 0 given up',
   });
   const stopped = assert.rejects(pool.lease({ signal: stop.signal }), /enough/);
   const patient = pool.lease();
@@ -97,7 +97,7 @@ test('who waits too long, or no longer wants it, is told so, and the next one is
   await pool.close();
 });
 
-test('a call that hangs ends on our side, its device is replaced, and what it still answers is ignored', async () => {
+test('a hung call ends by its deadline, its device is replaced, and late answers are ignored', async () => {
   let answer: ((frame: Awaited<ReturnType<Phone['screenshot']>>) => void) | undefined;
   const { pool, clock, made, closed, events } = poolOf(1, { graceMs: 200 }, (phone, n) =>
     n === 0 ? broken(phone, { screenshot: () => new Promise((resolve) => (answer = resolve)) }) : phone,
@@ -115,9 +115,9 @@ test('a call that hangs ends on our side, its device is replaced, and what it st
   await clock.advance(1);
   await failed;
   answer!({ width: 1, height: 1, rgba: new Uint8ClampedArray(4) });
-  await assert.rejects(lease.device.act({ type: 'PRESS_HOME' }, soon), DeviceFault, 'it is not called again');
+  await assert.rejects(lease.device.act({ type: 'PRESS_HOME' }, soon), DeviceFault, 'the device is not called again');
   lease.release('fine');
-  assert.equal(pool.status.resting, 1, 'a device with a fault is faulty whatever its holder says');
+  assert.equal(pool.status.resting, 1, 'a device with a fault counts as faulty even if released as fine');
   const next = await clock.until(pool.lease());
   assert.equal(next.device.id, 'phone-0-1');
   await next.device.reset('app', episode);
@@ -133,7 +133,7 @@ test('a call that hangs ends on our side, its device is replaced, and what it st
   assert.equal(clock.pending, 0);
 });
 
-test('an answer within the grace is taken, and a call that was answered leaves no timer', async () => {
+test('an answer within the grace period counts, and an answered call leaves no timer', async () => {
   let answer: (() => void) | undefined;
   const { pool, clock } = poolOf(1, { graceMs: 200 }, (phone) =>
     broken(phone, {
@@ -154,7 +154,7 @@ test('an answer within the grace is taken, and a call that was answered leaves n
   await pool.close();
 });
 
-test('the rests of a failing slot grow to a limit, and after so many failures in a row it is given up', async () => {
+test('the pauses of a failing slot grow to a limit, and after enough failures in a row it is given up', async () => {
   const { pool, clock, made, events } = poolOf(2, { restMs: 1000, longestRestMs: 3000, giveUpAfter: 5 });
   const [failing, other] = await Promise.all([pool.lease(), pool.lease()]);
   failing.release('faulty', 'made to');
@@ -162,23 +162,23 @@ test('the rests of a failing slot grow to a limit, and after so many failures in
   const rests = restsOf(events);
   assert.equal(rests.length, 4);
   [1000, 2000, 3000, 3000].forEach((most, i) =>
-    assert.ok(rests[i] >= most / 2 && rests[i] <= most, `rest ${rests[i]}`),
+    assert.ok(rests[i] >= most / 2 && rests[i] <= most, `pause of ${rests[i]} ms`),
   );
   assert.equal(
     clock.now(),
     rests.reduce((sum, ms) => sum + ms, 0),
-    'each is waited for',
+    'the pool waits for each pause',
   );
-  assert.equal(events.at(-1)!.line, 'device 0: given up after 5 failures in a row; the last: made to');
+  assert.equal(events.at(-1)!.line, 'device 0: given up after 5 failures in a row; last reason: made to');
   assert.equal(made.filter((id) => id.startsWith('phone-0-')).length, 5);
   assert.deepEqual(pool.status, { working: 1, free: 0, opening: 0, resting: 0, givenUp: 1 });
   const waiting = pool.lease();
   other.release('fine');
-  assert.equal((await waiting).slot, 1, 'the other goes on');
+  assert.equal((await waiting).slot, 1, 'the other slot still works');
   await pool.close();
 });
 
-test('an episode that ends well ends the row of failures; slots rest differently', async () => {
+test('a successful episode resets the count of failures; slots have different pauses', async () => {
   const { pool, clock, events } = poolOf(1, { restMs: 1000, giveUpAfter: 3 });
   for (const condition of ['faulty', 'faulty', 'fine', 'faulty', 'faulty'] as const) {
     (await clock.until(pool.lease())).release(condition);
@@ -191,7 +191,7 @@ test('an episode that ends well ends the row of failures; slots rest differently
   const same = poolOf(2, { restMs: 1000 });
   for (const lease of await Promise.all([same.pool.lease(), same.pool.lease()])) lease.release('faulty');
   const [a, b] = restsOf(same.events);
-  assert.equal(a, first, 'by the seed');
+  assert.equal(a, first, 'the seed decides the pause');
   assert.notEqual(a, b);
   await same.pool.close();
 });
@@ -199,7 +199,7 @@ test('an episode that ends well ends the row of failures; slots rest differently
 const restsOf = (events: readonly PoolEvent[]): number[] =>
   events.filter(({ kind }) => kind === 'failed').map(({ line }) => Number(/after (\d+) ms/.exec(line)![1]));
 
-test('when all slots are given up, whoever waits or asks gets one clear error', async () => {
+test('when all slots are given up, every request gets the same clear error', async () => {
   const { pool, clock, events } = poolOf(3, {
     giveUpAfter: 2,
     open: async (slot) => {
@@ -218,7 +218,7 @@ test('when all slots are given up, whoever waits or asks gets one clear error', 
   assert.equal(clock.pending, 0);
 });
 
-test("a device that cannot be made by the user's mistake ends the pool at once, in the user's words", async () => {
+test('a UserError from opening a device ends the pool at once, with its message', async () => {
   const { pool, clock } = poolOf(4, {
     open: async () => {
       throw new UserError('device.chromium=/nowhere: no such file');
@@ -231,13 +231,13 @@ test("a device that cannot be made by the user's mistake ends the pool at once, 
   assert.equal(clock.pending, 0);
 });
 
-test('a fault names its device and call once, in one line that fits', async () => {
-  for (const [said, reason] of [
+test('a fault names its device and call once, in one line of bounded length', async () => {
+  for (const [message, reason] of [
     ['phone-0-0: act: the page crashed', 'the page crashed'],
     ['two\nlines', 'two lines'],
     ['long '.repeat(1000), `${'long '.repeat(60)}...`],
   ]) {
-    const { pool } = poolOf(1, {}, (phone) => broken(phone, { act: () => Promise.reject(new Error(said)) }));
+    const { pool } = poolOf(1, {}, (phone) => broken(phone, { act: () => Promise.reject(new Error(message)) }));
     const lease = await pool.lease();
     await assert.rejects(lease.device.act({ type: 'PRESS_HOME' }, soon), {
       message: `device phone-0-0: act: ${reason}`,
@@ -246,7 +246,7 @@ test('a fault names its device and call once, in one line that fits', async () =
   }
 });
 
-test("the user's mistake in a call is no fault of the device", async () => {
+test('a UserError from a call is not a fault of the device', async () => {
   const { pool } = poolOf(1);
   const lease = await pool.lease();
   await assert.rejects(lease.device.reset('app', { ...episode, task: { ...task, goal: { kind: 'fly' } } }), UserError);
@@ -255,7 +255,7 @@ test("the user's mistake in a call is no fault of the device", async () => {
   await pool.close();
 });
 
-test('a device that is made too slowly is replaced, and closed when it comes after all', async () => {
+test('a device that opens too slowly is replaced, and closed if it opens after all', async () => {
   let late: (() => void) | undefined;
   const slow = new Phone('slow');
   let closed = 0;
@@ -275,7 +275,7 @@ test('a device that is made too slowly is replaced, and closed when it comes aft
   assert.equal(clock.pending, 0);
 });
 
-test('a lease whose holder gives no sign of life ends; signs and waits keep it', async () => {
+test('a lease without a sign of life expires; heartbeats, calls and waits keep it alive', async () => {
   const { pool, clock, events } = poolOf(1, { leaseMs: 1000 });
   const lease = await pool.lease();
   for (let i = 0; i < 3; i++) {
@@ -294,16 +294,20 @@ test('a lease whose holder gives no sign of life ends; signs and waits keep it',
   const taken = await clock.until(next);
   assert.deepEqual(
     events.map(({ kind, line }) => [kind, line]),
-    [['expired', 'device 0: its holder gave no sign of life in 1000 ms']],
+    [['expired', 'device 0: the holder gave no sign of life in 1000 ms']],
   );
-  assert.equal(taken.device.id, lease.device.id, 'the device itself is well');
-  await assert.rejects(lease.device.act({ type: 'PRESS_HOME' }, soon), /no sign of life/, 'the dead cannot touch it');
+  assert.equal(taken.device.id, lease.device.id, 'the device itself is healthy');
+  await assert.rejects(
+    lease.device.act({ type: 'PRESS_HOME' }, soon),
+    /no sign of life/,
+    'the expired lease cannot act',
+  );
   lease.release('faulty');
-  assert.equal(pool.status.working, 1, 'nor give it back');
+  assert.equal(pool.status.working, 1, 'nor return the device');
   await pool.close();
 });
 
-test('Ctrl-C ends waits, calls and leases at once, closes what the pool made, and waits for nobody long', async () => {
+test('Ctrl-C ends waits, calls and leases at once, and closes all devices within the limit', async () => {
   const stop = new AbortController();
   const { pool, clock, made, closed, events } = poolOf(4, { signal: stop.signal, closeMs: 300 }, (phone, n) => {
     if (n === 0) return broken(phone, { screenshot: forEver });
@@ -335,7 +339,7 @@ test('Ctrl-C ends waits, calls and leases at once, closes what the pool made, an
   assert.equal(clock.pending, 0);
 });
 
-test('closing a pool whose devices are still being made is bounded, and they are closed when they come', async () => {
+test('closing a pool while devices are opening takes bounded time, and late devices are closed', async () => {
   const coming: ((device: Device) => void)[] = [];
   const { pool, clock } = poolOf(2, {
     closeMs: 400,

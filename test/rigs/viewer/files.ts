@@ -1,4 +1,4 @@
-/** Lines of manifests, changed as a stage, a crash or a stranger would. */
+/** Changes of manifest lines, as a stage, a crash or a stranger would make them. */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { encodeLine } from '../../../src/data/formats/jsonl.js';
@@ -11,14 +11,14 @@ interface Line {
 const parsed = (line: string): Line => JSON.parse(line) as Line;
 
 export const runFiles = {
-  /** The data set's last line once more: what a stage that makes the same shard again appends. */
+  /** The data set's last line again, as a stage that rebuilds the same shard appends it. */
   note(run: string, set: string): string {
     const lines = readFileSync(join(run, set, '_manifest.jsonl'), 'utf8')
       .trim()
       .split('\n');
     return `${lines.at(-1)!}\n`;
   },
-  /** The lines with their files below another folder. */
+  /** The lines with their files moved below another folder. */
   renamed(manifest: string, folder: string): string {
     return manifest
       .trim()

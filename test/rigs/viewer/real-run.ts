@@ -1,4 +1,4 @@
-/** A small real run, made by the stages themselves through the command line: what the viewer's page is tested on. */
+/** A small real run for tests of the viewer's page, made by the stages themselves through the command line. */
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { emptyFolder, succeed } from '../process.js';
@@ -7,7 +7,7 @@ import { TINY_OFFLINE, TINY_ONLINE } from '../tiny-settings.js';
 /** The command line of critiq. */
 export const PROGRAM = fileURLToPath(new URL('../../../src/cli/main.js', import.meta.url));
 
-/** Sizes at which little is learned and everything is done; the base policy learns to say a valid action now and then. */
+/** Tiny sizes: everything runs and little is learned; the base policy learns to write a valid action now and then. */
 const TINY = [
   'device.count=4',
   'tasks.max_steps=5',
@@ -38,7 +38,7 @@ export interface RealRun {
   readonly folder: string;
 }
 
-/** Every stage from demonstrations to evaluations of two policies, and CoSo's online one. */
+/** Runs every stage from demonstrations to evaluations of two policies, and CoSo's online stage. */
 export async function realRun(t: Parameters<typeof emptyFolder>[0]): Promise<RealRun> {
   const cwd = emptyFolder(t);
   const stage = async (...args: string[]) => succeed([...args, ...TINY], { cwd, program: PROGRAM });

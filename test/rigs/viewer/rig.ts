@@ -1,4 +1,4 @@
-/** What the viewer's tests share: a run folder of every kind of data, written by the real writers, and a viewer on it. */
+/** Shared by the viewer's tests: a run folder with every kind of data, written by the real writers, and a viewer on it. */
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { recordFile } from '../../../src/data/store/integrity.js';
@@ -17,7 +17,7 @@ export interface ViewedRun extends FakeRun {
   readonly data: string;
 }
 
-/** Weights of two actions at two times. */
+/** Token weights of two actions at two iterations. */
 export const INFLUENCE: readonly InfluenceRow[] = [1, 2].flatMap((iteration) =>
   ['tap', 'type'].map((word, i) => ({
     iteration,
@@ -59,7 +59,7 @@ async function plan(folder: string, name: string, of: Pick<PlanRecord, 'stage' |
 /** An open viewer. */
 export interface TestViewer {
   readonly url: string;
-  /** what the API answers: its status and its JSON */
+  /** the API's answer: status and JSON */
   get(path: string): Promise<{ status: number; body: unknown }>;
   /** errors of the viewer itself */
   readonly complaints: readonly string[];
