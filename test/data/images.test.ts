@@ -129,7 +129,7 @@ test('an id is no path', async (t) => {
 test('a PNG that claims more pixels than it has is refused before they are allocated', async () => {
   const png = await encodePng(noise(9, 4, 4, 255));
   for (const [width, message] of [
-    [0xffffffff, /4294967295×4 pixels: expected 1 to 16384/],
+    [0xffffffff, /expected 1 to 16384 pixels per side, got 4294967295×4/],
     [16000, /damaged PNG: expected \d+ bytes of pixels, got 52/],
     [2, /damaged|larger|Cannot create a Buffer/],
   ] as const) {

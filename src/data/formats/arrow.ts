@@ -7,12 +7,12 @@ import type { PositionalFile } from '../store/file.js';
 /** The Arrow IPC file format, uncompressed: https://arrow.apache.org/docs/format/Columnar.html#ipc-file-format */
 const MAGIC = 'ARROW1';
 
-/** apache-arrow's writer with its output gathered here instead of in a queue without bounds. */
+/** apache-arrow's writer, with its output in one buffer instead of an unbounded queue. */
 class GatheringWriter extends RecordBatchFileWriter {
   private gathered = new Uint8Array(1 << 20);
   private length = 0;
 
-  /** Takes the place of apache-arrow's own `_write`, which it calls with every piece of the file in order. */
+  /** Overrides apache-arrow's `_write`, which is called with every piece of the file in order. */
   protected override _write(chunk: ArrayBufferView | ArrayBuffer): this {
     if (!this._started) return this;
     const bytes = ArrayBuffer.isView(chunk)
@@ -29,7 +29,7 @@ class GatheringWriter extends RecordBatchFileWriter {
     return this;
   }
 
-  /** What was gathered since the last call; valid until the next write. */
+  /** The output since the last call; valid until the next write. */
   take(): Uint8Array {
     const taken = this.gathered.subarray(0, this.length);
     this.length = 0;
@@ -37,7 +37,7 @@ class GatheringWriter extends RecordBatchFileWriter {
   }
 }
 
-/** Writes an Arrow file batch by batch, holding one batch in memory; atomic, with its CRC computed on the way. */
+/** Writes an Arrow file atomically, with one batch at a time in memory, and computes its CRC. */
 export class ArrowWriter {
   private readonly writer = new GatheringWriter({ autoDestroy: false });
   private rows = 0;
@@ -53,7 +53,7 @@ export class ArrowWriter {
     return new ArrowWriter(await AtomicFile.open(file), schema);
   }
 
-  /** Writes one batch of `length` rows; the arrays may be reused as soon as this resolves. */
+  /** Writes one batch of `length` rows. The arrays may be reused when the promise resolves. */
   async append(length: number, children: Data[]): Promise<void> {
     const struct = makeData({ type: new Struct(this.schema.fields), length, nullCount: 0, children });
     this.writer.write(new RecordBatch(this.schema, struct));
@@ -72,7 +72,7 @@ export class ArrowWriter {
   }
 }
 
-/** Where the buffers of one record batch lie in the file, in the order of the schema's fields. */
+/** Positions of the buffers of a record batch in the file, in the order of the schema's fields. */
 export interface BatchLayout {
   readonly rows: number;
   readonly buffers: readonly { readonly position: number; readonly length: number }[];
@@ -84,8 +84,8 @@ export interface ArrowLayout {
 }
 
 /**
- * The schema of an Arrow file and where its batches lie, with every offset checked against the file.
- * @throws UserError where the file is truncated, foreign, compressed or damaged
+ * The schema of an Arrow file and the positions of its batches, all checked against the file's size.
+ * @throws UserError if the file is truncated, of another format, compressed or damaged
  */
 export function arrowLayout(source: PositionalFile): ArrowLayout {
   const expected = `expected an Arrow file (${MAGIC} at both ends)`;
@@ -97,12 +97,12 @@ export function arrowLayout(source: PositionalFile): ArrowLayout {
   if (end !== MAGIC) throw source.fault(`truncated: ${expected}, got ${JSON.stringify(end)} at its end`);
   const footerLength = tail.readInt32LE(0);
   if (footerLength <= 0 || footerLength > source.size - 24) {
-    throw source.fault(`damaged: its footer claims ${footerLength} bytes of a file of ${source.size}`);
+    throw source.fault(`damaged: the footer's length is ${footerLength}, but the file has ${source.size} bytes`);
   }
   try {
     const footer = Footer.decode(source.bytes(source.size - 10 - footerLength, footerLength));
     const count = footer.numRecordBatches;
-    if (count * 24 > footerLength) throw new Error(`a footer of ${footerLength} bytes claims ${count} batches`);
+    if (count * 24 > footerLength) throw new Error(`the footer has ${footerLength} bytes but ${count} batches`);
     const batches = Array.from({ length: count }, (_, i) => batchLayout(source, footer.getRecordBatch(i)!));
     return { schema: footer.schema, batches };
   } catch (error) {
@@ -117,22 +117,22 @@ function batchLayout(
   const body = Number(block.offset) + block.metaDataLength;
   const bodyLength = Number(block.bodyLength);
   if (block.metaDataLength < 8 || bodyLength < 0 || body + bodyLength > source.size) {
-    throw new Error(`a batch at ${block.offset} reaches beyond the file's ${source.size} bytes`);
+    throw new Error(`the batch at byte ${block.offset} does not end within the file's ${source.size} bytes`);
   }
   const message = Message.decode(source.bytes(Number(block.offset), block.metaDataLength).subarray(8));
-  if (!message.isRecordBatch()) throw new Error(`at ${block.offset}: expected a record batch`);
+  if (!message.isRecordBatch()) throw new Error(`expected a record batch at byte ${block.offset}`);
   const header = message.header();
-  if (header.compression) throw new Error('its batches are compressed: expected uncompressed ones');
+  if (header.compression) throw new Error('expected uncompressed batches, got compressed ones');
   const buffers = header.buffers.map(({ offset, length }) => {
     if (offset < 0 || length < 0 || offset + length > bodyLength) {
-      throw new Error(`a buffer at ${body + offset} reaches beyond its batch`);
+      throw new Error(`the buffer at byte ${body + offset} does not end within its batch`);
     }
     return { position: body + offset, length };
   });
   return { rows: Number(header.length), buffers };
 }
 
-/** The number of rows in an Arrow file. Throws a UserError like `arrowLayout`. */
+/** The number of rows in an Arrow file. @throws UserError as `arrowLayout` does */
 export function arrowRows(source: PositionalFile): number {
   return arrowLayout(source).batches.reduce((sum, { rows }) => sum + rows, 0);
 }

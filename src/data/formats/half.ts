@@ -1,4 +1,4 @@
-/** IEEE 754 half precision (float16) and bfloat16, which Node 20 has no typed arrays for: bits are kept in Uint16Array. */
+/** IEEE 754 half precision (float16) and bfloat16. Node 20 has no typed arrays for them, so bits are in a Uint16Array. */
 
 /** float32 value of every float16 bit pattern */
 const HALVES = new Float32Array(65536);
@@ -14,12 +14,12 @@ for (let bits = 0; bits < 65536; bits++) {
 const float = new Float32Array(1);
 const floatBits = new Uint32Array(float.buffer);
 
-/** Widens float16 bits into `into[at .. at + bits.length)`. Exact. */
+/** Converts float16 bits to float32, exactly, into `into[at .. at + bits.length)`. */
 export function decodeHalf(bits: Uint16Array, into: Float32Array, at = 0): void {
   for (let i = 0; i < bits.length; i++) into[at + i] = HALVES[bits[i]];
 }
 
-/** Narrows float32 to float16 bits, rounding to nearest even; beyond ±65504 (after rounding) becomes infinite. */
+/** Converts float32 to float16 bits, rounding to nearest even. Values beyond ±65504 (after rounding) become infinite. */
 export function encodeHalf(values: Float32Array, into: Uint16Array, at = 0): void {
   for (let i = 0; i < values.length; i++) {
     float[0] = values[i];
@@ -29,7 +29,7 @@ export function encodeHalf(values: Float32Array, into: Uint16Array, at = 0): voi
     if (bits >= 0x47800000) {
       half = bits > 0x7f800000 ? 0x7e00 : 0x7c00;
     } else if (bits < 0x38800000) {
-      // below the smallest normal half (2^-14): adding 0.5 makes the float unit round at the last bit of a subnormal half
+      // Below the smallest normal float16 (2^-14): adding 0.5 makes the FPU round at the last bit of a subnormal float16.
       floatBits[0] = bits;
       float[0] += 0.5;
       half = floatBits[0] - 0x3f000000;
@@ -40,13 +40,13 @@ export function encodeHalf(values: Float32Array, into: Uint16Array, at = 0): voi
   }
 }
 
-/** Widens bfloat16 bits (the upper half of a float32). Exact. */
+/** Converts bfloat16 bits (the upper half of a float32) to float32, exactly. */
 export function decodeBfloat16(bits: Uint16Array, into: Float32Array): void {
   const words = new Uint32Array(into.buffer, into.byteOffset, into.length);
   for (let i = 0; i < bits.length; i++) words[i] = bits[i] << 16;
 }
 
-/** Narrows float32 to bfloat16 bits, rounding to nearest even; not-a-number stays so. */
+/** Converts float32 to bfloat16 bits, rounding to nearest even. NaN stays NaN. */
 export function encodeBfloat16(values: Float32Array, into: Uint16Array, at = 0): void {
   for (let i = 0; i < values.length; i++) {
     float[0] = values[i];

@@ -6,21 +6,21 @@ import { UserError } from '../../errors.js';
 import { syncFolder, writeFailure } from '../store/atomic.js';
 
 /**
- * Append-only logs of JSON lines. A line is one JSON object whose last field is `crc32`, the CRC-32 of all the bytes of
- * the line before `,"crc32":`, so that a flipped byte is noticed. A line that a killed process left without its newline
- * never happened: readers skip it and the next append removes it.
+ * Append-only logs of JSON lines. A line is one JSON object whose last field is `crc32`, the CRC-32 of all bytes before
+ * `,"crc32":`, so that a flipped byte is noticed. A line without its newline, left by a killed process, does not count:
+ * readers skip it and the next append removes it.
  */
 const CHECK = ',"crc32":';
 
-/** The line for an object, newline included. */
+/** The line of an object, including the newline. */
 export function encodeLine(value: object): string {
   const body = JSON.stringify(value).slice(0, -1);
   return `${body}${body === '{' ? CHECK.slice(1) : CHECK}${crc32(body)}}\n`;
 }
 
 /**
- * All whole lines of a log, in order; none where the file is missing.
- * @throws UserError naming the file and line where a line is damaged
+ * All complete lines of a log, in order; none if the file does not exist.
+ * @throws UserError that names the file and the line if a line is damaged
  */
 export function readLines<T extends object>(file: string, whatToDo: string): T[] {
   let bytes: Buffer;
@@ -43,7 +43,7 @@ function decodeLine<T>(line: string, where: string, whatToDo: string): T {
   const body = at > 0 ? line.slice(0, at) : '{';
   const stated = Number(line.slice(line.lastIndexOf(':') + 1, -1));
   if (at < 0 || !line.endsWith('}')) {
-    throw new UserError(`${where}: expected a JSON object that ends with its crc32, got ${excerpt(line)}; ${whatToDo}`);
+    throw new UserError(`${where}: expected a JSON object with crc32 as its last field, got ${excerpt(line)}; ${whatToDo}`);
   }
   if (crc32(body) !== stated) {
     throw new UserError(`${where}: damaged: expected crc32 ${stated}, got ${crc32(body)}; ${whatToDo}`);
@@ -51,7 +51,7 @@ function decodeLine<T>(line: string, where: string, whatToDo: string): T {
   return JSON.parse(`${body}}`) as T;
 }
 
-/** The object of a line without its newline; undefined where it is damaged. */
+/** The object of a line (without newline); undefined if the line is damaged. */
 export function decodeWholeLine<T>(line: string): T | undefined {
   try {
     return decodeLine<T>(line, '', '');
@@ -64,7 +64,7 @@ function excerpt(line: string): string {
   return JSON.stringify(line.length > 60 ? `${line.slice(0, 60)}…` : line);
 }
 
-/** Appends one line durably (one write, fsync), first removing what a killed process left of an unfinished one. */
+/** Appends one line durably (one write, fsync), after removing an incomplete line that a killed process left. */
 export async function appendLine(file: string, value: object): Promise<void> {
   try {
     mkdirSync(dirname(resolve(file)), { recursive: true });

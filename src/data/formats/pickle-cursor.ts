@@ -1,6 +1,6 @@
 import type { PositionalFile } from '../store/file.js';
 
-/** A text or byte string too long to keep: where its bytes lie in the file. */
+/** A text or byte string that is too long to keep in memory: the position of its bytes in the file. */
 export class Payload {
   constructor(
     /** byte position in the file */
@@ -11,14 +11,14 @@ export class Payload {
   ) {}
 }
 
-/** Reads a part of a file forwards through one small buffer; long stretches are skipped without being read. */
+/** Reads a part of a file sequentially through a small buffer. Long strings are skipped without being read. */
 export class PickleCursor {
   private readonly buffer: Buffer;
   private from: number;
   private filled = 0;
   private at = 0;
 
-  /** @param start,length the part of the file */
+  /** @param start,length the part of the file, in bytes */
   constructor(
     readonly source: PositionalFile,
     private readonly start: number,
@@ -50,17 +50,17 @@ export class PickleCursor {
     return this.fixed(4).readInt32LE();
   }
 
-  /** an unsigned 8-byte length; anything beyond the file is as good as infinite */
+  /** an unsigned 8-byte length; precision beyond 2^53 does not matter, because no file is that long */
   u64(): number {
     return Number(this.fixed(8).readBigUInt64LE());
   }
 
-  /** big-endian, as pickle's BINFLOAT is */
+  /** big-endian, as in pickle's BINFLOAT */
   f64(): number {
     return this.fixed(8).readDoubleBE();
   }
 
-  /** The next `length` bytes, at most the buffer's size; valid until the next call. */
+  /** The next `length` bytes, at most the buffer's size. Valid until the next call. */
   fixed(length: number): Buffer {
     this.need(length);
     this.at += length;
@@ -71,14 +71,16 @@ export class PickleCursor {
   line(): string {
     const bytes: number[] = [];
     for (let byte = this.u8(); byte !== 10; byte = this.u8()) {
-      if (bytes.push(byte) > 256) throw this.fault('a name longer than 256 bytes');
+      if (bytes.push(byte) > 256) throw this.fault('expected a name of at most 256 bytes, got a longer one');
     }
     return Buffer.from(bytes).toString('utf8');
   }
 
-  /** Steps over `length` bytes and tells where in the file they lie. */
+  /** Skips `length` bytes. @returns their position in the file */
   skip(length: number): number {
-    if (length > this.length - this.offset) throw this.fault(`${length} bytes where ${this.length - this.offset} are left`);
+    if (length > this.length - this.offset) {
+      throw this.fault(`expected ${length} more bytes, got ${this.length - this.offset}`);
+    }
     const position = this.from + this.at;
     if (this.at + length <= this.filled) {
       this.at += length;
@@ -89,14 +91,14 @@ export class PickleCursor {
     return position;
   }
 
-  /** An Error that says where in the pickle: "at byte N: what". */
+  /** An Error with the position in the pickle: "at byte N: what". */
   fault(what: string): Error {
     return new Error(`at byte ${this.offset}: ${what}`);
   }
 
   private need(length: number): void {
     if (this.at + length <= this.filled) return;
-    if (length > this.length - this.offset) throw this.fault(`it ends in the middle (${this.length} bytes)`);
+    if (length > this.length - this.offset) throw this.fault(`unexpected end of the pickle (${this.length} bytes)`);
     this.from += this.at;
     this.at = 0;
     this.filled = Math.min(this.buffer.length, this.start + this.length - this.from);

@@ -1,35 +1,35 @@
 import { PickleCursor, Payload } from './pickle-cursor.js';
 
 /**
- * A reader of Python pickles that executes nothing and streams. Opcodes: Lib/pickletools.py of CPython, those that the
- * binary protocols 2 to 5 write. We have our own because a released data set is one pickle of 20 GB, which pickleparser
- * (0.2.1) would need whole in one Buffer; it also reads negative LONG1 wrong and rounds integers above 2^53.
+ * A streaming reader of Python pickles that executes nothing. It supports the opcodes (Lib/pickletools.py of CPython) of
+ * the binary protocols 2 to 5. critiq has its own reader because a released data set is one pickle of 20 GB, and
+ * pickleparser (0.2.1) needs it in one Buffer, misreads negative LONG1 and rounds integers above 2^53.
  */
 export interface PickleWorld {
-  /** What a global stands for. Throws for every global that is not allowed: it is never called or made otherwise. */
+  /** The value of a global. @throws Error for every global that is not allowed; there is no other way to get one */
   global(module: string, name: string): unknown;
-  /** What `callable(*args)` gives; `callable` is something that `global` gave. */
+  /** The value of `callable(*args)`, where `callable` comes from `global`. */
   reduce(callable: unknown, args: readonly unknown[]): unknown;
   /** `object.__setstate__(state)` */
   build(object: unknown, state: unknown): void;
-  /** What a persistent id stands for. */
+  /** The value of a persistent id. */
   persistent(id: unknown): unknown;
 }
 
-/** A Python tuple. Lists are plain arrays, dictionaries are Maps. */
+/** A Python tuple. Lists are arrays, dictionaries are Maps. */
 export class Tuple {
   constructor(readonly items: readonly unknown[]) {}
 }
 
-/** Texts and byte strings up to this long become JavaScript values; longer ones stay in the file as a `Payload`. */
+/** Texts and byte strings of at most this many bytes become JavaScript values; longer ones stay in the file as `Payload`. */
 const INLINE = 4096;
 
 const MARK = Symbol('mark');
 
-/** Deeper than lists and dictionaries of one entry are ever nested in one another in these files. */
+/** More than the depth to which lists and dictionaries with a single entry are nested in these files; see `release`. */
 const LAG = 16;
 
-/** Walks the pickle once without building anything: which memo entries are ever fetched. Only those need keeping. */
+/** The memo entries that a pickle fetches, found in one pass that builds nothing. Only these need to be kept. */
 export function fetchedMemos(cursor: PickleCursor): Set<number> {
   const fetched = new Set<number>();
   for (;;) {
@@ -53,7 +53,7 @@ export function fetchedMemos(cursor: PickleCursor): Set<number> {
   }
 }
 
-/** Bytes that follow an opcode; for counted ones, after reading the count. */
+/** Length of an opcode's argument in bytes. For arguments with a count, this reads the count first. */
 function argumentLength(opcode: number, cursor: PickleCursor): number {
   switch (opcode) {
     case 0x80: // PROTO
@@ -88,10 +88,10 @@ function argumentLength(opcode: number, cursor: PickleCursor): number {
 }
 
 /**
- * Reads a pickle whose value is a list and yields the list's items one by one as they are completed, so that only one of
- * them is in memory. A value that is not a list is yielded as it is, once.
+ * Reads a pickle whose value is a list and yields the items as they are completed, so that only one is in memory. A value
+ * that is not a list is yielded as a single item.
  * @param fetched from `fetchedMemos`
- * @throws Error saying where and what where it is damaged or asks for something that is not allowed
+ * @throws Error with the position and the reason if the pickle is damaged or uses something that is not allowed
  */
 export function* pickleItems(cursor: PickleCursor, world: PickleWorld, fetched: ReadonlySet<number>): Generator<unknown> {
   const machine = new Unpickler(cursor, world, fetched);
@@ -109,7 +109,7 @@ export function readPickle(cursor: PickleCursor, world: PickleWorld, fetched: Re
 }
 
 class Unpickler {
-  /** the list whose items are streamed: the first thing on the stack, if it is a list */
+  /** the list whose items are streamed: the first value on the stack, if it is a list */
   root: unknown;
   private readonly stack: unknown[] = [];
   private readonly marks: number[] = [];
@@ -132,7 +132,7 @@ class Unpickler {
   }
 
   value(): unknown {
-    if (this.stack.length !== 1) throw this.cursor.fault(`expected one value at the end, got ${this.stack.length}`);
+    if (this.stack.length !== 1) throw this.cursor.fault(`expected one value on the stack, got ${this.stack.length}`);
     return this.stack[0];
   }
 
@@ -141,9 +141,11 @@ class Unpickler {
     const { cursor } = this;
     const opcode = cursor.u8();
     switch (opcode) {
-      case 0x80: // PROTO
-        if (cursor.u8() > 5) throw cursor.fault('a pickle protocol above 5');
+      case 0x80: {
+        const protocol = cursor.u8(); // PROTO
+        if (protocol > 5) throw cursor.fault(`expected a pickle protocol of at most 5, got ${protocol}`);
         return true;
+      }
       case 0x95: // FRAME
         cursor.u64();
         return true;
@@ -188,7 +190,7 @@ class Unpickler {
     }
   }
 
-  /** The value that an opcode puts on the stack. */
+  /** The value that an opcode pushes on the stack. */
   private made(opcode: number): unknown {
     const { cursor } = this;
     switch (opcode) {
@@ -241,19 +243,19 @@ class Unpickler {
         return this.world.global(cursor.line(), cursor.line());
       case 0x93: {
         const [module, name] = this.popMany(2); // STACK_GLOBAL
-        if (typeof module !== 'string' || typeof name !== 'string') throw cursor.fault('a global without a name');
+        if (typeof module !== 'string' || typeof name !== 'string') throw cursor.fault('expected texts as name of a global');
         return this.world.global(module, name);
       }
       case 0x52: // REDUCE
       case 0x81: {
         const [callable, args] = this.popMany(2); // NEWOBJ
-        if (!(args instanceof Tuple)) throw cursor.fault('arguments that are not a tuple');
+        if (!(args instanceof Tuple)) throw cursor.fault('expected a tuple of arguments');
         return this.world.reduce(callable, args.items);
       }
       case 0x51: // BINPERSID
         return this.world.persistent(this.pop());
       default:
-        throw cursor.fault(`the opcode 0x${opcode.toString(16)}, which torch.save does not write`);
+        throw cursor.fault(`unexpected opcode 0x${opcode.toString(16)}, which torch.save does not write`);
     }
   }
 
@@ -268,8 +270,8 @@ class Unpickler {
   }
 
   /**
-   * The root list's items pile up above its mark until APPENDS. What follows an item may still be its only child, which
-   * APPEND or SETITEM moves into it, so an item counts as complete once `LAG` more values lie above it.
+   * The items of the root list collect above its mark until APPENDS. The values above an item may be its only child, which
+   * APPEND or SETITEM will move into it. So an item counts as complete when there are `LAG` more values above it.
    */
   private release(): void {
     const at = this.stack.length - LAG;
@@ -286,31 +288,33 @@ class Unpickler {
   }
 
   private extend(list: unknown, items: unknown[]): void {
-    if (!Array.isArray(list)) throw this.cursor.fault('items for something that is not a list');
+    if (!Array.isArray(list)) throw this.cursor.fault('expected a list to append to');
     const into = this.streaming && list === this.root ? this.done : list;
     for (const item of items) if (item !== MARK) into.push(item);
   }
 
   private setItems(items: unknown[]): void {
     const target = this.peek();
-    if (!(target instanceof Map) || items.length % 2 !== 0) throw this.cursor.fault('entries for something that is not a dict');
+    if (!(target instanceof Map) || items.length % 2 !== 0) throw this.cursor.fault('expected a dict and pairs of entries');
     for (let i = 0; i < items.length; i += 2) target.set(items[i], items[i + 1]);
   }
 
   private pop(): unknown {
     const value = this.stack.pop();
-    if (value === undefined || value === MARK) throw this.cursor.fault('a stack that is empty');
+    if (value === undefined || value === MARK) throw this.cursor.fault('expected a value on the stack, got none');
     return value;
   }
 
   private popMany(count: number): unknown[] {
-    if (this.stack.length - count < (this.marks.at(-1) ?? -1) + 1) throw this.cursor.fault('a stack that is empty');
+    if (this.stack.length - count < (this.marks.at(-1) ?? -1) + 1) {
+      throw this.cursor.fault(`expected ${count} values on the stack, got fewer`);
+    }
     return this.stack.splice(-count);
   }
 
   private popMark(): unknown[] {
     const mark = this.marks.pop();
-    if (mark === undefined) throw this.cursor.fault('an end without its mark');
+    if (mark === undefined) throw this.cursor.fault('expected a MARK on the stack, got none');
     const items = this.stack.splice(mark + 1);
     this.stack.pop();
     return items;
@@ -331,13 +335,13 @@ class Unpickler {
   }
 
   private fetch(index: number): unknown {
-    if (!this.memo.has(index)) throw this.cursor.fault(`memo ${index} fetched before it was put`);
+    if (!this.memo.has(index)) throw this.cursor.fault(`memo ${index} is used before it is set`);
     return this.memo.get(index);
   }
 
-  /** Two's complement, little-endian: a number where that is exact, else a bigint. */
+  /** A little-endian integer in two's complement, as a number if that is exact, else as a bigint. */
   private long(length: number): number | bigint {
-    if (length > 255) throw this.cursor.fault(`an integer of ${length} bytes`);
+    if (length > 255) throw this.cursor.fault(`expected an integer of at most 255 bytes, got ${length}`);
     if (length === 0) return 0;
     const hex = Buffer.from(this.cursor.fixed(length)).reverse().toString('hex');
     const value = BigInt.asIntN(8 * length, BigInt(`0x${hex}`));

@@ -4,24 +4,24 @@ import { constants, createDeflate, inflateSync } from 'node:zlib';
 import type { Frame } from './frame.js';
 
 /**
- * PNG (W3C, third edition) for screenshots: 8 bits a channel, RGB or RGBA, not interlaced. A codec of our own because
- * screenshots are written by the ten thousand: 2 ms for 270×585 pixels, where @napi-rs/canvas takes 10.5 (its lossless
- * WebP 7.2), and because a canvas premultiplies alpha, so that not every pixel comes back as it was.
+ * PNG (W3C, third edition) for screenshots: 8 bits per channel, RGB or RGBA, not interlaced. critiq has its own codec
+ * because it writes tens of thousands of screenshots: 270×585 pixels take 2 ms, and 10.5 ms with @napi-rs/canvas (7.2 ms as
+ * its lossless WebP). A canvas also premultiplies alpha, which changes some pixels.
  */
 const SIGNATURE = Buffer.from([0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a]);
 const RGB = 2;
 const RGBA = 6;
 
-/** Largest side that is read: more than any phone has, and few enough pixels to allocate. */
+/** Maximum side in pixels: more than any phone has, and still small enough to allocate. */
 const MAX_SIDE = 16384;
 
-/** Pictures that are compressed at a time: as many as libuv has threads, unless it was told otherwise. */
+/** Images that are compressed at the same time: the default number of libuv threads. */
 const encoding = new PQueue({ concurrency: 4 });
 const idle: Encoder[] = [];
 
 /**
- * The picture as a PNG file. Compression runs on a thread of libuv's pool; the pixels must stay as they are until the
- * promise is settled.
+ * Encodes an image as a PNG file. Compression runs on libuv's thread pool; the pixels must not change until the promise is
+ * settled.
  */
 export function encodePng(frame: Frame): Promise<Buffer> {
   return encoding.add(async () => {
@@ -35,8 +35,8 @@ export function encodePng(frame: Frame): Promise<Buffer> {
 }
 
 /**
- * The memory of one compression (its lines and the state of zlib, 0.9 MB for a phone's screen), used again for the next
- * picture: page faults and garbage collection of fresh memory would cost more than packing the pixels.
+ * The memory of one compression (lines and zlib state, 0.9 MB for a phone's screen), reused for the next image: page faults
+ * and garbage collection of new memory would cost more than packing the pixels.
  */
 class Encoder {
   private lines = new DataView(new ArrayBuffer(0));
@@ -44,7 +44,7 @@ class Encoder {
 
   async encode(frame: Frame): Promise<Buffer> {
     const { width, height } = frame;
-    // one byte more, because a pixel is written together with the byte after it
+    // One extra byte, because packOpaque writes 4 bytes for a pixel of 3.
     const room = height * (1 + 4 * width) + 1;
     if (this.lines.byteLength < room) this.lines = new DataView(new ArrayBuffer(room));
     const opaque = packOpaque(frame, this.lines);
@@ -77,21 +77,21 @@ class Encoder {
   }
 }
 
-/** A zlib stream of which every write is a whole, that is one round trip to libuv's pool where the output fits a chunk. */
+/** A zlib stream that finishes with every write: one round trip to libuv's pool if the output fits a chunk. */
 function newDeflate() {
   return createDeflate({
     level: 1,
     memLevel: 9,
     flush: constants.Z_FINISH,
     chunkSize: 1 << 16,
-    // the output waits for `read`: a stream that is full would wait for its reader, which waits for the end of the write
+    // The output must wait for `read`. A full stream would wait for its reader, which waits for the end of the write.
     readableHighWaterMark: Number.MAX_SAFE_INTEGER,
   } as Parameters<typeof createDeflate>[0]);
 }
 
-/** Lines of RGB, each after its filter type (0, none), into `lines`. Gives false, at the end, where the picture is not opaque. */
+/** Writes lines of RGB, each after its filter type (0, none), into `lines`. @returns whether the image is opaque */
 function packOpaque({ width, height, rgba }: Frame, lines: DataView): boolean {
-  // a pixel at a time as a little-endian word: three times as fast as a byte at a time
+  // One pixel at a time as a little-endian word is three times as fast as byte by byte.
   const pixels = new DataView(rgba.buffer, rgba.byteOffset, rgba.byteLength);
   let alpha = -1;
   for (let y = 0, from = 0, to = 0; y < height; y++) {
@@ -99,14 +99,14 @@ function packOpaque({ width, height, rgba }: Frame, lines: DataView): boolean {
     for (let x = 0; x < width; x++, from += 4, to += 3) {
       const pixel = pixels.getInt32(from, true);
       alpha &= pixel;
-      // the alpha lands where the next pixel or the next line's filter type will be written
+      // The alpha byte is overwritten by the next pixel or the next line's filter type.
       lines.setInt32(to, pixel, true);
     }
   }
   return alpha >>> 24 === 255;
 }
 
-/** Lines of RGBA, each after its filter type (0, none), into `lines`. */
+/** Writes lines of RGBA, each after its filter type (0, none), into `lines`. */
 function packTranslucent({ width, height, rgba }: Frame, lines: DataView): void {
   const out = new Uint8Array(lines.buffer);
   for (let y = 0, to = 0; y < height; y++, to += 1 + 4 * width) {
@@ -115,7 +115,7 @@ function packTranslucent({ width, height, rgba }: Frame, lines: DataView): void 
   }
 }
 
-/** The pieces of a chunk (PNG §5.3): length and type, data, checksum. */
+/** The parts of a chunk (PNG §5.3): length and type, data, CRC. */
 function chunk(type: string, data: Uint8Array): [Buffer, Uint8Array, Buffer] {
   const start = Buffer.alloc(8);
   start.writeUInt32BE(data.length, 0);
@@ -126,8 +126,8 @@ function chunk(type: string, data: Uint8Array): [Buffer, Uint8Array, Buffer] {
 }
 
 /**
- * The pixels of a PNG file of 8-bit RGB or RGBA.
- * @throws Error saying what is wrong with it: not a PNG, truncated, damaged, or of a kind that is not read here
+ * Decodes a PNG file of 8-bit RGB or RGBA.
+ * @throws Error with the reason: not a PNG, truncated, damaged, or of a kind that is not supported
  */
 export function decodePng(file: Uint8Array): Frame {
   const bytes = Buffer.from(file.buffer, file.byteOffset, file.byteLength);
@@ -141,7 +141,7 @@ export function decodePng(file: Uint8Array): Frame {
     type = bytes.toString('latin1', at + 4, at + 8);
     const body = bytes.subarray(at + 8, at + 8 + length);
     if (crc32(bytes.subarray(at + 4, at + 8 + length)) !== bytes.readUInt32BE(at + 8 + length)) {
-      throw new Error(`damaged PNG: the checksum of its ${type} chunk is wrong`);
+      throw new Error(`damaged PNG: its ${type} chunk has a wrong CRC`);
     }
     if (type === 'IHDR') header = body;
     if (type === 'IDAT') data.push(body);
@@ -151,20 +151,20 @@ export function decodePng(file: Uint8Array): Frame {
   const [width, height] = [header.readUInt32BE(0), header.readUInt32BE(4)];
   const channels = header[9] === RGB ? 3 : 4;
   if (header[8] !== 8 || (header[9] !== RGB && header[9] !== RGBA) || header[12] !== 0) {
-    throw new Error('a PNG of another kind: expected 8-bit RGB or RGBA, not interlaced');
+    throw new Error('unsupported PNG: expected 8-bit RGB or RGBA, not interlaced');
   }
   if (width === 0 || height === 0 || width > MAX_SIDE || height > MAX_SIDE) {
-    throw new Error(`a PNG of ${width}×${height} pixels: expected 1 to ${MAX_SIDE} a side`);
+    throw new Error(`unsupported PNG: expected 1 to ${MAX_SIDE} pixels per side, got ${width}×${height}`);
   }
   const expected = height * (1 + width * channels);
-  // one chunk for a phone's screen (and a byte to spare, or zlib asks for a second), but no file gets more than 1 MiB at once
+  // One chunk for a phone's screen (plus a byte, or zlib would request a second one), but at most 1 MiB at once.
   const chunkSize = Math.min(Math.max(expected + 1, constants.Z_MIN_CHUNK), 1 << 20);
   const lines = inflateSync(data.length === 1 ? data[0] : Buffer.concat(data), { maxOutputLength: expected, chunkSize });
   if (lines.length !== expected) throw new Error(`damaged PNG: expected ${expected} bytes of pixels, got ${lines.length}`);
   return { width, height, rgba: unfiltered(lines, width, height, channels) };
 }
 
-/** Undoes the line filters (PNG §9.2) in place and widens to RGBA. */
+/** Reverses the line filters (PNG §9.2) in place and converts to RGBA. */
 function unfiltered(lines: Uint8Array, width: number, height: number, channels: 3 | 4): Uint8ClampedArray {
   const rgba = new Uint8ClampedArray(4 * width * height);
   const pixels = new DataView(rgba.buffer);
@@ -180,7 +180,7 @@ function unfiltered(lines: Uint8Array, width: number, height: number, channels: 
       rgba.set(line, to);
       to += stride;
     } else {
-      // a pixel and the byte before it (at the start of a line its filter type) at a time, as a little-endian word
+      // Each word is a pixel and the byte before it (at the start of a line, the filter type), little-endian.
       for (let at = start - 1, end = at + stride; at < end; at += 3, to += 4) {
         pixels.setInt32(to, (packed.getInt32(at, true) >>> 8) | 0xff000000, true);
       }
@@ -191,8 +191,9 @@ function unfiltered(lines: Uint8Array, width: number, height: number, channels: 
 }
 
 /**
- * Undoes filter 2 (up), which Chromium uses for whole screenshots: to each of the `count` bytes from `start` on that of the
- * line above is added. Four at a time as a word, their top bits apart so that none carries into the next: a quarter of the time.
+ * Reverses filter 2 (up), which Chromium uses for whole screenshots: adds to each of `count` bytes from `start` the byte of
+ * the line above. It adds four bytes at a time as a word, with their top bits separate so that they don't carry into each
+ * other, which takes a quarter of the time.
  */
 function addAbove(lines: DataView, start: number, count: number): void {
   const back = count + 1;
@@ -205,11 +206,11 @@ function addAbove(lines: DataView, start: number, count: number): void {
   for (; at < end; at++) lines.setUint8(at, lines.getUint8(at) + lines.getUint8(at - back));
 }
 
-/** Undoes the other filters. */
+/** Reverses the other filters. */
 function unfilter(filter: number, line: Uint8Array, above: Uint8Array, channels: number, y: number): void {
   if (filter === 0) return;
-  if (filter > 4) throw new Error(`damaged PNG: line ${y} has the unknown filter ${filter}`);
-  // which browsers use for many lines, in a loop of its own: five times as fast
+  if (filter > 4) throw new Error(`damaged PNG: expected a filter of at most 4 in line ${y}, got ${filter}`);
+  // Browsers use filter 1 for many lines; a separate loop is five times as fast.
   if (filter === 1) {
     for (let i = channels; i < line.length; i++) line[i] += line[i - channels];
     return;

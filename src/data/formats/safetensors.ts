@@ -5,7 +5,7 @@ import { writeAtomic } from '../store/atomic.js';
 import { PositionalFile, isFolder } from '../store/file.js';
 import { decodeBfloat16, decodeHalf } from './half.js';
 
-/** The safetensors format: https://github.com/huggingface/safetensors, "Format". Bytes an element of each type. */
+/** The safetensors format: https://github.com/huggingface/safetensors, "Format". Bytes per element of each type. */
 const ELEMENT_BYTES = {
   BOOL: 1,
   U8: 1,
@@ -26,11 +26,11 @@ const ELEMENT_BYTES = {
 
 export type SafetensorsType = keyof typeof ELEMENT_BYTES;
 
-/** A tensor as it lies in a file: row-major, little-endian. */
+/** A tensor as stored in a file: row-major, little-endian. */
 export interface StoredTensor {
   readonly dtype: SafetensorsType;
   readonly shape: readonly number[];
-  /** product(shape) elements, in an ArrayBuffer of their own or at an offset that is a multiple of the element size */
+  /** product(shape) elements, at an offset that is a multiple of the element size */
   readonly data: Uint8Array;
 }
 
@@ -40,27 +40,27 @@ export interface Safetensors {
   readonly metadata: Record<string, string>;
 }
 
-/** What is known of a tensor before its numbers are read. */
+/** Type and shape of a tensor, known before its values are read. */
 export type TensorInfo = Pick<StoredTensor, 'dtype' | 'shape'>;
 
 /**
- * An open weight file of any format: what tensors it has, and their bytes when asked for, so that a checkpoint can be
- * larger than memory and some of its tensors can be had without reading the others.
+ * An open weight file of any format, whose tensors are read on request. So a checkpoint may be larger than memory, and
+ * single tensors can be read without the others.
  */
 export interface TensorSource {
   readonly file: string;
-  /** bytes of the file */
+  /** size of the file in bytes */
   readonly size: number;
   readonly tensors: ReadonlyMap<string, TensorInfo>;
-  /** A tensor's bytes, row-major, in pieces of whole elements; a piece is valid until the next one is asked for. */
+  /** A tensor's bytes, row-major, in blocks of whole elements. A block is valid until the next one is requested. */
   blocks(name: string): Iterable<Uint8Array>;
   close(): void;
 }
 
-/** Bytes of a piece: a multiple of every element size. */
+/** Bytes per block: a multiple of every element size. */
 const BLOCK = 1 << 22;
 
-/** Bytes [start, start + length) of a file in pieces; one buffer is used for all. */
+/** Bytes [start, start + length) of a file in blocks, which share one buffer. */
 export function* fileBlocks(source: PositionalFile, start: number, length: number): Generator<Uint8Array> {
   const buffer = new Uint8Array(Math.min(BLOCK, length));
   for (let at = 0; at < length; at += buffer.length) {
@@ -70,28 +70,28 @@ export function* fileBlocks(source: PositionalFile, start: number, length: numbe
   }
 }
 
-/** The reference implementation's own bound on the header. */
+/** The reference implementation's limit for the header. */
 const MAX_HEADER = 100_000_000;
 const INDEX = '.safetensors.index.json';
 const WHAT_TO_DO = 'download or export it again';
 
-/** Bytes an element of the type takes. */
+/** Bytes per element of the type. */
 export function elementBytes(dtype: SafetensorsType): number {
   return ELEMENT_BYTES[dtype];
 }
 
-/** One open `.safetensors` file; only its header is in memory. */
+/** An open `.safetensors` file. Only its header is in memory. */
 export class SafetensorsFile implements TensorSource {
   private constructor(
     private readonly source: PositionalFile,
     readonly tensors: ReadonlyMap<string, Entry>,
     /** the header's `__metadata__` */
     readonly metadata: Record<string, string>,
-    /** where the tensors begin: after the header */
+    /** position of the first tensor, after the header */
     private readonly start: number,
   ) {}
 
-  /** @throws UserError naming the file where it is truncated, foreign or inconsistent */
+  /** @throws UserError that names the file if it is truncated, of another format or inconsistent */
   static open(file: string): SafetensorsFile {
     const source = new PositionalFile(file, WHAT_TO_DO);
     try {
@@ -116,15 +116,15 @@ export class SafetensorsFile implements TensorSource {
     return fileBlocks(this.source, this.start + begin, end - begin);
   }
 
-  /** A whole tensor, in a buffer of its own. */
+  /** Reads a whole tensor into a new buffer. */
   read(name: string): StoredTensor {
     const { dtype, shape, begin, end } = this.tensors.get(name)!;
     return { dtype, shape, data: this.source.bytes(this.start + begin, end - begin) };
   }
 
   /**
-   * Bytes that tell this file from another of the same layout, without reading all of it: the header, and a little from
-   * the start, the middle and the end of every tensor, since training moves all of a tensor.
+   * Bytes that distinguish this file from others of the same layout, without reading all of it: the header, and samples
+   * from the start, middle and end of every tensor. Training changes all parts of a tensor, so samples suffice.
    */
   *samples(bytes = 512): Generator<Uint8Array> {
     yield this.source.bytes(0, this.start);
@@ -142,10 +142,11 @@ export class SafetensorsFile implements TensorSource {
 }
 
 /**
- * Reads a `.safetensors` file, the shards named by a `*.safetensors.index.json`, or whichever of `model.safetensors` and
- * `model.safetensors.index.json` a folder has. Every tensor gets a buffer of its own, so files beyond 2 GiB are fine.
- * @param only reads just the tensors whose names pass
- * @throws UserError naming the file where it is truncated, foreign or inconsistent, or a shard or tensor is missing
+ * Reads a `.safetensors` file, the shards of a `*.safetensors.index.json`, or a folder with `model.safetensors` or
+ * `model.safetensors.index.json`. Every tensor has its own buffer, so files may be larger than 2 GiB.
+ * @param only selects tensors by name
+ * @throws UserError that names the file if it is truncated, of another format or inconsistent, or a shard or tensor is
+ * missing
  */
 export function readSafetensors(file: string, only: (name: string) => boolean = () => true): Safetensors {
   const path = isFolder(file) ? inFolder(file) : file;
@@ -168,13 +169,13 @@ interface Entry {
   readonly end: number;
 }
 
-/** The checked header: entries in file order, which tile the data exactly as the format demands. */
+/** Reads and checks the header. Entries are in file order; as the format requires, they cover the data without gaps. */
 function readHeader(source: PositionalFile): { entries: Entry[]; metadata: Record<string, string>; start: number } {
   if (source.size < 8) throw source.fault(`not a safetensors file: expected at least 8 bytes, got ${source.size}`);
   const length = new DataView(source.bytes(0, 8).buffer).getBigUint64(0, true);
   if (length > BigInt(MAX_HEADER) || length > BigInt(source.size - 8)) {
     throw source.fault(
-      `not a safetensors file, or truncated: its header claims ${length} bytes of a file of ${source.size} (at most ${MAX_HEADER})`,
+      `not a safetensors file, or truncated: the header's length is ${length}, expected at most ${Math.min(MAX_HEADER, source.size - 8)}`,
     );
   }
   const start = 8 + Number(length);
@@ -189,12 +190,12 @@ function readHeader(source: PositionalFile): { entries: Entry[]; metadata: Recor
   let end = 0;
   for (const entry of entries) {
     if (entry.begin !== end) {
-      throw source.fault(`tensor ${entry.name} overlaps or leaves a hole: expected to begin at ${end}, got ${entry.begin}`);
+      throw source.fault(`tensor ${entry.name} overlaps or leaves a gap: expected it to begin at ${end}, got ${entry.begin}`);
     }
     end = entry.end;
   }
   if (start + end !== source.size) {
-    throw source.fault(`truncated or overlong: its header describes ${start + end} bytes, the file has ${source.size}`);
+    throw source.fault(`truncated or too long: expected ${start + end} bytes by the header, got ${source.size}`);
   }
   return { entries, metadata, start };
 }
@@ -204,7 +205,7 @@ function parseObject(source: PositionalFile, text: string): Record<string, unkno
     const header: unknown = JSON.parse(text);
     if (typeof header === 'object' && header !== null && !Array.isArray(header)) return header as Record<string, unknown>;
   } catch {
-    // not JSON: reported below like any other foreign header
+    // not JSON: reported below
   }
   throw source.fault('not a safetensors file: its header is not a JSON object');
 }
@@ -212,7 +213,7 @@ function parseObject(source: PositionalFile, text: string): Record<string, unkno
 function checkedEntry(source: PositionalFile, name: string, value: unknown): Entry {
   const { dtype, shape, data_offsets: offsets } = (value ?? {}) as Record<string, unknown>;
   if (typeof dtype !== 'string' || !Object.hasOwn(ELEMENT_BYTES, dtype)) {
-    throw source.fault(`tensor ${name} has the unknown type ${JSON.stringify(dtype)}`);
+    throw source.fault(`tensor ${name} has an unknown type ${JSON.stringify(dtype)}`);
   }
   if (!isSizes(shape) || !isSizes(offsets) || offsets.length !== 2) {
     throw source.fault(`tensor ${name} has no valid shape or data_offsets`);
@@ -238,9 +239,9 @@ function inFolder(folder: string): string {
 }
 
 /**
- * The shard file of every tensor, by its name, as `*.safetensors.index.json` and `*.bin.index.json` state it. Shards lie
- * beside the index.
- * @throws UserError where the index is none, or points elsewhere
+ * The shard of every tensor, by tensor name, from a `*.safetensors.index.json` or `*.bin.index.json`. Shards are in the
+ * folder of the index.
+ * @throws UserError if it is not an index, or points to another folder
  */
 export function readWeightMap(index: string): ReadonlyMap<string, string> {
   let map: Record<string, unknown>;
@@ -252,18 +253,18 @@ export function readWeightMap(index: string): ReadonlyMap<string, string> {
   }
   for (const shard of Object.values(map)) {
     if (typeof shard !== 'string' || basename(shard) !== shard || shard === '..') {
-      throw new UserError(`${index}: names the shard ${JSON.stringify(shard)}: expected a file beside it; ${WHAT_TO_DO}`);
+      throw new UserError(`${index}: expected shards in the same folder, got ${JSON.stringify(shard)}; ${WHAT_TO_DO}`);
     }
   }
   return new Map(Object.entries(map as Record<string, string>));
 }
 
-/** What a shard says where the index names a tensor that it does not have. */
+/** The error for a shard that does not have a tensor of the index. */
 export function lacksTensor(shard: string, name: string, index: string): UserError {
-  return new UserError(`${shard}: lacks the tensor ${name} that ${index} says is in it; ${WHAT_TO_DO}`);
+  return new UserError(`${shard}: tensor ${name} is missing, although ${index} lists it; ${WHAT_TO_DO}`);
 }
 
-/** Reads every shard that has wanted tensors once and gives back exactly the index's tensors. */
+/** Reads the selected tensors of an index, each shard once. */
 function readSharded(index: string, only: (name: string) => boolean): Safetensors {
   const map = [...readWeightMap(index)].filter(([name]) => only(name));
   const tensors = new Map<string, StoredTensor>();
@@ -281,8 +282,8 @@ function readSharded(index: string, only: (name: string) => boolean): Safetensor
 }
 
 /**
- * The tensor's values as float32, flat, in row-major order. F32 is a view without a copy; F16 and BF16 widen exactly;
- * F64 and integers round to the nearest float32.
+ * The tensor's values as float32 in row-major order. F32 gives a view without a copy; F16 and BF16 convert exactly; F64 and
+ * integers round to the nearest float32.
  */
 export function toFloat32({ dtype, data }: StoredTensor): Float32Array {
   const view = data.byteOffset % ELEMENT_BYTES[dtype] === 0 ? data : data.slice();
@@ -324,18 +325,18 @@ export function toFloat32({ dtype, data }: StoredTensor): Float32Array {
   }
 }
 
-/** What `writeSafetensors` takes. */
+/** A tensor for `writeSafetensors`. */
 export interface TensorToStore {
   readonly dtype: SafetensorsType;
   readonly shape: readonly number[];
-  /** any typed array whose bytes are the tensor's, or a function that makes them piece by piece when it is their turn */
+  /** a typed array with the tensor's bytes, or a function that produces them in pieces when they are written */
   readonly data: ArrayBufferView | (() => Iterable<ArrayBufferView>);
 }
 
 /**
- * Writes a safetensors file atomically, tensor by tensor, without gathering them first. Wider types come first and the
- * header is padded to 8 bytes, so that every tensor is aligned for memory-mapping readers. The bytes depend only on the
- * tensors and the metadata, not on the order they are given in.
+ * Writes a safetensors file atomically, tensor by tensor. Wider types come first and the header is padded to 8 bytes, so
+ * that every tensor is aligned for readers that map the file into memory. The bytes do not depend on the order of the
+ * tensors.
  */
 export async function writeSafetensors(
   file: string,

@@ -14,15 +14,15 @@ import {
 } from './safetensors.js';
 import { NumpyArray, TorchTensor, decodeNumpy, decodeTorch, pickledBytes, product, torchWorld } from './torch-globals.js';
 
-/** A stored, uncompressed entry of the zip. */
+/** An uncompressed entry of the zip. */
 interface ZipEntry {
-  /** position of the local header, not yet of the data */
+  /** position of the local header; the data follows it */
   readonly header: number;
   readonly size: number;
   readonly crc32: number;
 }
 
-/** Numbers, flat and row-major. */
+/** Numbers in row-major order. */
 interface Numbers {
   readonly shape: readonly number[];
   readonly values: Float32Array | Float64Array;
@@ -31,10 +31,10 @@ interface Numbers {
 const WHAT_TO_DO = 'check where it comes from, or load it in Python and torch.save it again';
 
 /**
- * A file that torch.save wrote (PyTorch 1.6 or later: a zip with `data.pkl` and the storages), read without executing
- * anything: only numpy arrays and scalars, tensors, texts, numbers, lists, tuples and dictionaries are made
- * (torch-globals.ts); any other global is an error that names it. Numbers stay in the file until they are asked for, so
- * the file may be larger than memory.
+ * A file of torch.save (PyTorch 1.6 or later: a zip with `data.pkl` and the storages), read without executing anything.
+ * It may contain numpy arrays and scalars, tensors, texts, numbers, lists, tuples and dictionaries (torch-globals.ts); any
+ * other global is an error that names it. Numbers stay in the file until they are requested, so the file may be larger
+ * than memory.
  */
 export class TorchFile {
   private constructor(
@@ -43,14 +43,14 @@ export class TorchFile {
     private readonly storages: readonly ZipEntry[],
   ) {}
 
-  /** @throws UserError where the file is not such a zip, is truncated, or holds compressed entries */
+  /** @throws UserError if the file is not such a zip, is truncated, or has compressed entries */
   static async open(file: string): Promise<TorchFile> {
     const source = new PositionalFile(file, WHAT_TO_DO);
     try {
       const { pickle, storages, byteorder } = await zipEntries(source);
       const opened = new TorchFile(source, pickle, storages);
       if (byteorder && Buffer.from(opened.bytesOf(byteorder)).toString('latin1') !== 'little') {
-        throw source.fault('a torch file of a big-endian machine: expected little-endian');
+        throw source.fault('expected a torch file of a little-endian machine, got a big-endian one');
       }
       return opened;
     } catch (error) {
@@ -63,7 +63,7 @@ export class TorchFile {
     return this.source.file;
   }
 
-  /** CRC-32 that the zip states for the pickle; with `size`, a fingerprint of what the file says */
+  /** CRC-32 of the pickle from the zip directory; together with `size`, a fingerprint of the content */
   get crc32(): number {
     return this.pickle.crc32;
   }
@@ -72,12 +72,12 @@ export class TorchFile {
     return this.source.size;
   }
 
-  /** The whole value. Long texts and byte strings stay `Payload`s. */
+  /** The whole value. Long texts and byte strings are `Payload`s. */
   value(): unknown {
     return this.checked(() => readPickle(this.cursor(), torchWorld, fetchedMemos(this.cursor())));
   }
 
-  /** The items of a value that is a list, one by one; only the current one is in memory. */
+  /** The items of a list one by one; only the current one is in memory. */
   *items(): Generator<unknown> {
     const items = this.checked(() => pickleItems(this.cursor(), torchWorld, fetchedMemos(this.cursor())));
     for (;;) {
@@ -87,7 +87,7 @@ export class TorchFile {
     }
   }
 
-  /** A text, wherever it is; undefined for what is not a text. */
+  /** A text, also if it is a `Payload`; undefined for other values. */
   text(value: unknown): string | undefined {
     if (typeof value === 'string') return value;
     if (!(value instanceof Payload) || value.kind !== 'text') return undefined;
@@ -95,14 +95,15 @@ export class TorchFile {
   }
 
   /**
-   * The numbers of an array, scalar, tensor or (nested) list of numbers, flat and row-major, and their shape; undefined
-   * for what is not numbers. Throws where a list is ragged or an array's bytes do not fit its shape.
+   * The numbers of an array, scalar, tensor or (nested) list of numbers, in row-major order, with their shape; undefined
+   * for other values.
+   * @throws UserError if a list is ragged or an array's bytes do not match its shape
    */
   numbers(value: unknown): Numbers | undefined {
     return this.bounded(value, { left: this.source.size });
   }
 
-  /** Lists may share one another, so that a small file could stand for any number of numbers: at most one for each byte. */
+  /** Lists may contain each other many times, so a small file could expand without limit. Allow one number per byte. */
   private bounded(value: unknown, budget: { left: number }): Numbers | undefined {
     if (typeof value === 'number' || typeof value === 'boolean') return { shape: [], values: Float64Array.of(Number(value)) };
     if (value instanceof NumpyArray) return this.checked(() => this.numpyNumbers(value));
@@ -112,7 +113,7 @@ export class TorchFile {
     return Array.isArray(value) ? this.listNumbers(value, budget) : undefined;
   }
 
-  /** A tensor's elements, row-major, without a copy where it is a whole stretch of its storage read before. */
+  /** A tensor's elements in row-major order. @param whole all bytes of its storage, if already read, to avoid a copy */
   tensorBytes({ storage, offset, shape, stride }: TorchTensor, whole?: Uint8Array): Uint8Array {
     const size = elementBytes(storage.type);
     const count = product(shape);
@@ -131,8 +132,8 @@ export class TorchFile {
   }
 
   /**
-   * A tensor's bytes, row-major, in pieces that are valid until the next; checked against the zip's CRC where the tensor
-   * is all of its storage. A transposed tensor is copied whole.
+   * A tensor's bytes in row-major order, in blocks that are valid until the next one. They are checked against the zip's
+   * CRC if the tensor is its whole storage. A transposed tensor is copied as a whole.
    */
   *blocks(tensor: TorchTensor): Generator<Uint8Array> {
     const { storage, offset, shape, stride } = tensor;
@@ -151,12 +152,12 @@ export class TorchFile {
     if (count === storage.count) this.check(storage, entry, crc);
   }
 
-  /** The CRC-32 of the pickle and of each storage, as the zip's directory states them. */
+  /** The CRC-32 of the pickle and of each storage, from the zip directory. */
   checksums(): readonly number[] {
     return [this.pickle.crc32, ...this.storages.map((entry) => entry?.crc32 ?? 0)];
   }
 
-  /** All bytes of a storage, checked against the zip's CRC. */
+  /** All bytes of a storage, checked against its CRC. */
   storageBytes(storage: TorchTensor['storage']): Uint8Array {
     const entry = this.entryOf(storage);
     const bytes = this.bytesOf(entry);
@@ -170,8 +171,8 @@ export class TorchFile {
   }
 
   /**
-   * Compares the pickle with the CRC that the zip states for it, which takes reading it once.
-   * @throws UserError where they differ
+   * Checks the CRC of the pickle, which reads it once.
+   * @throws UserError if it differs
    */
   verify(): void {
     const start = this.start(this.pickle);
@@ -200,7 +201,7 @@ export class TorchFile {
     return new PickleCursor(this.source, this.start(this.pickle), this.pickle.size);
   }
 
-  /** Whatever the pickle has wrong becomes one line that names the file. */
+  /** Turns any error of the pickle into one line that names the file. */
   private checked<T>(read: () => T): T {
     try {
       return read();
@@ -213,24 +214,26 @@ export class TorchFile {
   private numpyNumbers({ shape, type, fortran, data }: NumpyArray) {
     const bytes = pickledBytes(data, ({ position, length }) => this.source.bytes(position, length));
     const expected = product(shape) * Number(type.code[1]);
-    if (bytes.length !== expected) throw new Error(`a numpy array [${shape}] of ${bytes.length} bytes: expected ${expected}`);
-    if (fortran && shape.length > 1) throw new Error('a numpy array in column-major order');
+    if (bytes.length !== expected) {
+      throw new Error(`numpy array of shape [${shape}]: expected ${expected} bytes, got ${bytes.length}`);
+    }
+    if (fortran && shape.length > 1) throw new Error('expected a numpy array in row-major order, got column-major');
     return { shape, values: decodeNumpy(type.code, bytes) };
   }
 
   private listNumbers(list: readonly unknown[], budget: { left: number }): Numbers | undefined {
     budget.left -= list.length + 1;
-    if (budget.left < 0) throw this.fault('refused: a list of lists that share one another');
+    if (budget.left < 0) throw this.fault('refused: nested lists expand to more numbers than the file has bytes');
     if (list.every((item) => typeof item === 'number')) return { shape: [list.length], values: Float64Array.from(list) };
     const rows: Numbers[] = [];
     for (const item of list) {
       const row = this.bounded(item, budget);
       if (row === undefined) return undefined;
       if (row.shape.join() !== (rows[0] ?? row).shape.join()) {
-        throw this.fault(`refused: a ragged list: rows of shape [${rows[0].shape.join()}] and [${row.shape.join()}]`);
+        throw this.fault(`refused: ragged list: rows of shape [${rows[0].shape.join()}] and [${row.shape.join()}]`);
       }
       budget.left -= row.values.length;
-      if (budget.left < 0) throw this.fault('refused: a list of arrays that share one another');
+      if (budget.left < 0) throw this.fault('refused: a list of arrays expands to more numbers than the file has bytes');
       rows.push(row);
     }
     const width = rows[0].values.length;
@@ -250,7 +253,7 @@ export class TorchFile {
   private entryOf(storage: TorchTensor['storage']): ZipEntry {
     const entry = this.storages[storage.key];
     const expected = storage.count * elementBytes(storage.type);
-    if (!entry) throw this.source.fault(`lacks the storage data/${storage.key}`);
+    if (!entry) throw this.source.fault(`the storage data/${storage.key} is missing`);
     if (entry.size !== expected) {
       throw this.source.fault(`storage data/${storage.key}: expected ${expected} bytes, got ${entry.size}`);
     }
@@ -261,17 +264,19 @@ export class TorchFile {
     return this.source.bytes(this.start(entry), entry.size);
   }
 
-  /** Where an entry's data begins: after its local header (PKWARE APPNOTE 4.3.7). */
+  /** Position of an entry's data, after its local header (PKWARE APPNOTE 4.3.7). */
   private start({ header, size }: ZipEntry): number {
     const local = Buffer.from(this.source.bytes(header, 30).buffer);
     if (local.readUInt32LE(0) !== 0x04034b50) throw this.source.fault(`damaged: expected a zip entry at byte ${header}`);
     const start = header + 30 + local.readUInt16LE(26) + local.readUInt16LE(28);
-    if (start + size > this.source.size) throw this.source.fault(`truncated: an entry at byte ${header} ends beyond it`);
+    if (start + size > this.source.size) {
+      throw this.source.fault(`truncated: the zip entry at byte ${header} ends beyond the file's ${this.source.size} bytes`);
+    }
     return start;
   }
 }
 
-/** The zip's directory: torch puts everything below one folder, whose name is of no account. */
+/** Reads the zip directory. torch puts all entries into one folder, whose name does not matter. */
 async function zipEntries(source: PositionalFile) {
   const magic = source.size < 4 ? 0 : Buffer.from(source.bytes(0, 4).buffer).readUInt32LE();
   if (magic !== 0x04034b50) {
@@ -291,7 +296,7 @@ async function zipEntries(source: PositionalFile) {
         const storage = /^data\/(\d{1,9})$/.exec(name);
         if (!storage && name !== 'data.pkl' && name !== 'byteorder') continue;
         if (entry.compressionMethod !== 0 || entry.isEncrypted() || entry.compressedSize !== entry.uncompressedSize) {
-          throw new Error(`its entry ${name} is compressed or encrypted, which torch.save never does`);
+          throw new Error(`expected entries as torch.save writes them, but ${name} is compressed or encrypted`);
         }
         const found = { header: entry.relativeOffsetOfLocalHeader, size: entry.uncompressedSize, crc32: entry.crc32 };
         if (storage) storages[Number(storage[1])] = found;
@@ -302,9 +307,9 @@ async function zipEntries(source: PositionalFile) {
       zip.close();
     }
   } catch (error) {
-    throw source.fault(`refused: not a whole torch file: ${(error as Error).message}`);
+    throw source.fault(`refused: not a complete torch file: ${(error as Error).message}`);
   }
-  if (!pickle) throw source.fault('refused: a zip without data.pkl: expected a torch file');
+  if (!pickle) throw source.fault('refused: expected a torch file, got a zip without data.pkl');
   return { pickle, byteorder, storages };
 }
 
@@ -317,10 +322,10 @@ function isContiguous(shape: readonly number[], stride: readonly number[]): bool
   return true;
 }
 
-/** Where torch.save'd training states keep the model's state dict; DigiRL's trainer.pt has `model_state_dict`. */
+/** Keys of the model's state dict in saved training states; DigiRL's trainer.pt has `model_state_dict`. */
 const WRAPPERS = ['model_state_dict', 'state_dict', 'model'];
 
-/** The state dict of a `pytorch_model.bin` or of a dict that holds one under a usual key; nothing is executed. */
+/** The state dict of a `pytorch_model.bin`, or of a dict with a state dict under a common key. Nothing is executed. */
 export class TorchStateDict implements TensorSource {
   private constructor(
     private readonly source: TorchFile,
@@ -328,7 +333,7 @@ export class TorchStateDict implements TensorSource {
     readonly tensors: ReadonlyMap<string, TensorInfo>,
   ) {}
 
-  /** @throws UserError where the file is foreign, hostile or damaged, or has no tensors */
+  /** @throws UserError if the file is of another format, malicious or damaged, or has no tensors */
   static async open(file: string): Promise<TorchStateDict> {
     const source = await TorchFile.open(file);
     try {
@@ -339,8 +344,10 @@ export class TorchStateDict implements TensorSource {
         (sum, { storage, shape }) => sum + product(shape) * elementBytes(storage.type),
         0,
       );
-      // the embedding table of a tied model is there four times
-      if (bytes > 4 * source.size) throw source.fault('refused: its tensors share more bytes than the file has');
+      // A tied model has its embedding table four times.
+      if (bytes > 4 * source.size) {
+        throw source.fault(`refused: its tensors expand to ${bytes} bytes, expected at most 4 times the file's ${source.size}`);
+      }
       const infos = [...dict].map(([name, { storage, shape }]) => [name, { dtype: storage.type, shape }] as const);
       return new TorchStateDict(source, dict, new Map(infos));
     } catch (error) {
@@ -361,14 +368,14 @@ export class TorchStateDict implements TensorSource {
     return this.source.blocks(this.dict.get(name)!);
   }
 
-  /** CRC-32 of everything in the file, as its zip directory states it: tells it from any other. */
+  /** CRC-32 of all parts of the file, from its zip directory: a fingerprint of the content. */
   checksums(): readonly number[] {
     return this.source.checksums();
   }
 
   /**
-   * Tensors whose names pass, as `readSafetensors` gives them. Tensors that share a storage (tied embeddings) share its
-   * bytes here as well.
+   * The selected tensors, as from `readSafetensors`. Tensors that share a storage (tied embeddings) share its bytes here
+   * too.
    */
   read(only: (name: string) => boolean = () => true): Map<string, StoredTensor> {
     const tensors = new Map<string, StoredTensor>();
@@ -381,7 +388,7 @@ export class TorchStateDict implements TensorSource {
       storages.set(storage.key, whole);
       if (!isContiguous(shape, stride)) copied += product(shape) * elementBytes(storage.type);
       if (copied > this.source.size) {
-        throw this.source.fault('refused: its transposed tensors share more bytes than the file has');
+        throw this.source.fault(`refused: its transposed tensors expand to more than the file's ${this.source.size} bytes`);
       }
       tensors.set(name, { dtype: storage.type, shape, data: this.source.tensorBytes(tensor, whole) });
     }
@@ -404,9 +411,9 @@ function stateDictOf(top: unknown): Map<string, TorchTensor> {
 }
 
 /**
- * The tensors of a `pytorch_model.bin` or other state dict, as `readSafetensors` gives them (see TorchStateDict).
- * @param only reads just the tensors whose names pass
- * @throws UserError where the file is foreign, hostile or damaged
+ * The tensors of a `pytorch_model.bin` or other state dict, as from `readSafetensors`; see TorchStateDict.
+ * @param only selects tensors by name
+ * @throws UserError if the file is of another format, malicious or damaged
  */
 export async function readTorchStateDict(file: string, only?: (name: string) => boolean): Promise<Safetensors> {
   const source = await TorchStateDict.open(file);

@@ -5,7 +5,7 @@ import { test, type TestContext } from 'node:test';
 import { readTorchStateDict, TorchFile } from '../../../src/data/formats/torch.js';
 import { rejectsWithLine, storedZip, tempFolder } from '../../rigs/files.js';
 
-/** Opcodes of pickle protocol 2 to 4, as text and numbers; see Lib/pickletools.py. */
+/** A pickle of protocol 2 to 4 from its opcodes, as text and numbers; see Lib/pickletools.py. */
 function pickle(...parts: (string | number)[]): Buffer {
   return Buffer.concat(parts.map((part) => (typeof part === 'number' ? Buffer.of(part) : Buffer.from(part, 'latin1'))));
 }
@@ -32,7 +32,7 @@ async function readAll(file: string) {
   }
 }
 
-test('a global outside the list is refused by name, however it is asked for', async (t) => {
+test('a global that is not allowed is an error that names it, with every opcode', async (t) => {
   const calls = {
     GLOBAL: pickle(0x80, 2, 'cposix\nsystem\n', text('touch was-here'), 0x85, 'R.'),
     STACK_GLOBAL: pickle(0x80, 4, text('posix'), text('system'), 0x93, text('touch was-here'), 0x85, 'R.'),
@@ -45,7 +45,7 @@ test('a global outside the list is refused by name, however it is asked for', as
   }
 });
 
-test('relatives of allowed globals are refused', async (t) => {
+test('globals similar to allowed ones are errors', async (t) => {
   for (const [module, name] of [
     ['builtins', 'eval'],
     ['builtins', 'getattr'],
@@ -58,11 +58,11 @@ test('relatives of allowed globals are refused', async (t) => {
     ['', 'toString'],
   ]) {
     const pkl = pickle(0x80, 2, `c${module}\n${name}\n`, ')R.');
-    await rejectsWithLine(() => readAll(torchFile(t, pkl)), /refused: it asks for the global/);
+    await rejectsWithLine(() => readAll(torchFile(t, pkl)), /refused: the global "\S*" is not allowed/);
   }
 });
 
-test('opcodes that make objects by other ways are refused', async (t) => {
+test('other opcodes that create objects are errors', async (t) => {
   for (const pkl of [
     pickle('(', text('x'), 'iposix\nsystem\n.'),
     pickle('(cposix\nsystem\no.'),
@@ -73,7 +73,7 @@ test('opcodes that make objects by other ways are refused', async (t) => {
   }
 });
 
-test('what is allowed can be called with nothing but what it is for', async (t) => {
+test('allowed globals accept only the expected arguments', async (t) => {
   for (const pkl of [
     pickle(0x80, 2, 'ccollections\nOrderedDict\n', ']', 0x85, 'R.'),
     pickle(0x80, 2, 'c_codecs\nencode\n', text('a'), text('zlib'), 0x86, 'R.'),
@@ -86,7 +86,7 @@ test('what is allowed can be called with nothing but what it is for', async (t) 
   }
 });
 
-test('lengths that the file does not have are refused before anything is allocated', async (t) => {
+test('lengths beyond the file and inconsistent stacks are errors, without large allocations', async (t) => {
   const huge = '\xff\xff\xff\xff\xff\xff\xff\x7f';
   for (const pkl of [
     pickle(0x80, 4, 0x8d, huge, 'x.'),
@@ -105,7 +105,7 @@ test('lengths that the file does not have are refused before anything is allocat
   }
 });
 
-test('a tensor cannot reach outside its storage or claim more than it has', async (t) => {
+test('a tensor that does not fit into its storage is an error', async (t) => {
   const floats = new Uint8Array(16);
   const tensor = (offset: string, shape: string, stride: string, count = 'K\x04') =>
     pickle(
@@ -135,22 +135,22 @@ test('a tensor cannot reach outside its storage or claim more than it has', asyn
   }
 });
 
-test('a storage that is not in the zip is named', async (t) => {
+test('a storage missing in the zip is an error that names it', async (t) => {
   const pkl = pickle(0x80, 2, '}', text('w'), 'ctorch._utils\n_rebuild_tensor_v2\n(', storage('K\x04', '3').slice(1));
   const rest = pickle('K\x00(K\x04t(K\x01t', 0x89, 'NtRs.');
   const file = torchFile(t, Buffer.concat([pkl, rest]));
-  await rejectsWithLine(() => readTorchStateDict(file), /lacks the storage data\/3/);
+  await rejectsWithLine(() => readTorchStateDict(file), /the storage data\/3 is missing/);
 });
 
-test('compressed entries and zips without a pickle are refused', async (t) => {
-  await rejectsWithLine(() => TorchFile.open(torchFile(t, pickle(']', '.'), {}, 8)), /compressed or encrypted/);
+test('compressed entries and zips without a pickle are errors', async (t) => {
+  await rejectsWithLine(() => TorchFile.open(torchFile(t, pickle(']', '.'), {}, 8)), /but data\.pkl is compressed or encrypted/);
   const file = join(tempFolder(t), 'other.zip');
   writeFileSync(file, storedZip({ 'x/readme.txt': Buffer.from('hello') }));
   await rejectsWithLine(() => TorchFile.open(file), /a zip without data\.pkl/);
 });
 
-test('lists that share one another are not expanded', async (t) => {
-  // 60 levels, each ten times the one below: 10^60 numbers to whoever expands it
+test('lists that expand to more numbers than the file has bytes are errors', async (t) => {
+  // 60 levels, each ten times the one below, expand to 10^60 numbers
   const level = (i: number) =>
     pickle('](', ...new Array<string>(10).fill(`h${String.fromCharCode(i)}`), 'eq', i + 1, '0');
   const levels = Array.from({ length: 60 }, (_, i) => level(i));
@@ -161,6 +161,6 @@ test('lists that share one another are not expanded', async (t) => {
   ]);
   const source = await TorchFile.open(torchFile(t, pkl));
   const nest = (source.value() as Map<string, unknown>).get('w');
-  await rejectsWithLine(() => source.numbers(nest), /refused: a list of \w+ that share one another/);
+  await rejectsWithLine(() => source.numbers(nest), /refused: .* to more numbers than the file has bytes/);
   source.close();
 });

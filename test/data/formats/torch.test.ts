@@ -6,7 +6,7 @@ import { toFloat32 } from '../../../src/data/formats/safetensors.js';
 import { readTorchStateDict, TorchFile } from '../../../src/data/formats/torch.js';
 import { eachTruncation, fixture, flipByte, rejectsWithLine, tempFolder } from '../../rigs/files.js';
 
-test('a state dict gives every tensor with its type, shape and values, whatever its strides', async () => {
+test('a state dict has every tensor with its type, shape and values, for all strides', async () => {
   const { tensors } = await readTorchStateDict(fixture('torch', 'state.bin'));
   const expected = JSON.parse(readFileSync(fixture('torch', 'state.json'), 'utf8')) as Record<
     string,
@@ -27,7 +27,7 @@ test('tied tensors share their bytes', async () => {
   assert.equal(tensors.get('tied.a')!.data.buffer, tensors.get('tied.b')!.data.buffer);
 });
 
-test('a checkpoint with a state_dict inside is looked into', async () => {
+test('a state_dict inside a checkpoint is found', async () => {
   const { tensors } = await readTorchStateDict(fixture('torch', 'checkpoint.pt'));
   assert.deepEqual([...tensors.keys()], ['w']);
   assert.deepEqual(tensors.get('w')!.shape, [3, 5]);
@@ -54,7 +54,7 @@ test('integers keep their sign and every digit', async () => {
   file.close();
 });
 
-test('a streamed list gives what reading it whole gives', async () => {
+test('streaming a list gives the same items as reading it at once', async () => {
   for (const name of ['digiq-numpy.pt', 'digiq-tensors.pt', 'digiq-lists.pt', 'digiq-short.pt', 'digiq-one.pt']) {
     const file = await TorchFile.open(fixture('torch', name));
     const items = [...file.items()];
@@ -64,7 +64,7 @@ test('a streamed list gives what reading it whole gives', async () => {
   }
 });
 
-test('a truncated torch file is one line', async (t) => {
+test('a truncated torch file gives a one-line error', async (t) => {
   const file = join(tempFolder(t), 'cut.bin');
   const whole = readFileSync(fixture('torch', 'state.bin'));
   writeFileSync(file, whole);
@@ -72,7 +72,7 @@ test('a truncated torch file is one line', async (t) => {
   await eachTruncation(file, lengths, () => rejectsWithLine(() => readTorchStateDict(file), /cut\.bin: .*check where/));
 });
 
-test('a flipped byte in the pickle or in a storage is noticed by the CRC of the zip', async (t) => {
+test("a flipped byte in the pickle or in a storage is noticed by the zip's CRC", async (t) => {
   const file = join(tempFolder(t), 'flipped.bin');
   const whole = readFileSync(fixture('torch', 'state.bin'));
   const pickled = whole.indexOf('transposed');
@@ -88,7 +88,7 @@ test('a flipped byte in the pickle or in a storage is noticed by the CRC of the 
   }
 });
 
-test('a foreign file is said not to be a torch file', async (t) => {
+test('a file of another format is an error that says so', async (t) => {
   const file = join(tempFolder(t), 'foreign.pt');
   writeFileSync(file, '{"not": "torch"}');
   await rejectsWithLine(() => TorchFile.open(file), /foreign\.pt: not a torch file in zip format/);

@@ -60,7 +60,7 @@ test('a flipped byte is noticed and its line named', async (t) => {
 test('a line that is not of ours is refused, an empty object is kept', async (t) => {
   const file = join(tempFolder(t), 'trajectories.jsonl');
   appendFileSync(file, '{"episode":"a"}\n');
-  await rejectsWithLine(() => Journal.open(file), /line 1: expected a JSON object that ends with its crc32, got "\{/);
+  await rejectsWithLine(() => Journal.open(file), /line 1: expected a JSON object with crc32 as its last field, got "\{/);
   writeFileSync(file, '\n');
   await rejectsWithLine(() => Journal.open(file), /line 1: expected a JSON object/);
   const other = join(tempFolder(t), 'other.jsonl');
