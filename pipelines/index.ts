@@ -98,5 +98,6 @@ export const registry: Registry = {
     temperature: 'candidates.temperature',
     rollout_size: 'collect.episodes',
   },
+  library: join(packageRoot(), 'configs'),
   defaultConfig: join(packageRoot(), 'configs', 'pocket.yaml'),
 };

@@ -35,7 +35,10 @@ export interface Options {
 export function common(command: Command, example: string): Command {
   return command
     .argument('[overrides...]', 'settings to override, for example seed=1 critic.lr=1e-5')
-    .option('--config <file>', 'settings file (YAML); default configs/pocket.yaml')
+    .option(
+      '--config <file>',
+      "settings file (YAML), or the name of one of critiq's own: pocket (default), aitw-webshop, ...",
+    )
     .option('--threads <n>', 'same as the setting threads=<n>')
     .option('--json', 'print the result as JSON to stdout')
     .option('-q, --quiet', 'print only warnings and errors')
@@ -67,7 +70,7 @@ export async function extended(registry: Registry, args: readonly string[]): Pro
   const named = at >= 0 ? args[at + 1] : inline;
   if (named === undefined && !args.some((arg) => arg.startsWith('plugins='))) return registry;
   const { pluginFiles } = await import('../settings/settings.js');
-  const files = pluginFiles({ file: settingsFile(registry, named), overrides: args });
+  const files = pluginFiles({ file: settingsFile(registry, named), library: registry.library, overrides: args });
   return files.length === 0 ? registry : registry.extend(files);
 }
 
@@ -83,6 +86,7 @@ export async function load(
   const threads = options.threads === undefined ? [] : [`threads=${options.threads}`];
   const config = loadSettings(loaded.schema, {
     file: settingsFile(registry, options.config),
+    library: registry.library,
     overrides: [...overrides, ...threads],
     aliases: loaded.aliases,
   });

@@ -70,7 +70,7 @@ function program(registry: Registry, interrupt: Interrupt): Command {
 Exit codes: 0 done, 1 failed, 2 usage error, 75 run folder in use, 130/143 stopped by Ctrl-C/SIGTERM.
 
 Example:
-  $ critiq critic --config configs/pocket.yaml critic.lr=1e-4 run=exp7`,
+  $ critiq critic --config pocket critic.lr=1e-4 run=exp7`,
     );
 
   for (const { name, summary } of registry.stages) {
@@ -144,7 +144,7 @@ Example:
 
   common(
     critiq.command('doctor').description('check models, servers, device, tasks and disk, and say what is missing'),
-    'critiq doctor --config configs/aitw-webshop.yaml models.text=/models/roberta-base',
+    'critiq doctor --config aitw-webshop models.text=/models/roberta-base',
   ).action(async (overrides: string[], options: Options) => {
     const { config } = await load(registry, overrides, options);
     const { examine, formatFindings } = await import('../../pipelines/commands/doctor.js');

@@ -13,7 +13,9 @@ export interface Registry {
   readonly aliases?: Aliases;
   /** the registry with what plugins add, given the absolute paths of their modules. @throws UserError */
   extend?(plugins: readonly string[]): Promise<Registry>;
-  /** settings file without `--config` */
+  /** folder of the settings files that `--config` and `extends` find by name */
+  readonly library?: string;
+  /** settings file without `--config`: a path */
   readonly defaultConfig?: string;
 }
 

@@ -109,6 +109,14 @@ export function typeName(schema: z.ZodType): string {
   return jsonTypeName(json);
 }
 
+/** A value and its kind, in words: `7 (number)`. */
+export function show(value: unknown): string {
+  if (value === null) return 'nothing (null)';
+  const text = JSON.stringify(value) ?? String(value);
+  const kind = Array.isArray(value) ? 'list' : typeof value === 'object' ? 'map' : typeof value;
+  return `${text.length > 60 ? `${text.slice(0, 57)}...` : text} (${kind})`;
+}
+
 interface JsonSchema {
   type?: string;
   enum?: unknown[];

@@ -1,25 +1,31 @@
-import { readFileSync, statSync } from 'node:fs';
-import { dirname, relative, resolve } from 'node:path';
 import { closest, distance } from 'fastest-levenshtein';
-import { parse, parseDocument, stringify } from 'yaml';
+import { parse, stringify } from 'yaml';
 import type { z } from 'zod';
 import { UserError } from '../errors.js';
+import { isNames, readLayers } from './files.js';
 import { resolvePlugin } from './plugins.js';
-import { type Config, fields, leafPaths, schemaAt, typeName } from './schema.js';
+import { type Config, fields, leafPaths, schemaAt, show, typeName } from './schema.js';
 
 export { type Config, Core, composeSettings } from './schema.js';
 
 /** Aliases of settings, such as the names in the reference code: `critic_lr` -> `critic.lr`. */
 export type Aliases = Readonly<Record<string, string>>;
 
-/** Maximum size of a settings file, in bytes. */
-const LONGEST_FILE = 1 << 20;
-
 /** The value of one dotted path, and where it came from (for messages). */
 interface Entry {
   readonly path: string;
   readonly value: unknown;
   readonly source: string;
+}
+
+/** Where settings come from. */
+export interface Sources {
+  /** a settings file, by its path or name (`readLayers`) */
+  readonly file?: string;
+  /** folder of the settings files that come with the program */
+  readonly library?: string;
+  /** such as `critic.lr=1e-5` */
+  readonly overrides?: readonly string[];
 }
 
 /**
@@ -30,11 +36,11 @@ interface Entry {
  */
 export function loadSettings(
   schema: z.ZodObject,
-  { file, overrides = [], aliases = {} }: { file?: string; overrides?: readonly string[]; aliases?: Aliases },
+  { file, library, overrides = [], aliases = {} }: Sources & { aliases?: Aliases },
 ): Config {
   const mistakes: string[] = [];
   const entries: Entry[] = [];
-  for (const layer of file === undefined ? [] : readLayers(resolve(file), [])) {
+  for (const layer of file === undefined ? [] : readLayers(file, library)) {
     entries.push(...flatten(schema, layer.values, [], layer.source, aliases, mistakes));
   }
   for (const override of overrides) entries.push(...parseOverride(schema, override, aliases, mistakes));
@@ -56,31 +62,13 @@ export function settingsToYaml(config: Config): string {
   return stringify(config);
 }
 
-/** The layers of a settings file, base files first. @param chain the files that extend this one, to detect cycles */
-function readLayers(file: string, chain: readonly string[]): { values: Record<string, unknown>; source: string }[] {
-  const source = relative('', file) || file;
-  if (chain.includes(file)) {
-    const cycle = [...chain.slice(chain.indexOf(file)), file].map((f) => relative('', f)).join(' -> ');
-    throw new UserError(`${source}: extends itself: ${cycle}; remove one of these extends lines`);
-  }
-  const values = readYaml(file, source, chain.at(-1));
-  const { extends: parents = [], ...own } = values;
-  const list = Array.isArray(parents) ? parents : [parents];
-  if (!list.every((parent) => typeof parent === 'string')) {
-    throw new UserError(`${source}: extends: expected a file name or a list of them, got ${show(parents)}`);
-  }
-  if (isNames(own.plugins)) own.plugins = own.plugins.map((name) => resolvePlugin(name, dirname(file), source));
-  const base = list.flatMap((parent: string) => readLayers(resolve(dirname(file), parent), [...chain, file]));
-  return [...base, { values: own, source }];
-}
-
 /**
  * The plugins that settings name, before they are checked: plugins add to the schema that the rest is checked with.
  * @returns absolute paths of their modules, as `loadSettings` gives them in `plugins`
  * @throws UserError where the settings file cannot be read or a plugin is not there
  */
-export function pluginFiles({ file, overrides = [] }: { file?: string; overrides?: readonly string[] }): string[] {
-  const layers = file === undefined ? [] : readLayers(resolve(file), []);
+export function pluginFiles({ file, library, overrides = [] }: Sources): string[] {
+  const layers = file === undefined ? [] : readLayers(file, library);
   const given = overrides.filter((text) => text.startsWith('plugins=')).map((text) => overriddenPlugins(text));
   const last = [...layers.map(({ values }) => values.plugins), ...given].findLast((value) => value !== undefined);
   return isNames(last) ? [...last] : [];
@@ -96,43 +84,6 @@ function overriddenPlugins(override: string): unknown {
     return text;
   }
   return isNames(value) ? value.map((name) => resolvePlugin(name, process.cwd(), 'command line')) : value;
-}
-
-function isNames(value: unknown): value is string[] {
-  return Array.isArray(value) && value.every((name) => typeof name === 'string' && name !== '');
-}
-
-function readYaml(file: string, source: string, extendedBy: string | undefined): Record<string, unknown> {
-  const from = extendedBy === undefined ? '' : ` (extended by ${relative('', extendedBy)})`;
-  let text: string;
-  try {
-    const { size } = statSync(file);
-    if (size > LONGEST_FILE)
-      throw new UserError(`${source}: settings file of ${size} bytes${from}, expected at most ${LONGEST_FILE}`);
-    text = readFileSync(file, 'utf8');
-  } catch (error) {
-    if (error instanceof UserError) throw error;
-    const { code } = error as NodeJS.ErrnoException;
-    if (code === 'ENOENT') throw new UserError(`${source}: no such settings file${from}`);
-    throw new UserError(`${source}: cannot read the settings file${from} (${code ?? String(error)})`);
-  }
-  const document = parseDocument(text);
-  const error = document.errors.at(0);
-  if (error) {
-    const line = error.linePos?.[0];
-    const what = error.message.split('\n')[0].replace(/ at line \d+, column \d+:?$/, '');
-    throw new UserError(`${source}${line ? `:${line.line}:${line.col}` : ''}: not valid YAML: ${what}`);
-  }
-  let values: unknown;
-  try {
-    values = document.toJS() ?? {};
-  } catch (cause) {
-    throw new UserError(`${source}: not valid YAML: ${(cause as Error).message.split('\n')[0]}`);
-  }
-  if (typeof values !== 'object' || Array.isArray(values)) {
-    throw new UserError(`${source}: expected a map of settings, got ${show(values)}`);
-  }
-  return values as Record<string, unknown>;
 }
 
 /** Nested settings as entries with dotted paths. Unknown keys are added to `mistakes`. */
@@ -243,13 +194,6 @@ function explain(
   const expected = at ? typeName(at) : issue.message;
   const detail = issue.code === 'custom' || issue.code === 'invalid_format' ? ` (${issue.message})` : '';
   return `${source}: ${path.join('.')}: expected ${expected}${detail}, got ${show(got)}`;
-}
-
-function show(value: unknown): string {
-  if (value === null) return 'nothing (null)';
-  const text = JSON.stringify(value) ?? String(value);
-  const kind = Array.isArray(value) ? 'list' : typeof value === 'object' ? 'map' : typeof value;
-  return `${text.length > 60 ? `${text.slice(0, 57)}...` : text} (${kind})`;
 }
 
 function setPath(target: Record<string, unknown>, path: readonly string[], value: unknown): void {

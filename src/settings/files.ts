@@ -1,0 +1,132 @@
+import { readdirSync, readFileSync, statSync } from 'node:fs';
+import { dirname, relative, resolve } from 'node:path';
+import { parseDocument } from 'yaml';
+import { UserError } from '../errors.js';
+import { resolvePlugin } from './plugins.js';
+import { show } from './schema.js';
+
+/** Settings files: found by path or name, read with the files that they extend. */
+
+/** Maximum size of a settings file, in bytes. */
+const LONGEST_FILE = 1 << 20;
+
+/** The settings of one file, and what messages call the file. */
+export interface Layer {
+  readonly values: Record<string, unknown>;
+  readonly source: string;
+}
+
+/**
+ * The layers of a settings file, base files first. A file is named by its path, or by its name alone: `pocket` is `pocket`
+ * or `pocket.yaml` in the folder, or else `pocket.yaml` of the library. The same goes for `extends`.
+ * @param file as the user named it, relative to the working folder
+ * @param library folder of the settings files that come with the program
+ * @throws UserError for a file that is missing, unreadable or broken, and for a cycle of `extends`
+ */
+export function readLayers(file: string, library?: string): Layer[] {
+  return new Reader(library).layers(file, '', []);
+}
+
+/** Names of the settings files of a library, as `--config` takes them. */
+export function libraryNames(library: string): string[] {
+  return readdirSync(library)
+    .filter((name) => name.endsWith('.yaml'))
+    .map((name) => name.slice(0, -'.yaml'.length))
+    .sort();
+}
+
+class Reader {
+  constructor(private readonly library: string | undefined) {}
+
+  /** @param chain the files that extend this one, to detect cycles */
+  layers(name: string, folder: string, chain: readonly string[]): Layer[] {
+    const file = this.find(name, folder, chain.at(-1));
+    const source = this.describe(file);
+    if (chain.includes(file)) {
+      const cycle = [...chain.slice(chain.indexOf(file)), file].map((f) => this.describe(f)).join(' -> ');
+      throw new UserError(`${source}: extends itself: ${cycle}; remove one of these extends lines`);
+    }
+    const values = this.read(file, source, chain.at(-1));
+    const { extends: parents = [], ...own } = values;
+    const list = Array.isArray(parents) ? parents : [parents];
+    if (!list.every((parent) => typeof parent === 'string')) {
+      throw new UserError(`${source}: extends: expected a file name or a list of them, got ${show(parents)}`);
+    }
+    if (isNames(own.plugins)) own.plugins = own.plugins.map((name) => resolvePlugin(name, dirname(file), source));
+    const base = list.flatMap((parent: string) => this.layers(parent, dirname(file), [...chain, file]));
+    return [...base, { values: own, source }];
+  }
+
+  /**
+   * The file that a name means; a path that need not exist. A file that extends its own name means that of the library:
+   * `pocket.yaml` may extend `pocket`.
+   */
+  private find(name: string, folder: string, extendedBy: string | undefined): string {
+    const plain = !/[/\\]/.test(name);
+    const there = [resolve(folder, name), ...(plain ? [resolve(folder, `${name}.yaml`)] : [])];
+    const ownName = plain && this.library !== undefined && extendedBy !== undefined;
+    const found = there.find((file) => isFile(file) && !(ownName && file === extendedBy && this.inLibrary(name)));
+    return found ?? this.inLibrary(name) ?? there[0];
+  }
+
+  private inLibrary(name: string): string | undefined {
+    if (this.library === undefined || /[/\\]/.test(name)) return undefined;
+    return [name, `${name}.yaml`].map((file) => resolve(this.library!, file)).find(isFile);
+  }
+
+  /** What messages call a file. */
+  private describe(file: string): string {
+    const path = relative('', file);
+    const ours = this.library !== undefined && dirname(file) === resolve(this.library);
+    if (ours && path.startsWith('..')) return `critiq's ${relative(this.library!, file)}`;
+    return path || file;
+  }
+
+  private read(file: string, source: string, extendedBy: string | undefined): Record<string, unknown> {
+    const from = extendedBy === undefined ? '' : ` (extended by ${this.describe(extendedBy)})`;
+    let text: string;
+    try {
+      const { size } = statSync(file);
+      if (size > LONGEST_FILE)
+        throw new UserError(`${source}: settings file of ${size} bytes${from}, expected at most ${LONGEST_FILE}`);
+      text = readFileSync(file, 'utf8');
+    } catch (error) {
+      if (error instanceof UserError) throw error;
+      const { code } = error as NodeJS.ErrnoException;
+      if (code !== 'ENOENT')
+        throw new UserError(`${source}: cannot read the settings file${from} (${code ?? String(error)})`);
+      const ours = this.library === undefined ? '' : `; critiq's own are ${libraryNames(this.library).join(', ')}`;
+      throw new UserError(`${source}: no such settings file${from}${ours}`);
+    }
+    return parseYaml(text, source);
+  }
+}
+
+function parseYaml(text: string, source: string): Record<string, unknown> {
+  const document = parseDocument(text);
+  const error = document.errors.at(0);
+  if (error) {
+    const line = error.linePos?.[0];
+    const what = error.message.split('\n')[0].replace(/ at line \d+, column \d+:?$/, '');
+    throw new UserError(`${source}${line ? `:${line.line}:${line.col}` : ''}: not valid YAML: ${what}`);
+  }
+  let values: unknown;
+  try {
+    values = document.toJS() ?? {};
+  } catch (cause) {
+    throw new UserError(`${source}: not valid YAML: ${(cause as Error).message.split('\n')[0]}`);
+  }
+  if (typeof values !== 'object' || Array.isArray(values)) {
+    throw new UserError(`${source}: expected a map of settings, got ${show(values)}`);
+  }
+  return values as Record<string, unknown>;
+}
+
+/** A list of names, such as the plugins of a settings file. */
+export function isNames(value: unknown): value is string[] {
+  return Array.isArray(value) && value.every((name) => typeof name === 'string' && name !== '');
+}
+
+function isFile(path: string): boolean {
+  return statSync(path, { throwIfNoEntry: false })?.isFile() ?? false;
+}
