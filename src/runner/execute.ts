@@ -53,7 +53,8 @@ export async function execute(instance: Instance, surroundings: Surroundings): P
   const shards = await instance.plan(context);
   const done = new Set(force ? [] : shards.filter((shard) => instance.isDone(shard)).map(({ id }) => id));
   const missing = shards.filter(({ id }) => !done.has(id));
-  const outdated = new Set(outputs.flatMap((output) => output.shards.filter((id) => !done.has(id)))).size;
+  const stale = new Set(outputs.flatMap((output) => output.shards.filter((id) => !done.has(id))));
+  const outdated = stale.size;
   const before = readPlan(outputs[0].folder);
   const finished = instance.planRecord(shards, true);
   const summary = (): Summary => ({
@@ -70,9 +71,11 @@ export async function execute(instance: Instance, surroundings: Surroundings): P
     return summary();
 
   onStart(name);
-  if (outdated > 0)
-    context.log.info(`rebuilding ${counted(outdated, 'outdated shard')}: ${whatChanged(before, finished)}`);
-  else if (done.size > 0 && missing.length > 0)
+  if (outdated > 0) {
+    const rebuilt = missing.filter(({ id }) => stale.has(id)).length;
+    const reason = force ? '--force' : whatChanged(before, finished);
+    context.log.info(`${whatHappens(rebuilt, outdated - rebuilt)}: ${reason}`);
+  } else if (done.size > 0 && missing.length > 0)
     context.log.info(`building ${missing.length} of ${shards.length} shards; the rest is up to date`);
   for (const output of outputs) {
     await output.writePlan({ ...finished, finished: false });
@@ -204,6 +207,13 @@ function isFiles(value: ShardOutput | DatasetOutput): value is readonly OutputFi
 
 function sameShards(a: PlanRecord, b: PlanRecord): boolean {
   return a.shards.join('\n') === b.shards.join('\n');
+}
+
+/** What happens to outdated shards: those of the plan are rebuilt, the others removed. */
+function whatHappens(rebuilt: number, removed: number): string {
+  if (removed === 0) return `rebuilding ${counted(rebuilt, 'outdated shard')}`;
+  if (rebuilt === 0) return `removing ${counted(removed, 'outdated shard')}`;
+  return `rebuilding ${rebuilt} and removing ${counted(removed, 'outdated shard')}`;
 }
 
 /** The settings that differ, or what else it must be. */

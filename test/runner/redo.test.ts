@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { writeAtomic } from '../../src/data/store/atomic.js';
 import { openDataset } from '../../src/data/store/manifest.js';
+import { Display } from '../../src/runner/display.js';
 import { loadRegistry } from '../../src/runner/registry.js';
 import { runStage, type RunOptions } from '../../src/runner/run.js';
 import { inspectRun } from '../../src/runner/inspect.js';
@@ -61,6 +62,34 @@ test('a changed setting rebuilds its stage and what depends on it, and removes t
   });
   const { shards } = await openDataset(join(data, 'pocket/squares'), { verify: 'full' });
   assert.equal(shards.length, 6);
+});
+
+test('the log says how many shards are rebuilt or removed, and why', async (t) => {
+  const data = emptyFolder(t);
+  await made(data, 'numbers');
+  const logged = async (overrides: string[], options: RunOptions = {}): Promise<string> => {
+    let text = '';
+    const display = new Display('normal', { write: (piece: string) => (text += piece) });
+    await made(data, 'numbers', overrides, { ...options, display });
+    return text;
+  };
+  assert.equal(await logged([], { force: true }), 'numbers: rebuilding 6 outdated shards: --force\n');
+  assert.equal(await logged(['numbers.count=3']), 'numbers: rebuilding 6 outdated shards: numbers.count 50 -> 3\n');
+  const unknown = 'inputs, files, the plan or the version of the stage changed';
+  assert.equal(
+    await logged(['numbers.count=3', 'numbers.shards=5']),
+    `numbers: removing 1 outdated shard: ${unknown}\n`,
+  );
+  rmSync(join(data, 'pocket/numbers/n1.json'));
+  assert.equal(
+    await logged(['numbers.count=3', 'numbers.shards=4']),
+    `numbers: rebuilding 1 and removing 1 outdated shard: ${unknown}\n`,
+  );
+  assert.equal(
+    await logged(['numbers.count=3', 'numbers.shards=5']),
+    'numbers: building 1 of 5 shards; the rest is up to date\n',
+  );
+  assert.equal(await logged(['numbers.count=3', 'numbers.shards=5']), '');
 });
 
 test('settings of used sections count; other and neutral ones do not', async (t) => {
