@@ -10,17 +10,17 @@ import { writeTowerReference } from '../src/models/checkpoint/tower-folder.js';
 import type { Shard, StageContext } from '../src/runner/stage.js';
 import { modelsOf } from './resources.js';
 
-/** The shard that takes `models.policy` in. Its name changes with the checkpoint, so that another one is taken in anew. */
+/** The shard that adopts `models.policy`. Its name contains the fingerprint, so that a changed checkpoint is adopted again. */
 export async function adoptionShard(ctx: StageContext<unknown>): Promise<Shard> {
   return { id: `policy-${(await checkpointFingerprint(modelsOf(ctx.config).policy)).slice(0, 12)}` };
 }
 
 /**
- * Make a policy's folder of an Auto-UI checkpoint: its weights as critiq writes them, its tokenizer, and a reference to
- * the BLIP-2 folder whose vision tower it sees with (gigabytes that need not lie in every run). Without one it cannot act,
- * but imported image vectors are all that `critic` and `actor` need.
- * @returns the files made
- * @throws UserError where a checkpoint is missing, broken, or one does not go with the other
+ * Turns an Auto-UI checkpoint into a policy folder: its weights in critiq's format, its tokenizer, and a reference to the
+ * BLIP-2 folder with its vision tower (gigabytes that are not copied into every run). Without a tower the policy cannot
+ * act, but `critic` and `actor` need only imported image vectors.
+ * @returns the files written
+ * @throws UserError if a checkpoint is missing or broken, or the two do not match
  */
 export async function adoptPolicy(ctx: StageContext<unknown>, folder: string): Promise<string[]> {
   const { policy: source, image } = modelsOf(ctx.config);
@@ -29,7 +29,7 @@ export async function adoptPolicy(ctx: StageContext<unknown>, folder: string): P
   const made = image === '' ? config.image : readBlip2VisionConfig(image).hidden_size;
   if (config.image !== made) {
     throw new UserError(
-      `models.image=${image}: makes vectors of ${made} numbers, and the policy ${source} takes ${config.image}; are they of the same agent?`,
+      `models.image=${image}: gives image vectors of ${made} numbers, but the policy ${source} expects ${config.image}; use checkpoints of the same agent`,
     );
   }
   tokenizer.mustFit(config.vocabulary, source);
@@ -37,9 +37,9 @@ export async function adoptPolicy(ctx: StageContext<unknown>, folder: string): P
   for (const file of ['tokenizer.json', 'tokenizer_config.json']) copyFileSync(join(source, file), join(folder, file));
   const eyes =
     image === ''
-      ? 'no vision tower (models.image), so it can be trained on imported data, but not act'
-      : `image vectors of ${made} numbers by ${image} (${(await writeTowerReference(join(folder, 'vision'), image)).fingerprint.slice(0, 8)})`;
+      ? 'no vision tower (models.image): it can be trained on imported data, but cannot act'
+      : `image vectors of ${made} numbers from ${image} (${(await writeTowerReference(join(folder, 'vision'), image)).fingerprint.slice(0, 8)})`;
   await savePolicy(folder, { config, params, maxTokens: readMaxTokens(source) });
-  ctx.log.info(`took in ${source}: ${(params.count / 1e6).toFixed(1)} million parameters; ${eyes}`);
+  ctx.log.info(`using ${source}: ${(params.count / 1e6).toFixed(1)} million parameters; ${eyes}`);
   return policyFiles(folder);
 }

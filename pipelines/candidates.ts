@@ -15,18 +15,20 @@ export const Candidates = z.object({
     .int()
     .min(1)
     .default(64)
-    .describe('actions a state, the one taken included (64 in General, 16 in Web Shopping; docs/algorithms.md §2.1)'),
-  temperature: z.number().positive().default(1.2).describe('divides the logits of the policy that samples'),
-  retries: z.int().min(0).default(3).describe('further draws for a sample that is no valid action'),
-  policy: z.string().default('base').describe('the policy that samples, by its name below `policy/`'),
+    .describe(
+      'actions per state, including the one taken (64 in General, 16 in Web Shopping; docs/algorithms.md §2.1)',
+    ),
+  temperature: z.number().positive().default(1.2).describe('sampling temperature'),
+  retries: z.int().min(0).default(3).describe('redraws of a sample that is not a valid action'),
+  policy: z.string().default('base').describe('name of the policy that samples, below `policy/`'),
 });
 
-/** States sampled together: enough to fill the decoder's batches of several prompt lengths. */
+/** States sampled together: enough to fill the decoder's batches for several prompt lengths. */
 const CHUNK = 256;
 
 /**
- * More actions for every state (docs/algorithms.md §2.1). A state's distinct actions are kept once with their counts: entry 0 is
- * the action taken, which counts one more than it was sampled.
+ * Samples more actions for every state (docs/algorithms.md §2.1). Each distinct action of a state is stored once, with its
+ * count. Entry 0 is the action taken; its count is one more than the number of times it was sampled.
  */
 export const candidates = stage({
   name: 'candidates',
@@ -77,7 +79,7 @@ export const candidates = stage({
   },
 });
 
-/** The action taken first, then the sampled ones from the most to the least frequent. */
+/** The action taken, then the sampled ones from the most to the least frequent. */
 function candidateRow(tid: number, taken: string, sampled: readonly Candidate[]): CandidateRow {
   const same = sampled.find(({ text }) => text === taken);
   const others = sampled

@@ -20,21 +20,21 @@ export const Collect = z.object({
     .string()
     .default('base')
     .describe(
-      'the policy that acts, by its name below `policy/`; of a served agent, the one whose vision tower makes the image vectors',
+      'name of the policy that acts, below `policy/`; with a served agent, the policy whose vision tower computes the image vectors',
     ),
-  temperature: z.number().min(0).default(1).describe('divides the logits of the policy; 0 takes the likeliest token'),
+  temperature: z.number().min(0).default(1).describe('sampling temperature of the policy; 0 is greedy'),
   gamma: z
     .number()
     .min(0)
     .max(1)
     .default(0.95)
-    .describe('discount of the Monte Carlo returns that are stored (docs/algorithms.md §2.4)'),
-  shard: z.int().min(1).default(250).describe('episodes a shard'),
+    .describe('discount of the stored Monte Carlo returns (docs/algorithms.md §2.4)'),
+  shard: z.int().min(1).default(250).describe('episodes per shard'),
 });
 
 type Collect = z.infer<typeof Collect>;
 
-/** Decides what the agent samples. */
+/** Seed of the agent's sampling. */
 const agentSeed = (seed: number): number => new Random(seed, 'collect', 'agent').int(2 ** 31);
 
 /** Trajectories of a policy on the training tasks (docs/algorithms.md §2, first stage). */

@@ -3,7 +3,7 @@ import { openDataset } from '../src/data/store/manifest.js';
 import { readTable, type TableKind } from '../src/data/tables.js';
 import { CANDIDATES, TRANSITIONS, type CandidateRow, type Transition } from '../src/data/transitions.js';
 
-/** Names of the files of shard `id` in the data sets of the pipeline; those of `critiq import` too. */
+/** File names of shard `id` in the data sets of the pipeline and of `critiq import`. */
 export const FILES = {
   transitions: (id: string) => `transitions-${id}.parquet`,
   answers: (id: string) => `_answers-${id}.jsonl`,
@@ -22,7 +22,7 @@ export async function filesOf(folder: string, stage: string, suffix = ''): Promi
   return (await openDataset(folder, { stage })).files(suffix);
 }
 
-/** All transitions of a data set, in the order of their tids; only some columns if given. */
+/** All transitions of a data set, in the order of their tids. @param columns reads only these */
 export function readTransitions<K extends keyof Transition & string = keyof Transition & string>(
   folder: string,
   stage: string,
@@ -43,7 +43,7 @@ async function readAll<Row extends object, K extends keyof Row & string>(
   columns?: readonly K[],
 ): Promise<Pick<Row, K>[]> {
   const rows: Row[] = [];
-  // a data set may hold tables of several kinds; each is named after its own (FILES)
+  // a data set may hold tables of several kinds; a file's name contains its kind (FILES)
   const files = (await filesOf(folder, stage, '.parquet')).filter((file) => basename(file).includes(kind.name));
   for (const file of files) {
     for (const row of await readTable(file, kind, columns ? { columns } : {})) rows.push(row);

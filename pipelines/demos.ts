@@ -20,9 +20,9 @@ export const Demos = z.object({
     .max(5)
     .default(1)
     .describe(
-      'factor on all bad habits of the person: wrong icons, near misses, mistyped words, banners ignored, stopping short',
+      'scales all errors of the demonstrator: wrong icons, near misses, typing errors, ignored banners, stopping too early',
     ),
-  shard: z.int().min(1).default(200).describe('episodes a shard'),
+  shard: z.int().min(1).default(200).describe('episodes per shard'),
 });
 
 /** Demonstrations by a scripted, imperfect person: what `sft` imitates. */
@@ -41,7 +41,7 @@ export const demos = stage({
     const { backend } = ctx.config.device as DeviceSettings;
     if (backend !== 'phone') {
       throw new UserError(
-        `device.backend=${backend}: the person who demonstrates knows the embedded phone only; make demos and sft with device.backend=phone, or name a policy with models.policy`,
+        `device.backend=${backend}: demonstrations exist only for the embedded phone; run demos and sft with device.backend=phone, or name a policy with models.policy`,
       );
     }
     const list = tasksOf(ctx.config, 'train', {
@@ -63,7 +63,7 @@ export const demos = stage({
       seed: (episode) => new Random(seed, 'demos', episode).int(2 ** 31),
       gamma: 1,
       label: 'demonstrations',
-      // the demonstrator looks at the phone's state, so there is one
+      // demonstrations run on the embedded phone, which has a state
       judge: stateJudge(),
     });
   },

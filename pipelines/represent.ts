@@ -1,5 +1,6 @@
 import { join } from 'node:path';
 import type { RepresentedState } from '../src/agents/representers/representer.js';
+import { counted } from '../src/counted.js';
 import { ImageVectors } from '../src/data/image-vectors.js';
 import { RepresentationWriter } from '../src/data/representations.js';
 import { readTable } from '../src/data/tables.js';
@@ -16,7 +17,7 @@ export const represent = stage({
   summary: 'extract the VLM representation of every state and action',
   settings: Represent,
   neutral: ['url', 'chat_url', 'concurrency', 'timeout_ms', 'retries', 'backoff_ms', 'api_key_env'],
-  // a server and a large model are at work for all shards: threads of ours would ask the same things twice
+  // a server or large model serves all shards anyway, and parallel shards would ask the same questions twice
   workers: ({ backend }) => (backend === 'pocket' ? undefined : 1),
   inputs: ({ backend }) => ['trajectories', ...(backend === 'pocket' ? ['image-vectors'] : []), 'candidates', 'vlm'],
   outputs: () => ['representations'],
@@ -70,11 +71,11 @@ export const represent = stage({
   finish: async (ctx) => {
     if (ctx.settings.backend === 'pocket') return;
     const { counts } = await vlmOf(ctx);
-    if (counts) ctx.log.info(`${counts.calls} calls of the VLM; ${counts.hits} answers were known from before`);
+    if (counts) ctx.log.info(`${counted(counts.calls, 'VLM call')}; ${counted(counts.hits, 'answer')} from the cache`);
   },
 });
 
-/** The states of a shard with their actions, in order. `close` after use. */
+/** The states of a shard with their actions, in order. Call `close` after use. */
 async function statesOf(
   shard: Shard,
   ctx: ShardContext<Represent>,
@@ -101,7 +102,7 @@ async function statesOf(
     goal,
     image,
     frame: () => images.get(image),
-    // read when it is asked for: there are as many as transitions
+    // read on demand: one vector per transition would fill the memory
     get plain() {
       return vectorOf(image);
     },

@@ -10,10 +10,10 @@ import type { StageContext } from '../src/runner/stage.js';
 import { deviceCount, deviceFactory } from './episodes/devices.js';
 import type { DeviceSettings, ModelSettings } from './sections.js';
 
-/** What the shards of one stage share: made when first asked for, once for each stage that runs. */
+/** Resources that the shards of one stage share, created on first use. */
 const shared = new WeakMap<object, Map<string, Promise<unknown>>>();
 
-/** The value under `key` for this stage, made by `make` at the first call. */
+/** The value under `key` for this stage, created by `make` at the first call. */
 export function once<T>(ctx: StageContext<unknown>, key: string, make: () => Promise<T> | T): Promise<T> {
   let values = shared.get(ctx.config);
   if (!values) {
@@ -44,30 +44,31 @@ export function imagesOf(ctx: StageContext<unknown>): Promise<ImageStore> {
   return once(ctx, 'images', () => new ImageStore(ctx.dataset('images')));
 }
 
-/** Where something is kept that all runs below `data` share; no run's name begins with a dot. */
+/** The folder of a cache that all runs below `data` share. It cannot clash with a run: their names never start with a dot. */
 export function cacheFolder(ctx: StageContext<unknown>, name: string): string {
   return join(ctx.config.data, '.cache', name);
 }
 
 /**
- * A cache of vectors that all runs below `data` share. `name` says all that decides a vector beside its key: the kind of
- * model and the fingerprint of its weights, above all.
+ * A cache of vectors that all runs below `data` share.
+ * @param name must tell apart everything that determines a vector beside its key: the kind of model and the fingerprint
+ *   of its weights
  */
 export function cacheOf(ctx: StageContext<unknown>, name: string, dim: number): Promise<VectorCache> {
   return once(ctx, `cache ${name}`, () => VectorCache.open(cacheFolder(ctx, name), dim));
 }
 
-/** Opens caches of vectors for models. */
+/** The function with which models open their vector caches. */
 export function cachesOf(ctx: StageContext<unknown>): OpenCache {
   return (name, dim) => cacheOf(ctx, name, dim);
 }
 
-/** The folders of models that the settings name. */
+/** The section `models` of the settings. */
 export function modelsOf(config: Config): ModelSettings {
   return config.models as ModelSettings;
 }
 
-/** A pool of at most `wanted` of the configured devices; close it after use. */
+/** A pool of at most `wanted` of the configured devices. Close it after use. */
 export function openPool(
   config: Config,
   wanted: number,

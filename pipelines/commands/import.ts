@@ -11,24 +11,24 @@ import { underLock, writeRunRecord } from '../../src/runner/run.js';
 import type { Config } from '../../src/settings/settings.js';
 
 export const ImportSettings = z.object({
-  gamma: z.number().min(0).max(1).default(0.95).describe('discount of the Monte Carlo returns where the file has none'),
+  gamma: z.number().min(0).max(1).default(0.95).describe('discount of the Monte Carlo returns if the file has none'),
   representations: z
     .enum(['float16', 'float32'])
     .default('float16')
-    .describe('how representations are stored: half the size, or exact'),
+    .describe('type in which representations are stored: float16 takes half the space, float32 is exact'),
   images: z
     .enum(['auto', 'pair', 'single'])
     .default('auto')
     .describe(
-      'image features: the previous and the current frame side by side, or one vector; auto: a pair where the width is even',
+      'image features: previous and current frame side by side, or a single vector; auto: a pair if the width is even',
     ),
-  shard_size: z.int().min(1).default(1000).describe('transitions a shard: whole trajectories up to about this many'),
+  shard_size: z.int().min(1).default(1000).describe('transitions per shard, rounded to whole trajectories'),
 });
 
 /**
- * `critiq import digiq FILE`: makes the run folder's trajectories, candidates, representations and image vectors from a
- * torch.save file of the released layout. Interrupted, it goes on from the shards that are there.
- * @param force replace data sets that the stages of this run made
+ * `critiq import digiq FILE`: creates the run folder's trajectories, candidates, representations and image vectors from a
+ * torch.save file in the released layout. After an interruption it resumes from the existing shards.
+ * @param force replace data sets that the stages of this run built
  */
 export async function importFile(
   file: string,
@@ -37,7 +37,7 @@ export async function importFile(
 ): Promise<Imported> {
   const { IMPORTED, importDigiq } = await import('../../src/data/released/digiq-import.js');
   const { TorchFile } = await import('../../src/data/formats/torch.js');
-  // a file that is refused must not make an earlier import unfinished
+  // check the file first: a rejected one must not mark an earlier import as unfinished
   (await TorchFile.open(file)).close();
   const { gamma, representations, images, shard_size: shardSize } = config.import as z.infer<typeof ImportSettings>;
   return underLock(config, display, async (lock) => {
@@ -46,7 +46,7 @@ export async function importFile(
     if (made.length > 0 && !force) {
       const folder = datasetFolder(config, made[0]);
       throw new UserError(
-        `${folder}: made by a stage of this run: import into another with run=NAME, or replace it with --force`,
+        `${folder}: built by a stage of this run; import into another run with run=NAME, or replace the data with --force`,
       );
     }
     for (const name of made) rmSync(datasetFolder(config, name), { recursive: true });
@@ -67,7 +67,7 @@ export async function importFile(
       images,
       shardSize,
       onProgress: (trajectories, transitions) => {
-        if (signal.aborted) throw new Interrupted('import: stopped');
+        if (signal.aborted) throw new Interrupted('import: stopped; run the same command again to resume');
         display.count(`import: ${trajectories} trajectories, ${transitions} transitions`);
       },
     });

@@ -1,6 +1,6 @@
 import type { StageStatus } from '../../src/runner/inspect.js';
 
-/** `critiq status` for people: a line an instance. */
+/** `critiq status` for people: one line per instance. */
 export function formatStatus(rows: readonly StageStatus[]): string {
   const table = rows.map((row) => [
     row.instance,

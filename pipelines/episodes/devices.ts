@@ -61,7 +61,7 @@ export function deviceWorkers(config: Config): number | undefined {
   return backend === 'phone' || extensions().devices.get(backend)?.parallel ? undefined : 1;
 }
 
-/** Devices in parallel: `device.count`, but no more than `device.webdriver.udids` lists. */
+/** Number of parallel devices: `device.count`, or fewer if the backend has fewer. */
 export function deviceCount(config: Config): number {
   const { backend, count, webdriver } = config.device as DeviceSettings;
   const own = extensions().devices.get(backend);

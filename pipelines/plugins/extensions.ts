@@ -11,17 +11,17 @@ export interface Extensions {
 
 let current: Extensions = { devices: new Map(), judges: new Map(), answers: new Map() };
 
-/** The extensions of this process: like the modules they come from, they are loaded once and for all that runs here. */
+/** The extensions of this process. Like the modules they come from, they are loaded once and shared by everything here. */
 export function extensions(): Extensions {
   return current;
 }
 
-/** Replaces the extensions of this process; for the loader of plugins. */
+/** Replaces the extensions of this process. Only the plugin loader calls it. */
 export function setExtensions(loaded: Extensions): void {
   current = loaded;
 }
 
-/** The settings of an extension, from the section of its kind: `device.<name>` or `judge.<name>`. */
+/** The settings of an extension, from its section: `device.<name>` or `judge.<name>`. */
 export function settingsOf(section: unknown, name: string): Record<string, unknown> {
   return ((section as Record<string, unknown>)[name] ?? {}) as Record<string, unknown>;
 }
@@ -43,8 +43,8 @@ export function answerFormat(name: string): ServedFormat {
 }
 
 /**
- * A section of the settings in which a field also takes the names of extensions, with the settings of each extension
- * below its name.
+ * Extends a settings section: one field also accepts the names of extensions, and each extension's settings are added under
+ * its name.
  * @param field the field that chooses one: `backend`, `kind`, `format`
  */
 export function extendSection<S extends z.ZodObject>(

@@ -10,10 +10,10 @@ import { Core } from '../../src/settings/schema.js';
 import { setExtensions, type Extensions } from './extensions.js';
 import type { Plugin } from './plugin.js';
 
-/** Names of what a plugin adds: they are commands, settings and parts of file names. */
+/** Valid names of what a plugin adds: they become commands, settings and parts of file names. */
 const NAME = /^[a-z][a-z0-9_]{0,39}$/;
 
-/** Names that extensions of each kind cannot take. */
+/** Names of critiq's own devices, judges and answer formats, which plugins cannot take. */
 const TAKEN: Readonly<Record<'devices' | 'judges' | 'answers', readonly string[]>> = {
   devices: ['phone', 'browser', 'webdriver'],
   judges: ['state', 'openai', 'gemini'],
@@ -21,10 +21,10 @@ const TAKEN: Readonly<Record<'devices' | 'judges' | 'answers', readonly string[]
 };
 
 /**
- * Imports the plugins and adds what they bring: stages to the registry, everything else to the process's extensions.
- * @param files absolute paths of modules, as `pluginFiles` gives them
- * @throws UserError, one line that names the plugin: a module that is missing or throws, an export that is no plugin, a
- *   name that is taken or malformed, a stage without a summary, a setting without a default
+ * Imports the plugins and adds their stages to the registry and everything else to the extensions of this process.
+ * @param files absolute paths of modules, as `pluginFiles` returns them
+ * @throws UserError in one line that names the plugin: a module that is missing or throws, an export that is not a plugin,
+ *   a name that is taken or malformed, a stage without a summary, a setting without a default
  */
 export async function withPlugins(registry: Registry, files: readonly string[]): Promise<Registry> {
   const plugins: [string, Plugin][] = [];
@@ -69,14 +69,14 @@ async function importPlugin(file: string): Promise<Plugin> {
 
 let found = false;
 
-/** Lets plugins import `critiq` wherever they are: they get the modules of the program that loads them, not a second copy. */
+/** Lets plugins import `critiq` from any folder: they get the modules of this program, not a second copy. */
 function findCritiq(): void {
   if (found) return;
   register('./resolve-hook.js', { parentURL: import.meta.url, data: { parent: import.meta.url } });
   found = true;
 }
 
-/** The shape of a plugin, of which modules written in plain JavaScript may fall short. */
+/** The shape of a plugin; modules in plain JavaScript may get it wrong. */
 const functions = (...names: string[]) =>
   z.custom<object>(
     (value) =>
@@ -130,7 +130,7 @@ function checkName(file: string, what: string, name: string, taken: boolean): vo
   if (taken) throw new UserError(`plugins: ${file}: ${what} ${name}: the name is taken; choose another`);
 }
 
-/** Every setting needs a default: a section of the settings may always be left out. */
+/** Every setting needs a default, because every settings section is optional. */
 function checkDefaults(file: string, what: string, settings: z.ZodType): void {
   const parsed = settings.safeParse({});
   if (parsed.success) return;

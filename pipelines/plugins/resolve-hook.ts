@@ -1,8 +1,8 @@
 import type { InitializeHook, ResolveHook } from 'node:module';
 
 /**
- * A module hook of Node (https://nodejs.org/api/module.html#customization-hooks), which runs in a thread of its own:
- * `critiq` and `critiq/...` are resolved from critiq's own folder, by its package.json's `exports`.
+ * A module hook of Node (https://nodejs.org/api/module.html#customization-hooks); it runs in its own thread. It resolves
+ * `critiq` and `critiq/...` from critiq's own folder, by the `exports` of its package.json.
  */
 let parent: string | undefined;
 

@@ -53,15 +53,15 @@ export function wholeNumber(option: string, value: string, least: number): numbe
   throw new UserError(`${option}: expected an integer >= ${least}, got ${value}`);
 }
 
-/** The settings file of a command: the one that `--config` names, or the registry's own. */
+/** The settings file of a command: that of `--config`, or the registry's default. */
 function settingsFile({ defaultConfig }: Registry, named: string | undefined): string | undefined {
   return named ?? (defaultConfig !== undefined && existsSync(defaultConfig) ? defaultConfig : undefined);
 }
 
 /**
- * The registry with the plugins that a command's arguments name, in its settings file or on the command line. They are
- * loaded before the arguments are parsed, because a plugin's stages are commands.
- * @throws UserError where a plugin or the settings file cannot be read
+ * The registry with the plugins that a command names in its settings file or on the command line. They are loaded before
+ * the arguments are parsed, because the stages of a plugin are commands.
+ * @throws UserError if a plugin or the settings file cannot be read
  */
 export async function extended(registry: Registry, args: readonly string[]): Promise<Registry> {
   if (!registry.extend) return registry;

@@ -11,7 +11,7 @@ export interface Registry {
   /** settings sections that several stages share: `models`, `device`, ... */
   readonly sections?: () => Promise<Readonly<Record<string, z.ZodType>>>;
   readonly aliases?: Aliases;
-  /** the registry with what plugins add, given the absolute paths of their modules. @throws UserError */
+  /** the registry with the additions of plugins, given the absolute paths of their modules. @throws UserError */
   extend?(plugins: readonly string[]): Promise<Registry>;
   /** folder of the settings files that `--config` and `extends` find by name */
   readonly library?: string;

@@ -4,10 +4,10 @@ import { isAbsolute, join, resolve } from 'node:path';
 import { UserError } from '../errors.js';
 
 /**
- * The absolute path of a plugin's module: a path relative to `folder` (`./x.js`, `../x.js`, `x.js` where such a file is
- * there), or a package installed where modules of that folder are looked for.
- * @param source where the setting stands, for the message
- * @throws UserError where there is neither
+ * The absolute path of a plugin's module: a path relative to `folder` (`./x.js`, `../x.js`, or `x.js` if that file exists),
+ * or an installed package, resolved from that folder.
+ * @param source the origin of the setting, for messages
+ * @throws UserError if there is neither
  */
 export function resolvePlugin(name: string, folder: string, source: string): string {
   const path = resolve(folder, name);

@@ -63,9 +63,9 @@ export function settingsToYaml(config: Config): string {
 }
 
 /**
- * The plugins that settings name, before they are checked: plugins add to the schema that the rest is checked with.
- * @returns absolute paths of their modules, as `loadSettings` gives them in `plugins`
- * @throws UserError where the settings file cannot be read or a plugin is not there
+ * The plugins that settings name. They are found before validation, because plugins add to the schema.
+ * @returns absolute paths of their modules, as `loadSettings` returns them in `plugins`
+ * @throws UserError if the settings file cannot be read or a plugin does not exist
  */
 export function pluginFiles({ file, library, overrides = [] }: Sources): string[] {
   const layers = file === undefined ? [] : readLayers(file, library);
@@ -74,7 +74,7 @@ export function pluginFiles({ file, library, overrides = [] }: Sources): string[
   return isNames(last) ? [...last] : [];
 }
 
-/** `plugins=[./a.js, b]` of the command line; paths are relative to the working folder. */
+/** `plugins=[./a.js, b]` of the command line; paths are relative to the working directory. */
 function overriddenPlugins(override: string): unknown {
   const text = override.slice(override.indexOf('=') + 1);
   let value: unknown;

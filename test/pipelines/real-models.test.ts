@@ -152,7 +152,7 @@ test('the same stages run on checkpoints of the real architectures, and everythi
   assert.equal(wide.code, 2);
   assert.match(
     wide.stderr,
-    /^critiq: models\.image=blip2: makes vectors of 12 numbers, and the policy wide takes 13.*\n$/m,
+    /^critiq: models\.image=blip2: gives image vectors of 12 numbers, but the policy wide expects 13; .*\n$/m,
   );
 
   await makePolicy(join(cwd, 'auto-ui'), 9);

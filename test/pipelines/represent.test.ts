@@ -54,7 +54,7 @@ test('every distinct screenshot and action is asked once; other runs ask nothing
   const rows = size.rows + size.transitions;
   assert.equal(expected.contents.size, calls, 'no content twice');
   assert.ok(calls > 20 && calls < rows, `${calls} calls for ${rows} rows`);
-  assert.match(stderr, new RegExp(`represent: ${calls} calls of the VLM; \\d+ answers were known from before\n`));
+  assert.match(stderr, new RegExp(`represent: ${calls} VLM calls; \\d+ answers from the cache\n`));
   assert.match(stderr, new RegExp(`represent: done \\(2 shards, ${rows} rows`));
 
   const cwd = copied(t);
@@ -66,7 +66,7 @@ test('every distinct screenshot and action is asked once; other runs ask nothing
     cpSync(join(cwd, 'data/pocket', name), join(cwd, 'data/second', name), { recursive: true });
   }
   const other = await succeed(served(server, 'run=second'), { cwd, program });
-  assert.match(other.stderr, /represent: 0 calls of the VLM; /);
+  assert.match(other.stderr, /represent: 0 VLM calls; /);
   assert.equal(server.asked.length, calls);
   assert.deepEqual(representations(cwd, 'second'), expected.files);
 
@@ -183,11 +183,11 @@ test('a local export: the same from the graph and from the cache', async (t) => 
   const cwd = copied(t);
   const args = ['represent', `models.vlm=${EXPORT}`, 'represent.backend=onnx'];
   const first = await succeed(args, { cwd, program });
-  const [, calls] = /represent: (\d+) calls of the VLM/.exec(first.stderr)!;
+  const [, calls] = /represent: (\d+) VLM calls/.exec(first.stderr)!;
   assert.ok(Number(calls) > 20);
   const files = representations(cwd);
   const again = await succeed([...args, '--force'], { cwd, program });
-  assert.match(again.stderr, /represent: 0 calls of the VLM/);
+  assert.match(again.stderr, /represent: 0 VLM calls/);
   assert.deepEqual(representations(cwd), files);
 });
 

@@ -99,7 +99,7 @@ test('critiq doctor says what it found at the server, and what it lacks', async 
   const fine = await doctor();
   assert.match(
     fine.stdout,
-    /^fine +device +webdriver: Appium 3\.8\.0 at http:\S+: shows a screen of 270 × 585; 2 at work at the same time$/m,
+    /^fine +device +webdriver: Appium 3\.8\.0 at http:\S+: screen of 270 × 585 pixels; 2 in parallel$/m,
   );
   const lacking = await doctor("device.webdriver.prepare=[{script: 'mobile: shell', args: {command: ls}}]");
   assert.match(lacking.stdout, /^missing +device .*start Appium with --allow-insecure uiautomator2:adb_shell$/m);

@@ -222,7 +222,7 @@ test('critiq doctor looks at the served agent without asking it', async (t) => {
   assert.equal((await line()).state, 'fine');
   const fine = await line(...asking(server, 'ui_tars'));
   assert.equal(fine.state, 'fine', fine.line);
-  assert.match(fine.line, /serves lab\/tiny-agent, read as ui_tars, shown 5 screens, and acts in eval/);
+  assert.match(fine.line, /serves lab\/tiny-agent; answer format ui_tars, 5 screens per question; used by eval$/);
   const other = await line(...asking(server, 'ui_tars'), 'served.model=another');
   assert.equal(other.state, 'note');
   assert.match(other.line, /not another: set served\.model/);
