@@ -143,7 +143,7 @@ test('the same stages run on checkpoints of the real architectures, and everythi
   assert.equal(other.code, 2);
   assert.match(
     other.stderr,
-    /^critiq: auto-ui.config\.json: model_type: expected blip-2 .*; models\.image names .*\n$/m,
+    /^critiq: auto-ui.config\.json: model_type: expected blip-2 .*; set models\.image to the folder of a BLIP-2\n$/m,
   );
   const alone = await critiq(['collect', ...settings, "models.image=''"], where);
   assert.match(alone.stderr, /^critiq: .*policy.base: no vision tower, so .* set models\.image .*\n$/m);
