@@ -15,10 +15,10 @@ import { oneLine } from '../pool/guard.js';
 import { startUrls } from './start-url.js';
 import { Overdue, TimeLimit } from '../pool/time-limit.js';
 
-/** A screenshot that failed is tried once more after this many milliseconds: Chromium fails one now and then. */
+/** Milliseconds before the one retry of a failed screenshot; Chromium fails now and then. */
 const RETRY_MS = 15;
 
-/** Milliseconds that a browser that does not open a session has to prove that it lives. */
+/** Milliseconds that a browser which opens no session has to show that it is alive. */
 const HEARTBEAT_MS = 500;
 
 interface Running {
@@ -29,24 +29,24 @@ interface Running {
 }
 
 /**
- * A page in a phone-sized Chromium, driven by touch. Each episode has a context of its own (no cookies or storage from
- * before); several devices share one browser. Pages that are the same each time give the same screenshots: language, time
- * zone, Math.random and the absence of motion are set; clocks and servers are not.
+ * A page in a phone-sized Chromium, driven by touch. Each episode has its own context, without earlier cookies or storage;
+ * several devices share one browser. Equal pages give equal screenshots: language, time zone and Math.random are fixed, and
+ * motion is suppressed. Clocks and servers are not controlled.
  *
- * The action space is Android's: a dual point is a touch or a drag, TYPE goes to the focused element, BACK is the history,
- * HOME the start page, ENTER the key.
+ * The action space is Android's: a dual point is a tap or a drag, TYPE types into the focused element, BACK goes back in the
+ * history, HOME opens the start page, ENTER presses the key.
  */
 export class BrowserDevice implements Device {
   /** pixels of a screenshot */
   readonly size: { readonly width: number; readonly height: number };
   private running: Running | undefined;
   private state: TaskState | undefined;
-  /** the contract was there once in this episode: a page without it is a page without reward */
+  /** whether a page of this episode has given a reward; from then on, a page without one counts as reward 0 */
   private judged = false;
   private hangs = false;
   private closed = false;
 
-  /** @param browser shared with other devices; ended when the last of them is closed */
+  /** @param browser shared with other devices; it ends when the last of them is closed */
   constructor(
     readonly id: string,
     private readonly browser: BrowserProcess,
@@ -59,8 +59,8 @@ export class BrowserDevice implements Device {
   }
 
   /**
-   * A new context at the task's start page; whatever the level, nothing of the last episode is left, but on its servers.
-   * @throws UserError for a URL that must not be opened, RunError where the page, the hook or the browser fails
+   * Opens a new context at the task's start page. At any level, nothing of the last episode remains, except on its servers.
+   * @throws UserError for a URL that must not be opened; RunError if the page, the hook or the browser fails
    */
   async reset(_level: ResetLevel, { task, seed, deadlineMs }: { task: Task; seed: number } & Deadline): Promise<void> {
     if (this.closed) throw new RunError(`${this.id}: reset: the device is closed`);
@@ -90,7 +90,7 @@ export class BrowserDevice implements Device {
       throw this.named('reset', failure === undefined ? error : new RunError(failure));
     }
     this.running = running;
-    await this.learn(running, limit);
+    await this.updateState(running, limit);
   }
 
   async screenshot({ deadlineMs }: Deadline): Promise<Frame> {
@@ -114,7 +114,7 @@ export class BrowserDevice implements Device {
     }
   }
 
-  /** `no`: the page or the browser was gone before. `unknown`: it did not say in time, or went away, that it had it. */
+  /** `no`: the page or the browser was gone before the action. `unknown`: it did not confirm in time, or went away. */
   async act(action: Action, { deadlineMs }: Deadline): Promise<{ applied: Applied }> {
     const running = this.episode('act');
     const { session } = running;
@@ -137,11 +137,11 @@ export class BrowserDevice implements Device {
     try {
       await session.guard(session.settle(limit, touched));
     } catch {
-      // what is wrong with the page, the next screenshot says
+      // the next screenshot reports what is wrong with the page
       this.state = undefined;
       return { applied };
     }
-    await this.learn(running, limit);
+    await this.updateState(running, limit);
     return { applied };
   }
 
@@ -150,22 +150,22 @@ export class BrowserDevice implements Device {
     return this.hangs ? 'sick' : 'ok';
   }
 
-  /** Whether the reward, when it was last asked (after the last action), was at least `success`; undefined: nobody could say. */
+  /** Whether the reward after the last action was at least `success`; undefined if it is unknown. */
   achieved(): boolean | undefined {
     return this.state?.reward === undefined ? undefined : this.state.reward >= this.settings.success;
   }
 
-  /** Whether the page or the hook has said that the task is over; its reward stays what it was then. */
+  /** Whether the page or the hook has declared the task over; from then on the reward stays the same. */
   over(): boolean {
     return this.state?.done ?? false;
   }
 
-  /** The reward as the page or the hook said it last; undefined: nobody could say. */
+  /** The last reward from the page or the hook; undefined if it is unknown. */
   get reward(): number | undefined {
     return this.state?.reward;
   }
 
-  /** Ends the episode, and the browser if no other device is on it. */
+  /** Ends the episode, and the browser if no other device uses it. */
   async close(): Promise<void> {
     if (this.closed) return;
     this.closed = true;
@@ -193,15 +193,15 @@ export class BrowserDevice implements Device {
     }
   }
 
-  /** Ask for the task's state. What cannot be found out is unknown, which is no failure of the device. */
-  private async learn({ session, task, seed }: Running, limit: TimeLimit): Promise<void> {
+  /** Asks for the task's state. If there is no answer, the state is unknown; that is not a device fault. */
+  private async updateState({ session, task, seed }: Running, limit: TimeLimit): Promise<void> {
     if (this.state?.done) return;
     try {
       let state = await limit.of(
         session.unstuck(taskState(session.page, this.hook, task, seed)),
         'the state of the task',
       );
-      // a pop-up knows nothing of the task that opened it
+      // a pop-up knows nothing of the task; ask the first page
       if (state.reward === undefined && session.firstPage !== session.page) {
         state = await limit.of(taskState(session.firstPage, this.hook, task, seed), 'the state of the task');
       }
@@ -209,9 +209,9 @@ export class BrowserDevice implements Device {
       this.state = state.reward === undefined && this.judged ? { ...state, reward: 0 } : state;
     } catch (error) {
       this.state = undefined;
-      // what is wrong with the session, the next screenshot says
+      // the next screenshot reports what is wrong with the session
       if (session.failure !== undefined) return;
-      process.emitWarning(`${this.id}: the task's reward is not known: ${oneLine(error)}`, { code: 'CRITIQ_REWARD' });
+      process.emitWarning(`${this.id}: the task's reward is unknown: ${oneLine(error)}`, { code: 'CRITIQ_REWARD' });
     }
   }
 
@@ -229,12 +229,12 @@ export class BrowserDevice implements Device {
     return this.running;
   }
 
-  /** The frame in the device's size: Chromium's rounding may take a pixel from the edges, which repeat what is beside them. */
+  /** The frame in the device's size: Chromium's rounding may drop pixels at the edges, which are filled from their neighbours. */
   private fitted(frame: Frame): Frame {
     const { width, height } = this.size;
     if (frame.width === width && frame.height === height) return frame;
     if (Math.abs(frame.width - width) > 2 || Math.abs(frame.height - height) > 2) {
-      throw new RunError(`expected ${width}×${height} pixels, got ${frame.width}×${frame.height}`);
+      throw new RunError(`expected a screenshot of ${width}×${height} pixels, got ${frame.width}×${frame.height}`);
     }
     const rgba = new Uint8ClampedArray(4 * width * height);
     const from = new Uint32Array(frame.rgba.buffer, frame.rgba.byteOffset, frame.width * frame.height);
@@ -246,7 +246,7 @@ export class BrowserDevice implements Device {
     return { width, height, rgba };
   }
 
-  /** An error of Playwright's, of many lines, as one of ours. */
+  /** Playwright's multi-line error as a one-line error with the device and the call. */
   private named(call: string, error: unknown): Error {
     if (error instanceof UserError || error instanceof Overdue) return error;
     const failure = this.running?.session.failure;
@@ -254,7 +254,7 @@ export class BrowserDevice implements Device {
   }
 }
 
-/** Run the hook's reset, which may throw at once or later. @throws RunError */
+/** Runs the hook's reset, which may throw synchronously or later. @throws RunError */
 async function prepare(hook: BrowserHook, page: Page, task: Task, seed: number): Promise<void> {
   try {
     await hook.reset?.(page, task, seed);

@@ -2,10 +2,10 @@ import { accessSync, closeSync, constants, existsSync, openSync, readSync, statS
 import { delimiter, join } from 'node:path';
 import { UserError } from '../../errors.js';
 
-/** Names on the PATH, the quickest first: the headless shell draws no browser around its pages. */
+/** Names on the PATH, the fastest first: the headless shell draws no browser window around its pages. */
 const NAMES = ['chromium-headless-shell', 'chromium', 'chromium-browser', 'google-chrome', 'google-chrome-stable'];
 
-/** Debian's and Google's commands are scripts that start the binary as a child and may outlive it: where the binary is. */
+/** The binaries behind Debian's and Google's commands, which are scripts that start the binary as a child and may outlive it. */
 const BINARIES: Readonly<Record<string, string>> = {
   'chromium-headless-shell': '/usr/lib/chromium/chromium-headless-shell',
   chromium: '/usr/lib/chromium/chromium',
@@ -17,9 +17,9 @@ const HOW =
   'install one (Debian: apt install chromium-headless-shell, or chromium) or set device.browser.path to its binary';
 
 /**
- * Chromium's binary on this machine.
- * @param path from the settings; empty: $CHROMIUM, else what is installed
- * @throws UserError, one line that says how to get one
+ * Finds Chromium's binary on this machine.
+ * @param path from the settings; empty: $CHROMIUM, else an installed one
+ * @throws UserError that says how to install one
  */
 export function findChromium(path: string, environment: NodeJS.ProcessEnv = process.env): string {
   if (path !== '') return usable(path, `device.browser.path=${path}`);
@@ -36,7 +36,7 @@ export function findChromium(path: string, environment: NodeJS.ProcessEnv = proc
 
 function usable(path: string, what: string): string {
   if (isProgram(path)) return path;
-  throw new UserError(`${what}: ${existsSync(path) ? 'not a program that may be run' : 'no such file'}; ${HOW}`);
+  throw new UserError(`${what}: ${existsSync(path) ? 'not an executable file' : 'no such file'}; ${HOW}`);
 }
 
 function isProgram(path: string): boolean {

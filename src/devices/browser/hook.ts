@@ -6,19 +6,19 @@ import type { Task } from '../../data/task.js';
 import { oneLine } from '../pool/guard.js';
 
 /**
- * A user's module that sets tasks up and judges them, where their pages do not do it themselves. It runs in this process,
- * with all its rights.
+ * A user's module that sets up and judges tasks whose pages do not do this themselves. It runs in this process with all its
+ * permissions.
  */
 export interface BrowserHook {
-  /** Called when the start page is there, before the agent sees it. */
+  /** Called after the start page has loaded, before the agent sees it. */
   reset?(page: Page, task: Task, seed: number): unknown;
-  /** The reward of the page as it is now, asked after each action. */
+  /** The page's reward now; called after the reset and after each action. */
   reward?(page: Page, task: Task, seed: number): number | Promise<number>;
-  /** Whether the task is over, whatever the agent still does. */
+  /** Whether the task is over, so that no further action counts. */
   done?(page: Page, task: Task, seed: number): boolean | Promise<boolean>;
 }
 
-/** What is known of the task: its reward and whether it is over. No reward: neither the page nor a hook says one. */
+/** The state of the task: its reward, if the page or a hook gives one, and whether it is over. */
 export interface TaskState {
   readonly reward?: number;
   readonly done: boolean;
@@ -26,7 +26,7 @@ export interface TaskState {
 
 const PARTS = ['reset', 'reward', 'done'] as const;
 
-/** The hook at a path relative to where critiq was started. @throws UserError where it cannot be loaded or is none */
+/** Loads the hook at a path relative to the working directory. @throws UserError if it cannot be loaded or exports no hook */
 export async function loadHook(path: string): Promise<BrowserHook> {
   const where = `device.browser.hook=${path}`;
   let module: Record<string, unknown>;
@@ -44,12 +44,14 @@ export async function loadHook(path: string): Promise<BrowserHook> {
     hook[part] = module[part];
   }
   if (Object.keys(hook).length > 0) return hook;
-  throw new UserError(`${where}: expected a module that exports ${PARTS.join(', ')} or some of them, got none of them`);
+  throw new UserError(
+    `${where}: expected a module that exports at least one of ${PARTS.join(', ')}; it exports none of them`,
+  );
 }
 
 /**
- * The page's own word: `window.critiq = { reward, done }`, each a value or a function, async or not; both optional.
- * In the page, as text: the types of this project know no window.
+ * Reads the page's `window.critiq = { reward, done }`: each is optional, and a value or a function, async or not. A string,
+ * since it runs in the page and this project's types have no `window`.
  */
 const CONTRACT = `(async () => {
   const contract = globalThis.critiq;
@@ -59,8 +61,8 @@ const CONTRACT = `(async () => {
 })()`;
 
 /**
- * The state of the task, asked of the hook, and of the page for what the hook does not say.
- * @throws RunError where either throws or says what is no number or no yes or no
+ * The state of the task from the hook, and from the page for what the hook does not export.
+ * @throws RunError if either throws, or gives a reward that is not a number or a `done` that is not a boolean
  */
 export async function taskState(page: Page, hook: BrowserHook, task: Task, seed: number): Promise<TaskState> {
   let own: { reward?: unknown; done?: unknown } | null = null;

@@ -5,13 +5,13 @@ import { findChromium } from './chromium.js';
 import { StaticServer } from './static-server.js';
 import { TimeLimit } from '../pool/time-limit.js';
 
-/** Milliseconds that a browser is given to end by itself. */
+/** Milliseconds that a browser has to end by itself. */
 const GRACE_MS = 5000;
 
-/** Not for a phone's screen: touches that are put on a regular beat move content by a little more or less each time. */
+/** Features that resample touches to a regular rate, so that swipes scroll by slightly different amounts each time. */
 const UNSTEADY = ['ResamplingScrollEvents', 'ResamplingInputEvents', 'FilteringScrollPrediction'];
 
-/** What Playwright turns off; Chromium takes only the last list, which is ours. */
+/** Features that Playwright disables; Chromium uses only the last such list, which is ours. */
 const PLAYWRIGHTS = [
   ...['AvoidUnnecessaryBeforeUnloadCheckSync', 'DestroyProfileOnBrowserClose', 'HttpsUpgrades', 'MediaRouter'],
   ...['HttpsFirstBalancedModeAutoEnable', 'PaintHolding', 'ThirdPartyStoragePartitioning', 'OptimizationHints'],
@@ -25,9 +25,9 @@ const ARGUMENTS = [
 ];
 
 /**
- * The one browser that the sessions of a run share, and the server of their pages. It starts with the first session and
- * ends with the last; a session that finds it gone starts another. Chromium hangs on a pipe of ours, so it also ends when
- * this process is killed.
+ * The browser that all sessions of a run share, and the server of their pages. It starts with the first session and ends
+ * with the last; if it is gone, the next session starts another. Chromium is connected by a pipe of ours, so it also ends
+ * when this process is killed.
  */
 export class BrowserProcess {
   private launched: Promise<Browser> | undefined;
@@ -37,17 +37,17 @@ export class BrowserProcess {
 
   constructor(private readonly settings: BrowserSettings) {}
 
-  /** Process id of the browser that was started last. */
+  /** Process id of the latest browser. */
   get pid(): number | undefined {
     return this.processId;
   }
 
-  /** Begin to use the browser; each call is to be followed by one of `leave`. */
+  /** Registers a user of the browser, which must call `leave` later. */
   join(): void {
     this.users++;
   }
 
-  /** Ends the browser when nobody is left who uses it. */
+  /** Unregisters a user; the browser ends with its last user. */
   async leave(): Promise<void> {
     if (--this.users > 0) return;
     const [launched, served] = [this.launched, this.served];
@@ -65,12 +65,12 @@ export class BrowserProcess {
     ]);
   }
 
-  /** The browser, started where there is none or the last one is gone. @throws UserError where there is no Chromium */
+  /** The browser; started if there is none or the last one is gone. @throws UserError if there is no Chromium */
   async browser(limit: TimeLimit): Promise<Browser> {
     const before = this.launched;
     const browser = before && (await limit.of(before, 'starting Chromium').catch(() => undefined));
     if (browser?.isConnected()) return browser;
-    // others may have waited for the same one: only the first of them starts the next
+    // others may have waited for the same browser: only the first one starts the next
     if (this.launched === before) {
       this.launched = this.launch();
       this.launched.catch(() => undefined);
@@ -78,7 +78,7 @@ export class BrowserProcess {
     return limit.of(this.launched!, 'starting Chromium');
   }
 
-  /** The server of `device.browser.folder`; undefined where no folder is set. */
+  /** The server of `device.browser.folder`; undefined if no folder is set. */
   async server(): Promise<StaticServer | undefined> {
     if (this.settings.folder === '') return undefined;
     this.served ??= StaticServer.open(this.settings.folder);
@@ -99,7 +99,7 @@ export class BrowserProcess {
     );
   }
 
-  /** End a browser that no longer answers, with all its sessions. */
+  /** Kills a browser that no longer answers, with all its sessions. */
   async discard(browser: Browser): Promise<void> {
     if (this.launched && (await this.launched.catch(() => undefined)) === browser) this.launched = undefined;
     if (browser.isConnected() && this.processId !== undefined) process.kill(this.processId, 'SIGKILL');
@@ -109,7 +109,7 @@ export class BrowserProcess {
     const { path, sandbox, hosts } = this.settings;
     const executablePath = findChromium(path);
     const { chromium } = await playwright();
-    // before anything that listens on a port: the rules must know the server's name
+    // fail on a bad folder before a browser starts
     await this.server();
     let browser: Browser;
     try {
@@ -118,7 +118,7 @@ export class BrowserProcess {
         headless: true,
         chromiumSandbox: sandbox === 'auto' ? process.getuid?.() !== 0 : sandbox === 'on',
         args: [...ARGUMENTS, ...(hosts.length > 0 ? [reachable(hosts)] : [])],
-        // critiq ends its devices itself, and Chromium ends when this process does
+        // critiq closes its devices itself, and Chromium ends when this process ends
         handleSIGINT: false,
         handleSIGTERM: false,
         handleSIGHUP: false,
@@ -143,7 +143,7 @@ export class BrowserProcess {
     let timer: NodeJS.Timeout | undefined;
     const late = new Promise<false>((resolve) => (timer = setTimeout(() => resolve(false), GRACE_MS)));
     if (!(await Promise.race([closed, late])) && browser.isConnected() && pid !== undefined) {
-      // still on our pipe, so the id is still that of the process that we started
+      // it is still connected to our pipe, so the id is still that of the process we started
       process.kill(pid, 'SIGKILL');
       await closed;
     }
@@ -151,7 +151,7 @@ export class BrowserProcess {
   }
 }
 
-/** Names are looked up for these hosts only, and addresses count as names. */
+/** The rule by which Chromium resolves only these hosts; addresses count as names. */
 function reachable(hosts: readonly string[]): string {
   return `--host-resolver-rules=MAP * ~NOTFOUND, ${['127.0.0.1', ...hosts].map((host) => `EXCLUDE ${host}`).join(', ')}`;
 }
@@ -161,13 +161,15 @@ async function playwright(): Promise<typeof import('playwright-core')> {
     return await import('playwright-core');
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== 'ERR_MODULE_NOT_FOUND') throw error;
-    throw new UserError('device.backend=browser needs the package playwright-core: npm install playwright-core');
+    throw new UserError(
+      'device.backend=browser: needs the package playwright-core; install it with `npm install playwright-core`',
+    );
   }
 }
 
 function launchFailure({ message }: Error): string {
   if (/sandbox/i.test(message))
-    return 'it has no sandbox here; set device.browser.sandbox=off where its pages are trusted';
+    return 'its sandbox is not available here; set device.browser.sandbox=off if you trust its pages';
   const library = /error while loading shared libraries: \S+/.exec(message)?.[0];
   return library ?? message.split('\n')[0];
 }

@@ -7,39 +7,39 @@ import { answered, drawn, still, STILLNESS, type Touched } from './stillness.js'
 import { oneLine } from '../pool/guard.js';
 import { Overdue, type TimeLimit } from '../pool/time-limit.js';
 
-/** Pages (tabs, pop-ups) that a session may have open; more are closed at once. */
+/** Most open pages (tabs, pop-ups) of a session; further ones are closed at once. */
 const MOST_PAGES = 8;
 
-/** Milliseconds that closing a session is waited for; a browser that hangs never does it. */
+/** Milliseconds that closing a session may take; a hung browser never finishes. */
 const CLOSE_MS = 1000;
 
-/** Milliseconds after which a page that does not answer is told to give up what it may be loading. */
+/** Milliseconds after which a page that does not answer must stop loading. */
 const STUCK_MS = 1000;
 
-/** Milliseconds for which a picture that was taken with the end of an action is that of the page as it is. */
+/** Milliseconds for which a picture taken at the end of an action still shows the current page. */
 const EARLY_MS = 100;
 
-/** Dialogs of one action after which a page is taken to ask for ever. */
+/** Dialogs of one action after which a page counts as endlessly asking. */
 const MOST_DIALOGS = 50;
 
-/** Milliseconds that a page which another one opens may take to be there. */
+/** Milliseconds that a page opened by another one may take to appear. */
 const POPUP_MS = 1000;
 
-/** A page of a session and what is known of it. */
+/** A page of a session and its state. */
 interface Tab {
   readonly page: Page;
   readonly input: CDPSession;
-  /** the page is about to open, or is opening, another document */
+  /** whether the page is opening another document, or about to */
   loading: boolean;
-  /** no server has answered that yet */
+  /** whether no server has answered that request yet */
   requested: boolean;
-  /** called when it no longer does */
+  /** called when loading ends */
   waiting: (() => void)[];
-  /** entries of its history up to this one were not made by the agent */
+  /** the last history entry that the agent did not make */
   floor: number;
 }
 
-/** Math.random by mulberry32, so that a page's chance is decided by the episode's seed. */
+/** Replaces Math.random by mulberry32 with the episode's seed. */
 const seededRandom = (seed: number) => `{
   let state = ${seed >>> 0};
   Math.random = () => {
@@ -51,18 +51,18 @@ const seededRandom = (seed: number) => `{
 }`;
 
 /**
- * One episode in a browser: a context of its own (cookies, storage and cache of nobody else) and its pages, of which the
- * agent sees the one that was opened last.
+ * One episode in a browser: its own context (cookies, storage and cache) and its pages. The agent sees the page that was
+ * opened last.
  */
 export class BrowserSession {
   private readonly tabs: Tab[] = [];
   private readonly opening = new Set<Promise<unknown>>();
-  /** a page has asked for another one, which has not come yet */
+  /** resolves the wait for a page that another page has asked for */
   private awaited: (() => void) | undefined;
   private dialogs = 0;
-  /** pages that came since the action began */
+  /** pages opened since the action began */
   private came = 0;
-  /** a picture of what the last action has led to */
+  /** a picture taken at the end of the last action */
   private early: { readonly tab: Tab; readonly png: Promise<Buffer>; readonly until: number } | undefined;
   private reason: string | undefined;
   private abandon: (error: Error) => void = () => undefined;
@@ -80,9 +80,9 @@ export class BrowserSession {
   }
 
   /**
-   * A new context with the start page in it.
-   * @param urls opened one after another; the last is the start page, at which the agent's history begins
-   * @throws RunError where a page cannot be opened, Overdue where it takes too long
+   * Opens a new context with the start page.
+   * @param urls opened in order; the last is the start page, where the agent's history begins
+   * @throws RunError if a page cannot be opened; Overdue if it takes too long
    */
   static async open(
     browser: Browser,
@@ -107,7 +107,7 @@ export class BrowserSession {
       userAgent: settings.user_agent || androidChrome(browser.version()),
     });
     const context = await limit.of(made, 'a new session').catch((error: unknown) => {
-      // should it come late, nobody else would close it
+      // if it comes late, nobody else closes it
       made.then((late) => late.close()).catch(() => undefined);
       throw error;
     });
@@ -122,7 +122,7 @@ export class BrowserSession {
       await session.opened(limit);
       for (const url of urls) await session.visit(url, limit);
       const tab = session.tab();
-      tab.floor = await limit.of(historyIndex(tab.input), 'its history');
+      tab.floor = await limit.of(historyIndex(tab.input), 'reading the history');
       return session;
     } catch (error) {
       const { failure } = session;
@@ -131,12 +131,12 @@ export class BrowserSession {
     }
   }
 
-  /** Why the session can do nothing any more; undefined while it can. */
+  /** Why the session has failed; undefined while it works. */
   get failure(): string | undefined {
     return this.browser.isConnected() ? this.reason : 'the browser is gone';
   }
 
-  /** The value of `work`, unless the session fails before. */
+  /** Waits for `work`; rejects as soon as the session fails. */
   guard<T>(work: Promise<T>): Promise<T> {
     return Promise.race([work, this.failed]);
   }
@@ -151,19 +151,19 @@ export class BrowserSession {
     return this.tabs[0]?.page ?? this.page;
   }
 
-  /** Where touches go. */
+  /** The input channel of the page that the agent sees. */
   get input(): CDPSession {
     return this.tab().input;
   }
 
-  /** An action begins: its dialogs and pages are counted anew. */
+  /** Starts an action: resets its counts of dialogs and pages. */
   begin(): void {
     this.dialogs = 0;
     this.came = 0;
     this.early = undefined;
   }
 
-  /** Open a page in place of what is shown. @throws RunError where it cannot be opened or is an error page */
+  /** Opens a page in place of the current one. @throws RunError if it cannot be opened or is an error page */
   async visit(url: string, limit: TimeLimit): Promise<void> {
     const { page } = this.tab();
     let status: number | undefined;
@@ -179,7 +179,7 @@ export class BrowserSession {
     await this.settle(limit);
   }
 
-  /** Back in the page's history; a pop-up without one is closed; at the start page nothing. */
+  /** Goes back in the page's history. Without an earlier entry, it closes a pop-up; at the start page nothing happens. */
   async back(): Promise<void> {
     const tab = this.tab();
     tab.loading = true;
@@ -189,9 +189,9 @@ export class BrowserSession {
   }
 
   /**
-   * Wait until what an action has set off can be seen: a page that it opens has loaded, or `settle_ms` are over; then a
-   * frame. The picture of that frame is asked for at the same time, and kept where the page is at rest in it: it is there a
-   * frame earlier than one that is asked for later.
+   * Waits until the effect of an action is visible: the page that it opens has loaded, or `settle_ms` are over; then for one
+   * frame. The picture of that frame is requested at the same time and kept if the page is at rest in it: it arrives one
+   * frame earlier than a picture requested later.
    */
   async settle(limit: TimeLimit, touched: Touched = {}): Promise<void> {
     await this.opened(limit);
@@ -200,23 +200,23 @@ export class BrowserSession {
       if (tab.loading) {
         const patience = Math.min(this.settings.settle_ms, limit.left);
         await this.idle(tab, patience);
-        // a server that does not answer: the page stays what it was, and would not even be drawn while it waits
+        // the server does not answer: stop, since Chromium would not even draw the current page while it waits
         if (tab.requested) {
-          await limit.of(Promise.race([this.stopLoading(), pause(STUCK_MS)]), 'giving up a page');
+          await limit.of(Promise.race([this.stopLoading(), pause(STUCK_MS)]), 'stopping a page');
           loaded(tab);
         }
       }
       let early: Promise<Buffer> | undefined;
       let rests: boolean;
       try {
-        // a document that never answers is seen as it is, if it can be seen at all
-        const all = await limit.of(this.unstuck(answered(tab.page, touched)), 'its answer');
+        // a document that never answers is captured as it is, if that is possible
+        const all = await limit.of(this.unstuck(answered(tab.page, touched)), "the page's answer");
         if (all && this.showsAtOnce(tab)) early = capture(tab, this.settings.scale);
         early?.catch(() => undefined);
         rests = await limit.of(this.unstuck(drawn(tab.page, touched)), 'drawing');
       } catch (error) {
         if (error instanceof Overdue || this.failure !== undefined) throw error;
-        continue; // the document went away under the question
+        continue; // the document went away during the question
       }
       if (tab !== this.tab()) continue;
       if (tab.loading && round === 0) continue;
@@ -225,15 +225,15 @@ export class BrowserSession {
     }
   }
 
-  /** Whether the next picture of a tab can be that of its next frame: nothing else has to be waited for. */
+  /** Whether the next frame of a tab can be its next picture, without further waits. */
   private showsAtOnce({ page, loading }: Tab): boolean {
     return !loading && page.frames().length === 1 && !this.settings.await_release;
   }
 
   /**
-   * The value of `work`, which asks something of the page, unless the session fails before. A busy Chromium can begin to load a
-   * document after `settle` has given it up, and then neither draws nor answers until the server does: so what it may be loading
-   * is given up again.
+   * Waits for `work`, which asks the page something; rejects as soon as the session fails. A busy Chromium can start to load
+   * a document after `settle` has stopped it, and then neither draws nor answers until the server does. So loading is stopped
+   * repeatedly meanwhile.
    */
   async unstuck<T>(work: Promise<T>): Promise<T> {
     const nudge = setInterval(() => void this.stopLoading().catch(() => undefined), STUCK_MS).unref();
@@ -249,7 +249,7 @@ export class BrowserSession {
     await this.tab().input.send('Page.stopLoading');
   }
 
-  /** A PNG of the page that the agent sees, at rest. @throws where it cannot be had */
+  /** A PNG of the page that the agent sees, at rest. @throws if Chromium cannot make one */
   async picture(): Promise<Buffer> {
     const { early } = this;
     this.early = undefined;
@@ -262,7 +262,7 @@ export class BrowserSession {
     return this.unstuck(capture(tab, this.settings.scale));
   }
 
-  /** End the episode; its pages and storage are gone afterwards. Never throws, and does not wait for a page that hangs. */
+  /** Ends the episode and removes its pages and storage. Never throws, and does not wait for a hung page. */
   async close(): Promise<void> {
     this.fail('the session is closed');
     let timer: NodeJS.Timeout | undefined;
@@ -282,7 +282,7 @@ export class BrowserSession {
     return tab;
   }
 
-  /** All pages that were opened are followed; where the last was closed, the start page opens again. */
+  /** Waits until all opened pages are attached; if the last page was closed, opens the start page again. */
   private async opened(limit: TimeLimit): Promise<void> {
     while (this.opening.size > 0) await limit.of(Promise.all(this.opening), 'a new page');
     if (this.failure !== undefined) throw new RunError(this.failure);
@@ -294,10 +294,10 @@ export class BrowserSession {
       tab.page.goto(this.startUrl, { waitUntil: 'commit', timeout: limit.left }),
       `opening ${this.startUrl}`,
     );
-    tab.floor = await limit.of(historyIndex(tab.input), 'its history');
+    tab.floor = await limit.of(historyIndex(tab.input), 'reading the history');
   }
 
-  /** A page asks for another one: it will come, or be refused without a word. */
+  /** Expects a page that another page asked for. It may never come, since Chromium can refuse it silently. */
   private expect(): void {
     if (this.awaited || this.came > 0) return;
     const came = new Promise<void>((resolve) => {
@@ -318,13 +318,13 @@ export class BrowserSession {
     this.came++;
     this.awaited?.();
     if (this.tabs.length + this.opening.size >= MOST_PAGES) return void page.close().catch(() => undefined);
-    const attached = this.attach(page).catch(() => undefined); // it was closed meanwhile
+    const attached = this.attach(page).catch(() => undefined); // the page was closed meanwhile
     this.opening.add(attached);
     void attached.then(() => this.opening.delete(attached));
   }
 
   private async attach(page: Page): Promise<void> {
-    // a page with this listener opens no dialog for files
+    // with this listener, the page opens no file dialog
     page.on('filechooser', () => undefined);
     const input = await this.context.newCDPSession(page);
     const tab: Tab = { page, input, loading: false, requested: false, waiting: [], floor: 0 };
@@ -361,7 +361,7 @@ export class BrowserSession {
     });
   }
 
-  /** Waits until the tab has loaded, crashed or was closed, or `ms` are over. */
+  /** Waits until the tab has loaded, crashed or closed, but at most `ms`. */
   private async idle(tab: Tab, ms: number): Promise<void> {
     if (!tab.loading || tab.page.isClosed()) return;
     let timer: NodeJS.Timeout | undefined;
@@ -374,37 +374,37 @@ export class BrowserSession {
 
   private async answer(dialog: Dialog): Promise<void> {
     if (++this.dialogs > MOST_DIALOGS) {
-      // and the last question stays unanswered, which keeps the page still until its session ends
+      // the last dialog stays unanswered, which stops the page until its session ends
       return this.fail(
-        `the page asks for ever: more than ${MOST_DIALOGS} dialogs, the last ${dialog.type()} "${oneLine(dialog.message()).slice(0, 80)}"`,
+        `the page keeps opening dialogs: more than ${MOST_DIALOGS}, the last one ${dialog.type()} "${oneLine(dialog.message()).slice(0, 80)}"`,
       );
     }
-    // a page may not keep the agent from leaving it
+    // a page must not keep the agent from leaving it
     const accept = this.settings.dialogs === 'accept' || dialog.type() === 'beforeunload';
     await (accept ? dialog.accept() : dialog.dismiss()).catch(() => undefined);
   }
 }
 
-/** Whether a URL means a place in the document that is open, which opens no other. */
+/** Whether a URL only names a part of the open document, so that no other document loads. */
 function isPart(url: string, open: string): boolean {
   return url.includes('#') && url.split('#')[0] === open.split('#')[0];
 }
 
 /** A PNG of what a tab shows, `scale` pixels for each CSS pixel. */
 async function capture({ page, input }: Tab, scale: number): Promise<Buffer> {
-  // Chromium's own has a pixel for each CSS pixel; Playwright's takes a third longer, being packed as small as can be
+  // Chromium's own capture has one pixel for each CSS pixel; Playwright's takes a third longer, since it compresses fully
   if (scale !== 1) return page.screenshot({ type: 'png', scale: 'device', caret: 'initial', timeout: 0 });
   const { data } = await input.send('Page.captureScreenshot', { format: 'png', optimizeForSpeed: true });
   return Buffer.from(data, 'base64');
 }
 
-/** A tab opens nothing any more: those who wait for it go on. */
+/** Marks a tab as loaded and resolves all waits for it. */
 function loaded(tab: Tab): void {
   tab.loading = tab.requested = false;
   for (const go of tab.waiting.splice(0)) go();
 }
 
-/** Chrome on Android, as it names itself since it says no more than its main version. */
+/** The user agent of Chrome on Android, which nowadays contains only the main version. */
 function androidChrome(version: string): string {
   return `Mozilla/5.0 (Linux; Android 10; K) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/${version.split('.')[0]}.0.0.0 Mobile Safari/537.36`;
 }

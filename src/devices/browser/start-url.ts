@@ -4,7 +4,7 @@ import { UserError } from '../../errors.js';
 import type { BrowserSettings } from './settings.js';
 import type { Task } from '../../data/task.js';
 
-/** A folder of pages and the address under which they are served. */
+/** A folder of pages and the address at which they are served. */
 export interface ServedFolder {
   /** with all symbolic links resolved */
   readonly folder: string;
@@ -13,10 +13,10 @@ export interface ServedFolder {
 }
 
 /**
- * What is opened for an episode: the reset URL, if any, and the start URL. A file: URL becomes the address under which the
- * served folder has the file, so that the browser itself opens no files at all.
- * @param served undefined where no folder is set
- * @throws UserError where there is no start URL, or one that is no http(s) page and no file of the served folder
+ * The URLs to open for an episode: the reset URL, if any, and the start URL. A file: URL becomes the file's address on the
+ * server of the folder, so the browser itself never opens files.
+ * @param served undefined if no folder is set
+ * @throws UserError if there is no start URL, or one that is neither an http(s) URL nor a file of the served folder
  */
 export function startUrls(
   settings: Pick<BrowserSettings, 'url' | 'reset_url'>,
@@ -26,9 +26,7 @@ export function startUrls(
 ): string[] {
   const stated = task.goal?.url ?? settings.url;
   if (typeof stated !== 'string' || stated === '') {
-    throw new UserError(
-      `task ${task.id}: no start URL: its goal names none (goal.url) and device.browser.url is not set`,
-    );
+    throw new UserError(`task ${task.id}: no start URL; add goal.url to the task, or set device.browser.url`);
   }
   const templates = settings.reset_url === '' ? [stated] : [settings.reset_url, stated];
   return templates.map((template) => {
@@ -42,11 +40,11 @@ export function startUrls(
   });
 }
 
-/** The address of a file: URL of the folder. @throws UserError where it lies outside */
+/** The server's address of a file: URL in the folder. @throws UserError if the file is outside */
 function addressOf(file: URL, { folder, url }: ServedFolder): string {
   const name = file.host === '' ? relative(folder, resolve(fileURLToPath(file))) : '..';
   if (name === '..' || name.startsWith(`..${sep}`)) {
-    throw new UserError(`${file.href}: not below device.browser.folder=${folder}; other files are not opened`);
+    throw new UserError(`${file.href}: not below device.browser.folder=${folder}; only files below it may be opened`);
   }
   const address = new URL(name.split(sep).map(encodeURIComponent).join('/'), url);
   address.search = file.search;

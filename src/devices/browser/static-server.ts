@@ -22,7 +22,7 @@ const TYPES: Readonly<Record<string, string>> = {
   '.woff2': 'font/woff2',
 };
 
-/** The files of one folder over HTTP on 127.0.0.1, for a browser on the same machine. Nothing outside the folder, no hidden files. */
+/** Serves one folder over HTTP on 127.0.0.1, for a browser on the same machine. No files outside the folder, no hidden files. */
 export class StaticServer {
   private constructor(
     private readonly server: Server,
@@ -31,7 +31,7 @@ export class StaticServer {
     readonly port: number,
   ) {}
 
-  /** @throws UserError where the folder is none */
+  /** @throws UserError if it is not a folder */
   static async open(folder: string): Promise<StaticServer> {
     const root = realFolder(folder);
     const server = createServer((request, response) => {
@@ -56,7 +56,7 @@ export class StaticServer {
   }
 }
 
-/** A folder's path with all symbolic links resolved. @throws UserError where it is none */
+/** A folder's path with all symbolic links resolved. @throws UserError if it is not a folder */
 export function realFolder(folder: string): string {
   try {
     const root = realpathSync(folder);
@@ -70,7 +70,7 @@ export function realFolder(folder: string): string {
 }
 
 async function answer(root: string, port: number, request: IncomingMessage, response: ServerResponse): Promise<void> {
-  // a site elsewhere may point its name at 127.0.0.1: only our own name is answered
+  // another site may point its name at 127.0.0.1, so only our own host name is accepted
   if (request.headers.host !== `127.0.0.1:${port}`) return refuse(response, 403);
   if (request.method !== 'GET' && request.method !== 'HEAD') return refuse(response, 405);
   const file = await fileOf(root, request.url ?? '/');
@@ -92,7 +92,7 @@ function refuse(response: ServerResponse, status: number): void {
   response.end(`${status}\n`);
 }
 
-/** The file that a request means; undefined where the folder has none. */
+/** The file for a request; undefined if the folder has none. */
 async function fileOf(root: string, target: string): Promise<{ path: string; size: number } | undefined> {
   let name: string;
   try {

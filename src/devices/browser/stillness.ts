@@ -1,22 +1,22 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import type { Frame, Page } from 'playwright-core';
 
-/** Milliseconds that the frames of a page which are documents of others are waited for: one that hangs is seen as it is. */
+/** Milliseconds to wait for a page's embedded frames; a hung frame is captured as it is. */
 const FRAME_MS = 250;
 
-/** Under what a document's global object keeps what STILLNESS makes. */
+/** The property of a document's global object that holds STILLNESS's functions. */
 const NAME = `Symbol.for('critiq.stillness')`;
 
 /**
- * For every document, before its own scripts: what it takes to know when a page has come to rest, and to bring it to rest.
- * Times are those of the machine's clock, which this process shares, in milliseconds.
+ * Runs in every document before its own scripts: functions that tell when a page has come to rest, and bring it to rest.
+ * Times are milliseconds of the machine's clock, which this process shares.
  *
- * `answered`: a tap has come to its click; what never does is not waited for. `drawn` waits for a frame, and after a swipe for
- * the end of its scrolling: Chromium moves content beside the page's own thread, and a busy page hears of it some frames after
- * the finger has left; where nothing moves it hears nothing, for which three frames are waited. A page that draws none is not
- * waited for. `rests`: nothing can differ in the next frame but by the page's own doing. `still` ends what would come to an end
- * and takes away what would not; what follows the scrolling, and what the page has paused, is left as it is. A page that is
- * told what has ended may move something else.
+ * `answered` waits until a tap has led to its click, at most one frame. `drawn` waits for a frame, and after a swipe for the
+ * end of its scrolling: Chromium scrolls outside the page's own thread, and a busy page hears of it some frames after the
+ * finger has left. If nothing scrolls, the page hears nothing, so `drawn` waits for three quiet frames. It does not wait for
+ * a page that draws no frames. `rests`: only the page's own scripts can change the next frame. `still` finishes animations
+ * that have an end and removes endless ones; it leaves scroll-driven and paused animations alone. A page that hears of an
+ * animation's end may start another, so `still` repeats.
  */
 export const STILLNESS = `{
   const { now } = Date;
@@ -36,7 +36,7 @@ export const STILLNESS = `{
       setTimeout(() => resolve(false), 250);
     });
 
-  // a document does not tell of the trees that its elements hide
+  // a document does not list its elements' shadow trees
   let hidden = [];
   const { attachShadow } = Element.prototype;
   Element.prototype.attachShadow = function (...options) {
@@ -46,11 +46,11 @@ export const STILLNESS = `{
   };
   const roots = () => {
     hidden = hidden.filter((root) => root.deref());
-    // an element may have moved to another document, with its tree
+    // an element may have moved to another document together with its tree
     return [document, ...hidden.map((root) => root.deref()).filter((root) => root.ownerDocument === document)];
   };
 
-  // the caret blinks; a window that begins empty may get another document, which takes no style sheet of the first
+  // the caret blinks, so it is hidden; a window that starts empty may get another document, which needs its own style sheet
   const noCarets = new WeakMap();
   const noCaret = () => {
     if (!noCarets.has(document)) {
@@ -97,7 +97,7 @@ export const STILLNESS = `{
       }
     },
     async released() {
-      // for 150 ms after a tap Chromium draws what was tapped as pressed
+      // for 150 ms after a tap, Chromium draws the tapped element as pressed
       for (const end = now() + 250; document.querySelector(':active') && now() < end; ) {
         await new Promise((resolve) => setTimeout(resolve, 10));
       }
@@ -106,17 +106,17 @@ export const STILLNESS = `{
   Object.defineProperty(globalThis, ${NAME}, { value: ours, configurable: true });
 }`;
 
-/** What was done last, by when it began (Date.now()); an action of another kind, or none, is neither. */
+/** When the last action began (Date.now()), if it was a tap or a swipe. */
 export interface Touched {
   readonly tapped?: number;
   readonly swiped?: number;
 }
 
 /**
- * Whether the page has got all of what was done, so that its next frame shows it. A tap's click comes after the tap; of a swipe
- * and of a tap without a click nobody knows.
+ * Whether the page has received the whole action, so that its next frame shows the effect. A tap's click comes after the
+ * tap; for swipes and for taps without a click this is never certain.
  *
- * @throws where the page goes away meanwhile
+ * @throws if the page goes away meanwhile
  */
 export async function answered(page: Page, { tapped, swiped }: Touched): Promise<boolean> {
   if (swiped !== undefined) return false;
@@ -125,10 +125,10 @@ export async function answered(page: Page, { tapped, swiped }: Touched): Promise
 }
 
 /**
- * Waits until what was done can be seen.
+ * Waits until the effect of the action is visible.
  *
- * @returns whether the page is at rest: the next frame would show nothing else
- * @throws where the page goes away meanwhile
+ * @returns whether the page is at rest: the next frame would be the same
+ * @throws if the page goes away meanwhile
  */
 export function drawn(page: Page, { swiped }: Touched): Promise<boolean> {
   return page.evaluate<boolean>(`(async (ours) => {
@@ -142,10 +142,10 @@ export function drawn(page: Page, { swiped }: Touched): Promise<boolean> {
 }
 
 /**
- * Brings a page and all frames in it to rest, for a picture that is the same each time. What goes away under the question, or
- * will not have it, is seen as it is.
+ * Brings a page and all its frames to rest, for pictures that are the same each time. Frames that go away or refuse are
+ * captured as they are.
  *
- * @param released nothing is drawn as pressed either
+ * @param released also wait until no element is drawn as pressed
  */
 export async function still(page: Page, { released }: { released: boolean }): Promise<void> {
   const ask = (frame: Frame, what: 'released' | 'still') =>

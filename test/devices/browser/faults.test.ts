@@ -25,7 +25,7 @@ const folder = folderOf({
   'plain.html': page('<script>critiq = { reward: 0 }</script><button onclick="critiq.reward = 1">x</button>'),
   'hang.html': page('<script>critiq = { reward: 1 }</script><button ontouchstart="for (;;);">x</button>'),
   'alerts.html': page('<button onclick="for (;;) alert(1)">x</button>'),
-  'silent.html': page('nothing is known here'),
+  'silent.html': page('no reward here'),
   'broken.html': page('<script>critiq = { reward() { throw new Error("broken contract") } }</script>'),
   'words.html': page('<script>critiq = { reward: "much" }</script>'),
 });
@@ -37,7 +37,7 @@ async function at(device: BrowserDevice, url: string): Promise<void> {
   await device.reset('app', { task: taskAt(url), seed: 0, ...PATIENT });
 }
 
-/** A server that takes connections and says nothing, or `status`. */
+/** A server that accepts connections and never answers, or always answers with `status`. */
 async function badServer(status?: number): Promise<string> {
   const server: Server = createServer((_, response) => {
     if (status !== undefined) response.writeHead(status).end();
@@ -50,7 +50,7 @@ async function badServer(status?: number): Promise<string> {
   return `http://127.0.0.1:${(server.address() as AddressInfo).port}/`;
 }
 
-/** A hook that hands out the pages. */
+/** A hook that exposes the page. */
 function spy(): { hook: BrowserHook; page: () => Page } {
   let seen: Page | undefined;
   return {
@@ -66,11 +66,11 @@ function spy(): { hook: BrowserHook; page: () => Page } {
 const oneLine = (pattern: RegExp) => (error: unknown) =>
   error instanceof RunError && pattern.test(error.message) && !error.message.includes('\n');
 
-browserTest('a page that crashes takes no action, is dead, and the next episode is fine', async (t) => {
+browserTest('a crashed page takes no action and is dead; the next episode works', async (t) => {
   const { hook, page } = spy();
   const { device } = openDevice(t, { folder }, hook);
   await at(device, 'plain.html');
-  // the picture that goes with the reset is there: Chromium itself may not survive a crash in the middle of one
+  // wait for the reset's own picture: Chromium itself may not survive a crash during a capture
   await device.screenshot(PATIENT);
   await page()
     .goto('chrome://crash')
@@ -84,7 +84,7 @@ browserTest('a page that crashes takes no action, is dead, and the next episode 
 });
 
 browserTest(
-  'a browser that is killed fails all its devices; the next reset starts another, which they share',
+  'a killed browser fails all its devices; the next reset starts another one, which they share',
   async (t) => {
     const { device, browser } = openDevice(t, { folder });
     const other = new Device('browser-1', browser, BrowserSettings.parse({ folder }));
@@ -104,7 +104,7 @@ browserTest(
   },
 );
 
-browserTest('a browser that hangs is ended and replaced at the next reset', async (t) => {
+browserTest('a hung browser is killed and replaced at the next reset', async (t) => {
   const { device, browser } = openDevice(t, { folder });
   await at(device, 'plain.html');
   const first = browser.pid!;
@@ -118,7 +118,7 @@ browserTest('a browser that hangs is ended and replaced at the next reset', asyn
 });
 
 browserTest(
-  'a page that hangs under a touch: unknown whether it was applied, and no harm to the next episode',
+  'if a page hangs during a touch, the action is applied "unknown", and the next episode works',
   async (t) => {
     const { device, browser } = openDevice(t, { folder });
     await at(device, 'hang.html');
@@ -131,20 +131,23 @@ browserTest(
     const { pid } = browser;
     await at(device, 'plain.html');
     assert.equal(await device.health(), 'ok');
-    assert.equal(browser.pid, pid, 'the browser itself was fine');
+    assert.equal(browser.pid, pid, 'the browser itself was healthy');
   },
 );
 
-browserTest('a page that alerts for ever is given up, without waiting for the deadline', async (t) => {
+browserTest('a page with endless alerts fails before the deadline', async (t) => {
   const { device } = openDevice(t, { folder });
   await at(device, 'alerts.html');
   await device.act(TAP, PATIENT);
   assert.equal(await device.health(), 'dead');
-  await assert.rejects(device.screenshot(PATIENT), oneLine(/asks for ever: more than 50 dialogs, the last alert "1"/));
+  await assert.rejects(
+    device.screenshot(PATIENT),
+    oneLine(/keeps opening dialogs: more than 50, the last one alert "1"/),
+  );
   await at(device, 'plain.html');
 });
 
-browserTest('a start page that never comes, is an error page or is not there fails in one line', async (t) => {
+browserTest('a start page that never loads, is an error page or does not exist is a one-line error', async (t) => {
   const { device } = openDevice(t, { folder });
   const reset = (url: string, deadlineMs = 20_000) => device.reset('app', { task: taskAt(url), seed: 0, deadlineMs });
   await assert.rejects(
@@ -157,21 +160,19 @@ browserTest('a start page that never comes, is an error page or is not there fai
   await at(device, 'plain.html');
 });
 
-browserTest('a link to a page that never comes leaves the agent where it is', async (t) => {
-  const { device } = openDevice(t, { folder, settle_ms: 300 });
-  await at(device, `plain.html`);
+browserTest('after a tap on a link to a page that never loads, the agent stays on the same page', async (t) => {
   const { hook, page } = spy();
-  const second = openDevice(t, { folder, settle_ms: 300 }, hook).device;
-  await at(second, 'plain.html');
+  const { device } = openDevice(t, { folder, settle_ms: 300 }, hook);
+  await at(device, 'plain.html');
   await page().evaluate(`document.querySelector('button').onclick = () => (location.href = '${await badServer()}')`);
   const began = performance.now();
-  assert.deepEqual(await second.act(TAP, PATIENT), { applied: 'yes' });
-  await second.screenshot(PATIENT);
+  assert.deepEqual(await device.act(TAP, PATIENT), { applied: 'yes' });
+  await device.screenshot(PATIENT);
   assert.ok(performance.now() - began < 10_000);
-  assert.equal(second.achieved(), false);
+  assert.equal(device.achieved(), false);
 });
 
-browserTest('a page that leaves for one that never comes only when nobody waits is seen all the same', async (t) => {
+browserTest('a page that later navigates to one that never loads can still be captured', async (t) => {
   const { hook, page } = spy();
   const { device } = openDevice(t, { folder }, hook);
   await at(device, 'plain.html');
@@ -183,11 +184,11 @@ browserTest('a page that leaves for one that never comes only when nobody waits 
   await device.screenshot(PATIENT);
 });
 
-browserTest('a screenshot that fails once is taken again, one that fails twice is an error', async (t) => {
+browserTest('a screenshot that fails once is retried; one that fails twice is an error', async (t) => {
   const { device } = openDevice(t, { folder });
   await at(device, 'plain.html');
   await device.screenshot(PATIENT);
-  // a capture of Chromium's cannot be made to fail from outside
+  // Chromium's capture cannot be made to fail from outside
   const { input } = (device as unknown as { running: { session: { input: CDPSession } } }).running.session;
   const send = input.send.bind(input) as (method: string, ...more: unknown[]) => Promise<never>;
   let failures = 1;
@@ -199,19 +200,19 @@ browserTest('a screenshot that fails once is taken again, one that fails twice i
   failures = 2;
   await assert.rejects(device.screenshot(PATIENT), oneLine(/browser-0: screenshot: Unable to capture/));
   await device.screenshot(PATIENT);
-  failures = 2; // the one that goes with the action is not the first of the two
+  failures = 2; // the picture taken at the end of the action and the screenshot's first try
   await device.act(TAP, PATIENT);
   await device.screenshot(PATIENT);
 });
 
-browserTest('hosts other than those of the settings are out of reach', async (t) => {
+browserTest('only the hosts in the settings can be reached', async (t) => {
   const { device } = openDevice(t, { folder, hosts: ['only.test'] });
   await at(device, 'plain.html');
   const reset = device.reset('app', { task: taskAt('http://localhost:8099/'), seed: 0, ...PATIENT });
   await assert.rejects(reset, oneLine(/ERR_NAME_NOT_RESOLVED|ERR_ADDRESS/));
 });
 
-browserTest('a hook that throws or hangs: no reset, or a reward that is unknown and not 0', async (t) => {
+browserTest('a hook that throws or hangs fails the reset, or makes the reward unknown and not 0', async (t) => {
   const warned: string[] = [];
   const listen = (warning: Error) => warned.push(warning.message);
   process.on('warning', listen);
@@ -242,14 +243,14 @@ browserTest('a hook that throws or hangs: no reset, or a reward that is unknown 
     assert.equal(await judge.judge({ device, task: { id: '', text: '' }, completed: true }), 'unknown');
     await device.close();
   }
-  await until('said', () => warned.length >= hooks.length);
+  await until('a warning for each hook', () => warned.length >= hooks.length);
   assert.match(
     warned.join('\n'),
     /hook: reward: no such order[^]*no answer[^]*expected a number[^]*expected true or false/,
   );
 });
 
-browserTest('a hook decides over the page, and the last word of a task that is over stands', async (t) => {
+browserTest('a hook overrides the page, and the reward of a finished task no longer changes', async (t) => {
   let reward = 0.5;
   const { device } = openDevice(t, { folder, success: 0.5 }, { reward: () => reward, done: () => reward === 0.25 });
   await at(device, 'plain.html');
@@ -262,7 +263,7 @@ browserTest('a hook decides over the page, and the last word of a task that is o
   assert.deepEqual([device.achieved(), device.reward], [false, 0.25]);
 });
 
-browserTest('a page that says nothing, or nonsense, is not judged', async (t) => {
+browserTest('a page without a valid reward is not judged', async (t) => {
   const { device } = openDevice(t, { folder });
   for (const url of ['silent.html', 'broken.html', 'words.html']) {
     await at(device, url);

@@ -7,11 +7,11 @@ import { browserTest, runs, until } from '../../rigs/browser/rig.js';
 const OWNER = fileURLToPath(new URL('../../rigs/browser/owner.js', import.meta.url));
 
 for (const signal of ['SIGKILL', 'SIGTERM', 'SIGINT'] as const) {
-  browserTest(`no browser outlives a process that is ended by ${signal}`, async (t) => {
+  browserTest(`the browser ends when ${signal} ends its process`, async (t) => {
     const owner = spawn(process.execPath, [OWNER], { stdio: ['ignore', 'pipe', 'inherit'] });
     t.after(() => owner.kill('SIGKILL'));
-    const [said] = (await once(owner.stdout, 'data')) as [Buffer];
-    const pid = Number(said.toString());
+    const [line] = (await once(owner.stdout, 'data')) as [Buffer];
+    const pid = Number(line.toString());
     assert.ok(pid > 0 && runs(pid));
     owner.kill(signal);
     await once(owner, 'exit');

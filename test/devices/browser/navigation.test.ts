@@ -3,7 +3,7 @@ import { BrowserSettings } from '../../../src/devices/browser/settings.js';
 import { BrowserDevice } from '../../../src/devices/browser/browser.js';
 import { browserTest, folderOf, openDevice, page, PATIENT, taskAt, tapAt } from '../../rigs/browser/rig.js';
 
-/** Pages that say where they are: the reward is the number of the page. */
+/** A page whose reward is its number. */
 const numbered = (n: number, body: string) => page(`<script>critiq = { reward: ${n} }</script>${body}`);
 const folder = folderOf({
   'one.html': numbered(1, '<a href="two.html">two</a><button onclick="window.open(\'three.html\')">three</button>'),
@@ -44,7 +44,7 @@ async function pressed(device: BrowserDevice, type: 'PRESS_BACK' | 'PRESS_HOME')
   return device.reward;
 }
 
-browserTest('a link is waited for; back is the history as far as the start page; home is the start page', async (t) => {
+browserTest('a tapped link loads; BACK goes back as far as the start page; HOME opens the start page', async (t) => {
   const { device } = openDevice(t, { folder });
   await at(device, 'one.html');
   assert.equal(device.reward, 1);
@@ -52,12 +52,12 @@ browserTest('a link is waited for; back is the history as far as the start page;
   assert.equal(await tapped(device, 150), 2.5, 'within the page');
   assert.equal(await pressed(device, 'PRESS_BACK'), 2.5);
   assert.equal(await pressed(device, 'PRESS_BACK'), 1);
-  assert.equal(await pressed(device, 'PRESS_BACK'), 1, 'nothing before the start');
+  assert.equal(await pressed(device, 'PRESS_BACK'), 1, 'nothing is before the start page');
   assert.equal(await tapped(device, 50), 2);
   assert.equal(await pressed(device, 'PRESS_HOME'), 1);
 });
 
-browserTest('a pop-up is followed; back closes it, and so may the page', async (t) => {
+browserTest('a pop-up is shown; BACK closes it, and so can the page', async (t) => {
   const { device } = openDevice(t, { folder });
   await at(device, 'one.html');
   assert.equal(await tapped(device, 150), 3);
@@ -67,10 +67,10 @@ browserTest('a pop-up is followed; back closes it, and so may the page', async (
   await at(device, 'storm.html');
   await tapped(device, 50);
   for (let i = 0; i < 8; i++) await pressed(device, 'PRESS_BACK');
-  assert.equal(device.reward, 0, 'only so many were opened');
+  assert.equal(device.reward, 0, 'at most 8 pages are open');
 });
 
-browserTest('an episode has cookies, storage and chance of its own', async (t) => {
+browserTest('each episode has its own cookies and storage, and Math.random by its seed', async (t) => {
   const { device } = openDevice(t, { folder });
   for (let i = 0; i < 2; i++) {
     await at(device, 'cookie.html');
@@ -88,11 +88,11 @@ browserTest('an episode has cookies, storage and chance of its own', async (t) =
 browserTest('the reset URL is opened first, with seed and task', async (t) => {
   const { device } = openDevice(t, { folder, reset_url: 'cookie.html?{seed}-{task}', url: 'cookie.html' });
   await device.reset('app', { task: { id: 'a b', text: '', family: 'web' }, seed: 1, ...PATIENT });
-  assert.equal(device.reward, 0, 'the cookie is there');
+  assert.equal(device.reward, 0, 'the reset URL has set the cookie');
   assert.equal(await pressed(device, 'PRESS_BACK'), 0);
 });
 
-browserTest('dialogs are dismissed, or accepted where the settings say so, and hold nobody back', async (t) => {
+browserTest('dialogs are dismissed or accepted by the settings, and never keep the agent on a page', async (t) => {
   for (const [dialogs, reward] of [
     ['dismiss', 4],
     ['accept', 5],
@@ -105,7 +105,7 @@ browserTest('dialogs are dismissed, or accepted where the settings say so, and h
   }
 });
 
-browserTest('no permission, no download, no file', async (t) => {
+browserTest('permissions, downloads and files are refused', async (t) => {
   const { device } = openDevice(t, { folder });
   await at(device, 'refused.html');
   assert.equal(await tapped(device, 50), 1, 'PERMISSION_DENIED');
@@ -115,7 +115,7 @@ browserTest('no permission, no download, no file', async (t) => {
 });
 
 browserTest(
-  'a page that is wider than the screen is touched where it is seen, without waiting for a second tap',
+  'on a page wider than the screen, a tap hits what is visible there, without a wait for a double tap',
   async (t) => {
     const { device } = openDevice(t, { folder });
     await at(device, 'wide.html');
@@ -124,7 +124,7 @@ browserTest(
   },
 );
 
-browserTest('several devices share one browser and know nothing of each other', async (t) => {
+browserTest('several devices share one browser but no state', async (t) => {
   const { device, browser } = openDevice(t, { folder });
   const others = [1, 2].map((i) => new BrowserDevice(`browser-${i}`, browser, BrowserSettings.parse({ folder })));
   await Promise.all([device, ...others].map((each) => at(each, 'cookie.html')));
@@ -138,7 +138,7 @@ browserTest('several devices share one browser and know nothing of each other', 
   assert.equal(browser.pid, pid);
 });
 
-browserTest('a screen of more pixels than CSS pixels', async (t) => {
+browserTest('scale=2 gives two screenshot pixels for each CSS pixel', async (t) => {
   const { device } = openDevice(t, { folder, width: 300, height: 500, scale: 2 });
   await at(device, 'one.html');
   const { width, height } = await device.screenshot(PATIENT);

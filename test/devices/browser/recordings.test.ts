@@ -1,4 +1,4 @@
-/** Recordings as a browser plays them. */
+/** Recordings, as played by a browser. */
 import assert from 'node:assert/strict';
 import { chromium } from 'playwright-core';
 import { formatAction } from '../../../src/agents/grammar.js';
@@ -18,7 +18,7 @@ const EPISODE: FilmedEpisode = {
   truncated: false,
 };
 const OPTIONS: Omit<FilmOptions, 'format'> = { seconds: 1, fps: 4, width: 200, quality: 80 };
-/** Screens of five greys. */
+/** The greys of the five screens. */
 const SHADES = [40, 80, 120, 160, 200];
 
 const screen = async (image: string) => {
@@ -27,7 +27,7 @@ const screen = async (image: string) => {
   return { width: 200, height: 400, rgba };
 };
 
-/** In the page: plays a video, and looks at a corner and the middle of its screen at some times. */
+/** In the page: plays a video, and reads a corner and the middle of its screen at some times. */
 const PLAY = `async (data) => {
   const video = document.createElement('video');
   video.muted = true;
@@ -58,7 +58,7 @@ const PLAY = `async (data) => {
   return { duration: video.duration, size: [video.videoWidth, video.videoHeight], pixels, corrupted };
 }`;
 
-/** In the page: shows a picture, and looks at a corner of its screen. */
+/** In the page: shows a picture, and reads a corner of its screen. */
 const SHOW = `async (data) => {
   const image = new Image();
   image.src = data;
@@ -69,7 +69,7 @@ const SHOW = `async (data) => {
 }`;
 
 browserTest(
-  'a WebM plays to its end, shows each step in its time and can be sought; an animated WebP too',
+  'a WebM plays to its end, can be sought and shows each step at its time; an animated WebP decodes',
   async (t) => {
     const browser = await chromium.launch({
       executablePath: findChromium(''),
@@ -87,7 +87,8 @@ browserTest(
     assert.equal(seen.duration, 6.5);
     assert.deepEqual(seen.size, [200, 474]);
     assert.equal(seen.corrupted, 0);
-    const near = (got: number, expected: number) => assert.ok(Math.abs(got - expected) <= 8, `${got}, not ${expected}`);
+    const near = (got: number, expected: number) =>
+      assert.ok(Math.abs(got - expected) <= 8, `expected ${expected}, got ${got}`);
     const [first, done, second, last, end] = seen.pixels;
     near(first[0], SHADES[0]);
     near(first[1], SHADES[0]);

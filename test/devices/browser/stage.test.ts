@@ -1,4 +1,4 @@
-/** The command line on the web tasks of examples/web, with an agent that is not ours. */
+/** The command line on the web tasks of examples/web, with a third-party agent. */
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -16,7 +16,7 @@ import { BOOK, colour, fill, letterOf, menuEntry, OPEN_MENU, Reader } from '../.
 const program = fileURLToPath(new URL('../../../src/cli/main.js', import.meta.url));
 const list = readTaskList(join(WEB, 'tasks.jsonl'));
 
-/** What is done in an episode of a task: the first task of each kind is solved, in the second something else is done. */
+/** The actions for each task: the first task of each kind is solved, the second one is not. */
 const SCRIPTS: Readonly<Record<string, (seed: number) => Action[]>> = {
   'menu-teal': (seed) => [OPEN_MENU, menuEntry(seed, 'Colour'), colour(seed, 'teal')],
   'menu-brown': (seed) => [OPEN_MENU, menuEntry(seed, 'Colour'), colour(seed, 'red')],
@@ -67,7 +67,7 @@ const settings = (url: string, devices: number): string[] => [
   'tasks.max_steps=16',
 ];
 
-/** The rewards of the episodes, by their tasks. */
+/** The episodes' rewards by task. */
 async function ends(folder: string): Promise<Record<string, number>> {
   const rows = await readTransitions(folder, 'eval', ['trajectory', 'trajectoryReward', 'done']);
   return Object.fromEntries(
@@ -79,7 +79,7 @@ async function ends(folder: string): Promise<Record<string, number>> {
 
 const wanted = Object.fromEntries(list.map(({ id }) => [id, solved(id) ? 1 : 0]));
 
-browserTest('eval: the page decides what is a success; one session or three write the same bytes', async (t) => {
+browserTest('eval takes successes from the page; one session and three write the same bytes', async (t) => {
   const kept = [];
   for (const devices of [1, 3]) {
     const cwd = emptyFolder(t);

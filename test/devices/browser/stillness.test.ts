@@ -18,7 +18,7 @@ const GREEN = [0, 128, 0];
 const BLUE = [0, 0, 255];
 const WHITE = [255, 255, 255];
 
-/** A red box of 100 × 100 at the top left, with more of a style and more attributes. */
+/** A red box of 100 × 100 at the top left, with additional styles and attributes. */
 const box = (style: string, more = '') =>
   `<div style="position:absolute;top:0;left:0;width:100px;height:100px;background:red;${style}" ${more}></div>`;
 
@@ -93,7 +93,7 @@ function colourAt({ width, rgba }: Frame, x: number, y: number): number[] {
 
 const GO = tapAt(200, 250);
 
-browserTest('what moves for a while is seen where it ends, and what that sets off too', async (t) => {
+browserTest('finite animations are captured at their end, including the effects of that end', async (t) => {
   const { device } = openDevice(t, { folder });
   for (const [name, colour] of [
     ['transition.html', RED],
@@ -107,26 +107,23 @@ browserTest('what moves for a while is seen where it ends, and what that sets of
   }
 });
 
-browserTest(
-  'what moves for ever is seen without its motion; what is paused or follows the scrolling as it is',
-  async (t) => {
-    const { device } = openDevice(t, { folder });
-    await open(device, 'loops.html');
-    assert.deepEqual(colourAt(await device.screenshot(PATIENT), 10, 10), GREEN);
-    await open(device, 'paused.html');
-    const paused = await device.screenshot(PATIENT);
-    assert.deepEqual([colourAt(paused, 210, 10), colourAt(paused, 310, 10)], [RED, WHITE]);
-    await open(device, 'scrolled.html');
-    const top = await device.screenshot(PATIENT);
-    assert.deepEqual([colourAt(top, 10, 10), colourAt(top, 310, 10)], [RED, WHITE]);
-    await device.act(SWIPE_UP, PATIENT);
-    const at = Math.round((300 * SWIPED) / (3000 - 915));
-    const further = await device.screenshot(PATIENT);
-    assert.deepEqual([colourAt(further, at + 50, 10), colourAt(further, at - 5, 10)], [RED, WHITE]);
-  },
-);
+browserTest('endless animations are removed; paused and scroll-driven ones stay as they are', async (t) => {
+  const { device } = openDevice(t, { folder });
+  await open(device, 'loops.html');
+  assert.deepEqual(colourAt(await device.screenshot(PATIENT), 10, 10), GREEN);
+  await open(device, 'paused.html');
+  const paused = await device.screenshot(PATIENT);
+  assert.deepEqual([colourAt(paused, 210, 10), colourAt(paused, 310, 10)], [RED, WHITE]);
+  await open(device, 'scrolled.html');
+  const top = await device.screenshot(PATIENT);
+  assert.deepEqual([colourAt(top, 10, 10), colourAt(top, 310, 10)], [RED, WHITE]);
+  await device.act(SWIPE_UP, PATIENT);
+  const at = Math.round((300 * SWIPED) / (3000 - 915));
+  const further = await device.screenshot(PATIENT);
+  assert.deepEqual([colourAt(further, at + 50, 10), colourAt(further, at - 5, 10)], [RED, WHITE]);
+});
 
-browserTest('frames and shadow trees are still too', async (t) => {
+browserTest('animations in frames and shadow trees are brought to rest too', async (t) => {
   const { device } = openDevice(t, { folder });
   for (const name of ['frame.html', 'shadow.html']) {
     await open(device, name);
@@ -135,7 +132,7 @@ browserTest('frames and shadow trees are still too', async (t) => {
   }
 });
 
-browserTest('the caret is never seen, whatever the page does with its style sheets', async (t) => {
+browserTest('the caret is never visible, whatever the page does with its style sheets', async (t) => {
   const { device } = openDevice(t, { folder });
   for (const name of ['caret.html', 'adopted.html', 'written.html']) {
     await open(device, name);
@@ -151,7 +148,7 @@ browserTest('the caret is never seen, whatever the page does with its style shee
   }
 });
 
-browserTest('a page that will not be brought to rest is seen as it is', async (t) => {
+browserTest('a page that cannot be brought to rest is captured as it is', async (t) => {
   const { device } = openDevice(t, { folder });
   await open(device, 'unwilling.html');
   for (let look = 0; look < 2; look++) {
@@ -160,7 +157,7 @@ browserTest('a page that will not be brought to rest is seen as it is', async (t
   }
 });
 
-browserTest('await_release: what was tapped is not seen as pressed', async (t) => {
+browserTest('with await_release, no tapped element is captured as pressed', async (t) => {
   const { device } = openDevice(t, { folder, await_release: true });
   await open(device, 'pressed.html');
   for (let tap = 0; tap < 5; tap++) {
@@ -169,7 +166,7 @@ browserTest('await_release: what was tapped is not seen as pressed', async (t) =
   }
 });
 
-browserTest('a picture is of the page as it is when it is asked for', async (t) => {
+browserTest('a screenshot shows the page at the time of the request', async (t) => {
   const { device } = openDevice(t, { folder });
   await open(device, 'later.html');
   await device.screenshot(PATIENT);
@@ -178,7 +175,7 @@ browserTest('a picture is of the page as it is when it is asked for', async (t) 
   assert.deepEqual(colourAt(await device.screenshot(PATIENT), 10, 10), BLUE);
 });
 
-browserTest('content that comes to rest by itself after a swipe is seen at rest', async (t) => {
+browserTest('content that snaps into place after a swipe is captured at rest', async (t) => {
   const { device } = openDevice(t, { folder });
   await open(device, 'snap.html');
   const before = await device.screenshot(PATIENT);
@@ -191,7 +188,7 @@ browserTest('content that comes to rest by itself after a swipe is seen at rest'
   }
 });
 
-browserTest('a page sees the same touches of every swipe', async (t) => {
+browserTest('a page gets the same touch events from every swipe', async (t) => {
   const { device } = openDevice(t, { folder });
   for (let episode = 0; episode < 5; episode++) {
     await open(device, 'touched.html');

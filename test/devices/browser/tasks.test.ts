@@ -13,7 +13,7 @@ async function begin(device: BrowserDevice, id: string, seed: number): Promise<v
   await device.reset('app', { task: tasks.get(id)!, seed, ...PATIENT });
 }
 
-/** Do the actions; gives whether the task is achieved after each. */
+/** Executes the actions. @returns whether the task is achieved after each */
 async function play(device: BrowserDevice, actions: readonly Action[]): Promise<(boolean | undefined)[]> {
   const achieved = [];
   for (const action of actions) {
@@ -23,7 +23,7 @@ async function play(device: BrowserDevice, actions: readonly Action[]): Promise<
   return achieved;
 }
 
-browserTest('touch: the right swatch is rewarded, while it is the right one', async (t) => {
+browserTest('touch: only the right swatch is rewarded', async (t) => {
   const { device } = openDevice(t, { folder: WEB });
   for (const [id, wanted] of [
     ['menu-teal', 'teal'],
@@ -40,35 +40,42 @@ browserTest('touch: the right swatch is rewarded, while it is the right one', as
   }
 });
 
-browserTest('typing: a booking as asked is rewarded, a refused one can be mended, a wrong one is final', async (t) => {
-  const { device } = openDevice(t, { folder: WEB });
-  for (const typing of [1, 2]) {
-    await begin(device, 'form-grace', typing);
+browserTest(
+  'typing: a correct booking is rewarded, a refused one can be corrected, a wrong one is final',
+  async (t) => {
+    const { device } = openDevice(t, { folder: WEB });
+    for (const typing of [1, 2]) {
+      await begin(device, 'form-grace', typing);
+      await play(device, [
+        ...fill(typing, 'name', 'Grace'),
+        ...fill(typing, 'guests', '4'),
+        ...fill(typing, 'mail', 'grace'),
+      ]);
+      assert.deepEqual(await play(device, [BOOK]), [false], 'no address');
+      assert.equal(device.over(), false);
+      const end: Action[] = [field(typing, 'mail'), { type: 'TYPE', text: '@example.org' }, { type: 'PRESS_ENTER' }];
+      assert.deepEqual(await play(device, end), [false, false, true]);
+      assert.equal(device.over(), true);
+    }
+    await begin(device, 'form-alan', 3);
     await play(device, [
-      ...fill(typing, 'name', 'Grace'),
-      ...fill(typing, 'guests', '4'),
-      ...fill(typing, 'mail', 'grace'),
+      ...fill(3, 'name', 'Alan'),
+      ...fill(3, 'guests', '12'),
+      ...fill(3, 'mail', 'alan@example.com'),
     ]);
-    assert.deepEqual(await play(device, [BOOK]), [false], 'no address');
-    assert.equal(device.over(), false);
-    const end: Action[] = [field(typing, 'mail'), { type: 'TYPE', text: '@example.org' }, { type: 'PRESS_ENTER' }];
-    assert.deepEqual(await play(device, end), [false, false, true]);
+    assert.deepEqual(await play(device, [BOOK]), [false], '12 guests, not 11');
     assert.equal(device.over(), true);
-  }
-  await begin(device, 'form-alan', 3);
-  await play(device, [...fill(3, 'name', 'Alan'), ...fill(3, 'guests', '12'), ...fill(3, 'mail', 'alan@example.com')]);
-  assert.deepEqual(await play(device, [BOOK]), [false], '12 guests, not 11');
-  assert.equal(device.over(), true);
-});
+  },
+);
 
-browserTest('typing all at once fills a field too', async (t) => {
+browserTest('typing=insert fills a field too', async (t) => {
   const { device } = openDevice(t, { folder: WEB, typing: 'insert' });
   await begin(device, 'form-alan', 0);
   await play(device, [...fill(0, 'name', 'Alan'), ...fill(0, 'guests', '11'), ...fill(0, 'mail', 'alan@example.com')]);
   assert.deepEqual(await play(device, [BOOK]), [true]);
 });
 
-browserTest('scrolling: the letter far down the growing list, and nothing else, is rewarded', async (t) => {
+browserTest('scrolling: only the letter far down the growing list is rewarded', async (t) => {
   const { device } = openDevice(t, { folder: WEB });
   for (const [id, seed] of [
     ['list-noor', 1],
@@ -78,13 +85,13 @@ browserTest('scrolling: the letter far down the growing list, and nothing else, 
     const reader = new Reader();
     const wanted = letterOf(seed);
     assert.equal((await play(device, reader.keep(2))).at(-1), false, 'another letter');
-    assert.equal((await play(device, new Reader().keep(2))).at(-1), false, 'given back');
+    assert.equal((await play(device, new Reader().keep(2))).at(-1), false, 'no longer kept');
     assert.equal((await play(device, reader.keep(wanted))).at(-1), true);
-    assert.equal((await play(device, reader.keep(wanted - 1))).at(-1), false, 'one more than asked');
+    assert.equal((await play(device, reader.keep(wanted - 1))).at(-1), false, 'one letter too many');
   }
 });
 
-browserTest('the state judge wants the declaration, but not where the page has ended the task itself', async (t) => {
+browserTest('the state judge requires a declaration unless the page has ended the task', async (t) => {
   const { device } = openDevice(t, { folder: WEB });
   const judge = stateJudge();
   const task = { id: 'x', text: '' };
@@ -93,10 +100,10 @@ browserTest('the state judge wants the declaration, but not where the page has e
   assert.equal(await judge.judge({ device, task, completed: false }), 'failure');
   await play(device, [{ type: 'STATUS_TASK_COMPLETE' }]);
   assert.equal(await judge.judge({ device, task, completed: true }), 'success');
-  assert.equal(device.over(), false, 'a lamp can be changed');
+  assert.equal(device.over(), false, 'the lamp can still be changed');
 });
 
-browserTest('the same task, seed and actions give the same pixels; another seed another page', async (t) => {
+browserTest('equal tasks, seeds and actions give equal pixels; another seed gives another page', async (t) => {
   const { device } = openDevice(t, { folder: WEB, await_release: true });
   const film = async (seed: number) => {
     await begin(device, 'list-noor', seed);

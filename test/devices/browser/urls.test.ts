@@ -17,7 +17,7 @@ const served = { folder, url: 'http://127.0.0.1:5/' };
 const none = { url: '', reset_url: '' };
 const userError = (pattern: RegExp) => (error: unknown) => error instanceof UserError && pattern.test(error.message);
 
-test('start URLs: relative and file: ones are of the served folder, others http(s)', () => {
+test('start URLs are relative or file: URLs in the served folder, or http(s) URLs', () => {
   const of = (url: string) => startUrls(none, taskAt(url), 7, served);
   assert.deepEqual(of('a.html?seed={seed}&t={task}'), ['http://127.0.0.1:5/a.html?seed=7&t=task']);
   assert.deepEqual(of(`file://${folder}/a%20b.html?x#y`), ['http://127.0.0.1:5/a%20b.html?x#y']);
@@ -27,7 +27,7 @@ test('start URLs: relative and file: ones are of the served folder, others http(
     ['http://127.0.0.1:5/r?2', 'http://127.0.0.1:5/u.html'],
   );
   for (const url of ['file:///etc/passwd', `file://${folder}/../x`, 'file://host/etc/passwd']) {
-    assert.throws(() => of(url), userError(/not below device\.browser\.folder/), url);
+    assert.throws(() => of(url), userError(/not below device\.browser\.folder=.*; only files/), url);
   }
   for (const url of ['javascript:alert(1)', 'chrome://crash', 'data:text/html,x']) {
     assert.throws(() => of(url), userError(/expected an http\(s\) URL/), url);
@@ -36,7 +36,7 @@ test('start URLs: relative and file: ones are of the served folder, others http(
   assert.throws(() => startUrls(none, taskAt(''), 0, served), userError(/no start URL/));
 });
 
-test('the server has the files of its folder and no others', async (t) => {
+test('the static server serves only the files of its folder', async (t) => {
   const server = await StaticServer.open(folder);
   t.after(() => server.close());
   const get = (path: string, headers: Record<string, string> = {}, method = 'GET') =>
@@ -59,14 +59,14 @@ test('the server has the files of its folder and no others', async (t) => {
   await assert.rejects(StaticServer.open(join(folder, 'none')), userError(/folder=.*cannot be read \(ENOENT\)/));
 });
 
-test('no Chromium, or no hook: one line that says what to do', async () => {
+test('a missing Chromium and an unusable hook are one-line errors that say what to do', async () => {
   assert.throws(
     () => findChromium('', { PATH: folder }),
     userError(/found no Chromium .*apt install chromium-headless-shell/),
   );
   assert.throws(() => findChromium('/none'), userError(/device\.browser\.path=\/none: no such file/));
-  assert.throws(() => findChromium('', { CHROMIUM: folder }), userError(/not a program/));
+  assert.throws(() => findChromium('', { CHROMIUM: folder }), userError(/not an executable file/));
   await assert.rejects(loadHook('/none.mjs'), userError(/cannot be loaded/));
   await assert.rejects(loadHook(join(outside, 'hook.mjs')), userError(/reward: expected a function/));
-  await assert.rejects(loadHook(join(outside, 'none.mjs')), userError(/got none of them/));
+  await assert.rejects(loadHook(join(outside, 'none.mjs')), userError(/exports none of them/));
 });

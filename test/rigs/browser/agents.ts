@@ -3,7 +3,7 @@ import { SWIPE_UP, SWIPED, tapAt } from './rig.js';
 
 /** Scripted agents for the pages of examples/web: they know the layouts and how a seed decides them. */
 
-/** The menu page's generator: the orders of its menu and of its colours. */
+/** The menu page's layout by its own generator: the order of its menu entries and of its colours. */
 export function menuLayout(seed: number): { entries: string[]; colours: string[] } {
   let state = seed >>> 0;
   const next = (n: number) => {
@@ -36,7 +36,7 @@ export function colour(seed: number, name: string): Action {
 
 const FIELDS = ['name', 'guests', 'mail'];
 
-/** Touch a field of the form. */
+/** A tap on a field of the form. */
 export function field(seed: number, name: string): Action {
   const at = (FIELDS.indexOf(name) - (seed % 3) + 3) % 3;
   return tapAt(200, 64 + 88 * at + 52);
@@ -44,22 +44,22 @@ export function field(seed: number, name: string): Action {
 
 export const BOOK = tapAt(100, 362);
 
-/** Touch a field and type into it. */
+/** A tap on a field, then typing. */
 export function fill(seed: number, name: string, text: string): Action[] {
   return [field(seed, name), { type: 'TYPE', text }];
 }
 
-/** The row of the list that the task asks for. */
+/** The row that the list task asks for. */
 export function letterOf(seed: number): number {
   return 24 + ((Math.imul((seed >>> 0) ^ 0x9e3779b9, 2654435761) >>> 0) % 30);
 }
 
-/** A person at the list: knows how far it has scrolled and how long the list is by now. */
+/** A reader of the list page: tracks the scroll position and the growing length of the list. */
 export class Reader {
   private top = 0;
   private rows = 20;
 
-  /** The swipes that bring a row onto the screen, and the tap on its button. */
+  /** The swipes that bring a row onto the screen, then the tap on its button. */
   keep(row: number): Action[] {
     const actions: Action[] = [];
     const y = 56 + 64 * row + 32;

@@ -1,4 +1,4 @@
-/** Installs Debian's chromium-headless-shell, or chromium where that is not packaged, if this machine has no Chromium. */
+/** If this machine has no Chromium, installs Debian's chromium-headless-shell, or chromium if that package does not exist. */
 import { spawnSync } from 'node:child_process';
 import { findChromium } from '../../../src/devices/browser/chromium.js';
 
@@ -24,7 +24,7 @@ if (!found()) {
 }
 const chromium = found();
 if (!chromium) {
-  console.error('test-browser: no Chromium, and apt-get could not install one; set CHROMIUM to the binary of one');
+  console.error('test-browser: no Chromium, and apt-get could not install one; set CHROMIUM to its binary');
   process.exit(1);
 }
 console.log(`Chromium: ${chromium}`);

@@ -1,4 +1,4 @@
-/** A process with a browser, for tests that end it: says the browser's process id and waits. */
+/** A process with a browser, for tests that kill it: prints the browser's process id and waits. */
 import { BrowserProcess } from '../../../src/devices/browser/process.js';
 import { BrowserSettings } from '../../../src/devices/browser/settings.js';
 import { BrowserDevice } from '../../../src/devices/browser/browser.js';

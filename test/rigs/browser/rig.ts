@@ -11,13 +11,13 @@ import { BrowserDevice } from '../../../src/devices/browser/browser.js';
 import { findChromium } from '../../../src/devices/browser/chromium.js';
 import type { Task } from '../../../src/data/task.js';
 
-/** The web tasks of this folder. */
+/** The folder of the example web tasks. */
 export const WEB = fileURLToPath(new URL('../../../../examples/web/', import.meta.url));
 
-/** Milliseconds for calls that should succeed, on machines that are busy. */
+/** A deadline for calls that should succeed even on a busy machine. */
 export const PATIENT = { deadlineMs: 30_000 };
 
-/** Why the tests that need a Chromium are left out; false where there is one, or where none may be left out. */
+/** Why the tests that need a Chromium are skipped; false if there is one, or if no test may be skipped. */
 function missing(): string | false {
   try {
     findChromium('');
@@ -50,7 +50,7 @@ export function page(body: string): string {
   return `<!doctype html><meta name="viewport" content="width=device-width"><style>body{margin:0}button,a{display:block;width:412px;height:100px}</style>${body}`;
 }
 
-/** A device of a browser of its own, closed after the test. */
+/** A device with its own browser, closed after the test. */
 export function openDevice(
   t: TestContext,
   settings: Partial<BrowserSettings> = {},
@@ -63,7 +63,7 @@ export function openDevice(
   return { device, browser };
 }
 
-/** A task that begins at a URL. */
+/** A task that starts at a URL. */
 export function taskAt(url: string): Task {
   return { id: 'task', text: 'do it', family: 'web', goal: { url } };
 }
@@ -78,7 +78,7 @@ export function tapAt(x: number, y: number): Action {
 export const SWIPE_UP: Action = { type: 'DUAL_POINT', touch: [0.8, 0.5], lift: [0.2, 0.5] };
 export const SWIPED = 534;
 
-/** Whether a process runs (and is no zombie). */
+/** Whether a process with this id exists. */
 export function runs(pid: number): boolean {
   try {
     process.kill(pid, 0);
@@ -88,10 +88,10 @@ export function runs(pid: number): boolean {
   }
 }
 
-/** Waits until something is so, looking again and again. @throws after `ms` */
+/** Polls until a condition holds. @throws after `ms` */
 export async function until(what: string, so: () => boolean | Promise<boolean>, ms = 15_000): Promise<void> {
   for (const end = performance.now() + ms; !(await so());) {
-    if (performance.now() > end) throw new Error(`not so after ${ms} ms: ${what}`);
+    if (performance.now() > end) throw new Error(`not reached within ${ms} ms: ${what}`);
     await new Promise((resolve) => setTimeout(resolve, 20));
   }
 }
