@@ -1,8 +1,8 @@
 import { wilson95 } from './interval.js';
 
-/** Outcomes of the same episodes under two policies, as counts. */
+/** Counts of the outcomes of the same episodes under two policies. */
 export interface PairedCounts {
-  /** both succeed, neither does */
+  /** both succeed, neither succeeds */
   readonly both: number;
   readonly neither: number;
   /** only the second succeeds, only the first does */
@@ -18,14 +18,14 @@ export interface PairedTest extends PairedCounts {
   readonly difference: number;
   /** 95 % interval of the difference */
   readonly ci95: readonly [low: number, high: number];
-  /** two-sided p-value of McNemar's exact test: how likely so one-sided a split is if neither policy is better */
+  /** two-sided p-value of McNemar's exact test: probability of a split at least this uneven if neither policy is better */
   readonly p: number;
 }
 
 /**
  * Compares two success rates on the same episodes. The interval is Newcombe's square-and-add score interval for paired
- * proportions (method 10; Statistics in Medicine 17, 1998, p. 2635), the test McNemar's exact one: both count episodes as
- * independent of each other. For no episodes the interval is [-1, 1] and p is 1.
+ * proportions (method 10; Statistics in Medicine 17, 1998, p. 2635); the test is McNemar's exact test. Both assume that
+ * episodes are independent. Without episodes the interval is [-1, 1] and p is 1.
  */
 export function pairedTest(counts: PairedCounts): PairedTest {
   const { both, neither, gained, lost } = counts;
@@ -49,7 +49,7 @@ export function pairedTest(counts: PairedCounts): PairedTest {
   };
 }
 
-/** The phi coefficient of the two outcomes, with Newcombe's continuity correction where it is positive. */
+/** The phi coefficient of the two outcomes, with Newcombe's continuity correction if it is positive. */
 function correlation({ both, neither, gained, lost }: PairedCounts, shared: number): number {
   const product = (both + lost) * (gained + neither) * (both + gained) * (lost + neither);
   if (product === 0) return 0;
@@ -57,10 +57,10 @@ function correlation({ both, neither, gained, lost }: PairedCounts, shared: numb
   return (excess > 0 ? Math.max(0, excess - shared / 2) : excess) / Math.sqrt(product);
 }
 
-/** Two-sided exact p-value: of n = a + b fair coins, at most min(a, b) fall on one side, or on the other. */
+/** Two-sided exact p-value: the probability that at most min(a, b) of a + b fair coins fall on one of the two sides. */
 function mcnemar(a: number, b: number): number {
   const n = a + b;
-  let log = -n * Math.LN2; // of the probability of k successes
+  let log = -n * Math.LN2; // log of the probability of k successes
   let tail = Math.exp(log);
   for (let k = 1; k <= Math.min(a, b); k++) {
     log += Math.log((n - k + 1) / k);

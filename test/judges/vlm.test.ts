@@ -142,7 +142,7 @@ test('a wrong example is named, and no picture outside the folder is read', asyn
     [[{ ...good, image: '../b.png' }], /outside of it/],
     [[{ ...good, image: join(folder, 'b.png') }], /outside of it/],
     [[{ ...good, image: 'link.png' }], /outside of it/],
-    [[{ ...good, image: 'shots' }], /is no file/],
+    [[{ ...good, image: 'shots' }], /expected a file, but .* is not one/],
     [[{ ...good, image: 'text.png' }], /text\.png: expected a PNG, JPEG or WebP image/],
   ];
   for (const [list, message] of cases) {

@@ -4,7 +4,7 @@ import { open, rename, rm, type FileHandle } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
 import { RunError, UserError } from '../../errors.js';
 
-/** What was written: enough to notice later that a file is not the one that was committed. */
+/** Size and checksum of a written file, to notice later if it has changed. */
 export interface Written {
   readonly bytes: number;
   /** CRC-32 (IEEE, as in zip and gzip) of all bytes, unsigned */
@@ -12,19 +12,19 @@ export interface Written {
 }
 
 /**
- * Where a file is written until it is whole. The name begins with a dot, so that readers of whole folders (pyarrow, polars,
+ * The path of a file until it is complete. The name begins with a dot, so that readers of whole folders (pyarrow, polars,
  * DuckDB) skip it.
  */
 export function temporaryName(file: string): string {
   return join(dirname(file), `.${basename(file)}.tmp`);
 }
 
-/** One write call asks for at most this much, since Linux moves at most 2 GiB - 4 KiB in one. */
+/** Maximum bytes per write call; Linux writes at most 2 GiB - 4 KiB at once. */
 const WRITE_LIMIT = 1 << 30;
 
 /**
- * A file that either appears whole under its name or not at all: bytes go to `.<file>.tmp`, `commit` makes them durable
- * and renames. A leftover `.tmp` of a killed run is simply overwritten.
+ * A file that appears under its name either complete or not at all. Bytes go to `.<file>.tmp`; `commit` makes them durable
+ * and renames the file. A `.tmp` left by a killed run is overwritten.
  */
 export class AtomicFile {
   private position = 0;
@@ -34,7 +34,7 @@ export class AtomicFile {
     private handle: FileHandle | undefined,
   ) {}
 
-  /** Starts the temporary file, making the folder if needed. Throws a UserError where the place cannot be written. */
+  /** Creates the temporary file, and the folder if needed. @throws UserError if it cannot be written */
   static async open(file: string): Promise<AtomicFile> {
     try {
       mkdirSync(dirname(resolve(file)), { recursive: true });
@@ -44,12 +44,12 @@ export class AtomicFile {
     }
   }
 
-  /** bytes written so far, which is the position of the next one */
+  /** number of bytes written so far */
   get bytes(): number {
     return this.position;
   }
 
-  /** Appends bytes; resolves when the system has them, so that a caller who awaits holds one piece in memory at most. */
+  /** Appends bytes. Resolves when the system has them, so a caller that awaits has only one piece in memory. */
   async write(piece: ArrayBufferView): Promise<void> {
     const bytes = new Uint8Array(piece.buffer, piece.byteOffset, piece.byteLength);
     const handle = this.opened();
@@ -65,7 +65,7 @@ export class AtomicFile {
     }
   }
 
-  /** fsync, rename over the final name, fsync the folder. After it the file survives a power cut. */
+  /** Syncs the file, renames it to its final name and syncs the folder. Then the file survives a power cut. */
   async commit(): Promise<Written> {
     const handle = this.opened();
     try {
@@ -80,7 +80,7 @@ export class AtomicFile {
     return { bytes: this.position, crc32: this.crc >>> 0 };
   }
 
-  /** Gives up: closes and removes the temporary file. Does nothing after `commit`. */
+  /** Closes and removes the temporary file. Does nothing after `commit`. */
   async abort(): Promise<void> {
     const handle = this.handle;
     if (!handle) return;
@@ -96,8 +96,9 @@ export class AtomicFile {
 }
 
 /**
- * Writes a whole file atomically: the bytes, a text (UTF-8), or whatever a function writes to the open file.
- * Where the function throws, nothing is left behind. Throws UserError (no permission, not a folder) or RunError (disk full).
+ * Writes a whole file atomically: bytes, a text (UTF-8), or what a function writes to the open file. If the function
+ * throws, no file is left.
+ * @throws UserError (no permission, not a folder) or RunError (disk full)
  */
 export async function writeAtomic(
   file: string,
@@ -114,7 +115,7 @@ export async function writeAtomic(
   }
 }
 
-/** Makes a rename or a new file in the folder durable. */
+/** Makes renames and new files in a folder durable. */
 export async function syncFolder(folder: string): Promise<void> {
   const handle = await open(folder, 'r');
   try {
@@ -124,7 +125,7 @@ export async function syncFolder(folder: string): Promise<void> {
   }
 }
 
-/** One line for what the system said while writing: the user's to mend (UserError) or the machine's (RunError). */
+/** The one-line error for a failed write: a UserError if the user can fix it, a RunError otherwise. */
 export function writeFailure(file: string, error: unknown): Error {
   const code = (error as NodeJS.ErrnoException).code;
   switch (code) {
@@ -138,7 +139,7 @@ export function writeFailure(file: string, error: unknown): Error {
     case 'ENOTDIR':
     case 'EEXIST':
     case 'EISDIR':
-      return new UserError(`${file}: cannot be written (${code}): ${basename(file)} or a folder above it is of the wrong kind`);
+      return new UserError(`${file}: cannot be written (${code}): a folder in the path is a file, or the file is a folder`);
     default:
       return error instanceof Error ? error : new RunError(`${file}: ${String(error)}`);
   }

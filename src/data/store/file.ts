@@ -1,20 +1,20 @@
 import { closeSync, fstatSync, openSync, readSync, statSync } from 'node:fs';
 import { UserError } from '../../errors.js';
 
-/** One read call asks for at most this much, since Linux moves at most 2 GiB - 4 KiB in one. */
+/** Maximum bytes per read call; Linux reads at most 2 GiB - 4 KiB at once. */
 const READ_LIMIT = 1 << 30;
 
 /**
- * A file opened for reading at positions. Every read is checked against the size, so that a truncated file is an error
- * that names the file and never a short or zero-filled answer.
+ * A file for reading at any position. Every read is checked against the size, so a truncated file gives an error that
+ * names it, never missing or zero bytes.
  */
 export class PositionalFile {
   readonly size: number;
-  /** time of the last change, in milliseconds; only to tell whether a file was checked before */
+  /** time of the last change in milliseconds, to tell whether a file was checked before */
   readonly modified: number;
   private fd: number;
 
-  /** @param whatToDo ends the error message, for example "run `critiq represent` again after deleting it" */
+  /** @param whatToDo end of error messages, for example "run `critiq represent` again after deleting it" */
   constructor(
     readonly file: string,
     private readonly whatToDo = 'check the path',
@@ -33,7 +33,7 @@ export class PositionalFile {
     this.modified = stat.mtimeMs;
   }
 
-  /** Fills `into` with the bytes from `position` on. Throws a UserError where the file ends before. */
+  /** Fills `into` with the bytes from `position`. @throws UserError if the file ends before */
   read(into: Uint8Array, position: number): void {
     if (position < 0 || position + into.length > this.size) throw this.truncated(position + into.length);
     for (let at = 0; at < into.length; ) {
@@ -43,7 +43,7 @@ export class PositionalFile {
     }
   }
 
-  /** `length` bytes from `position`, in an ArrayBuffer of their own (so any typed view of it is aligned). */
+  /** `length` bytes from `position` in a new ArrayBuffer, so that any typed view of it is aligned. */
   bytes(position: number, length: number): Uint8Array<ArrayBuffer> {
     if (position < 0 || length < 0 || position + length > this.size) throw this.truncated(position + length);
     const out = new Uint8Array(length);
@@ -66,7 +66,7 @@ export class PositionalFile {
   }
 }
 
-/** Whether there is a folder at a path; a link to one counts. */
+/** Whether the path is a folder or a link to one. */
 export function isFolder(path: string): boolean {
   return statSync(path, { throwIfNoEntry: false })?.isDirectory() ?? false;
 }

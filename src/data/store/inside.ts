@@ -3,9 +3,10 @@ import { isAbsolute, resolve, sep } from 'node:path';
 import { UserError } from '../../errors.js';
 
 /**
- * The path of a file that a list in a folder names: relative to the folder, and in it or below it, also where it is a link.
- * @param where begins the error message, for example "set.jsonl, line 3: \"image\""
- * @throws UserError where it is no such file
+ * The path of a file that a list in a folder names. The name is relative to the folder, and the file (after following
+ * links) must be inside it.
+ * @param where start of the error message, for example "set.jsonl, line 3: \"image\""
+ * @throws UserError if there is no such file
  */
 export function fileInside(folder: string, name: unknown, where: string): string {
   const shown = JSON.stringify(name);
@@ -22,6 +23,6 @@ export function fileInside(folder: string, name: unknown, where: string): string
     throw new UserError(`${where}: ${path} cannot be read (${(error as NodeJS.ErrnoException).code})`);
   }
   if (!real.startsWith(realpathSync(folder) + sep)) throw outside;
-  if (!statSync(real).isFile()) throw new UserError(`${where}: ${path} is no file`);
+  if (!statSync(real).isFile()) throw new UserError(`${where}: expected a file, but ${path} is not one`);
   return real;
 }

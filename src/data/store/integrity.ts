@@ -3,7 +3,7 @@ import { arrowRows } from '../formats/arrow.js';
 import { PositionalFile } from './file.js';
 import { parquetRows } from '../tables.js';
 
-/** A file as the manifest remembers it. */
+/** A file in the manifest. */
 export interface FileRecord {
   /** path below the data set's folder, `/` between folders */
   readonly file: string;
@@ -15,20 +15,21 @@ export interface FileRecord {
 }
 
 /**
- * How hard to look. `structure`: presence, size, magic bytes, row count. `once` (the default): also the CRC of files up
- * to 64 MiB, once a process for the same file, size and modification time. `full`: the CRC of every file, every time.
+ * How thoroughly to check files. `structure`: existence, size, magic bytes, number of rows. `once` (the default): also the
+ * CRC of files up to 64 MiB, once per process for the same file, size and modification time. `full`: the CRC of every file,
+ * every time.
  */
 export type Verify = 'structure' | 'once' | 'full';
 
-/** CRC-32 runs at gigabytes a second, but the disk may not: larger files are checked on demand only. */
+/** Larger files are checked with `full` only: CRC-32 runs at gigabytes per second, but the disk may not. */
 export const CRC_AT_OPEN = 64 << 20;
 
 const checked = new Set<string>();
 
 /**
- * Compares a file with what was recorded when it was committed. No reader of Parquet or Arrow notices a flipped byte, and
- * apache-arrow reads a truncated file as 0 rows, so this is the only place that does.
- * @throws UserError naming the file, what was expected and got, and `whatToDo`
+ * Compares a file with its record from when it was committed. This is the only check for damage: readers of Parquet and
+ * Arrow do not notice a flipped byte, and apache-arrow reads a truncated file as 0 rows.
+ * @throws UserError with the file, what was expected and found, and `whatToDo`
  */
 export async function verifyFile(path: string, record: FileRecord, verify: Verify, whatToDo: string): Promise<void> {
   const source = new PositionalFile(path, whatToDo);
@@ -54,7 +55,7 @@ export async function verifyFile(path: string, record: FileRecord, verify: Verif
   }
 }
 
-/** What the manifest should remember of a file that lies there already. */
+/** The manifest's record of an existing file. */
 export async function recordFile(path: string, file: string): Promise<FileRecord> {
   const source = new PositionalFile(path);
   try {
@@ -65,7 +66,7 @@ export async function recordFile(path: string, file: string): Promise<FileRecord
   }
 }
 
-/** Rows by the format's own footer; undefined for formats without rows. */
+/** The number of rows from the file's footer; undefined for formats without rows. */
 async function countRows(source: PositionalFile): Promise<number | undefined> {
   if (source.file.endsWith('.parquet')) return parquetRows(source);
   if (source.file.endsWith('.arrow')) return arrowRows(source);

@@ -1,64 +1,64 @@
 import { appendLine, readLines } from '../formats/jsonl.js';
 
-/** One thing an agent did: what it saw, what it was told, what it did. */
+/** One step of an episode: the agent's screen, prompt and action. */
 export interface EpisodeStep {
   /** content id of the screenshot before the action (images.ts) */
   readonly image: string;
-  /** the prompt the policy was given (docs/algorithms.md §0) */
+  /** the policy's prompt (docs/algorithms.md §0) */
   readonly prompt: string;
-  /** the action in the policy's own words, valid or not */
+  /** the action text as generated, valid or not */
   readonly action: string;
-  /** whether it reached the device; `no` also for an action that could not be parsed */
+  /** whether the action was executed on the device; `no` also for an invalid action */
   readonly applied: 'yes' | 'no' | 'unknown';
-  /** version of the policy that acted, where it is trained meanwhile */
+  /** version of the policy that acted, if it is trained during collection */
   readonly version?: number;
-  /** what a served agent answered, in full; left out where no answer was asked for */
+  /** full answer of a served agent; missing if no answer was requested */
   readonly said?: string;
 }
 
-/** What ended an attempt at an episode, mostly something that a device did; the episode was then begun anew. */
+/** A fault that ended an attempt at an episode, mostly of the device. The episode was then restarted. */
 export interface EpisodeFault {
   /** `Device.id` */
   readonly device: string;
-  /** what was asked of it: `reset`, `screenshot`, `act`, ...; `agent` where the agent could not go on */
+  /** the call that failed: `reset`, `screenshot`, `act`, ...; `agent` if the agent failed */
   readonly call: string;
-  /** steps that the attempt had done before */
+  /** number of steps before the fault */
   readonly step: number;
-  /** for `act`: whether the action reached the device cannot be told. It was not sent again. */
+  /** for `act`: it is unknown whether the action was executed. It was not sent again. */
   readonly applied?: 'unknown';
   /** one line */
   readonly reason: string;
 }
 
-/** One try at one task, as it is journalled when it ends. */
+/** One attempt at one task. The journal has it when it has ended. */
 export interface Episode {
-  /** unique in the journal, and the same for the same plan whatever was killed in between */
+  /** unique in the journal; the same for the same plan, also after a kill and resume */
   readonly episode: string;
   /** `Task.id` */
   readonly task: string;
   readonly family: string;
-  /** the instruction the agent was given */
+  /** the agent's instruction */
   readonly goal: string;
   /** seed of the device's and the policy's randomness in this episode */
   readonly seed: number;
   readonly steps: readonly EpisodeStep[];
   /** content id of the screenshot after the last action */
   readonly finalImage: string;
-  /** the prompt the policy would have been given next */
+  /** the prompt of the next step, had there been one */
   readonly finalPrompt: string;
-  /** the judge's verdict at the end: 1 success, 0 not */
+  /** the judge's final verdict: 1 for success, else 0 */
   readonly reward: number;
-  /** ended because it ran out of steps, not because the agent or the judge ended it */
+  /** whether it ended at the maximum number of steps, not by the agent or the judge */
   readonly truncated: boolean;
-  /** faults of devices in the attempts before this one, which began anew from the seed; left out where there were none */
+  /** faults in earlier attempts, after which the episode was restarted from its seed; missing if there were none */
   readonly faults?: readonly EpisodeFault[];
 }
 
 const WHAT_TO_DO = 'delete the line to collect that episode again';
 
 /**
- * `trajectories.jsonl`: the episodes collected so far, a line each, durable one by one. What a killed run was in the
- * middle of writing is dropped; everything before it stays.
+ * `trajectories.jsonl`: the episodes collected so far, one per line. Each line is durable when it is written. An incomplete
+ * line of a killed run is dropped; all lines before it stay.
  */
 export class Journal<E extends { readonly episode: string } = Episode> {
   private readonly seen: Set<string>;
@@ -70,7 +70,7 @@ export class Journal<E extends { readonly episode: string } = Episode> {
     this.seen = new Set(read.map(({ episode }) => episode));
   }
 
-  /** Opens or starts a journal. Throws a UserError naming the line where one is damaged. */
+  /** Opens or starts a journal. @throws UserError that names a damaged line */
   static open<E extends { readonly episode: string } = Episode>(file: string): Journal<E> {
     const first = new Map<string, E>();
     for (const episode of readLines<E>(file, WHAT_TO_DO)) {
@@ -79,7 +79,7 @@ export class Journal<E extends { readonly episode: string } = Episode> {
     return new Journal<E>(file, [...first.values()]);
   }
 
-  /** the episodes, in the order they were journalled; the first of each id */
+  /** the episodes in the order of writing; only the first of each id */
   get episodes(): readonly E[] {
     return this.read;
   }
@@ -88,7 +88,7 @@ export class Journal<E extends { readonly episode: string } = Episode> {
     return this.seen.has(episode);
   }
 
-  /** Adds an episode durably. An id that is there already is not written again: the answer is false. */
+  /** Adds an episode durably. @returns false if the journal already has its id; then nothing is written */
   async append(episode: E): Promise<boolean> {
     if (this.seen.has(episode.episode)) return false;
     this.seen.add(episode.episode);

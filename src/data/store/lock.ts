@@ -6,17 +6,17 @@ import { basename, dirname, join } from 'node:path';
 import { writeFailure } from './atomic.js';
 import { UserError } from '../../errors.js';
 
-/** What a lock file says about the process that holds it. */
+/** The process that holds a lock, as written in the lock file. */
 export interface Holder {
   readonly pid: number;
-  /** when that process started, as the system words it: a pid may have been given to another process since */
+  /** start time of the process in the system's form, because pids are reused */
   readonly started: string;
   readonly host: string;
-  /** stage instance that runs, for `critiq status` */
+  /** stage instance that is running, for `critiq status` */
   readonly running: string;
 }
 
-/** Another living process works in this run folder. Exit code 75 (EX_TEMPFAIL): try again later. */
+/** Another process is using this run folder. Exit code 75 (EX_TEMPFAIL): try again later. */
 export class LockedError extends UserError {
   override name = 'LockedError';
 }
@@ -29,9 +29,9 @@ export class Lock {
   ) {}
 
   /**
-   * Takes the lock file; takes over one whose process is dead.
-   * @param onTakeover told about the dead holder
-   * @throws LockedError where a living process, or one on another host, holds it
+   * Acquires the lock. A lock whose process is dead is taken over.
+   * @param onTakeover is called with the dead holder
+   * @throws LockedError if a living process, or one on another host, holds the lock
    */
   static acquire(file: string, onTakeover: (dead: Holder) => void = () => {}): Lock {
     const holder: Holder = { pid: process.pid, started: startOf(process.pid) ?? '', host: hostname(), running: '' };
@@ -46,8 +46,8 @@ export class Lock {
         if (text === undefined) continue;
         const other = parse(text);
         if (!other || isAlive(other)) throw new LockedError(refusal(file, other));
-        // Two processes may find the same dead holder: only the one that holds the guard removes that lock, and only
-        // if it still says the same, so a lock that was taken over meanwhile is never removed.
+        // Two processes may find the same dead holder. Only the one with the guard removes the lock, and only if it is
+        // unchanged, so a lock that was taken over meanwhile is never removed.
         let guard: Lock;
         try {
           guard = Lock.acquire(`${file}.takeover`);
@@ -71,7 +71,7 @@ export class Lock {
     throw new LockedError(refusal(file, readHolder(file)));
   }
 
-  /** Says in the lock file which stage instance runs now. */
+  /** Writes the running stage instance to the lock file. */
   update(running: string): void {
     this.holder = { ...this.holder, running };
     const own = `${this.file}.${process.pid}.tmp`;
@@ -89,13 +89,13 @@ export class Lock {
   }
 }
 
-/** The living holder of a lock file (or one of another host, which cannot be asked); undefined if nobody holds it. */
+/** The living holder of a lock (or one on another host, which cannot be checked); undefined if nobody holds it. */
 export function livingHolder(file: string): Holder | undefined {
   const holder = readHolder(file);
   return holder && isAlive(holder) ? holder : undefined;
 }
 
-/** As `mkdir -p`: with `recursive`, Node says ENOENT where the file system is read-only. */
+/** Like `mkdir -p`. Node's own `recursive` fails with ENOENT on a read-only file system. */
 function makeFolder(folder: string): void {
   if (existsSync(folder)) return;
   makeFolder(dirname(folder));
@@ -106,7 +106,7 @@ function makeFolder(folder: string): void {
   }
 }
 
-/** Makes the file with its content in one step: readers never see it empty. False where it exists. */
+/** Creates the file with its content atomically, so readers never see it empty. @returns false if it exists */
 function create(file: string, holder: Holder): boolean {
   const own = `${file}.${process.pid}-${randomBytes(4).toString('hex')}.tmp`;
   try {
@@ -115,9 +115,9 @@ function create(file: string, holder: Holder): boolean {
     return true;
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
-    // or another host took our unfinished file for that of a dead process
+    // ENOENT: another host removed the temporary file as that of a dead process
     if (code === 'EEXIST' || (code === 'ENOENT' && existsSync(dirname(file)))) return false;
-    // file systems without hard links (some network shares)
+    // the file system has no hard links (some network shares)
     if (code === 'EPERM' || code === 'ENOTSUP' || code === 'ENOSYS') return createExclusive(file, holder);
     throw error;
   } finally {
@@ -126,8 +126,8 @@ function create(file: string, holder: Holder): boolean {
 }
 
 /**
- * What killed processes left beside the lock file: unfinished ones, and the guard of a takeover. Whoever waits for that guard
- * finds the lock held by us, and takes nothing over.
+ * Removes files that killed processes left next to the lock file: temporary files, and the guard of a takeover. A process
+ * that waits for that guard then finds the lock held and takes nothing over.
  */
 function removeLeftovers(file: string): void {
   for (const name of readdirSync(dirname(file))) {
@@ -139,7 +139,7 @@ function removeLeftovers(file: string): void {
   }
 }
 
-/** Whether a file that says nothing yet is that of a process which was killed in between: its name has the process. */
+/** Whether an empty temporary file is that of a dead process, whose pid is in the name. */
 function isAbandoned(name: string): boolean {
   const writer = /\.(\d+)(?:-[0-9a-f]+)?\.tmp$/.exec(name);
   return writer !== null && startOf(Number(writer[1])) === undefined;
@@ -189,7 +189,7 @@ function isAlive(holder: Holder): boolean {
 }
 
 function refusal(file: string, holder: Holder | undefined): string {
-  if (!holder) return `${file}: a lock file that critiq did not write; delete it if no critiq runs on this folder`;
+  if (!holder) return `${file}: not a lock file of critiq; delete it if no critiq runs in this folder`;
   const what = holder.running ? ` (${holder.running})` : '';
   if (holder.host !== hostname()) {
     return `${dirname(file)}: in use by process ${holder.pid} on ${holder.host}${what}; wait for it, or delete ${file} if it is gone`;
@@ -197,12 +197,12 @@ function refusal(file: string, holder: Holder | undefined): string {
   return `${dirname(file)}: in use by process ${holder.pid}${what}; wait for it, or use another folder with run=NAME`;
 }
 
-/** When a process started (boot id and clock ticks on Linux, the text of `ps` elsewhere); undefined if it is dead. */
+/** Start time of a process (boot id and clock ticks on Linux, the text of `ps` elsewhere); undefined if it is dead. */
 function startOf(pid: number): string | undefined {
   if (process.platform === 'linux') {
     try {
       const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
-      // field 2, the command, may hold spaces and brackets; after it come state (3) .. starttime (22): proc(5)
+      // Field 2, the command, may contain spaces and brackets. After it come state (3) to starttime (22); see proc(5).
       const rest = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
       if (rest[0] === 'Z' || rest[0] === 'X') return undefined;
       const boot = readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim();

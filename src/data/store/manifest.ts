@@ -5,29 +5,29 @@ import { verifyFile, type FileRecord, type Verify } from './integrity.js';
 import { renameOldFiles, setFile } from './set-files.js';
 import { appendLine, readLines } from '../formats/jsonl.js';
 
-/** One committed shard of a data set: a line of its `_manifest.jsonl`. A later line for the same shard replaces it. */
+/** A committed shard of a data set: a line of its `_manifest.jsonl`. A later line for the same shard replaces it. */
 export interface Shard {
   /** name of the shard, unique in the data set */
   readonly shard: string;
   readonly files: readonly FileRecord[];
-  /** fingerprint of everything it was made from */
+  /** fingerprint of all inputs it was built from */
   readonly inputs: string;
-  /** fingerprint of the settings it was made with */
+  /** fingerprint of the settings it was built with */
   readonly settings: string;
-  /** whatever else the stage wants to remember (counts, sizes, ranges of tids) */
+  /** further facts that the stage records (counts, sizes, ranges of tids) */
   readonly facts?: Readonly<Record<string, unknown>>;
-  /** true in a line that takes the shard out of the data set */
+  /** true in a line that removes the shard from the data set */
   readonly removed?: true;
 }
 
-/** A data set: a folder of shards and the manifest that says which of them count. Files not in it do not exist. */
+/** A data set: a folder of shards and a manifest that lists the committed ones. Files that are not listed are ignored. */
 export class Dataset {
   constructor(
     readonly folder: string,
     private readonly byName: Map<string, Shard>,
   ) {}
 
-  /** committed shards, in the order of their names */
+  /** committed shards, sorted by name */
   get shards(): Shard[] {
     return [...this.byName.values()].sort((a, b) => (a.shard < b.shard ? -1 : 1));
   }
@@ -36,13 +36,13 @@ export class Dataset {
     return this.byName.get(shard);
   }
 
-  /** Whether the shard is there and was made from the same inputs with the same settings. */
+  /** Whether the shard was committed with the same inputs and settings. */
   has(shard: string, { inputs, settings }: { inputs: string; settings: string }): boolean {
     const found = this.byName.get(shard);
     return found !== undefined && found.inputs === inputs && found.settings === settings;
   }
 
-  /** Paths of the committed files whose names end with `suffix`, by shard, then in the shard's order. */
+  /** Paths of the committed files whose names end with `suffix`, sorted by shard. */
   files(suffix = ''): string[] {
     return this.shards.flatMap(({ files }) =>
       files.filter(({ file }) => file.endsWith(suffix)).map(({ file }) => this.path(file)),
@@ -55,14 +55,14 @@ export class Dataset {
   }
 
   /**
-   * Depends on the content of the committed files only (names, sizes, CRCs), not on when or in which order they were
-   * made: a stage whose inputs were redone with the same result has nothing to do.
+   * A fingerprint of the committed files' content (names, sizes, CRCs), whatever the time and order of writing. So if the
+   * inputs of a stage are rebuilt with the same result, the stage stays up to date.
    */
   fingerprint(): string {
     return fingerprint(this.shards.map(({ shard, files }) => [shard, files.map((f) => [f.file, f.bytes, f.crc32])]));
   }
 
-  /** Adds a shard whose files are all in place already: from here on it counts, also after a power cut. */
+  /** Adds a shard whose files are complete. From then on it counts, also after a power cut. */
   async commit(shard: Shard): Promise<void> {
     for (const { file } of shard.files) checkName(this.folder, file);
     await renameOldFiles(this.folder);
@@ -71,15 +71,15 @@ export class Dataset {
     else this.byName.set(shard.shard, shard);
   }
 
-  /** Takes a shard out; its files stay until something overwrites them. */
+  /** Removes a shard; its files stay until they are overwritten. */
   async remove(shard: string): Promise<void> {
     if (this.byName.has(shard)) await this.commit({ shard, files: [], inputs: '', settings: '', removed: true });
   }
 }
 
 /**
- * The committed shards of a data set by name, without looking at their files; none where the folder has no manifest.
- * @throws UserError naming a damaged line; it ends with `whatToDo`
+ * The committed shards of a data set by name, without checking their files; none if the folder has no manifest.
+ * @throws UserError that names a damaged line and ends with `whatToDo`
  */
 export function committedShards(folder: string, whatToDo: string): Map<string, Shard> {
   const shards = new Map<string, Shard>();
@@ -91,10 +91,10 @@ export function committedShards(folder: string, whatToDo: string): Map<string, S
 }
 
 /**
- * Opens a data set, or starts one where the folder has no manifest yet.
- * @param stage the command that writes it, for the error messages
- * @param verify how hard to look at its files; see `Verify`
- * @throws UserError naming the file that is missing, truncated, changed or damaged
+ * Opens a data set, or starts a new one if the folder has no manifest.
+ * @param stage the command that writes it, for error messages
+ * @param verify how thoroughly to check its files; see `Verify`
+ * @throws UserError that names a file that is missing, truncated, changed or damaged
  */
 export async function openDataset(
   folder: string,
@@ -112,7 +112,7 @@ export async function openDataset(
   return new Dataset(folder, shards);
 }
 
-/** A short name for a value: equal for equal values (objects with their keys in any order), else different. */
+/** A short hash of a value. The order of an object's keys does not matter. */
 export function fingerprint(value: unknown): string {
   return createHash('sha256').update(JSON.stringify(value, sortedKeys)).digest('hex').slice(0, 16);
 }
@@ -124,6 +124,6 @@ function sortedKeys(_key: string, value: unknown): unknown {
 
 function checkName(folder: string, file: string): void {
   if (typeof file !== 'string' || file === '' || isAbsolute(file) || normalize(file).split('/').includes('..')) {
-    throw new UserError(`${setFile(folder, 'manifest')}: names the file ${JSON.stringify(file)}: expected a path below ${folder}`);
+    throw new UserError(`${setFile(folder, 'manifest')}: expected files with a path below ${folder}, got ${JSON.stringify(file)}`);
   }
 }

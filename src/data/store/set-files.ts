@@ -4,9 +4,9 @@ import { join } from 'node:path';
 import { syncFolder, writeFailure } from './atomic.js';
 
 /**
- * The files in a data set's folder that are about its data: the committed shards, what the stage had planned, and the
- * numbers of an evaluation. Their names begin with an underscore, so that pyarrow, polars and Spark skip them when they
- * read the folder as a table. Early runs have names without it.
+ * The metadata files in a data set's folder: the committed shards, the stage's plan, and the result of an evaluation. Their
+ * names begin with an underscore, so that pyarrow, polars and Spark skip them when they read the folder as a table. Old
+ * runs have names without it.
  */
 const NAMES = {
   manifest: { now: '_manifest.jsonl', before: 'manifest.jsonl' },
@@ -16,22 +16,22 @@ const NAMES = {
 
 export type SetFile = keyof typeof NAMES;
 
-/** Where the file is: under its name, or else under the old one. Its name, whether it exists or not, where neither does. */
+/** The path of a metadata file: the old one if only that exists, else the new one. */
 export function setFile(folder: string, which: SetFile): string {
   const { now, before } = NAMES[which];
   const [file, old] = [join(folder, now), join(folder, before)];
   return !existsSync(file) && existsSync(old) ? old : file;
 }
 
-/** Whether a stage has begun to write a data set in the folder. */
+/** Whether a stage has started to write a data set to the folder. */
 export function isSet(folder: string): boolean {
   return existsSync(setFile(folder, 'manifest')) || existsSync(setFile(folder, 'plan'));
 }
 
 /**
- * Renames files with old names, for whoever is about to write into the data set. Each rename happens at once or not at all
- * and readers look for each file on its own, so a process killed in between leaves a data set that opens. An old file
- * beside a new one was written by an older critiq that did not see the new one: it is removed.
+ * Renames files with old names, before a data set is written to. Renames are atomic and readers look for each file
+ * separately, so a process killed in between leaves a data set that opens. If both names exist, an older critiq wrote the
+ * old file without seeing the new one; the old file is removed.
  */
 export async function renameOldFiles(folder: string): Promise<void> {
   const old = Object.values(NAMES).filter(({ before }) => existsSync(join(folder, before)));

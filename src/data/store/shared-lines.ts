@@ -5,36 +5,36 @@ import { decodeWholeLine, encodeLine } from '../formats/jsonl.js';
 import { namesIn } from '../vector-cache.js';
 
 const SUFFIX = '.jsonl';
-/** Bytes that are read at once. */
+/** Bytes per read. */
 const BLOCK = 1 << 20;
-/** Longer lines are no lines of ours. */
+/** critiq writes no longer lines. */
 const LONGEST_LINE = 1 << 20;
 
 /**
- * JSON lines in a folder that any number of processes and threads write and read at the same time: each appends to a
- * file of its own, and reads what the others have appended since. A torn end, or a line whose CRC does not fit, is as if
- * it were not there. Lines come in no particular order.
+ * JSON lines in a folder that any number of processes and threads read and write at the same time. Each appends to its own
+ * file and reads what the others have appended. Incomplete lines and lines with a wrong CRC are ignored. The order of lines
+ * is not defined.
  */
 export class SharedLines<T extends object> {
-  /** what was read of each file: where its next line begins */
+  /** for each file, the position of the next line to read */
   private readonly read = new Map<string, number>();
   private own?: number;
 
-  /** @param folder made when first written to */
+  /** @param folder is created on the first write */
   constructor(readonly folder: string) {}
 
-  /** Adds a line: others find it from here on. It is in the hands of the system, not yet of the disk. */
+  /** Appends a line, which others can then read. It is written to the system but not synced to the disk. */
   append(value: T): void {
     if (this.own === undefined) {
       mkdirSync(this.folder, { recursive: true });
-      // only a name: nothing that is computed depends on it
+      // A random name is fine here: no result depends on it.
       this.own = openSync(join(this.folder, `${randomBytes(8).toString('hex')}${SUFFIX}`), 'ax');
     }
     const line = Buffer.from(encodeLine(value));
     for (let at = 0; at < line.length; ) at += writeSync(this.own, line, at);
   }
 
-  /** The lines that this one has not given yet, its own among them. */
+  /** All lines since the last call, including its own. */
   news(): T[] {
     const out: T[] = [];
     for (const name of namesIn(this.folder)) if (name.endsWith(SUFFIX)) this.readOn(name, out);

@@ -10,7 +10,7 @@ interface Note {
   note?: string;
 }
 
-test('episodes survive in order, an id that comes again is not written', async (t) => {
+test('episodes are kept in order, and a repeated id is not written', async (t) => {
   const file = join(tempFolder(t), 'sub', 'trajectories.jsonl');
   const journal = Journal.open<Note>(file);
   assert.equal(await journal.append({ episode: 'a', note: 'é,"crc32":7' }), true);
@@ -23,7 +23,7 @@ test('episodes survive in order, an id that comes again is not written', async (
   assert.equal(readFileSync(file, 'utf8').split('\n').length, 3);
 });
 
-test('a torn last line never happened, wherever it was torn', async (t) => {
+test('an incomplete last line is ignored, wherever it ends', async (t) => {
   const file = join(tempFolder(t), 'trajectories.jsonl');
   await Journal.open<Note>(file).append({ episode: 'a' });
   const first = readFileSync(file);
@@ -42,7 +42,7 @@ test('a torn last line never happened, wherever it was torn', async (t) => {
   }
 });
 
-test('a flipped byte is noticed and its line named', async (t) => {
+test('a flipped byte gives an error that names its line', async (t) => {
   const file = join(tempFolder(t), 'trajectories.jsonl');
   for (const episode of ['a', 'b', 'c']) await Journal.open<Note>(file).append({ episode, note: 'some words' });
   const whole = readFileSync(file);
@@ -57,7 +57,7 @@ test('a flipped byte is noticed and its line named', async (t) => {
   }
 });
 
-test('a line that is not of ours is refused, an empty object is kept', async (t) => {
+test('a line without a CRC is an error, an empty object is kept', async (t) => {
   const file = join(tempFolder(t), 'trajectories.jsonl');
   appendFileSync(file, '{"episode":"a"}\n');
   await rejectsWithLine(() => Journal.open(file), /line 1: expected a JSON object with crc32 as its last field, got "\{/);

@@ -11,7 +11,7 @@ import { Representations } from '../../../src/data/representations.js';
 import { Random } from '../../../src/random.js';
 import { tempFolder } from '../../rigs/files.js';
 
-/** Runs the writer; kills it after so many milliseconds, if it still runs. Whether it came to its end. */
+/** Runs the writer and kills it after some milliseconds if it still runs. @returns whether it completed */
 async function write(folder: string, killAfter?: number): Promise<boolean> {
   const child = spawn(process.execPath, [fileURLToPath(new URL('../../rigs/data-writer.js', import.meta.url)), folder], {
     stdio: ['ignore', 'ignore', 'pipe'],
@@ -27,7 +27,7 @@ async function write(folder: string, killAfter?: number): Promise<boolean> {
   return code === 0;
 }
 
-/** Every file below the folder but what was left unfinished, with its bytes. */
+/** All files below the folder with their bytes, except temporary ones. */
 function contents(folder: string): Map<string, string> {
   const files = readdirSync(folder, { recursive: true, withFileTypes: true }).filter((entry) => entry.isFile());
   const paths = files.map((entry) => join(entry.parentPath, entry.name)).filter((path) => !path.endsWith('.tmp'));
@@ -35,7 +35,7 @@ function contents(folder: string): Map<string, string> {
 }
 
 test(
-  'killed at any moment and started again, the files end up the same to the byte',
+  'after kills at any moment and restarts, the files are byte-identical',
   { timeout: 120_000 },
   async (t) => {
     const undisturbed = tempFolder(t);
@@ -49,25 +49,25 @@ test(
     const random = new Random(11, 'kill');
     let kills = 0;
     for (let done = false, attempt = 0; !done; attempt++) {
-      // between the start and the end of an undisturbed run; in the end without a kill, so that it comes to an end
+      // Kill at a random time within the duration of an undisturbed run; the last attempts run without a kill.
       done = await write(folder, kills === 0 || attempt < 12 ? whole * (0.2 + random.next() * 0.8) : undefined);
       if (!done) kills++;
       else if (kills === 0) {
-        // the first run was slow, as first runs are: once more from nothing, with kills that come sooner
+        // The first run was slower than this one. Start again from nothing with earlier kills.
         rmSync(folder, { recursive: true });
         mkdirSync(folder);
         whole /= 2;
         done = false;
         continue;
       }
-      // at any moment: what is committed is whole, what is journalled has its pictures
+      // At any moment, committed files are complete and episodes in the journal have their screenshots.
       const set = await openDataset(join(folder, 'set'), { verify: 'full' });
       Representations.open(set.files('.arrow')).close();
       const images = new ImageStore(join(folder, 'images'));
       const last = Journal.open(join(folder, 'trajectories.jsonl')).episodes.at(-1);
       if (last) for (const step of last.steps) await images.get(step.image);
     }
-    assert.ok(kills > 0, 'it was never killed');
+    assert.ok(kills > 0, 'the writer was never killed');
     assert.deepEqual([...contents(folder).keys()], [...expected.keys()]);
     for (const [path, bytes] of contents(folder)) assert.ok(bytes === expected.get(path), path);
   },

@@ -1,4 +1,4 @@
-/** A run folder is one process's at a time; a dead one's lock is taken over. */
+/** Only one process at a time may use a run folder. The lock of a dead process is taken over. */
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
@@ -9,11 +9,11 @@ import { fileURLToPath } from 'node:url';
 import { type Holder, livingHolder, Lock, LockedError } from '../../../src/data/store/lock.js';
 import { contents, critiq, emptyFolder, failedInOneLine, start, succeed, until } from '../../rigs/process.js';
 
-test('a second start is refused with 75 while the first runs, and the first is not disturbed', async (t) => {
+test('a second start exits with 75 while the first runs, and does not disturb it', async (t) => {
   const cwd = emptyFolder(t);
   const first = start(['total'], { cwd, delayMs: 150 });
   await until(() => livingHolder(join(cwd, 'data/pocket/lock'))?.running === 'numbers', 'numbers runs');
-  // frozen it is still alive, and cannot finish while the others look at it
+  // a stopped process is alive, but cannot finish while the others run
   first.child.kill('SIGSTOP');
   t.after(() => first.child.kill('SIGKILL'));
   failedInOneLine(
@@ -34,7 +34,7 @@ test('a second start is refused with 75 while the first runs, and the first is n
   assert.deepEqual(contents(join(cwd, 'data/pocket')), contents(join(calm, 'data/pocket')));
 });
 
-test('the lock of a killed process is taken over, with a line', async (t) => {
+test('the lock of a killed process is taken over, with a message', async (t) => {
   const cwd = emptyFolder(t);
   const first = start(['numbers'], { cwd, delayMs: 300 });
   await until(() => existsSync(join(cwd, 'data/pocket/lock')), 'the lock');
@@ -45,7 +45,7 @@ test('the lock of a killed process is taken over, with a line', async (t) => {
   assert.equal(existsSync(join(cwd, 'data/pocket/lock')), false);
 });
 
-test('a pid that was given to another process since is not the holder', (t) => {
+test('a process that reuses the pid of a dead holder does not count as the holder', (t) => {
   const file = join(emptyFolder(t), 'lock');
   const holder: Holder = { pid: process.pid, started: 'another boot 12', host: hostname(), running: '' };
   writeFileSync(file, JSON.stringify(holder));
@@ -54,14 +54,14 @@ test('a pid that was given to another process since is not the holder', (t) => {
   assert.equal(taken, 1);
 });
 
-test('what a killed process was writing beside the lock goes away, what a living one writes stays', (t) => {
+test('temporary files of dead processes next to the lock are removed, those of living ones stay', (t) => {
   const folder = emptyFolder(t);
   const file = join(folder, 'lock');
   const holder: Holder = { pid: process.pid, started: 'another boot 12', host: hostname(), running: '' };
   const names = ['lock.123.tmp', 'lock.123-abcd.tmp', 'lock.takeover', 'lock.takeover.123-abcd.tmp'];
   for (const name of names) writeFileSync(join(folder, name), JSON.stringify(holder));
   writeFileSync(join(folder, 'lock.4-ef.tmp'), JSON.stringify({ ...holder, host: 'elsewhere' }));
-  // killed before the first byte; no process has such a number
+  // empty, and no process has this pid
   writeFileSync(join(folder, 'lock.4194999-ab.tmp'), '');
   const living = `lock.${process.pid}-cd.tmp`;
   writeFileSync(join(folder, living), '');
@@ -69,7 +69,7 @@ test('what a killed process was writing beside the lock goes away, what a living
   assert.deepEqual(readdirSync(folder).sort(), [living, 'lock.4-ef.tmp'].sort());
 });
 
-test('a holder on another host and a foreign file are never taken over', (t) => {
+test('a lock of another host, and a file that is not a lock, are never taken over', (t) => {
   const folder = emptyFolder(t);
   const file = join(folder, 'lock');
   writeFileSync(file, JSON.stringify({ pid: 1, started: '', host: 'elsewhere', running: 'critic' }));
@@ -78,17 +78,17 @@ test('a holder on another host and a foreign file are never taken over', (t) => 
     message: /process 1 on elsewhere \(critic\); wait for it, or delete/,
   });
   writeFileSync(file, 'mine');
-  assert.throws(() => Lock.acquire(file), { name: 'LockedError', message: /a lock file that critiq did not write/ });
+  assert.throws(() => Lock.acquire(file), { name: 'LockedError', message: /not a lock file of critiq; delete it if/ });
   assert.equal(readFileSync(file, 'utf8'), 'mine');
 });
 
-test('of many that find the same dead lock, one at a time has it', async (t) => {
+test('if many processes find the same dead lock, only one at a time gets it', async (t) => {
   const folder = emptyFolder(t);
   mkdirSync(folder, { recursive: true });
   const file = join(folder, 'lock');
   writeFileSync(file, JSON.stringify({ pid: 4, started: 'long ago', host: hostname(), running: '' }));
   const lock = fileURLToPath(new URL('../../../src/data/store/lock.js', import.meta.url));
-  // each holds it for a moment and fails if somebody else is in at the same time
+  // Each holds the lock briefly and fails if another process holds it at the same time.
   const script = `
     import { Lock, LockedError } from ${JSON.stringify(lock)};
     import { mkdirSync, rmdirSync } from 'node:fs';
@@ -114,10 +114,10 @@ test('of many that find the same dead lock, one at a time has it', async (t) => 
     }),
   );
   assert.deepEqual(codes, Array(8).fill(0));
-  assert.deepEqual(readdirSync(folder), [], 'nothing is left');
+  assert.deepEqual(readdirSync(folder), [], 'no file is left');
 });
 
-test('the lock is refused in this process too while it is held', (t) => {
+test('a held lock cannot be acquired again in the same process', (t) => {
   const file = join(emptyFolder(t), 'lock');
   const lock = Lock.acquire(file);
   assert.throws(() => Lock.acquire(file), LockedError);

@@ -48,7 +48,7 @@ async function sample(t: TestContext): Promise<string> {
   return folder;
 }
 
-test('a committed shard is there for the same inputs and settings only', async (t) => {
+test('a committed shard is up to date only for the same inputs and settings', async (t) => {
   const set = await openDataset(await sample(t));
   assert.deepEqual(
     set.shards.map(({ shard }) => shard),
@@ -62,7 +62,7 @@ test('a committed shard is there for the same inputs and settings only', async (
   assert.deepEqual(set.files('.arrow'), [set.path('b.arrow')]);
 });
 
-test('a later line replaces an earlier one, a removed shard is gone', async (t) => {
+test('a later line replaces an earlier one, and a removed shard is gone', async (t) => {
   const folder = await sample(t);
   const set = await openDataset(folder);
   await set.commit({ ...set.get('0')!, inputs: 'i2' });
@@ -76,7 +76,7 @@ test('a later line replaces an earlier one, a removed shard is gone', async (t) 
   );
 });
 
-test('the fingerprint depends on the content, not on how it came about', async (t) => {
+test('the fingerprint depends only on the content of the files', async (t) => {
   const folder = await sample(t);
   const set = await openDataset(folder);
   const before = set.fingerprint();
@@ -89,7 +89,7 @@ test('the fingerprint depends on the content, not on how it came about', async (
   assert.notEqual(fingerprint({ a: [1, 2] }), fingerprint({ a: [2, 1] }));
 });
 
-test('truncated at any place, a file is refused with what was expected and what to do', async (t) => {
+test('a truncated file gives an error with the expected size and what to do', async (t) => {
   const folder = await sample(t);
   const random = new Random(5, 'truncate');
   for (const name of ['a.parquet', 'b.arrow']) {
@@ -121,7 +121,7 @@ test('a flipped byte anywhere is noticed', async (t) => {
   await openDataset(folder, { verify: 'full' });
 });
 
-test('by default a changed small file is noticed on the next open, though its size is the same', async (t) => {
+test('by default, a changed small file is noticed on the next open, even with the same size', async (t) => {
   const folder = await sample(t);
   await openDataset(folder);
   const file = join(folder, 'b.arrow');
@@ -129,7 +129,7 @@ test('by default a changed small file is noticed on the next open, though its si
   await rejectsWithLine(() => openDataset(folder), /b\.arrow: damaged: expected crc32 \d+, got \d+/);
 });
 
-test('a missing shard, a foreign file and a wrong number of rows are told apart', async (t) => {
+test('a missing shard, a file of another format and a wrong number of rows give different errors', async (t) => {
   const folder = await sample(t);
   const set = await openDataset(folder);
   const table = set.get('0')!;
@@ -147,21 +147,21 @@ test('a missing shard, a foreign file and a wrong number of rows are told apart'
   await rejectsWithLine(() => openDataset(folder), /a\.parquet: expected a file, got a folder/);
 });
 
-test('paths out of the folder are refused, in the manifest as well as on commit', async (t) => {
+test('paths outside the folder are errors, both in the manifest and on commit', async (t) => {
   const folder = await sample(t);
   const set = await openDataset(folder);
   for (const file of ['../set/a.parquet', '/etc/passwd', 'x/../../y', '']) {
     const shard = { shard: '2', files: [{ file, bytes: 1, crc32: 0 }], ...origin };
-    await rejectsWithLine(() => set.commit(shard), /expected a path below/);
+    await rejectsWithLine(() => set.commit(shard), /expected files with a path below/);
     const manifest = join(folder, '_manifest.jsonl');
     const whole = readFileSync(manifest);
     appendFileSync(manifest, encodeLine(shard));
-    await rejectsWithLine(() => openDataset(folder), /_manifest\.jsonl: names the file .*: expected a path below/);
+    await rejectsWithLine(() => openDataset(folder), /_manifest\.jsonl: expected files with a path below/);
     writeFileSync(manifest, whole);
   }
 });
 
-test('a torn manifest line is a shard that was not committed', async (t) => {
+test('an incomplete line of the manifest does not count as a committed shard', async (t) => {
   const folder = await sample(t);
   const manifest = join(folder, '_manifest.jsonl');
   const whole = readFileSync(manifest, 'utf8');
@@ -181,7 +181,7 @@ test('a torn manifest line is a shard that was not committed', async (t) => {
   assert.deepEqual((await openDataset(folder)).get('1')!.files[0].rows, 20);
 });
 
-test('an atomic write that fails keeps the old file', async (t) => {
+test('a failed atomic write keeps the old file', async (t) => {
   const file = join(tempFolder(t), 'a.txt');
   await writeAtomic(file, 'old');
   await assert.rejects(
@@ -195,7 +195,7 @@ test('an atomic write that fails keeps the old file', async (t) => {
   await rejectsWithLine(() => writeAtomic(join(file, 'b.txt'), 'x'), /b\.txt: cannot be written \((ENOTDIR|EEXIST)\)/);
 });
 
-test('a full disk is one line, and nothing is left behind', { skip: !existsSync('/dev/full') }, async (t) => {
+test('a full disk gives a one-line error and leaves no file', { skip: !existsSync('/dev/full') }, async (t) => {
   const folder = tempFolder(t);
   const full = (error: Error) =>
     error instanceof RunError && /the disk is full \(ENOSPC\); free some space and run/.test(error.message);
@@ -210,8 +210,8 @@ test('a full disk is one line, and nothing is left behind', { skip: !existsSync(
   assert.deepEqual(readdirSync(folder), []);
 });
 
-test('a folder that may not be written is one line', async (t) => {
-  // root may write anywhere but in the kernel's own folders
+test('a folder without write permission gives a one-line error', async (t) => {
+  // root can write everywhere except in the kernel's folders
   const root = process.getuid?.() === 0;
   const folder = root ? '/sys' : tempFolder(t);
   if (!root) chmodSync(folder, 0o500);
