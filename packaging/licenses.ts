@@ -2,7 +2,7 @@ import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { UserError } from '../src/errors.js';
-import { packageRoot } from '../src/runner/package.js';
+import { packageRoot } from '../src/package.js';
 import { readLock } from './lock.js';
 
 /** `npm run licenses`: THIRD_PARTY_LICENSES.md, the licences of everything that an installation of critiq consists of. */

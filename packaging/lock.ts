@@ -1,7 +1,7 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { packageRoot } from '../src/runner/package.js';
+import { packageRoot } from '../src/package.js';
 
 /**
  * `npm run lock`, after every change of the dependencies: takes the mark `hasInstallScript` off the packages of

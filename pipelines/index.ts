@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import { packageRoot } from '../src/runner/package.js';
+import { packageRoot } from '../src/package.js';
 import type { Registry } from '../src/runner/registry.js';
 
 /** The stages of critiq, in the order of the pipeline. */

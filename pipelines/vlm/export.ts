@@ -169,7 +169,7 @@ async function inOrder(
 }
 
 /**
- * LLaVA's JSON (haotian-liu/LLaVA, docs/Finetune_Custom_Data.md): `--data_path OUT/llava/train.json --image_folder
+ * LLaVA's JSON (https://github.com/haotian-liu/LLaVA/blob/main/docs/Finetune_Custom_Data.md): `--data_path OUT/llava/train.json --image_folder
  * OUT/images`.
  */
 async function writeLlava(folder: string, examples: Record<Split, readonly Example[]>): Promise<void> {

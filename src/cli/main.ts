@@ -21,7 +21,7 @@ import { addViewCommand } from './view.js';
 import { counted } from '../counted.js';
 import { RunError, UserError } from '../errors.js';
 import { describeFailure } from '../runner/failure.js';
-import { packageVersion } from '../runner/package.js';
+import { packageVersion, withPages } from '../package.js';
 import type { Registry } from '../runner/registry.js';
 
 /**
@@ -60,7 +60,7 @@ function program(registry: Registry, interrupt: Interrupt): Command {
     )
     .version(packageVersion(), '-V, --version')
     .exitOverride()
-    .configureOutput({ writeErr: () => {} })
+    .configureOutput({ writeOut: (text) => process.stdout.write(withPages(text)), writeErr: () => {} })
     .helpCommand(false)
     // options after the name of a subcommand belong to it: to `vlm export`, not to `vlm`
     .enablePositionalOptions()
@@ -149,7 +149,7 @@ Example:
     const { config } = await load(registry, overrides, options);
     const { examine, formatFindings } = await import('../../pipelines/commands/doctor.js');
     const findings = await examine(config);
-    print(options.json ? JSON.stringify(findings, null, 2) : formatFindings(findings));
+    print(options.json ? JSON.stringify(findings, null, 2) : withPages(formatFindings(findings)));
     const missing = findings.filter(({ state }) => state === 'missing').length;
     if (missing > 0) {
       throw new UserError(`${counted(missing, 'thing is', 'things are')} missing; the lines above say what to do`);
@@ -165,7 +165,7 @@ Example:
       const { loaded, config } = await load(registry, overrides, options);
       if (options.markdown) {
         const { settingsReference } = await import('../settings/reference.js');
-        print(settingsReference(loaded.schema, loaded.aliases).trimEnd());
+        print(withPages(settingsReference(loaded.schema, loaded.aliases).trimEnd()));
       } else {
         const { settingsToYaml } = await import('../settings/settings.js');
         print(options.json ? JSON.stringify(config, null, 2) : settingsToYaml(config).trimEnd());

@@ -1,4 +1,5 @@
 import { performance } from 'node:perf_hooks';
+import { withPages } from '../package.js';
 
 export type Verbosity = 'quiet' | 'normal' | 'verbose';
 
@@ -101,7 +102,7 @@ export class Display implements Log {
 
   private line(text: string): void {
     this.clear();
-    this.out.write(`${text}\n`);
+    this.out.write(`${withPages(text)}\n`);
   }
 
   private draw(): void {

@@ -1,43 +1,28 @@
 import { execFileSync } from 'node:child_process';
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { fileURLToPath } from 'node:url';
+import { packageRoot, readPackage } from '../package.js';
 
-interface PackageJson {
-  readonly version: string;
-  readonly dependencies?: Readonly<Record<string, string>>;
-}
+/** Which program runs: versions and commit, for a run's record. */
 
-/** The folder of critiq's package.json, the same way in a checkout and installed. */
-export function packageRoot(): string {
-  let folder = dirname(fileURLToPath(import.meta.url));
-  while (!existsSync(join(folder, 'package.json'))) {
-    const parent = dirname(folder);
-    if (parent === folder) throw new Error('critiq: no package.json above its own code');
-    folder = parent;
-  }
-  return folder;
-}
-
-/** critiq's own version. */
-export function packageVersion(): string {
-  return readPackage(packageRoot()).version;
-}
-
-/** Versions of critiq, Node and every package it depends on (null: not installed). */
+/** Versions of critiq, Node and every dependency (null: not installed). */
 export function versions(): Record<string, string | null> {
-  const root = packageRoot();
-  const { version, dependencies = {} } = readPackage(root);
-  const installed = Object.keys(dependencies).map((name) => {
-    const folder = join(root, 'node_modules', name);
-    return [name, existsSync(folder) ? readPackage(folder).version : null];
-  });
+  const { version, dependencies = {} } = readPackage(packageRoot());
   return {
     critiq: version,
     node: process.version,
     platform: `${process.platform}-${process.arch}`,
-    ...Object.fromEntries(installed),
+    ...Object.fromEntries(Object.keys(dependencies).map((name) => [name, installedVersion(name)])),
   };
+}
+
+/** A dependency may be installed in critiq's own node_modules, or in one above it, beside critiq. */
+function installedVersion(name: string): string | null {
+  for (let folder = packageRoot(); ; folder = dirname(folder)) {
+    const place = join(folder, 'node_modules', name);
+    if (existsSync(join(place, 'package.json'))) return readPackage(place).version;
+    if (dirname(folder) === folder) return null;
+  }
 }
 
 /** The current commit, with `-dirty` if files differ from it; null outside a checkout or without git. */
@@ -50,8 +35,4 @@ export function gitCommit(): string | null {
   } catch {
     return null;
   }
-}
-
-function readPackage(folder: string): PackageJson {
-  return JSON.parse(readFileSync(join(folder, 'package.json'), 'utf8')) as PackageJson;
 }

@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test, type TestContext } from 'node:test';
 import { fileURLToPath } from 'node:url';
-import { packageRoot } from '../../src/runner/package.js';
+import { packageRoot } from '../../src/package.js';
 import { contents, critiq, emptyFolder, failedInOneLine, start, succeed, until } from '../rigs/process.js';
 
 const CLI = fileURLToPath(new URL('../../src/cli/main.js', import.meta.url));

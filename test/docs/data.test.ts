@@ -5,7 +5,7 @@ import { test } from 'node:test';
 import { CURVE, ONLINE_STEPS, TOKEN_INFLUENCE } from '../../src/data/online-tables.js';
 import type { Column } from '../../src/data/tables.js';
 import { CANDIDATES, TRANSITIONS } from '../../src/data/transitions.js';
-import { packageRoot } from '../../src/runner/package.js';
+import { packageRoot } from '../../src/package.js';
 
 test('docs/data.md says of every column what the code says', () => {
   const page = readFileSync(join(packageRoot(), 'docs', 'data.md'), 'utf8');

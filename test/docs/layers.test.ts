@@ -3,7 +3,7 @@ import { spawnSync } from 'node:child_process';
 import { cpSync, mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { test } from 'node:test';
-import { packageRoot } from '../../src/runner/package.js';
+import { packageRoot } from '../../src/package.js';
 import { emptyFolder } from '../rigs/process.js';
 
 /** What the rule says of a copy of a few sources with some files added. */

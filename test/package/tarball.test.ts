@@ -4,7 +4,7 @@ import { execFileSync } from 'node:child_process';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { packageRoot } from '../../src/runner/package.js';
+import { packageRoot } from '../../src/package.js';
 import { LICENSES, licenses } from '../../packaging/licenses.js';
 import { readLock, withScripts } from '../../packaging/lock.js';
 import { npm, packageTest } from '../rigs/package.js';

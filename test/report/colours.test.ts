@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { COLOURS, policyColours } from '../../src/report/colours.js';
 import { STYLE } from '../../src/report/style.js';
-import { packageRoot } from '../../src/runner/package.js';
+import { packageRoot } from '../../src/package.js';
 
 test('a policy keeps its colour whatever else is in the run, and others get free ones', () => {
   const few = policyColours(['digiq', 'base']);

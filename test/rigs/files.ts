@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { TestContext } from 'node:test';
 import { UserError } from '../../src/errors.js';
-import { packageRoot } from '../../src/runner/package.js';
+import { packageRoot } from '../../src/package.js';
 
 /** An empty folder, removed after the test. */
 export function tempFolder(test: TestContext): string {

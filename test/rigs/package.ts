@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { test, type TestContext } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Lock, LockedError } from '../../src/data/store/lock.js';
-import { packageRoot } from '../../src/runner/package.js';
+import { packageRoot } from '../../src/package.js';
 
 export interface Installed {
   /** an npm project with critiq as its only dependency; tests may make folders of their own in it */

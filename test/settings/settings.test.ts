@@ -5,7 +5,7 @@ import { join, relative } from 'node:path';
 import { test, type TestContext } from 'node:test';
 import { z } from 'zod';
 import { registry } from '../../pipelines/index.js';
-import { packageRoot } from '../../src/runner/package.js';
+import { packageRoot } from '../../src/package.js';
 import { loadRegistry } from '../../src/runner/registry.js';
 import { composeSettings, loadSettings, settingsToYaml } from '../../src/settings/settings.js';
 import { settingsReference } from '../../src/settings/reference.js';

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { test, type TestContext } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { openRun } from '../../../src/library/run.js';
-import { packageRoot } from '../../../src/runner/package.js';
+import { packageRoot } from '../../../src/package.js';
 import { critiq, emptyFolder, failedInOneLine, succeed, type Where } from '../../rigs/process.js';
 import { PANEL_MIDDLES, panelServer } from '../../rigs/plugins/panel-server.js';
 
