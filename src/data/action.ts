@@ -1,7 +1,7 @@
-/** A place on the screen as fractions [y, x] of height and width, 0 at the top left (Auto-UI's order; docs/algorithms.md §0). */
+/** A point on the screen as fractions [y, x] of height and width, from the top left (Auto-UI's order; docs/algorithms.md §0). */
 export type Point = readonly [y: number, x: number];
 
-/** What an agent can do to a phone: the action space of Android in the Wild (docs/algorithms.md §0). */
+/** An agent's actions on a phone: the action space of Android in the Wild (docs/algorithms.md §0). */
 export type Action =
   | { type: 'DUAL_POINT'; touch: Point; lift: Point }
   | { type: 'TYPE'; text: string }
@@ -19,7 +19,7 @@ export const ACTION_TYPES: readonly ActionType[] = [
   'STATUS_TASK_IMPOSSIBLE',
 ];
 
-/** A dual point is a tap when touch and lift are at most this far apart (Euclidean, in screen fractions), else a swipe. */
+/** A dual point is a tap if touch and lift are at most this far apart (Euclidean, in screen fractions), else a swipe. */
 export const TAP_DISTANCE = 0.04;
 
 /** Whether the action is a tap: a DUAL_POINT whose touch and lift points are within TAP_DISTANCE. */
@@ -28,12 +28,12 @@ export function isTap(action: Action): action is Extract<Action, { type: 'DUAL_P
   return Math.hypot(action.touch[0] - action.lift[0], action.touch[1] - action.lift[1]) <= TAP_DISTANCE;
 }
 
-/** A tap at one point. */
+/** A tap at a point. */
 export function tap(point: Point): Action {
   return { type: 'DUAL_POINT', touch: point, lift: point };
 }
 
-/** Whether the agent says that the episode is over. */
+/** Whether the agent ends the episode with this action. */
 export function endsEpisode(action: Action): boolean {
   return action.type === 'STATUS_TASK_COMPLETE' || action.type === 'STATUS_TASK_IMPOSSIBLE';
 }

@@ -7,7 +7,7 @@ import { VectorReader, vectorBytes, vectorData, vectorField, vectorLayout, vecto
 const FILE: VectorFileKind = { kind: 'critiq.image-vectors', version: '1', columns: ['id', 'vector'] };
 const BATCH = 256;
 
-/** Writes a shard of image vectors: an Arrow file with rows `id` (content id of the image) and `vector` (float32). */
+/** Writes a shard of image vectors: an Arrow file with the columns `id` (content id of the image) and `vector` (float32). */
 export class ImageVectorWriter {
   private ids: string[] = [];
   private readonly pending: Float32Array;
@@ -19,7 +19,7 @@ export class ImageVectorWriter {
     this.pending = new Float32Array(BATCH * dim);
   }
 
-  /** @param dim floats in a vector */
+  /** @param dim floats per vector */
   static async open(file: string, dim: number): Promise<ImageVectorWriter> {
     const schema = new Schema(
       [new Field('id', new Utf8(), false), vectorField('vector', dim, 'float32')],
@@ -28,7 +28,7 @@ export class ImageVectorWriter {
     return new ImageVectorWriter(await ArrowWriter.open(file, schema), dim);
   }
 
-  /** Adds one vector [dim]. Holds 256 of them in memory. Throws a RangeError where a value is not finite. */
+  /** Adds a vector [dim]. Up to 256 are kept in memory. @throws RangeError if a value is not finite, for any of these */
   async append(id: string, vector: Float32Array): Promise<void> {
     if (vector.length !== this.dim) throw new RangeError(`image ${id}: expected ${this.dim} floats, got ${vector.length}`);
     this.pending.set(vector, this.ids.length * this.dim);
@@ -59,12 +59,12 @@ export class ImageVectorWriter {
   }
 }
 
-/** Image vectors in any number of shards, by content id; read by position, the hottest kept in memory. */
+/** Image vectors in any number of shards, by content id. They are read on request; the most recently used stay in memory. */
 export class ImageVectors {
   private readonly places = new Map<string, { source: PositionalFile; position: number }>();
   private readonly sources: PositionalFile[] = [];
   private readonly reader = new VectorReader();
-  /** most recently used last */
+  /** the most recently used vectors, the latest at the end */
   private readonly hot = new Map<string, Float32Array>();
   private width = 0;
 
@@ -72,7 +72,7 @@ export class ImageVectors {
 
   /**
    * @param cacheBytes memory for the most recently used vectors
-   * @throws UserError where a file is truncated, foreign or damaged, or widths differ
+   * @throws UserError if a file is truncated, of another format or damaged, or widths differ
    */
   static open(
     files: readonly string[],
@@ -88,7 +88,7 @@ export class ImageVectors {
     return opened;
   }
 
-  /** floats in a vector */
+  /** floats per vector */
   get dim(): number {
     return this.width;
   }
@@ -97,12 +97,12 @@ export class ImageVectors {
     return this.places.has(id);
   }
 
-  /** content ids, each once, in the order of the shards */
+  /** distinct content ids, in the order of the shards */
   ids(): IterableIterator<string> {
     return this.places.keys();
   }
 
-  /** Fills `into[offset .. offset + dim)` with the vector of an image. Throws a RangeError for an unknown id. */
+  /** Reads the vector of an image into `into[offset .. offset + dim)`. @throws RangeError for an unknown id */
   read(id: string, into: Float32Array, offset = 0): void {
     let vector = this.hot.get(id);
     if (vector) {
@@ -132,7 +132,7 @@ export class ImageVectors {
     this.sources.push(source);
     const like = this.sources.length > 1 ? ({ dim: this.width, type: 'float32' } as const) : undefined;
     const { batches, width } = vectorLayout(source, FILE, like);
-    if (width.type !== 'float32') throw source.fault(`foreign: expected float32 vectors, got ${width.type}`);
+    if (width.type !== 'float32') throw source.fault(`expected float32 vectors, got ${width.type}`);
     this.width = width.dim;
     for (const batch of batches) this.index(source, batch);
   }
@@ -142,13 +142,13 @@ export class ImageVectors {
     const start = vectorStart(source, batch, this.dim, 'float32');
     const [, offsets, texts] = buffers;
     if (buffers.length !== 6 || offsets.length < 4 * (rows + 1)) {
-      throw source.fault(`damaged: a batch of ${rows} rows at ${start} lacks its ids`);
+      throw source.fault(`damaged: the batch of ${rows} rows at byte ${start} has too few ids`);
     }
     const ends = new Int32Array(source.bytes(offsets.position, 4 * (rows + 1)).buffer);
     const text = Buffer.from(source.bytes(texts.position, texts.length).buffer);
     for (let row = 0; row < rows; row++) {
       if (ends[row] < 0 || ends[row + 1] < ends[row] || ends[row + 1] > text.length) {
-        throw source.fault(`damaged: the id of row ${row} of a batch at ${start} lies outside it`);
+        throw source.fault(`damaged: the id of row ${row} in the batch at byte ${start} is outside the batch`);
       }
       const id = text.toString('utf8', ends[row], ends[row + 1]);
       this.places.set(id, { source, position: start + row * vectorBytes(this.dim, 'float32') });

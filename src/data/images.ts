@@ -7,47 +7,48 @@ import { UserError } from '../errors.js';
 import { syncFolder, writeFailure } from './store/atomic.js';
 import { decodePng, encodePng } from './formats/png.js';
 
-/** The content id of a picture: the first 32 hex digits of SHA-256 over its size and its RGBA bytes. */
+/** The content id of an image: the first 32 hex digits of the SHA-256 of its size and RGBA bytes. */
 export function imageId({ width, height, rgba }: Frame): string {
   return createHash('sha256').update(`${width}x${height}:`).update(rgba).digest('hex').slice(0, 32);
 }
 
-/** Whether a file is what a killed process was writing: a run folder has one process at a time (store/lock.ts). */
+/** Whether a file is a temporary one of a killed process. Only one process at a time uses a run folder (store/lock.ts). */
 function isLeftOver(name: string): boolean {
   const writer = /\.png\.(\d+)-\d+\.tmp$/.exec(name);
   return writer !== null && Number(writer[1]) !== process.pid;
 }
 
-/** Pictures made durable at the same time: they share the journal's commits, which takes a third of the time of one by one. */
+/** Images synced at the same time: they share commits of the file system's journal, which takes a third of the time. */
 const SYNCING = 8;
 
 /**
- * Screenshots by content: `<folder>/ab/abcdef….png`, so that a screen seen a hundred times is stored once. Pictures are
- * whole or absent also after kill -9; to survive a power cut, `sync` before committing what names them.
+ * Screenshots by content id: `<folder>/ab/abcdef….png`, so a screen that occurs a hundred times is stored once. After
+ * kill -9 an image is either complete or missing. To survive a power cut, call `sync` before committing data that refers to
+ * images.
  */
 export class ImageStore {
-  /** ids of the pictures that are stored for certain */
+  /** ids of images that are known to be stored */
   private readonly known = new Set<string>();
   private readonly writing = new Map<string, Promise<string>>();
-  /** ids of pictures put before: a device gives the same frame again while nothing has changed */
+  /** ids of frames that were put before: a device returns the same frame while nothing changes */
   private readonly ids = new WeakMap<Frame, string>();
-  /** files that were in each sub-folder before this store wrote to it; some may be empty */
+  /** for each subfolder, the files in it before this store wrote to it; some may be empty */
   private readonly found = new Map<string, Promise<ReadonlySet<string>>>();
   private unsynced: string[] = [];
 
   constructor(readonly folder: string) {}
 
-  /** The path of a picture. Throws a UserError for what is not a content id, such as a path. */
+  /** The path of an image. @throws UserError if it is not a content id, for example a path */
   path(id: string): string {
     if (!/^[0-9a-f]{32}$/.test(id)) {
-      throw new UserError(`${this.folder}: ${JSON.stringify(id)} is not the id of an image: expected 32 hex digits`);
+      throw new UserError(`${this.folder}: expected the id of an image (32 hex digits), got ${JSON.stringify(id)}`);
     }
     return join(this.folder, id.slice(0, 2), `${id}.png`);
   }
 
   /**
-   * Stores a picture unless it is there already, and gives its id. The pixels of a frame must not change once it was put:
-   * they are read later, and the frame's id is remembered.
+   * Stores an image unless it is already stored, and returns its id. The pixels of the frame must not change afterwards:
+   * they are read later, and the frame's id is cached.
    */
   put(frame: Frame): Promise<string> {
     let id = this.ids.get(frame);
@@ -56,7 +57,7 @@ export class ImageStore {
       this.ids.set(frame, id);
     }
     if (this.known.has(id)) return Promise.resolve(id);
-    // many devices may show the same screen at the same time
+    // several devices may show the same screen at the same time
     let writing = this.writing.get(id);
     if (!writing) {
       writing = this.write(id, frame).finally(() => this.writing.delete(id!));
@@ -69,7 +70,7 @@ export class ImageStore {
     const file = this.path(id);
     const unfinished = `${file}.${process.pid}-${threadId}.tmp`;
     try {
-      // a file that another process has put there since is replaced by its like
+      // If another process has written the file meanwhile, it is replaced by an equal one.
       if ((await this.filesBeside(file)).has(basename(file)) && (await this.has(id))) return id;
       await writeFile(unfinished, await encodePng(frame));
       await rename(unfinished, file);
@@ -81,7 +82,7 @@ export class ImageStore {
     return id;
   }
 
-  /** The files in a picture's sub-folder when it was first asked for; makes the folder. One listing spares many `stat`s. */
+  /** The files in an image's subfolder at the first call, which creates the folder. One listing saves many `stat` calls. */
   private filesBeside(file: string): Promise<ReadonlySet<string>> {
     const folder = dirname(file);
     let files = this.found.get(folder);
@@ -92,12 +93,12 @@ export class ImageStore {
         return new Set(names);
       });
       this.found.set(folder, files);
-      files.catch(() => this.found.delete(folder)); // reported by whoever awaits it; the next one tries again
+      files.catch(() => this.found.delete(folder)); // the caller gets the error; the next call tries again
     }
     return files;
   }
 
-  /** Whether the picture is stored. */
+  /** Whether the image is stored. */
   async has(id: string): Promise<boolean> {
     if (this.known.has(id)) return true;
     const found = await stat(this.path(id)).catch(() => undefined);
@@ -107,8 +108,8 @@ export class ImageStore {
   }
 
   /**
-   * The pixels of a picture, checked against its id.
-   * @throws UserError where it is missing, truncated, damaged or another picture
+   * The pixels of an image, checked against its id.
+   * @throws UserError if it is missing, truncated, damaged or another image
    */
   async get(id: string): Promise<Frame> {
     const file = this.path(id);
@@ -125,7 +126,7 @@ export class ImageStore {
     return frame;
   }
 
-  /** Makes every picture put since the last call survive a power cut. */
+  /** Syncs all images since the last call to disk, so that they survive a power cut. */
   async sync(): Promise<void> {
     const files = this.unsynced;
     this.unsynced = [];

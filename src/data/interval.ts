@@ -1,6 +1,6 @@
 /**
- * Wilson's 95 % score interval of a success rate: [low, high] in [0, 1] (E. B. Wilson, JASA 22, 1927). Good for small
- * counts and rates near 0 or 1; [0, 1] for no episodes.
+ * Wilson's 95 % score interval of a success rate: [low, high] in [0, 1] (E. B. Wilson, JASA 22, 1927). It also holds for
+ * small counts and rates near 0 or 1. [0, 1] for no episodes.
  */
 export function wilson95(successes: number, episodes: number): [low: number, high: number] {
   if (episodes === 0) return [0, 1];

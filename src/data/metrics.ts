@@ -1,25 +1,25 @@
 import { closeSync, existsSync, fstatSync, openSync, readFileSync, readSync } from 'node:fs';
 import { join } from 'node:path';
 
-/** One line of metrics/<instance>.jsonl; NaN and infinities are null. */
+/** A line of metrics/<instance>.jsonl. NaN and infinities are null. */
 export interface MetricsLine {
   readonly shard: string;
   readonly step: number;
   readonly [key: string]: string | number | null;
 }
 
-/** Where the metrics of a stage instance are. */
+/** The path of a stage instance's metrics. */
 export function metricsFile(runFolder: string, instance: string): string {
   return join(runFolder, 'metrics', `${instance}.jsonl`);
 }
 
-/** The lines of a metrics file; none if there is no file. A torn last line is left out. */
+/** The lines of a metrics file; none if there is no file. An incomplete last line is ignored. */
 export function readMetrics(file: string): MetricsLine[] {
   if (!existsSync(file)) return [];
   return readFileSync(file, 'utf8').split('\n').flatMap(parseLine);
 }
 
-/** The last whole line, without reading the rest. */
+/** The last complete line of a metrics file, without reading the rest. */
 export function lastMetrics(file: string): MetricsLine | undefined {
   if (!existsSync(file)) return undefined;
   const fd = openSync(file, 'r');

@@ -1,6 +1,6 @@
 import { column, listColumn, type TableKind } from './tables.js';
 
-/** Which iteration and version of the policy a live step is of; beside the transitions of an online run. */
+/** Iteration and policy version of each live step; stored next to the transitions of an online run. */
 export interface OnlineStepRow {
   tid: number;
   iteration: number;
@@ -17,7 +17,7 @@ export const ONLINE_STEPS: TableKind<OnlineStepRow> = {
   },
 };
 
-/** How far an online run had come: a point of its curves. */
+/** A point of an online run's curves. */
 export interface CurveRow {
   iteration: number;
   phase: string;
@@ -42,7 +42,7 @@ export const CURVE: TableKind<CurveRow> = {
   },
 };
 
-/** How much each token of an action decided, in the eyes of CoSo's causal model, at some time of its training. */
+/** The influence of each token of an action according to CoSo's causal model, at some iteration of its training. */
 export interface InfluenceRow {
   iteration: number;
   phase: string;

@@ -1,16 +1,16 @@
 import { Random } from '../random.js';
 
-/** Trajectories for training and for validation. */
+/** Ids of the trajectories for training and for validation. */
 export interface Split {
   readonly train: ReadonlySet<string>;
   readonly validation: ReadonlySet<string>;
 }
 
 /**
- * Splits by trajectory, never by transition: steps of one trajectory share its screens and its return, so that a random
- * step in validation would be known from training. Depends only on the set of ids and the seed. Where there are two or
- * more trajectories, neither side is empty.
- * @param fraction of the trajectories that train (0.8, docs/algorithms.md §2.4)
+ * Splits by trajectory, never by transition: steps of a trajectory share screens and return, so a validation step would be
+ * known from training. The split depends only on the set of ids and the seed. With two or more trajectories, neither side
+ * is empty.
+ * @param fraction of the trajectories for training (0.8, docs/algorithms.md §2.4)
  */
 export function splitTrajectories(ids: Iterable<string>, seed: number, fraction = 0.8): Split {
   const order = new Random(seed, 'split').shuffled([...new Set(ids)].sort());
@@ -20,17 +20,17 @@ export function splitTrajectories(ids: Iterable<string>, seed: number, fraction 
 }
 
 /**
- * Which transitions make up each minibatch, as a pure function of the seed and the step, so that a run resumes at any step
- * without saved sampler state. `epochs`: one random order after the other, each transition once an epoch, batches running
- * over from one epoch into the next. `uniform`: independent draws with replacement.
+ * Chooses the transitions of each minibatch as a pure function of seed and step, so that a run can resume at any step
+ * without saved sampler state. `epochs`: a new random order per epoch, with each transition once; a batch may span two
+ * epochs. `uniform`: independent draws with replacement.
  */
 export class MinibatchSampler {
   private epoch = -1;
   private order: number[] = [];
 
   /**
-   * @param count transitions to draw from; the sampler gives indices 0 .. count - 1
-   * @param label tells samplers of the same seed apart, for example `critic` and `actor`
+   * @param count number of transitions; the sampler returns indices 0 .. count - 1
+   * @param label distinguishes samplers with the same seed, for example `critic` and `actor`
    */
   constructor(
     readonly count: number,
@@ -39,7 +39,7 @@ export class MinibatchSampler {
     readonly label: string,
     readonly mode: 'epochs' | 'uniform' = 'epochs',
   ) {
-    if (!Number.isInteger(count) || count < 1) throw new RangeError(`${label}: expected transitions to draw, got ${count}`);
+    if (!Number.isInteger(count) || count < 1) throw new RangeError(`${label}: expected at least 1 transition, got ${count}`);
     if (!Number.isInteger(batch) || batch < 1) throw new RangeError(`${label}: expected a batch of at least 1, got ${batch}`);
   }
 

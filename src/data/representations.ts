@@ -4,14 +4,14 @@ import type { Written } from './store/atomic.js';
 import { PositionalFile } from './store/file.js';
 import { VectorReader, vectorBytes, vectorData, vectorField, vectorLayout, vectorMetadata, vectorStart, type VectorFileKind, type VectorType, type VectorWidth } from './vectors.js';
 
-/** The `cand` of the row that represents the state alone, without an action. */
+/** The value of `cand` in the row that represents the state alone, without an action. */
 export const STATE = -1;
 
 const FILE: VectorFileKind = { kind: 'critiq.representations', version: '1', columns: ['tid', 'cand', 'rep'] };
 
 /**
- * Writes a shard of representations: an Arrow file with a record batch for each transition, its rows the candidates in
- * order (0 is the action taken) and then, if given, the state alone. Holds one transition in memory.
+ * Writes a shard of representations: an Arrow file with a record batch for each transition. The rows of a batch are the
+ * candidates in order (0 is the action taken), then, if given, the state alone. One transition at a time is in memory.
  */
 export class RepresentationWriter {
   private constructor(
@@ -20,7 +20,7 @@ export class RepresentationWriter {
     readonly type: VectorType,
   ) {}
 
-  /** @param dim floats in a representation */
+  /** @param dim floats per representation */
   static async open(file: string, dim: number, type: VectorType = 'float16'): Promise<RepresentationWriter> {
     const schema = new Schema(
       [new Field('tid', new Int64(), false), new Field('cand', new Int32(), false), vectorField('rep', dim, type)],
@@ -30,8 +30,8 @@ export class RepresentationWriter {
   }
 
   /**
-   * @param rows [n * dim]: the n candidates' representations, followed by the state's where `state` is true
-   * @throws RangeError where a value does not fit (tid and candidate named)
+   * @param rows [n * dim]: the representations of the n candidates; the last row is that of the state if `state` is true
+   * @throws RangeError with the tid and candidate if a value is not finite or too large
    */
   async append(tid: number, rows: Float32Array, { state = false } = {}): Promise<void> {
     const length = rows.length / this.dim;
@@ -48,7 +48,7 @@ export class RepresentationWriter {
     ]);
   }
 
-  /** Makes the shard appear. The answer goes into the manifest. */
+  /** Completes the shard. @returns its record for the manifest */
   async commit(): Promise<Written & { rows: number }> {
     return this.writer.commit();
   }
@@ -66,7 +66,7 @@ interface Place {
   readonly state: boolean;
 }
 
-/** Representations in any number of shards, read by position: only what is asked for is ever in memory. */
+/** Representations in any number of shards. Rows are read on request; only these are in memory. */
 export class Representations {
   private readonly places = new Map<number, Place>();
   private readonly sources: PositionalFile[] = [];
@@ -74,9 +74,9 @@ export class Representations {
   private width: VectorWidth = { dim: 0, type: 'float16' };
 
   /**
-   * Opens shards and notes where every transition lies.
-   * @param whatToDo ends the error messages
-   * @throws UserError where a file is truncated, foreign or damaged, widths differ, or a tid comes twice
+   * Opens shards and indexes their transitions.
+   * @param whatToDo end of error messages
+   * @throws UserError if a file is truncated, of another format or damaged, widths differ, or a tid is repeated
    */
   static open(files: readonly string[], whatToDo = 'run `critiq represent` again after deleting it'): Representations {
     const opened = new Representations();
@@ -89,12 +89,12 @@ export class Representations {
     return opened;
   }
 
-  /** floats in a representation */
+  /** floats per representation */
   get dim(): number {
     return this.width.dim;
   }
 
-  /** all transitions, in the order of the shards */
+  /** the tids of all transitions, in the order of the shards */
   tids(): IterableIterator<number> {
     return this.places.keys();
   }
@@ -103,32 +103,34 @@ export class Representations {
     return this.places.has(tid);
   }
 
-  /** How many candidates the transition has, the action taken included; 0 for a state-only representation. */
+  /** Number of candidates of a transition, including the action taken; 0 if only the state is represented. */
   candidates(tid: number): number {
     return this.place(tid).candidates;
   }
 
-  /** Whether the state alone is represented as well (candidate -1). */
+  /** Whether the state alone is represented too (candidate -1). */
   hasState(tid: number): boolean {
     return this.place(tid).state;
   }
 
   /**
-   * Reads rows of one transition, widened to float32.
-   * @param cands which candidates, in any order; `STATE` (-1) for the state alone
-   * @param into filled from `offset` on: [cands.length * dim]
+   * Reads rows of a transition as float32.
+   * @param cands the candidates to read, in any order; `STATE` (-1) for the state alone
+   * @param into gets the rows [cands.length * dim], from `offset`
    */
   readRows(tid: number, cands: ArrayLike<number>, into: Float32Array, offset = 0): void {
     const { source, start, candidates, state } = this.place(tid);
     const { dim, type } = this.width;
     if (offset + cands.length * dim > into.length) {
-      throw new RangeError(`tid ${tid}: ${cands.length} rows of ${dim} do not fit at ${offset} of ${into.length} floats`);
+      throw new RangeError(
+        `tid ${tid}: ${cands.length} rows of ${dim} floats at offset ${offset} do not fit into ${into.length} floats`,
+      );
     }
     for (let i = 0; i < cands.length; ) {
       const cand = cands[i];
       if (cand === STATE ? !state : !(cand >= 0 && cand < candidates)) {
         throw new RangeError(
-          `tid ${tid}: no candidate ${cand}: it has ${candidates}, ${state ? 'and the state' : 'and no state'}`,
+          `tid ${tid}: expected one of ${candidates} candidates${state ? ' or the state (-1)' : ''}, got ${cand}`,
         );
       }
       const row = cand === STATE ? candidates : cand;
@@ -163,7 +165,7 @@ export class Representations {
     const start = vectorStart(source, batch, this.dim, this.width.type);
     const [, tids, , cands] = buffers;
     if (rows === 0 || buffers.length !== 7 || tids.length < 8 * rows || cands.length < 4 * rows) {
-      throw source.fault(`damaged: a batch of ${rows} rows at ${start} lacks its tids or candidates`);
+      throw source.fault(`damaged: the batch of ${rows} rows at byte ${start} has too few tids or candidates`);
     }
     const tid = Number(new BigInt64Array(source.bytes(tids.position, 8 * rows).buffer)[0]);
     const order = new Int32Array(source.bytes(cands.position, 4 * rows).buffer);
@@ -172,7 +174,7 @@ export class Representations {
     for (let i = 0; i < candidates; i++) {
       if (order[i] !== i) throw source.fault(`damaged: tid ${tid}: expected candidate ${i}, got ${order[i]}`);
     }
-    if (this.places.has(tid)) throw source.fault(`tid ${tid} is there twice`);
+    if (this.places.has(tid)) throw source.fault(`tid ${tid} is repeated`);
     this.places.set(tid, { source, start, candidates, state });
   }
 }

@@ -1,7 +1,7 @@
 /**
- * Monte Carlo returns of one trajectory (docs/algorithms.md §0): `G_t = r_t + gamma G_{t+1}`, `G_T = 0`, so the discounted sum of
- * rewards to the end.
- * @param rewards [T], one a step
+ * Monte Carlo returns of a trajectory, the discounted sums of rewards to its end (docs/algorithms.md §0):
+ * `G_t = r_t + gamma G_{t+1}`, `G_T = 0`.
+ * @param rewards [T], one per step
  * @returns [T]
  */
 export function monteCarloReturns(rewards: ArrayLike<number>, gamma: number): Float64Array {

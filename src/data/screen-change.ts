@@ -1,12 +1,12 @@
 import type { Frame } from './formats/frame.js';
 
-/** Side of the blocks that are averaged: quarter-size images. */
+/** Side in pixels of the blocks that are averaged to quarter-size images. */
 const BLOCK = 4;
 
 /**
- * How much the screen changed: mean squared difference (0..65025) of the RGB values of the two screenshots at a quarter
- * of their size (docs/algorithms.md §2.2, where more than 30 counts as a change). Rows and columns beyond whole blocks are left
- * out. Infinity where the sizes differ.
+ * How much the screen has changed: the mean squared difference (0..65025) of the RGB values of two screenshots at a quarter
+ * of their size (docs/algorithms.md §2.2: more than 30 counts as a change). Rows and columns beyond whole blocks are ignored.
+ * Infinity if the sizes differ.
  */
 export function screenChange(a: Frame, b: Frame): number {
   if (a.width !== b.width || a.height !== b.height) return Infinity;

@@ -4,7 +4,7 @@ import { z } from 'zod';
 import { UserError } from '../errors.js';
 import type { Task } from './task.js';
 
-/** Largest task list that is read, in bytes. */
+/** Maximum size of a task list in bytes. */
 const LARGEST = 16 << 20;
 const LONGEST_TASK = 2000;
 
@@ -20,15 +20,15 @@ const TaskLine = z.strictObject({
     .optional(),
   goal: z
     .record(z.string(), z.unknown())
-    .refine((goal) => JSON.stringify(goal).length <= LARGEST_GOAL, `expected ${LARGEST_GOAL} characters at most`)
+    .refine((goal) => JSON.stringify(goal).length <= LARGEST_GOAL, `expected at most ${LARGEST_GOAL} characters`)
     .optional(),
 });
 
 /**
- * Tasks from a file. A `.jsonl` file has an object on each line, `{ id, text, family?, goal? }`, where the goal is whatever
- * the device needs (for the browser `{ url }`). Any other is text: tasks as the DigiRL line keeps the Android-in-the-Wild tasks. Empty lines are left out;
- * the same text may come more than once, as it does there.
- * @throws UserError where the file cannot be read, is no text, or has no tasks
+ * Reads tasks from a file. A `.jsonl` file has an object `{ id, text, family?, goal? }` on each line, where the goal is what
+ * the device needs (for the browser `{ url }`). Any other file has one task text per line, like DigiRL's files of
+ * Android-in-the-Wild tasks. Empty lines are ignored; texts may repeat, as they do in these files.
+ * @throws UserError if the file cannot be read, is not text, or has no tasks
  */
 export function readTaskList(file: string): Task[] {
   const json = file.endsWith('.jsonl');
@@ -36,7 +36,7 @@ export function readTaskList(file: string): Task[] {
   let bytes: Buffer;
   try {
     const { size } = statSync(file);
-    if (size > LARGEST) throw new UserError(`${file}: ${size} bytes; ${whatToDo}, ${LARGEST} bytes at most`);
+    if (size > LARGEST) throw new UserError(`${file}: expected at most ${LARGEST} bytes, got ${size}; ${whatToDo}`);
     bytes = readFileSync(file);
   } catch (error) {
     if (error instanceof UserError) throw error;
@@ -51,10 +51,10 @@ export function readTaskList(file: string): Task[] {
     const task = line.trim();
     if (task === '') return;
     if (task.length > LONGEST_TASK)
-      throw new UserError(`${file}:${i + 1}: a task of ${task.length} characters, expected ${LONGEST_TASK} at most`);
+      throw new UserError(`${file}:${i + 1}: expected a task of at most ${LONGEST_TASK} characters, got ${task.length}`);
     tasks.push({ id: `${name}-${String(tasks.length).padStart(4, '0')}`, text: task, family: familyOf(task, name) });
   });
-  if (tasks.length === 0) throw new UserError(`${file}: no tasks in it; ${whatToDo}`);
+  if (tasks.length === 0) throw new UserError(`${file}: has no tasks; ${whatToDo}`);
   return tasks;
 }
 
@@ -74,35 +74,35 @@ function jsonTasks(text: string, file: string, list: string, whatToDo: string): 
       const { path, message } = error.issues[0];
       throw new UserError(`${where}: ${path.length > 0 ? `${path.join('.')}: ` : ''}${message}; ${whatToDo}`);
     }
-    if (tasks.has(data.id)) throw new UserError(`${where}: the id ${data.id} comes a second time; each task needs its own`);
+    if (tasks.has(data.id)) throw new UserError(`${where}: the id ${data.id} is repeated; give each task its own id`);
     tasks.set(data.id, { ...data, family: data.family ?? list });
   });
-  if (tasks.size === 0) throw new UserError(`${file}: no tasks in it; ${whatToDo}`);
+  if (tasks.size === 0) throw new UserError(`${file}: has no tasks; ${whatToDo}`);
   return [...tasks.values()];
 }
 
-/** Web Shopping tasks are told apart by how far they go, as on the embedded phone; others are of the list's family. */
+/** The family of a Web Shopping task is its length in subtasks, as on the embedded phone; that of others is the list's name. */
 function familyOf(task: string, list: string): string {
   if (!/^go to \S+\.\w+/i.test(task)) return list.replace(/[_-]?(train|test)$/i, '') || list;
   if (!/search for/i.test(task)) return 'webshop-1';
   return /select|first entry|add /i.test(task) ? 'webshop-3' : 'webshop-2';
 }
 
-/** A task's text as it is compared: case, spaces and kinds of quotes say nothing. */
+/** A task's text in the form for comparison: without differences in case, spaces and kinds of quotes. */
 export function comparable(text: string): string {
   return text.toLowerCase().replace(/["'`\u2018\u2019\u201C\u201D]/g, "'").replace(/\s+/g, ' ').trim();
 }
 
-/** How two lists of tasks lie to each other (docs/algorithms.md §7). */
+/** The overlap of two task lists (docs/algorithms.md §7). */
 export interface Overlap {
   readonly train: { readonly tasks: number; readonly distinct: number };
   readonly test: { readonly tasks: number; readonly distinct: number };
-  /** test tasks that are training tasks too, and those among the first 96 (the published protocol) */
+  /** number of test tasks that are training tasks too, of all and of the first 96 (the published protocol) */
   readonly leaked: number;
   readonly leakedOfFirst96: number;
 }
 
-/** Count what comes twice, and what of the test list is in the training list. */
+/** Counts repeated tasks, and test tasks that are in the training list. */
 export function overlap(train: readonly Task[], test: readonly Task[]): Overlap {
   const texts = (tasks: readonly Task[]) => tasks.map(({ text }) => comparable(text));
   const known = new Set(texts(train));
@@ -116,7 +116,7 @@ export function overlap(train: readonly Task[], test: readonly Task[]): Overlap 
   };
 }
 
-/** An overlap in one line. */
+/** An overlap as a line of text. */
 export function overlapLine({ train, test, leaked, leakedOfFirst96 }: Overlap): string {
   const list = ({ tasks, distinct }: Overlap['train']) => `${tasks}${distinct < tasks ? ` (${distinct} different)` : ''}`;
   return (

@@ -4,32 +4,31 @@ import { join } from 'node:path';
 import { crc32 } from '@node-rs/crc32';
 import { PositionalFile } from './store/file.js';
 
-/** Bytes of a key: SHA-256 of its text, cut. */
+/** Bytes per key: a truncated SHA-256 of its text. */
 const KEY = 16;
-/** Bytes of an entry in a segment's `.keys`: the key, and the CRC-32 of its vector's bytes. */
+/** Bytes per entry in a segment's `.keys`: the key and the CRC-32 of the vector's bytes. */
 const ENTRY = KEY + 4;
 
-/** Where a vector lies. */
+/** The place of a vector. */
 interface Place {
   readonly segment: Segment;
   readonly row: number;
   readonly crc: number;
 }
 
-/** A pair of files that one writer appends to: entry i of `.keys` names row i of `.vectors`. */
+/** A pair of files that one writer appends to. Entry i of `.keys` is the key of row i of `.vectors`. */
 interface Segment {
   readonly path: string;
-  /** opened when first read */
+  /** opened on the first read */
   vectors?: PositionalFile;
 }
 
 /**
- * Vectors on disk under the content they were made from: texts, pictures and questions that come again in other states,
- * stages and runs are not asked for twice. What decides a vector beside its key (the model, above all) must be in the
- * folder's name.
+ * Vectors on disk by the content they were computed from, so that recurring texts, images and questions are computed once
+ * for all states, stages and runs. All else that a vector depends on (above all the model) must be in the folder's name.
  *
- * Any number of processes and threads may have a folder open: each appends to a segment of its own, and finds what was
- * there when it opened. A torn end, or a vector whose CRC does not fit, is as if it were not there.
+ * Any number of processes and threads may have a folder open. Each appends to its own segment and sees the vectors from
+ * before it opened the folder. Incomplete entries and vectors with a wrong CRC are ignored.
  */
 export class VectorCache {
   private readonly places = new Map<string, Place>();
@@ -41,7 +40,7 @@ export class VectorCache {
     readonly dim: number,
   ) {}
 
-  /** @param folder made when first written to @param dim floats in a vector */
+  /** @param folder is created on the first write @param dim floats per vector */
   static open(folder: string, dim: number): VectorCache {
     const cache = new VectorCache(folder, dim);
     for (const name of namesIn(folder)) if (name.endsWith('.keys')) cache.add(join(folder, name.slice(0, -5)));
@@ -57,7 +56,7 @@ export class VectorCache {
     return this.places.has(digest(key));
   }
 
-  /** The vector kept under a key, in an array of its own. */
+  /** The vector of a key, in a new array. */
   get(key: string): Float32Array | undefined {
     const id = digest(key);
     const place = this.places.get(id);
@@ -68,7 +67,7 @@ export class VectorCache {
     return undefined;
   }
 
-  /** Keep a vector. @throws RangeError where it has another length, or a number that is not finite */
+  /** Stores a vector. @throws RangeError if it has another length or a value that is not finite */
   put(key: string, vector: Float32Array): void {
     if (vector.length !== this.dim) throw new RangeError(`expected a vector of ${this.dim} floats, got ${vector.length}`);
     if (!vector.every(Number.isFinite)) throw new RangeError('expected a vector of finite numbers');
@@ -81,11 +80,11 @@ export class VectorCache {
     const entry = Buffer.alloc(ENTRY);
     entry.write(id, 'latin1');
     entry.writeUInt32LE(crc, KEY);
-    // the vector first: a key without its vector would point behind the end
+    // The vector comes first, because a key without its vector would point beyond the end.
     writeSync(vectors, bytes, 0, bytes.length, rows * bytes.length);
     writeSync(keys, entry, 0, ENTRY, rows * ENTRY);
     this.own.rows++;
-    // what is appended later is behind the size that a reader has noted
+    // An open reader does not see appended data, because it has stored the file's size.
     segment.vectors?.close();
     segment.vectors = undefined;
     this.places.set(id, { segment, row: rows, crc });
@@ -103,7 +102,7 @@ export class VectorCache {
 
   private begin() {
     mkdirSync(this.folder, { recursive: true });
-    // only a name: nothing that is computed depends on it
+    // A random name is fine here: no result depends on it.
     const path = join(this.folder, randomBytes(8).toString('hex'));
     const segment: Segment = { path };
     this.segments.push(segment);
@@ -123,7 +122,7 @@ export class VectorCache {
     }
   }
 
-  /** The bytes of a vector; undefined where the file ends before them. */
+  /** The bytes of a vector; undefined if the file is too short. */
   private read({ segment, row }: Place): Uint8Array<ArrayBuffer> | undefined {
     segment.vectors ??= new PositionalFile(`${segment.path}.vectors`);
     const length = 4 * this.dim;
@@ -135,7 +134,7 @@ function digest(key: string): string {
   return createHash('sha256').update(key).digest().toString('latin1', 0, KEY);
 }
 
-/** Names in a folder; none where it is not there. */
+/** Names in a folder; none if it does not exist. */
 export function namesIn(folder: string): string[] {
   try {
     return readdirSync(folder);

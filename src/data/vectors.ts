@@ -4,7 +4,7 @@ import { arrowLayout, type BatchLayout } from './formats/arrow.js';
 import type { PositionalFile } from './store/file.js';
 import { decodeHalf, encodeHalf } from './formats/half.js';
 
-/** How a vector's elements are stored. float16 halves the reading and is what the critic needs; float32 is exact. */
+/** Stored type of a vector's elements. float16 has half the size and is precise enough for the critic; float32 is exact. */
 export type VectorType = 'float16' | 'float32';
 
 /** The Arrow field of a vector column of `dim` floats. */
@@ -18,8 +18,8 @@ function elementType(type: VectorType): Float16 | Float32 {
 
 /**
  * The column's data for `values` [rows * dim].
- * @param name says which vectors these are in the error
- * @throws RangeError where a value is not finite or does not fit float16 (beyond ±65504)
+ * @param name the name of a row's vector, for the error
+ * @throws RangeError if a value is not finite or out of range for float16 (±65504)
  */
 export function vectorData(values: Float32Array, dim: number, type: VectorType, name: (row: number) => string): Data {
   const element = elementType(type);
@@ -35,8 +35,9 @@ export function vectorData(values: Float32Array, dim: number, type: VectorType, 
   }
   if (bad >= 0) {
     throw new RangeError(
-      `${name(Math.floor(bad / dim))}: element ${bad % dim} is ${values[bad]}: expected a finite ${type}` +
-        (Number.isFinite(values[bad]) ? ' (at most 65504); store float32 instead' : ''),
+      Number.isFinite(values[bad])
+        ? `${name(Math.floor(bad / dim))}: element ${bad % dim}: expected at most 65504 for float16, got ${values[bad]}; store float32 instead`
+        : `${name(Math.floor(bad / dim))}: element ${bad % dim}: expected a finite number, got ${values[bad]}`,
     );
   }
   const child = makeData({ type: element, length: values.length, nullCount: 0, data } as never) as Data;
@@ -44,13 +45,13 @@ export function vectorData(values: Float32Array, dim: number, type: VectorType, 
   return makeData({ type: list, length: values.length / dim, nullCount: 0, child } as never) as Data;
 }
 
-/** What a vector column holds. */
+/** Size and type of the vectors in a column. */
 export interface VectorWidth {
   readonly dim: number;
   readonly type: VectorType;
 }
 
-/** A kind of Arrow file with vectors: what its metadata says, and its columns, of which the last holds the vectors. */
+/** A kind of Arrow file with vectors: its metadata and its columns, of which the last has the vectors. */
 export interface VectorFileKind {
   /** `critiq.file` in the schema's metadata */
   readonly kind: string;
@@ -58,7 +59,7 @@ export interface VectorFileKind {
   readonly columns: readonly string[];
 }
 
-/** The metadata of a new file of the kind. */
+/** The schema metadata of a new file of this kind. */
 export function vectorMetadata({ kind, version }: VectorFileKind): Map<string, string> {
   return new Map([
     ['critiq.file', kind],
@@ -67,9 +68,9 @@ export function vectorMetadata({ kind, version }: VectorFileKind): Map<string, s
 }
 
 /**
- * Where the batches of a file of the kind lie, and its width.
- * @param like the width of the shards before it, if any
- * @throws UserError where the file is damaged, of another kind, version or width
+ * The positions of the batches in a file of this kind, and the width of its vectors.
+ * @param like the width in earlier shards, if any
+ * @throws UserError if the file is damaged, or of another kind, version or width
  */
 export function vectorLayout(
   source: PositionalFile,
@@ -80,7 +81,7 @@ export function vectorLayout(
   const names = schema.fields.map(({ name }) => name).join(', ');
   const width = vectorWidth(schema.fields.at(-1));
   if (schema.metadata.get('critiq.file') !== kind || names !== columns.join(', ') || !width) {
-    throw source.fault(`foreign: expected ${kind} (${columns.join(', ')}), got ${names}`);
+    throw source.fault(`expected an Arrow file of kind ${kind} (${columns.join(', ')}), got columns ${names}`);
   }
   const got = schema.metadata.get('schema_version');
   if (got !== version) {
@@ -88,7 +89,7 @@ export function vectorLayout(
   }
   if (like && (width.dim !== like.dim || width.type !== like.type)) {
     throw source.fault(
-      `expected ${like.type}[${like.dim}] like the shards before it, got ${width.type}[${width.dim}]`,
+      `expected ${like.type}[${like.dim}] as in the first shard, got ${width.type}[${width.dim}]`,
     );
   }
   return { batches, width };
@@ -96,7 +97,7 @@ export function vectorLayout(
 
 function vectorWidth(field: Field | undefined): VectorWidth | undefined {
   if (!field || !DataType.isFixedSizeList(field.type)) return undefined;
-  // a damaged footer can describe a list of nothing, or of negative length
+  // A damaged footer can describe a list without elements or of negative length.
   const element: DataType | undefined = field.type.children?.[0]?.type;
   if (field.type.listSize < 1 || !element || !DataType.isFloat(element) || element.precision === Precision.DOUBLE) {
     return undefined;
@@ -104,25 +105,27 @@ function vectorWidth(field: Field | undefined): VectorWidth | undefined {
   return { dim: field.type.listSize, type: element.precision === Precision.HALF ? 'float16' : 'float32' };
 }
 
-/** Bytes of one stored vector. */
+/** Bytes per stored vector. */
 export function vectorBytes(dim: number, type: VectorType): number {
   return dim * (type === 'float16' ? 2 : 4);
 }
 
-/** Where a batch's vectors begin; its last buffer, checked against its rows. */
+/** The position of a batch's vectors: that of its last buffer, whose length is checked. */
 export function vectorStart(source: PositionalFile, batch: BatchLayout, dim: number, type: VectorType): number {
   const values = batch.buffers.at(-1);
   if (!values || values.length < batch.rows * vectorBytes(dim, type)) {
-    throw source.fault(`damaged: a batch of ${batch.rows} rows has ${values?.length ?? 0} bytes of vectors`);
+    throw source.fault(
+      `damaged: expected ${batch.rows * vectorBytes(dim, type)} bytes of vectors in a batch of ${batch.rows} rows, got ${values?.length ?? 0}`,
+    );
   }
   return values.position;
 }
 
-/** Reads stored vectors into float32, through one buffer that grows to the largest read. */
+/** Reads stored vectors as float32, through a buffer that grows to the largest read. */
 export class VectorReader {
   private raw = new Uint8Array(0);
 
-  /** Reads `count` vectors lying one after the other from `position`; fills `into[at .. at + count * dim)`. */
+  /** Reads `count` consecutive vectors from `position` into `into[at .. at + count * dim)`. */
   read(
     source: PositionalFile,
     position: number,

@@ -18,7 +18,7 @@ function noise(seed: number, width: number, height: number, alpha?: number): Fra
   return { width, height, rgba };
 }
 
-test('pictures come back pixel for pixel, opaque or not', async (t) => {
+test('images are read back exactly, opaque or not', async (t) => {
   const store = new ImageStore(join(tempFolder(t), 'images'));
   for (const frame of [noise(1, 27, 58, 255), noise(2, 1, 1, 255), noise(3, 30, 7), noise(4, 5, 5, 0)]) {
     const id = await store.put(frame);
@@ -29,7 +29,7 @@ test('pictures come back pixel for pixel, opaque or not', async (t) => {
   await store.sync();
 });
 
-test('pictures that are encoded at the same time, or one after the other in the same memory, do not mix', async () => {
+test('images encoded concurrently, or one after another in the same memory, do not mix', async () => {
   const frames = Array.from({ length: 24 }, (_, i) =>
     noise(20 + i, 1 + ((i * 37) % 150), 1 + ((i * 53) % 200), i % 3 === 0 ? undefined : 255),
   );
@@ -37,14 +37,14 @@ test('pictures that are encoded at the same time, or one after the other in the 
     const files = await Promise.all(frames.map(encodePng));
     files.forEach((file, i) => assert.deepEqual(decodePng(file), frames[i]));
   }
-  // pixels that begin anywhere in their buffer, as a view of a larger one may
+  // pixels at an odd offset in their buffer
   const { rgba, ...size } = frames[1];
   const shifted = new Uint8ClampedArray(rgba.length + 1).subarray(1);
   shifted.set(rgba);
   assert.deepEqual(decodePng(await encodePng({ ...size, rgba: shifted })), frames[1]);
 });
 
-test('the same pixels are stored once; the same bytes in another size are another picture', async (t) => {
+test('equal images are stored once; the same bytes with another size are another image', async (t) => {
   const store = new ImageStore(tempFolder(t));
   const frame = noise(1, 6, 4, 255);
   const ids = await Promise.all([
@@ -58,7 +58,7 @@ test('the same pixels are stored once; the same bytes in another size are anothe
   assert.equal(files.length, 2);
 });
 
-test('people and other programs can look at them', async (t) => {
+test('other programs can read the PNG files, and theirs can be read', async (t) => {
   const store = new ImageStore(tempFolder(t));
   const frame = noise(5, 33, 21, 255);
   const image = await loadImage(store.path(await store.put(frame)));
@@ -66,7 +66,7 @@ test('people and other programs can look at them', async (t) => {
   const context = canvas.getContext('2d');
   context.drawImage(image, 0, 0);
   assert.deepEqual(new Uint8ClampedArray(context.getImageData(0, 0, 33, 21).data), frame.rgba);
-  // and theirs can be read here, with whatever line filters they chose
+  // a PNG of another program, with its choice of line filters
   context.fillStyle = '#88a';
   context.fillRect(3, 3, 20, 12);
   context.fillText('filters', 4, 12);
@@ -74,7 +74,7 @@ test('people and other programs can look at them', async (t) => {
   assert.deepEqual(theirs.rgba, new Uint8ClampedArray(context.getImageData(0, 0, 33, 21).data));
 });
 
-test('a missing, truncated, empty, damaged or exchanged picture is one line', async (t) => {
+test('a missing, truncated, damaged or swapped image gives a one-line error', async (t) => {
   const store = new ImageStore(tempFolder(t));
   const id = await store.put(noise(6, 20, 20, 255));
   const other = await store.put(noise(7, 20, 20, 255));
@@ -97,7 +97,7 @@ test('a missing, truncated, empty, damaged or exchanged picture is one line', as
   await fault(/the image is missing/);
 });
 
-test('a picture that a power cut left empty is written again', async (t) => {
+test('an image that a power cut left empty is written again', async (t) => {
   const folder = tempFolder(t);
   const frame = noise(8, 9, 9, 255);
   const file = new ImageStore(folder).path(await new ImageStore(folder).put(frame));
@@ -107,7 +107,7 @@ test('a picture that a power cut left empty is written again', async (t) => {
   assert.deepEqual(readdirSync(dirname(file)).length, 1);
 });
 
-test('what a killed process was writing goes when its folder is next written to; what others write stays', async (t) => {
+test('temporary files of killed processes are removed at the next write to their folder, others stay', async (t) => {
   const store = new ImageStore(tempFolder(t));
   const frame = noise(2, 9, 9, 255);
   const file = store.path(await store.put(frame));
@@ -118,15 +118,15 @@ test('what a killed process was writing goes when its folder is next written to;
   assert.ok(existsSync(own));
 });
 
-test('an id is no path', async (t) => {
+test('a path is not accepted as an id', async (t) => {
   const store = new ImageStore(tempFolder(t));
   for (const id of ['../../etc/passwd', '', 'a', `${'0'.repeat(31)}/`, 'A'.repeat(32), `${'0'.repeat(32)}\n`]) {
-    await rejectsWithLine(() => store.get(id), /is not the id of an image: expected 32 hex digits/);
-    await rejectsWithLine(() => store.has(id), /is not the id of an image/);
+    await rejectsWithLine(() => store.get(id), /expected the id of an image \(32 hex digits\), got /);
+    await rejectsWithLine(() => store.has(id), /expected the id of an image/);
   }
 });
 
-test('a PNG that claims more pixels than it has is refused before they are allocated', async () => {
+test('a PNG whose header has a wrong size is an error, without large allocations', async () => {
   const png = await encodePng(noise(9, 4, 4, 255));
   for (const [width, message] of [
     [0xffffffff, /expected 1 to 16384 pixels per side, got 4294967295×4/],

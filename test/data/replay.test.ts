@@ -5,7 +5,7 @@ import { monteCarloReturns } from '../../src/data/returns.js';
 
 const ids = Array.from({ length: 50 }, (_, i) => `t${i}`);
 
-test('the split takes four of five trajectories, each on one side only', () => {
+test('the split puts four of five trajectories into training, and each on one side only', () => {
   const { train, validation } = splitTrajectories([...ids, ...ids], 0);
   assert.deepEqual([train.size, validation.size], [40, 10]);
   assert.deepEqual([...train, ...validation].sort(), [...ids].sort());
@@ -17,7 +17,7 @@ test('the split depends on the ids and the seed, not on their order', () => {
   assert.notDeepEqual(splitTrajectories(ids, 4).validation, split.validation);
 });
 
-test('neither side of a split is empty where that can be', () => {
+test('with two or more trajectories, neither side of a split is empty', () => {
   for (const fraction of [0, 0.01, 0.99, 1]) {
     const { train, validation } = splitTrajectories(['a', 'b', 'c'], 1, fraction);
     assert.ok(train.size > 0 && validation.size > 0);
@@ -26,7 +26,7 @@ test('neither side of a split is empty where that can be', () => {
   assert.equal(splitTrajectories([], 1).train.size, 0);
 });
 
-test('every epoch shows every transition once, in another order', () => {
+test('every epoch has every transition once, in a new order', () => {
   const sampler = new MinibatchSampler(10, 4, 7, 'critic');
   const drawn = Array.from({ length: 10 }, (_, step) => [...sampler.indices(step)]).flat();
   const epochs = [0, 1, 2, 3].map((epoch) => drawn.slice(10 * epoch, 10 * epoch + 10));
@@ -40,7 +40,7 @@ test('every epoch shows every transition once, in another order', () => {
 });
 
 for (const mode of ['epochs', 'uniform'] as const) {
-  test(`${mode}: a minibatch depends on the seed, the label and the step alone`, () => {
+  test(`${mode}: a minibatch depends only on the seed, the label and the step`, () => {
     const sampler = (seed: number, label: string) => new MinibatchSampler(13, 5, seed, label, mode);
     const straight = sampler(1, 'critic');
     const all = Array.from({ length: 30 }, (_, step) => straight.indices(step));
@@ -52,12 +52,12 @@ for (const mode of ['epochs', 'uniform'] as const) {
   });
 }
 
-test('nothing to draw from is an error', () => {
-  assert.throws(() => new MinibatchSampler(0, 4, 0, 'critic'), /critic: expected transitions to draw, got 0/);
+test('a sampler without transitions or with an empty batch is an error', () => {
+  assert.throws(() => new MinibatchSampler(0, 4, 0, 'critic'), /critic: expected at least 1 transition, got 0/);
   assert.throws(() => new MinibatchSampler(4, 0, 0, 'critic'), /critic: expected a batch of at least 1, got 0/);
 });
 
-test('returns are the discounted rewards to the end', () => {
+test('returns are the discounted sums of rewards to the end', () => {
   assert.deepEqual([...monteCarloReturns([0, 0, 1], 0.5)], [0.25, 0.5, 1]);
   assert.deepEqual([...monteCarloReturns([1, 2, 3], 1)], [6, 5, 3]);
   assert.deepEqual([...monteCarloReturns([1, 2, 3], 0)], [1, 2, 3]);

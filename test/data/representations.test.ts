@@ -11,10 +11,10 @@ import { eachTruncation, rejectsWithLine, tempFolder } from '../rigs/files.js';
 
 const DIM = 24;
 
-/** A value that float16 holds exactly. */
+/** A value that is exact in float16. */
 const value = (tid: number, cand: number, i: number) => ((tid * 31 + cand * 7 + i) % 2000) / 4 - 200;
 
-/** Transitions first .. first + count - 1 with 1 to 5 candidates each; every third has the state as well. */
+/** Transitions first .. first + count - 1 with 1 to 5 candidates each; every third also has the state. */
 async function shard(file: string, first: number, count: number, type: 'float16' | 'float32' = 'float16') {
   const writer = await RepresentationWriter.open(file, DIM, type);
   for (let tid = first; tid < first + count; tid++) {
@@ -33,7 +33,7 @@ function candidatesOf(tid: number): number[] {
 }
 
 for (const type of ['float16', 'float32'] as const) {
-  test(`${type} rows are read by transition and candidate over many shards`, async (t) => {
+  test(`${type} rows are read by transition and candidate from several shards`, async (t) => {
     const folder = tempFolder(t);
     const files = ['a', 'b', 'c'].map((name) => join(folder, `${name}.arrow`));
     for (const [i, file] of files.entries()) await shard(file, 100 * i, 40, type);
@@ -57,7 +57,7 @@ for (const type of ['float16', 'float32'] as const) {
   });
 }
 
-test('another reader finds one batch a transition, in order', async (t) => {
+test("apache-arrow's reader finds one batch per transition, in order", async (t) => {
   const file = join(tempFolder(t), 'a.arrow');
   const { rows } = await shard(file, 0, 12);
   const table = tableFromIPC(readFileSync(file));
@@ -77,7 +77,7 @@ test('another reader finds one batch a transition, in order', async (t) => {
   }
 });
 
-test('a state may be represented alone', async (t) => {
+test('a transition may have a representation of the state only', async (t) => {
   const file = join(tempFolder(t), 'a.arrow');
   const writer = await RepresentationWriter.open(file, 2);
   await writer.append(9, Float32Array.of(1, 2), { state: true });
@@ -89,28 +89,28 @@ test('a state may be represented alone', async (t) => {
   reps.close();
 });
 
-test('what is not there is an error, not a wrong row', async (t) => {
+test('an unknown transition or candidate is an error', async (t) => {
   const file = join(tempFolder(t), 'a.arrow');
   await shard(file, 0, 10);
   const reps = Representations.open([file]);
   const into = new Float32Array(10 * DIM);
   assert.throws(() => reps.readRows(99, [0], into), /no representation of tid 99 in 1 shards/);
-  assert.throws(() => reps.readRows(1, [2], into), /tid 1: no candidate 2: it has 2, and no state/);
-  assert.throws(() => reps.readRows(1, [-1], into), /tid 1: no candidate -1/);
-  assert.throws(() => reps.readRows(1, [NaN], into), /no candidate NaN/);
+  assert.throws(() => reps.readRows(1, [2], into), /tid 1: expected one of 2 candidates, got 2/);
+  assert.throws(() => reps.readRows(1, [-1], into), /tid 1: expected one of 2 candidates, got -1/);
+  assert.throws(() => reps.readRows(1, [NaN], into), /expected one of 2 candidates, got NaN/);
   assert.throws(() => reps.readRows(4, [0, 1], into, 9 * DIM), /do not fit/);
   reps.close();
 });
 
-test('values that float16 cannot hold are refused with their place, and no file appears', async (t) => {
+test('a value out of range for float16 is an error with its place, and no file is left', async (t) => {
   const file = join(tempFolder(t), 'a.arrow');
   for (const [bad, message] of [
     [
       70000,
-      /tid 5, candidate 1: element 2 is 70000: expected a finite float16 \(at most 65504\); store float32 instead/,
+      /tid 5, candidate 1: element 2: expected at most 65504 for float16, got 70000; store float32 instead/,
     ],
-    [NaN, /tid 5, candidate 1: element 2 is NaN: expected a finite float16$/],
-    [-Infinity, /element 2 is -Infinity/],
+    [NaN, /tid 5, candidate 1: element 2: expected a finite number, got NaN$/],
+    [-Infinity, /element 2: expected a finite number, got -Infinity/],
   ] as const) {
     const writer = await RepresentationWriter.open(file, 4);
     await assert.rejects(writer.append(5, Float32Array.of(0, 0, 0, 0, 0, 0, bad, 0)), message);
@@ -120,7 +120,7 @@ test('values that float16 cannot hold are refused with their place, and no file 
   }
 });
 
-test('truncated anywhere, a shard is one line that names it, never 0 rows', async (t) => {
+test('a truncated shard gives a one-line error that names it, never 0 rows', async (t) => {
   const file = join(tempFolder(t), 'cut.arrow');
   await shard(file, 0, 20);
   const { length } = readFileSync(file);
@@ -134,7 +134,7 @@ test('truncated anywhere, a shard is one line that names it, never 0 rows', asyn
   );
 });
 
-test('a flipped byte in the structure is one line about the file or does no harm', async (t) => {
+test('a flipped byte in the structure gives a one-line error that names the file, or does no harm', async (t) => {
   const file = join(tempFolder(t), 'flipped.arrow');
   await shard(file, 0, 10);
   const whole = readFileSync(file);
@@ -142,7 +142,7 @@ test('a flipped byte in the structure is one line about the file or does no harm
   let refused = 0;
   for (let i = 0; i < 300; i++) {
     const bytes = Buffer.from(whole);
-    // the footer and the batches' headers, where a flip can do worse than change a number
+    // half of the flips are in the footer, where they change the structure
     const at = i % 2 ? whole.length - 1 - random.int(Math.min(whole.length, 900)) : random.int(whole.length);
     bytes[at] ^= 1 << random.int(8);
     writeFileSync(file, bytes);
@@ -167,7 +167,7 @@ test('a flipped byte in the structure is one line about the file or does no harm
   assert.ok(refused > 50, `${refused} of 300 flips were noticed`);
 });
 
-test('foreign Arrow files, other widths and repeated transitions are refused', async (t) => {
+test('Arrow files of another kind, other widths and repeated transitions are errors', async (t) => {
   const folder = tempFolder(t);
   const [a, b, vectors] = ['a.arrow', 'b.arrow', 'v.arrow'].map((name) => join(folder, name));
   await shard(a, 0, 3);
@@ -176,19 +176,19 @@ test('foreign Arrow files, other widths and repeated transitions are refused', a
   await images.commit();
   await rejectsWithLine(
     () => Representations.open([vectors]),
-    /v\.arrow: foreign: expected critiq\.representations \(tid, cand, rep\), got id, vector/,
+    /v\.arrow: expected an Arrow file of kind critiq\.representations \(tid, cand, rep\), got columns id, vector/,
   );
   await rejectsWithLine(
     () => ImageVectors.open([a]),
-    /a\.arrow: foreign: expected critiq\.image-vectors \(id, vector\), got tid, cand, rep/,
+    /a\.arrow: expected an Arrow file of kind critiq\.image-vectors \(id, vector\), got columns tid, cand, rep/,
   );
-  await rejectsWithLine(() => Representations.open([a, a]), /a\.arrow: tid 0 is there twice/);
+  await rejectsWithLine(() => Representations.open([a, a]), /a\.arrow: tid 0 is repeated/);
   const writer = await RepresentationWriter.open(b, 3);
   await writer.append(50, new Float32Array(3));
   await writer.commit();
   await rejectsWithLine(
     () => Representations.open([a, b]),
-    /b\.arrow: expected float16\[24\] like the shards before it, got float16\[3\]/,
+    /b\.arrow: expected float16\[24\] as in the first shard, got float16\[3\]/,
   );
   writeFileSync(b, 'not an Arrow file, but long enough to be one');
   await rejectsWithLine(
@@ -197,7 +197,7 @@ test('foreign Arrow files, other widths and repeated transitions are refused', a
   );
 });
 
-test('image vectors come back by content id, exact, from a cache with a bound', async (t) => {
+test('image vectors are read back exactly by content id, through a cache of limited size', async (t) => {
   const folder = tempFolder(t);
   const files = ['a.arrow', 'b.arrow'].map((name) => join(folder, name));
   const random = new Random(9, 'vectors');

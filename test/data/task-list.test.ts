@@ -12,7 +12,7 @@ const file = (name: string, content: string | Buffer) => {
   return join(folder, name);
 };
 
-test('a task a line, in order, with a family', () => {
+test('a text file has one task per line, each with a family', () => {
   const tasks = readTaskList(
     file(
       'webshop_test.txt',
@@ -31,7 +31,7 @@ test('a task a line, in order, with a family', () => {
   ]);
 });
 
-test('the overlap of two lists does not depend on quotes, case and spaces, and is told of the first 96', () => {
+test('the overlap of two lists ignores quotes, case and spaces, and also counts the first 96', () => {
   const train = readTaskList(file('a_train.txt', ['Find "x"', 'find  ‘X’', 'Find y'].join('\n')));
   const late = Array.from({ length: 96 }, (_, i) => `Task ${i}`);
   const test = readTaskList(file('a_test.txt', ["FIND 'x'", ...late, 'find Y'].join('\n')));
@@ -48,16 +48,16 @@ test('the overlap of two lists does not depend on quotes, case and spaces, and i
   );
 });
 
-test('what is no list of tasks is refused in a line', () => {
+test('a file that is not a task list gives a one-line error', () => {
   const refused = (path: string, message: RegExp) =>
     assert.throws(
       () => readTaskList(path),
       (error) => error instanceof UserError && message.test(error.message) && !error.message.includes('\n'),
     );
   refused(join(folder, 'none.txt'), /none\.txt: cannot be read \(ENOENT\); expected a text file/);
-  refused(file('empty.txt', '\n \n'), /empty\.txt: no tasks in it/);
+  refused(file('empty.txt', '\n \n'), /empty\.txt: has no tasks/);
   refused(file('binary.txt', Buffer.from([65, 0, 255, 10])), /binary\.txt: not text/);
-  refused(file('long.txt', `ok\n${'x'.repeat(3000)}`), /long\.txt:2: a task of 3000 characters/);
+  refused(file('long.txt', `ok\n${'x'.repeat(3000)}`), /long\.txt:2: expected a task of at most 2000 characters, got 3000/);
   refused(folder, /EISDIR/);
 });
 
@@ -80,10 +80,10 @@ test('a file of JSON lines has tasks with goals', () => {
   refused('{"text":"x"}', /bad\.jsonl:1: id: /);
   refused('{"id":"a b","text":"x"}', /:1: id: expected 1 to 100 letters/);
   refused('{"id":"a","text":"x","gaol":{}}', /:1: .*gaol/);
-  refused('{"id":"a","text":"x"}\n{"id":"a","text":"y"}', /:2: the id a comes a second time/);
+  refused('{"id":"a","text":"x"}\n{"id":"a","text":"y"}', /:2: the id a is repeated/);
   refused(
     JSON.stringify({ id: 'a', text: 'x', goal: { url: 'u'.repeat(20_000) } }),
-    /:1: goal: expected 16384 characters/,
+    /:1: goal: expected at most 16384 characters/,
   );
-  refused('\n', /no tasks in it/);
+  refused('\n', /has no tasks/);
 });

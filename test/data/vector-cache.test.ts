@@ -13,7 +13,7 @@ const file = (folder: string, end: string) =>
     readdirSync(folder).find((name) => name.endsWith(end))!,
   );
 
-test('a vector is found again under its key, now and when opened again', () => {
+test('a stored vector is found by its key, at once and after reopening', () => {
   const folder = newFolder();
   const cache = VectorCache.open(folder, 2);
   assert.equal(cache.get('a'), undefined);
@@ -26,10 +26,10 @@ test('a vector is found again under its key, now and when opened again', () => {
   assert.equal(again.size, 2);
   assert.deepEqual([again.get('a'), again.get('b'), again.get('c')], [vector(1, 2), vector(3, -4), undefined]);
   again.put('a', vector(9, 9));
-  assert.deepEqual(again.get('a'), vector(1, 2), 'the first one stays');
+  assert.deepEqual(again.get('a'), vector(1, 2), 'the first vector of a key stays');
 });
 
-test('two writers at the same time do not disturb each other', () => {
+test('two concurrent writers do not disturb each other', () => {
   const folder = newFolder();
   const [one, two] = [VectorCache.open(folder, 1), VectorCache.open(folder, 1)];
   for (let i = 0; i < 50; i++) {
@@ -42,7 +42,7 @@ test('two writers at the same time do not disturb each other', () => {
   for (let i = 0; i < 50; i++) assert.deepEqual([both.get(`one ${i}`), both.get(`two ${i}`)], [vector(i), vector(-i)]);
 });
 
-test('a torn end and a flipped byte are misses, not wrong vectors', () => {
+test('an incomplete entry or a flipped byte is a miss, not a wrong vector', () => {
   const folder = newFolder();
   const cache = VectorCache.open(folder, 2);
   for (const [i, key] of ['a', 'b', 'c'].entries()) cache.put(key, vector(i, i));
@@ -61,7 +61,7 @@ test('a torn end and a flipped byte are misses, not wrong vectors', () => {
   assert.deepEqual(VectorCache.open(folder, 2).get('b'), vector(1, 1));
 });
 
-test('vectors of another length or with NaN are refused', () => {
+test('vectors of another length or with NaN are errors', () => {
   const cache = VectorCache.open(newFolder(), 2);
   assert.throws(() => cache.put('a', vector(1)), /expected a vector of 2 floats, got 1/);
   assert.throws(() => cache.put('a', vector(1, NaN)), /finite/);
