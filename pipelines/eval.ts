@@ -6,6 +6,7 @@ import { AGGREGATES } from '../src/algorithms/digiq.js';
 import { isValidAction } from '../src/agents/grammar.js';
 import { PolicyAgent } from '../src/agents/policy/policy-agent.js';
 import type { Agent } from '../src/agents/rollout.js';
+import { counted } from '../src/counted.js';
 import { writeAtomic } from '../src/data/store/atomic.js';
 import { setFile } from '../src/data/store/set-files.js';
 import { wilson95 } from '../src/data/interval.js';
@@ -33,7 +34,7 @@ import { vlmOf } from './vlm/backend.js';
 
 /** Tasks of the published protocol: the first 96 of the test file, in order, one episode each (docs/algorithms.md §7). */
 const PROTOCOL = 96;
-/** Samples that the critic ranks where an evaluation is asked for by its name alone. */
+/** Samples that the critic ranks in an evaluation that is requested only by its name. */
 const RANKED = 6;
 
 export const Eval = z.object({
@@ -41,45 +42,45 @@ export const Eval = z.object({
   policy: z
     .string()
     .default('base')
-    .describe('the policy to evaluate, by its name below `policy/`; not for `eval.agent=served`'),
-  split: z.enum(['test', 'train']).default('test').describe('tasks of the test list, or of the training list'),
+    .describe('name of the policy to evaluate, below `policy/`; unused with `eval.agent=served`'),
+  split: z.enum(['test', 'train']).default('test').describe('task list: test or training tasks'),
   protocol: z
     .enum(['all', 'first96'])
     .default('all')
-    .describe('all tasks in turn, or the published first 96 of the list, one episode each'),
+    .describe('all tasks in turn, or the first 96 of the list as published, one episode each'),
   episodes: z
     .int()
     .min(1)
     .default(480)
-    .describe('episodes to run (protocol all); the tasks come round again after the last'),
+    .describe('episodes to run with `protocol=all`; after the last task the list starts over'),
   temperature: z
     .number()
     .min(0)
     .default(1)
-    .describe('divides the logits of the policy; 0 is greedy (a served agent has `served.temperature`)'),
+    .describe('sampling temperature of the policy; 0 is greedy (for a served agent: `served.temperature`)'),
   best_of_q: z
     .int()
     .min(0)
     .default(0)
-    .describe('act by the best of this many samples by the critic, no training; 0: by the policy alone'),
-  aggregate: z.enum(['max', 'min', 'mean']).default('min').describe('how the two Q make one for best_of_q'),
-  shard: z.int().min(1).default(240).describe('episodes a shard'),
+    .describe('take the action that the critic ranks best of this many samples, without training; 0: the policy alone'),
+  aggregate: z.enum(['max', 'min', 'mean']).default('min').describe('how `best_of_q` combines the two Q values'),
+  shard: z.int().min(1).default(240).describe('episodes per shard'),
 });
 type Eval = z.infer<typeof Eval>;
 
 /** `_result.json` of an evaluation's data set. */
 export interface EvalResult extends Evaluation {
-  /** the rate of the episodes whose task is not among those that `collect` trains on (docs/algorithms.md §7) */
+  /** success rate on tasks that are not in the training list (docs/algorithms.md §7) */
   readonly unseen: Rate;
 }
 
-/** Who is evaluated, by name. */
+/** Name of the evaluated agent. */
 function agentName({ agent, policy, best_of_q }: Eval, config: Config): string {
   if (agent === 'served') return servedName(config);
   return best_of_q > 0 ? `${policy}+bestofq` : policy;
 }
 
-/** Of its sampling. */
+/** Its sampling temperature. */
 function temperatureOf({ agent, temperature }: Eval, config: Config): number {
   return agent === 'served' ? servedSettings(config).temperature : temperature;
 }
@@ -109,7 +110,7 @@ export const evaluate = stage({
     ...judgeFingerprint(config),
     ...agentFingerprint((config.eval as Eval).agent, config),
   }),
-  // a server is asked by one thread, so that its limits are kept
+  // one thread per server, so that its limit of parallel requests holds
   workers: ({ agent }, config) => (agent === 'served' ? 1 : (deviceWorkers(config) ?? judgeWorkers(config))),
   instance: evaluation,
   inputs: ({ agent, policy, best_of_q }) =>
@@ -132,7 +133,7 @@ export const evaluate = stage({
     }
     if (policy.startsWith('served-')) {
       throw new UserError(
-        `${dataset}: is of a served agent, but served.name and served.model say ${servedName(config)}; give the served.* settings that it was made with`,
+        `${dataset}: belongs to a served agent, but served.name and served.model give ${servedName(config)}; pass the served.* settings of that evaluation`,
       );
     }
     return {
@@ -154,7 +155,7 @@ export const evaluate = stage({
     return collectShard(shard, ctx, evaluation(settings, ctx.config), {
       agent: await agentOf(ctx),
       task: (episode) => list[episode % list.length],
-      // the same phones for every policy, so that differences between policies are the policies'
+      // the same phones for every policy, so that all differences come from the policies
       seed: (episode) => new Random(seed, 'eval', settings.split, episode).int(2 ** 31),
       gamma: 1,
       label: 'episodes',
@@ -167,7 +168,7 @@ export const evaluate = stage({
     const summary = await judgeSummary(ctx);
     if (summary) ctx.log.info(summary);
     if (ctx.settings.agent === 'served') ctx.log.info(servedSummary(await servedAgent(ctx, agentSeed(ctx.seed))));
-    // no older result in the place of one that there is not
+    // if there is no new result, the old one must not remain
     rmSync(file, { force: true });
     reportUnknown(ctx, result.unknown, result.episodes);
     sayHowToRepeat(ctx, result);
@@ -179,11 +180,11 @@ export const evaluate = stage({
     const leaked = result.episodes - unseen.episodes;
     if (leaked > 0 && settings.split === 'test') {
       ctx.log.info(
-        `${leaked} of ${result.episodes} test episodes are of tasks that are trained on; without them ${unseen.successes} of ${unseen.episodes} succeed: ${percent(unseen.rate)}`,
+        `${leaked} of ${counted(result.episodes, 'test episode')} use training tasks; without them, ${unseen.successes} of ${unseen.episodes} succeeded: ${percent(unseen.rate)}`,
       );
     }
     ctx.log.info(
-      `${result.successes} of ${result.episodes} succeed: ${percent(result.rate)} (95 % interval ${percent(low)} to ${percent(high)})`,
+      `${result.successes} of ${result.episodes} succeeded: ${percent(result.rate)} (95 % interval ${percent(low)} to ${percent(high)})`,
     );
   },
 });
@@ -193,7 +194,7 @@ export function readResult(folder: string): EvalResult {
   return JSON.parse(readFileSync(setFile(folder, 'result'), 'utf8')) as EvalResult;
 }
 
-/** Decides what the agent of an evaluation samples. */
+/** Seed of the agent's sampling. */
 const agentSeed = (seed: number): number => new Random(seed, 'eval', 'agent').int(2 ** 31);
 
 function agentOf(ctx: StageContext<Eval>): Promise<Agent> {

@@ -7,6 +7,7 @@ import {
   type Rollout,
   type RolloutOptions,
 } from '../../src/agents/rollout.js';
+import { counted } from '../../src/counted.js';
 import { writeAtomic } from '../../src/data/store/atomic.js';
 import { ImageVectorWriter } from '../../src/data/image-vectors.js';
 import type { ImageStore } from '../../src/data/images.js';
@@ -25,13 +26,13 @@ import { Recorder } from './recordings.js';
 import { imagesOf, openPool } from '../resources.js';
 import type { DeviceSettings, TaskSettings } from '../sections.js';
 
-/** A range of a run's episodes, by their numbers. */
+/** A range of episode numbers. */
 export interface EpisodeShard extends Shard {
   readonly from: number;
   readonly to: number;
 }
 
-/** Shards of at most `size` episodes for `count` of them. */
+/** Divides `count` episodes into shards of at most `size`. */
 export function episodeShards(count: number, size: number): EpisodeShard[] {
   return Array.from({ length: Math.ceil(count / size) }, (_, i) => ({
     id: String(i).padStart(5, '0'),
@@ -40,7 +41,7 @@ export function episodeShards(count: number, size: number): EpisodeShard[] {
   }));
 }
 
-/** Numbers transitions so that shards need not know of each other: the steps of episode e start at e × STEPS. */
+/** The transitions of episode e are numbered from e × STEPS, so that shards need not know of each other. */
 export const STEPS = 1000;
 
 interface CollectOptions {
@@ -50,16 +51,16 @@ interface CollectOptions {
   readonly task: (episode: number) => Task;
   /** seed of the device and the agent in this episode */
   readonly seed: (episode: number) => number;
-  /** discount of the Monte Carlo return */
+  /** discount of the Monte Carlo returns */
   readonly gamma: number;
-  /** store the screens' image vectors in a data set; the tower makes those of screens that no agent has looked at */
+  /** store the image vectors of all screens in a data set; the tower computes those that no agent has computed */
   readonly vectors?: { readonly tower: VisionTower; readonly output: string };
   readonly label: string;
 }
 
 /**
- * Run the episodes of a shard, each journalled as it ends, and write them as transitions (and image vectors). A killed
- * shard keeps the episodes that have ended.
+ * Runs the episodes of a shard and writes them as transitions (and image vectors). Each episode is journalled when it ends,
+ * so a killed shard keeps its finished episodes.
  */
 export async function collectShard(
   shard: EpisodeShard,
@@ -116,11 +117,11 @@ export async function collectShard(
     progress.done();
   }
   await recorder?.finish();
-  // not in the order of finishing
+  // must not depend on the order in which episodes finished
   unknown.sort();
   if (unknown.length > 0) ctx.log.debug(`not judged: ${unknown.join(', ')}`);
   await images.sync();
-  // in the order of the plan, not of finishing
+  // sort into the order of the plan
   const episodes = [...journal.episodes].sort((a, b) => (a.episode < b.episode ? -1 : 1));
   const disturbed = disturbedEpisodes(episodes, lost, { planned: shard.to - shard.from, log: ctx.log });
   const folder = ctx.dataset(output);
@@ -142,7 +143,7 @@ export async function collectShard(
   return { [output]: made, [options.vectors.output]: { files: [file] } };
 }
 
-/** What a served agent answered in each step, as JSON lines beside the transitions; no file where none was asked. */
+/** Writes the answers of a served agent as JSON Lines beside the transitions; no file without a served agent. */
 async function writeAnswers(folder: string, shard: string, episodes: readonly Episode[]): Promise<string[]> {
   const lines = episodes.flatMap(({ episode: trajectory, steps }) =>
     steps.flatMap(({ action, said: answer }, step) =>
@@ -155,7 +156,7 @@ async function writeAnswers(folder: string, shard: string, episodes: readonly Ep
   return [file];
 }
 
-/** What every rollout has in common: how long and how often is tried, where its screens go, and who films them. */
+/** Options common to all rollouts: limits, attempts, where screens are stored, and who records them. */
 export function rolloutOptions(
   ctx: ShardContext<unknown>,
   {
@@ -176,12 +177,12 @@ export function rolloutOptions(
     attempts: device.attempts,
     keep: (frame) => images.put(frame),
     film: recorder?.byDevice,
-    onFilmFailed: ({ message }) => ctx.log.debug(`${message}; the recording is made from the screenshots`),
+    onFilmFailed: ({ message }) => ctx.log.debug(`${message}; recording from the screenshots instead`),
     signal: ctx.signal,
   };
 }
 
-/** How many episodes of a data set were judged, which were not, and which were lost to faults of devices. */
+/** The judged episodes of a data set (their number), those without a verdict and those lost to device faults. */
 export async function judgedEpisodes(
   folder: string,
   stage: string,
@@ -195,25 +196,25 @@ export async function judgedEpisodes(
   };
 }
 
-/** Says what to type where episodes of a stage came to no result: a plain run would find its shards done. */
+/** Says how to repeat episodes without a result: the same command without --force would find its shards done. */
 export function sayHowToRepeat(
   ctx: StageContext<unknown>,
   { unknown, lost }: { readonly unknown: readonly string[]; readonly lost: readonly string[] },
 ): void {
   const count = unknown.length + lost.length;
   if (count === 0) return;
-  const known = unknown.length > 0 ? '; what the judge has answered is not asked again' : '';
+  const known = unknown.length > 0 ? "; the judge's earlier answers are reused" : '';
   ctx.log.info(
-    `${count} episode${count === 1 ? '' : 's'} without a result: the same command with --force runs all of this stage's episodes again${known}`,
+    `${counted(count, 'episode')} without a result: run the same command with --force to repeat all episodes of this stage${known}`,
   );
 }
 
-/** Name of episode `n`, sortable. */
+/** Sortable name of episode `n`. */
 export function episodeId(n: number): string {
   return String(n).padStart(6, '0');
 }
 
-/** The vectors of all screens of some episodes, each once, in the order in which they were seen. */
+/** Writes the vectors of all screens of some episodes, each once, in order of first appearance. */
 async function writeVectors(
   file: string,
   episodes: readonly Episode[],

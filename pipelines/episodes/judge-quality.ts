@@ -1,4 +1,5 @@
 import PQueue from 'p-queue';
+import { counted } from '../../src/counted.js';
 import { RunError, UserError } from '../../src/errors.js';
 import { parseAction } from '../../src/agents/grammar.js';
 import { ImageStore } from '../../src/data/images.js';
@@ -13,16 +14,16 @@ import type { Config } from '../../src/settings/settings.js';
 import { readTransitions } from '../datasets.js';
 import { openJudge, type JudgeSettings } from './judge.js';
 
-/** How good a judge is, on a set whose truth is known. */
+/** How often a judge agrees with known verdicts. */
 export interface JudgeQuality extends Agreement {
   /** the judge's kind and model */
   readonly judge: string;
   /** the labelled set, or the run */
   readonly set: string;
-  /** episodes of a run that fail without looking, since their agent did not declare success: not compared */
+  /** episodes of a run that fail without being judged, because the agent did not declare success: not compared */
   readonly undeclared: number;
   readonly counts: JudgeCounts;
-  /** what the run folder has spent on its judge, now and before */
+  /** total spent by the run folder on its judge */
   readonly spent: { readonly calls: number; readonly tokens: number };
 }
 
@@ -33,8 +34,8 @@ interface Comparison {
 }
 
 /**
- * `critiq judge`: what the judge of `judge.*` says of a labelled set, or of the last screens of a run on the embedded
- * phone, against what is known of them. What was answered before is not asked again, so that it may be interrupted.
+ * `critiq judge`: compares the judge of `judge.*` with a labelled set, or with the exact rewards of a run on the embedded
+ * phone (judging the last screens). Answers are cached, so it can be interrupted and repeated.
  */
 export async function judgeQuality(
   what: { readonly set: string } | { readonly run: string },
@@ -46,18 +47,18 @@ export async function judgeQuality(
   const settings = config.judge as JudgeSettings;
   if (settings.kind === 'state')
     throw new UserError(
-      'judge.kind=state: the state judge is exact; set judge.kind to openai or gemini, and judge.model',
+      'judge.kind=state: the state judge is exact, so there is nothing to measure; set judge.kind to openai or gemini, and judge.model',
     );
   const { name, screens, undeclared } =
     'run' in what
       ? await phoneRun(own, settings)
       : { name: what.set, screens: readLabelledSet(what.set), undeclared: 0 };
-  // each screen is the end of an episode whose agent has declared success
+  // each screen ends an episode whose agent declared success
   const single = { ...own, judge: { ...settings, ask: 'end', declare: 'ignored' } } as Config;
   const { judge, budget } = openJudge(single, runFolder(own), warn);
   if (!(judge instanceof VlmJudge) || !budget) throw new Error('judgeQuality: not a VLM judge');
-  const progress = display.progress(screens.length, `judge: ${screens.length === 1 ? 'screen' : 'screens'}`);
-  // as many pictures in memory as are asked about, and the next ones
+  const progress = display.progress(screens.length, 'judge: screens');
+  // in memory: the pictures being judged and the next ones
   const queue = new PQueue({ concurrency: 2 * settings.concurrency });
   const stop = new AbortController();
   const abort = (): void => stop.abort(signal.reason);
@@ -73,7 +74,7 @@ export async function judgeQuality(
       judged[i] = { id, task, label, verdict: await judge.judge({ ...end, signal: stop.signal }) };
       progress.advance();
     } catch (error) {
-      // the first failure ends the others
+      // the first failure stops the others
       stop.abort(error);
     }
   };
@@ -84,8 +85,7 @@ export async function judgeQuality(
     progress.done();
     budget.close();
   }
-  if (signal.aborted)
-    throw new Interrupted('judge: stopped; the answers are kept, and the same command goes on from there');
+  if (signal.aborted) throw new Interrupted('judge: stopped; answers are kept: run the same command again to resume');
   stop.signal.throwIfAborted();
   if (screens.length > 0 && judged.every(({ verdict }) => verdict === 'unknown'))
     throw new RunError(`judge: none of ${screens.length} screens got a verdict; the warnings above say why`);
@@ -99,22 +99,23 @@ export async function judgeQuality(
   };
 }
 
-/** The last screens of a run's trajectories with their rewards, which the phone's state decided. */
+/** The last screens of a run's trajectories, with the exact rewards of the embedded phone. */
 async function phoneRun(config: Config, { declare }: JudgeSettings): Promise<Comparison> {
   const folder = datasetFolder(config, 'trajectories');
   const plan = readPlan(folder);
   const judge = plan?.settings.judge as { kind?: string; declare?: string } | undefined;
   if (plan?.stage !== 'collect')
-    throw new UserError(`${folder}: no trajectories that \`critiq collect\` made; collect some, or name another --run`);
+    throw new UserError(`${folder}: no trajectories from \`critiq collect\`; collect some, or choose another --run`);
   if ((judge?.kind ?? 'state') !== 'state' || plan.settings.device !== undefined) {
+    const { backend = 'phone' } = (plan.settings.device ?? {}) as { backend?: string };
     throw new UserError(
-      `${folder}: collected with judge.kind=${judge?.kind ?? 'state'} and its device's own word; only rewards by the embedded phone's state are exact: name a run on the phone with judge.kind=state`,
+      `${folder}: collected with judge.kind=${judge?.kind ?? 'state'} and device.backend=${backend}; only rewards by the state of the embedded phone are exact: choose a --run with judge.kind=state and device.backend=phone`,
     );
   }
   const labelled = judge?.declare ?? 'required';
   if (labelled !== declare) {
     throw new UserError(
-      `${folder}: collected with judge.declare=${labelled}, but judge.declare=${declare} here: the same screen would count differently; set judge.declare=${labelled}`,
+      `${folder}: collected with judge.declare=${labelled}, but judge.declare=${declare} here, which judges the same screen differently; set judge.declare=${labelled}`,
     );
   }
   const rows = await readTransitions(folder, 'collect', [
@@ -147,10 +148,10 @@ function declares(action: string): boolean {
   return 'action' in parsed && parsed.action.type === 'STATUS_TASK_COMPLETE';
 }
 
-/** Disagreements that are said; --json has all. */
+/** Maximum number of disagreements to print; --json has all. */
 const SAID = 20;
 
-/** The result in lines for people. */
+/** The result as lines for people. */
 export function describeQuality(quality: JudgeQuality): string[] {
   const { judge, set, items, unknown, confusion, disagreements, undeclared, counts, spent } = quality;
   const { true_success: tp, false_success: fp, true_failure: tn, false_failure: fn } = confusion;
@@ -163,14 +164,14 @@ export function describeQuality(quality: JudgeQuality): string[] {
   const few = (ids: readonly string[]) =>
     `${ids.slice(0, SAID).join(', ')}${ids.length > SAID ? ` and ${ids.length - SAID} more` : ''}`;
   return [
-    `${judge} on ${set}: ${items} screens${undeclared > 0 ? ` (${undeclared} more episodes failed without a look: their agent declared no success)` : ''}`,
+    `${judge} on ${set}: ${counted(items, 'screen')}${undeclared > 0 ? ` (${counted(undeclared, 'more episode')} failed without being judged: the agent did not declare success)` : ''}`,
     ...rates.map(([name, { value, ci95 }]) => `  ${name.padEnd(10)} ${percent(value)}  (95 % interval ${percent(ci95[0])} to ${percent(ci95[1])})`), // prettier-ignore
-    `  judged success: ${tp} rightly, ${fp} wrongly; judged failure: ${tn} rightly, ${fn} wrongly`,
-    ...(unknown.length > 0 ? [`  ${unknown.length} without a verdict, in none of the numbers: ${few(unknown)}`] : []),
+    `  judged success: ${tp} correct, ${fp} wrong; judged failure: ${tn} correct, ${fn} wrong`,
+    ...(unknown.length > 0 ? [`  ${unknown.length} without a verdict, not counted: ${few(unknown)}`] : []),
     ...(disagreements.length > 0
       ? [`  disagreements: ${few(disagreements.map(({ id, verdict }) => `${id} (judged ${verdict})`))}`]
       : []),
-    `  answers: ${counts.answered} now, ${counts.known} known from before; the run folder has spent ${spent.calls} calls and ${spent.tokens} tokens on its judge`,
+    `  answers: ${counts.answered} new, ${counts.known} from the cache; the run folder has spent ${counted(spent.calls, 'call')} and ${counted(spent.tokens, 'token')} on its judge`,
   ];
 }
 

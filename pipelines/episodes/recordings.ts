@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import PQueue from 'p-queue';
 import { z } from 'zod';
 import type { Rollout } from '../../src/agents/rollout.js';
+import { counted } from '../../src/counted.js';
 import { writeAtomic } from '../../src/data/store/atomic.js';
 import { ImageStore } from '../../src/data/images.js';
 import type { Episode } from '../../src/data/store/journal.js';
@@ -24,38 +25,36 @@ export const RecordingSettings = z.object({
     .enum(['off', 'failures', 'all'])
     .default('off')
     .describe(
-      'episodes of which a video is kept, in `recordings/<data set>/` of the run folder: none, those that did not succeed, or all (docs/recordings.md)',
+      'episodes to keep a video of, in `recordings/<data set>/` of the run folder: none, those that did not succeed, or all (docs/recordings.md)',
     ),
   stages: z
     .array(z.string())
     .default(['collect', 'eval', 'online'])
-    .describe('stages whose episodes are recorded; `critiq record` makes those of others'),
+    .describe('stages whose episodes are recorded; `critiq record` makes videos of other stages'),
   source: z
     .enum(['frames', 'device'])
     .default('frames')
     .describe(
-      "made from the screenshots, with the actions drawn in; or the device's own recording where it can make one, else from the screenshots",
+      "source of the video: the screenshots, with the actions drawn in, or the device's own recording if it can make one (otherwise the screenshots)",
     ),
   format: z
     .enum(['webm', 'webp'])
     .default('webm')
-    .describe(
-      'of those made from screenshots: a video, or an animated picture that plays once wherever pictures are shown',
-    ),
-  seconds: z.number().min(0.1).max(60).default(1.2).describe('seconds that a step takes in the video'),
+    .describe('format of videos from screenshots: WebM, or an animated WebP that plays once wherever images are shown'),
+  seconds: z.number().min(0.1).max(60).default(1.2).describe('seconds per step in the video'),
   fps: z
     .number()
     .min(0)
     .max(30)
     .default(5)
-    .describe('pictures a second while an action is drawn; each costs about 15 ms. 0: one picture for each action'),
+    .describe('frames per second while an action is drawn; each takes about 15 ms to make. 0: one frame per action'),
   width: z
     .int()
     .min(64)
     .max(2000)
     .default(360)
-    .describe('pixels of the screen in the video at most; larger ones shrink'),
-  quality: z.int().min(1).max(99).default(75).describe('of its pictures'),
+    .describe('maximum width of the screen in the video, in pixels; larger screens are scaled down'),
+  quality: z.int().min(1).max(99).default(75).describe('image quality of the frames'),
 });
 export type RecordingSettings = z.infer<typeof RecordingSettings>;
 
@@ -63,12 +62,12 @@ const settingsOf = (config: Config): RecordingSettings => config.recordings as R
 
 const KINDS = ['webm', 'webp', 'mp4'];
 
-/** Where the recordings of a data set are. */
+/** The folder of a data set's recordings. */
 function recordingsFolder(config: Config, dataset: string): string {
   return datasetFolder(config, join('recordings', dataset));
 }
 
-/** The episodes that have a recording, with its file. */
+/** The episodes that have a recording, with the name of its file. */
 function recorded(folder: string): Map<string, string> {
   const found = new Map<string, string>();
   let names: string[];
@@ -85,26 +84,25 @@ function recorded(folder: string): Map<string, string> {
   return found;
 }
 
-/** Whether a film of an episode that ended like this is kept. */
+/** Whether to keep a recording of an episode with this verdict. */
 function wanted(keep: RecordingSettings['keep'], verdict: Verdict): boolean {
   return keep === 'all' || (keep === 'failures' && verdict !== 'success');
 }
 
 /**
- * Makes the recordings of a shard while its episodes run: one at a time, from the stored screenshots, so that a recording
- * never waits in memory and a killed run goes on with those that are missing. A recording that cannot be made is told, and
- * costs nothing else.
+ * Makes the recordings of a shard while its episodes run, one at a time and from the stored screenshots, so that no video
+ * waits in memory and a killed run resumes with the missing ones. A recording that fails is a warning, nothing more.
  */
 export class Recorder {
-  /** whether devices are to film their screens */
+  /** whether devices record their screens themselves */
   readonly byDevice: boolean;
   private readonly queue = new PQueue({ concurrency: 1 });
   private readonly folder: string;
   private failures = 0;
 
   /**
-   * The recorder of a stage's data set; undefined where none are kept.
-   * @param dataset names the folder below `recordings/`
+   * The recorder of a stage's data set; undefined if no recordings are kept.
+   * @param dataset name of the folder below `recordings/`
    */
   static async open(ctx: StageContext<unknown>, dataset: string): Promise<Recorder | undefined> {
     const settings = settingsOf(ctx.config);
@@ -124,16 +122,16 @@ export class Recorder {
   }
 
   /**
-   * Takes recordings of before away, and makes those that a killed run has left out.
-   * @param ids of the shard's episodes
-   * @param done those that have ended already
+   * Removes outdated recordings and makes those that a killed run left out.
+   * @param ids the episodes of the shard
+   * @param done those that have already ended
    */
   begin(ids: Iterable<string>, done: readonly Episode[]): void {
     const there = recorded(this.folder);
     const kept = new Set(done.map(({ episode }) => episode));
     for (const id of ids) {
       const file = there.get(id);
-      // of an episode that is run anew it would show another one
+      // the episode runs again, so the old recording would show another one
       if (file !== undefined && !kept.has(id)) rmSync(join(this.folder, file), { force: true });
     }
     for (const episode of done) if (!there.has(episode.episode)) this.add(filmedEpisode(episode));
@@ -154,10 +152,10 @@ export class Recorder {
       progress.done();
     }
     await this.queue.onIdle();
-    if (this.failures > 0) this.ctx.log.warn(`${this.failures} episodes were not recorded`);
+    if (this.failures > 0) this.ctx.log.warn(`${counted(this.failures, 'episode')} not recorded`);
   }
 
-  /** Makes no more; those that are missing are made when the stage goes on. */
+  /** Makes no more recordings; a resumed stage makes the missing ones. */
   async stop(): Promise<void> {
     this.queue.clear();
     await this.queue.onIdle();
@@ -171,13 +169,13 @@ export class Recorder {
         await keepFilm(this.folder, episode, this.images, this.settings, { signal, own });
       } catch (error) {
         if (signal.aborted) return;
-        if (this.failures++ === 0) log.warn(`episode ${episode.episode} is not recorded: ${(error as Error).message}`);
+        if (this.failures++ === 0) log.warn(`episode ${episode.episode} not recorded: ${(error as Error).message}`);
       }
     });
   }
 }
 
-/** Writes the recording of an episode: the device's own where it is a video that browsers play, else one of its screens. */
+/** Writes the recording of an episode: the device's own if browsers can play it, otherwise one made from its screens. */
 async function keepFilm(
   folder: string,
   episode: FilmedEpisode,
@@ -194,11 +192,11 @@ async function keepFilm(
   await writeAtomic(join(folder, `${episode.episode}.${settings.format}`), bytes);
 }
 
-/** What `critiq record` has made. */
+/** Result of `critiq record`. */
 export interface Recorded {
   readonly folder: string;
   readonly made: number;
-  /** that were there already */
+  /** recordings that already existed */
   readonly kept: number;
 }
 
@@ -209,13 +207,13 @@ export interface RecordOptions {
   readonly episodes?: string;
   /** only those that did not succeed */
   readonly failures: boolean;
-  /** make those that are there again */
+  /** remake existing recordings */
   readonly force: boolean;
 }
 
 /**
- * `critiq record`: videos of episodes that a stage has finished, from their stored screenshots. It may be interrupted.
- * @throws UserError where there are no such episodes
+ * `critiq record`: videos of finished episodes from their stored screenshots. It can be interrupted and resumed.
+ * @throws UserError if there are no such episodes
  */
 export async function record(
   config: Config,
@@ -224,14 +222,14 @@ export async function record(
 ): Promise<Recorded> {
   const source = datasetFolder(config, dataset);
   const plan = readPlan(source);
-  if (!plan) throw new UserError(`${source}: no episodes; --dataset is one that demos, collect or eval made`);
+  if (!plan) throw new UserError(`${source}: no episodes; choose a --dataset that demos, collect or eval built`);
   const settings = { ...settingsOf(config), keep: failures ? 'failures' : 'all' } as const;
   const chosen = episodes === undefined ? undefined : numbers(episodes);
   const rows = await readTransitions(source, plan.stage, FILMED);
   const all = filmedEpisodes(rows).filter(({ episode, verdict }) => {
     return wanted(settings.keep, verdict) && (chosen?.(Number(episode)) ?? true);
   });
-  if (all.length === 0) throw new UserError(`${source}: none of its episodes is asked for (--episodes, --failures)`);
+  if (all.length === 0) throw new UserError(`${source}: no episode matches; change --episodes or drop --failures`);
   const folder = recordingsFolder(config, dataset);
   const there = recorded(folder);
   const missing = all.filter(({ episode }) => force || !there.has(episode));
@@ -256,7 +254,7 @@ export async function record(
     progress.done();
   }
   if (signal.aborted)
-    throw new Interrupted('record: stopped; what is done is kept, and the same command goes on from there');
+    throw new Interrupted('record: stopped; finished videos are kept: run the same command again to resume');
   return { folder, made: missing.length, kept: all.length - missing.length };
 }
 

@@ -13,11 +13,11 @@ export type Split = 'train' | 'test';
 
 /**
  * The tasks of a split: those of its file, or the embedded phone's own.
- * @param options.seed decides the phone's training tasks, and the order in which those of a file are drawn
- * @param options.count training tasks wanted: the phone makes so many, and a file's come round again, each as often as
- * the others; test lists are what they are, in their order
- * @throws UserError where a file is no list, its tasks are nothing that the device can be set up for, or there is no file
- * for a device without tasks of its own
+ * @param options.seed determines the phone's training tasks, and the order in which those of a file are drawn
+ * @param options.count number of training tasks: the phone generates that many, a file's tasks repeat equally often. Test
+ *   lists are returned unchanged, in their order.
+ * @throws UserError if a file is not a task list, the device cannot be set up for its tasks, or a device without its own
+ *   tasks has no file
  */
 export function tasksOf(config: Config, split: Split, options: { seed: number; count?: number }): Task[] {
   const { set, train_file, test_file } = config.tasks as TaskSettings;
@@ -28,14 +28,14 @@ export function tasksOf(config: Config, split: Split, options: { seed: number; c
   if (file === '' && backend !== 'phone') {
     const page = own ? 'extending' : backend;
     throw new UserError(
-      `tasks.${split}_file is not set, and device.backend=${backend} has no tasks of its own; set it to a .jsonl file of tasks (docs/${page}.md)`,
+      `tasks.${split}_file is empty, and device.backend=${backend} has no tasks of its own; set it to a .jsonl file of tasks (docs/${page}.md)`,
     );
   }
   if (file === '') return phoneTasks({ set, split, ...options });
   const list = readTaskList(file);
   if (backend === 'phone') checkPhoneTasks(list, file);
   if (backend === 'browser') {
-    // now, and not when the first episode of one begins
+    // report mistakes now, not when the first episode of such a task starts
     const served = browser.folder === '' ? undefined : { folder: realFolder(browser.folder), url: 'http://127.0.0.1/' };
     for (const task of list) startUrls(browser, task, 0, served);
   }
@@ -47,7 +47,7 @@ export function tasksOf(config: Config, split: Split, options: { seed: number; c
     .slice(0, count);
 }
 
-/** How the test tasks lie to those that are trained on; readable on any device. @throws UserError where a file is no list */
+/** Overlap of test and training tasks; works on any device. @throws UserError if a file is not a task list */
 export function overlapOf(config: Config): Overlap {
   const { set, train_file, test_file } = config.tasks as TaskSettings;
   const { backend } = config.device as DeviceSettings;
@@ -61,8 +61,8 @@ export function overlapOf(config: Config): Overlap {
 }
 
 /**
- * Texts of the tasks that are trained on, as they are compared. None for the embedded phone's own, whose test tasks are
- * worded as no training task is.
+ * Texts of the training tasks, normalised for comparison. Empty for the embedded phone's own tasks: none of its test tasks
+ * is worded like a training task.
  */
 export function trainedTexts(config: Config): ReadonlySet<string> {
   const { train_file } = config.tasks as TaskSettings;

@@ -172,7 +172,7 @@ export class LiveEpisodes {
       },
       onLost: async ({ episode, faults }) => {
         const { device, call, reason } = faults.at(-1)!;
-        ctx.log.warn(`episode ${episode} is lost: ${device}: ${call}: ${reason}`);
+        ctx.log.warn(`episode ${episode} lost: ${device}: ${call}: ${reason}`);
         await this.journal.append({ episode, outcome: 'lost', faults });
         this.options.onEpisode?.();
         this.notify();

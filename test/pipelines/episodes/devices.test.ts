@@ -1,4 +1,4 @@
-/** Stages on a pool of devices: what of the devices counts, and what is said of faults. */
+/** Stages on a pool of devices: which device settings matter, and how faults are reported. */
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { test } from 'node:test';
@@ -13,7 +13,7 @@ import { contents, emptyFolder, succeed } from '../../rigs/process.js';
 const program = fileURLToPath(new URL('../../../src/cli/main.js', import.meta.url));
 const DEMOS = ['demos', 'demos.episodes=6', 'demos.shard=3', 'tasks.max_steps=4'];
 
-test('how many devices there are and how patient the pool is changes nothing, and redoes nothing', async (t) => {
+test('the number of devices and the time limits change no result and rebuild nothing', async (t) => {
   const [one, many] = [emptyFolder(t), emptyFolder(t)];
   await succeed([...DEMOS, 'device.count=1'], { cwd: one, program });
   await succeed([...DEMOS, 'device.count=3', 'device.deadline_ms=20000', 'device.attempts=1'], { cwd: many, program });
@@ -41,7 +41,7 @@ function logged() {
   return { lines, log: { debug: at('debug'), info: at('info'), warn: at('warn') } };
 }
 
-test('disturbed episodes are listed for the manifest and told; undisturbed shards say nothing', () => {
+test('restarted and lost episodes are listed for the manifest and logged; nothing is logged without faults', () => {
   const { lines, log } = logged();
   assert.deepEqual(disturbedEpisodes([episode('0'), episode('1')], [], { planned: 2, log }), {});
   assert.deepEqual(lines, []);
@@ -49,12 +49,12 @@ test('disturbed episodes are listed for the manifest and told; undisturbed shard
   const facts = disturbedEpisodes([episode('0'), episode('1', [fault])], lost, { planned: 14, log });
   assert.deepEqual(facts, { repeated: [{ episode: '1', faults: [fault] }], lost });
   assert.deepEqual(lines, [
-    'info 1 episode begun anew after faults of devices: 1',
-    'warn 12 episodes lost to faults of devices and not counted: l0, l1, l2, l3, l4, l5, l6, l7, l8, l9 and 2 more (the last fault of l0: phone-1: reset: socket hang up)',
+    'info 1 episode restarted after device faults: 1',
+    'warn 12 episodes lost to device faults and not counted: l0, l1, l2, l3, l4, l5, l6, l7, l8, l9 and 2 more (last fault of l0: phone-1: reset: socket hang up)',
   ]);
 });
 
-test('a shard whose every episode is lost fails', () => {
+test('a shard that lost all its episodes fails', () => {
   const { log } = logged();
   assert.throws(() => disturbedEpisodes([], [lostEpisode('a'), lostEpisode('b')], { planned: 2, log }), {
     name: 'RunError',
@@ -62,7 +62,7 @@ test('a shard whose every episode is lost fails', () => {
   });
 });
 
-test('an evaluation finds the lost episodes of all its shards', async (t) => {
+test('an evaluation collects the lost episodes of all its shards', async (t) => {
   const folder = emptyFolder(t);
   const set = await openDataset(folder);
   const { log } = logged();
@@ -78,7 +78,7 @@ test('an evaluation finds the lost episodes of all its shards', async (t) => {
   assert.deepEqual(await judgedEpisodes(folder, 'eval'), { unknown: [], lost: ['a', 'b', 'c'], judged: 12 });
 });
 
-test('the line of progress tells devices out of order', () => {
+test('the progress line shows devices out of order', () => {
   const status = { working: 5, free: 0, opening: 1, resting: 0, givenUp: 0 };
   assert.equal(outOfOrder({ count: 8, status }), '');
   assert.equal(outOfOrder({ count: 8, status: { ...status, resting: 2 } }), '2 of 8 devices out of order');

@@ -1,4 +1,4 @@
-/** How far a judge agrees with what is known: the numbers by hand, labelled sets, runs on the phone, interruptions. */
+/** Agreement of a judge with known verdicts: numbers checked by hand, labelled sets, runs on the phone, interruptions. */
 import assert from 'node:assert/strict';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -25,7 +25,7 @@ function judged(label: Judged['label'], verdict: Judged['verdict'], count: numbe
   return Array.from({ length: count }, (_, i) => ({ id: `n${from + i}`, task: 't', label, verdict }));
 }
 
-/** Rounds as a table does. */
+/** Equal up to the rounding of a table. */
 const near = (value: number | null, expected: number) => assert.ok(Math.abs(value! - expected) < 5e-5, `${value}`);
 
 test('agreement, precision, recall and F1 by hand', () => {
@@ -51,7 +51,7 @@ test('agreement, precision, recall and F1 by hand', () => {
   ]);
 });
 
-test('nothing to divide by is no number', () => {
+test('a rate without any case is null', () => {
   const { precision, recall, f1, agreement } = agreementOf(judged(F, F, 3, 0));
   assert.deepEqual([precision.value, recall.value, f1.value], [null, null, null]);
   assert.deepEqual(precision.ci95, [0, 1]);
@@ -59,7 +59,7 @@ test('nothing to divide by is no number', () => {
   assert.equal(agreement.value, 1);
 });
 
-/** A set of screens of 0, 20, 40, ...: those from 100 on are successes. */
+/** A set of screens with grey levels 0, 20, 40, ...: those from 100 on are successes. */
 async function labelledSet(folder: string, count = 10): Promise<string> {
   mkdirSync(join(folder, 'set/screens'), { recursive: true });
   const lines: string[] = [];
@@ -83,10 +83,10 @@ const asking = (server: JudgeServer) => [
   'judge.retries=0',
 ];
 
-test('critiq judge on a labelled set; again, it asks nothing but what was not answered', async (t) => {
+test('critiq judge on a labelled set; repeated, it asks only unanswered questions', async (t) => {
   const cwd = emptyFolder(t);
   await labelledSet(cwd);
-  // wrong about task 4 (said to be a success) and 8; silent about 9 at first
+  // wrong about task 4 (judged a success) and 8; no answer on 9 at first
   const server = await JudgeServer.start(t, {
     decide: ({ frame, task }) => (frame.rgba[0] >= 80 && task !== 'task 8' ? S : F),
     behave: ({ task }, nth) => (task === 'task 9' && nth === 0 ? 'maybe' : 'well'),
@@ -112,12 +112,12 @@ test('critiq judge on a labelled set; again, it asks nothing but what was not an
   assert.match(again.stderr, /openai tiny-vlm on set\/labelled\.jsonl: 10 screens\n/);
   assert.match(again.stderr, /agreement {2}80\.0 %/);
   assert.match(again.stderr, /precision {2}80\.0 %/);
-  assert.match(again.stderr, /judged success: 4 rightly, 1 wrongly; judged failure: 4 rightly, 1 wrongly/);
+  assert.match(again.stderr, /judged success: 4 correct, 1 wrong; judged failure: 4 correct, 1 wrong/);
   assert.match(again.stderr, /disagreements: i4 \(judged success\), i8 \(judged failure\)/);
-  assert.match(again.stderr, /answers: 1 now, 9 known from before; the run folder has spent 11 calls/);
+  assert.match(again.stderr, /answers: 1 new, 9 from the cache; the run folder has spent 11 calls/);
 });
 
-test('a judge that says nothing at all has no quality', async (t) => {
+test('a judge that never answers is an error', async (t) => {
   const cwd = emptyFolder(t);
   await labelledSet(cwd, 3);
   const server = await JudgeServer.start(t, { behave: () => 'broken' });
@@ -126,7 +126,7 @@ test('a judge that says nothing at all has no quality', async (t) => {
   assert.match(mute.stderr, /critiq: judge: none of 3 screens got a verdict; the warnings above say why\n$/);
 });
 
-test('interrupted, it goes on with what is missing', async (t) => {
+test('after an interruption it resumes with the missing answers', async (t) => {
   const cwd = emptyFolder(t);
   await labelledSet(cwd, 8);
   let stuck = true;
@@ -141,13 +141,13 @@ test('interrupted, it goes on with what is missing', async (t) => {
   const { code, stderr } = await ended;
   stuck = false;
   assert.equal(code, 130, stderr);
-  assert.match(stderr, /the same command goes on from there/);
+  assert.match(stderr, /run the same command again to resume/);
   const { stdout } = await succeed([...args, '--json'], { cwd, program });
   const { items, unknown, counts } = JSON.parse(stdout) as JudgeQuality;
   assert.deepEqual([items, unknown.length, counts.known, counts.answered], [8, 0, 4, 4]);
 });
 
-test('a run on the phone: its exact rewards are the labels', async (t) => {
+test('a run on the phone: its exact rewards serve as labels', async (t) => {
   const cwd = emptyFolder(t);
   const tiny = [
     'device.count=4',
@@ -192,12 +192,12 @@ test('a run on the phone: its exact rewards are the labels', async (t) => {
   failedInOneLine(
     circular,
     2,
-    /collected with judge\.kind=openai .*only rewards by the embedded phone's state are exact/,
+    /collected with judge\.kind=openai and device\.backend=phone; only rewards by the state of the embedded phone are exact/,
   );
   failedInOneLine(await critiq(['judge', '--run', 'none', ...asking(server)], { cwd, program }), 2, /no trajectories/);
 });
 
-test('a set that is wrong is named by its line; nothing outside of its folder is read', async (t) => {
+test('an invalid set is reported by line; nothing outside its folder is read', async (t) => {
   const cwd = emptyFolder(t);
   const file = await labelledSet(cwd, 2);
   assert.deepEqual(

@@ -1,4 +1,4 @@
-/** Stages with a judge that is asked: what it says counts, what it does not say counts for nothing and is listed. */
+/** Stages with a VLM judge: its verdicts are rewards; episodes without a verdict are listed and not counted. */
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import { existsSync, readFileSync } from 'node:fs';
@@ -45,11 +45,11 @@ const asking = (server: JudgeServer, ...more: string[]) => [
 
 /** A number from 0 to 11 for a task: the same for all its screens. */
 const lot = ({ task }: Asked) => createHash('sha1').update(task).digest()[1] % 12;
-/** Of some tasks, all the screens are successes; of others, the server says nothing that counts. */
+/** All screens of some tasks are successes; for other tasks the server gives no valid answer. */
 const success = (asked: Asked) => lot(asked) < 5;
 const silent = (asked: Asked) => lot(asked) >= 9;
 
-/** A server that is asked about a task that is silent answers in a way that is no verdict. */
+/** A server whose answers about the silent tasks are not verdicts. */
 function moody(t: { after(fn: () => unknown): void }) {
   return JudgeServer.start(t, {
     decide: (asked) => (success(asked) ? 'success' : 'failure'),
@@ -68,16 +68,16 @@ async function ends(folder: string) {
   return { rows: rows.filter(({ done }) => done), unknown, counted };
 }
 
-test('collect and eval: verdicts are rewards; the unknown ones are listed and in no number', async (t) => {
+test('collect and eval: verdicts are rewards; episodes without a verdict are listed and not counted', async (t) => {
   const server = await moody(t);
   const cwd = emptyFolder(t);
   const { stderr } = await succeed(['collect', ...asking(server)], { cwd, program });
   const run = join(cwd, 'data/pocket');
   const collected = await ends(join(run, 'trajectories'));
-  assert.ok(collected.unknown.length > 0 && collected.rows.length > 0, 'both kinds are there');
+  assert.ok(collected.unknown.length > 0 && collected.rows.length > 0, 'both kinds occur');
   assert.equal(collected.rows.length + collected.unknown.length, 9);
   for (const { goal, trajectoryReward } of collected.rows) {
-    assert.ok(lotOf(goal) < 9, 'no episode without a verdict is there');
+    assert.ok(lotOf(goal) < 9, 'episodes without a verdict are left out');
     assert.equal(trajectoryReward, lotOf(goal) < 5 ? 1 : 0);
   }
   assert.deepEqual(collected.unknown, [...collected.unknown].sort());
@@ -102,7 +102,7 @@ test('collect and eval: verdicts are rewards; the unknown ones are listed and in
   const folder = join(run, 'eval/base-test');
   const evaluated = await ends(folder);
   const result = JSON.parse(readFileSync(join(folder, '_result.json'), 'utf8')) as Record<string, unknown>;
-  assert.ok(evaluated.unknown.length > 0 && evaluated.rows.length > 0, 'both kinds are there');
+  assert.ok(evaluated.unknown.length > 0 && evaluated.rows.length > 0, 'both kinds occur');
   const won = evaluated.rows.filter(({ goal }) => lotOf(goal) < 5).length;
   assert.equal(result.judge, `openai ${MODEL}`);
   assert.deepEqual(result.unknown, evaluated.unknown);
@@ -119,7 +119,7 @@ test('collect and eval: verdicts are rewards; the unknown ones are listed and in
   assert.match(said.stderr, new RegExp(`${won} of ${evaluated.rows.length} succeed`));
   assert.doesNotMatch(stderr + said.stderr, new RegExp(KEY));
 
-  // again: nothing to do; where only the way to the server differs, too; with another judge, everything
+  // repeated: nothing to do, even with other retries and budget; with another judge, everything
   const asked = server.asked.length;
   const again = await succeed(['eval', ...asking(server, 'judge.retries=4', 'judge.budget_calls=1')], { cwd, program });
   assert.doesNotMatch(again.stderr, /: done/);
@@ -133,7 +133,7 @@ test('collect and eval: verdicts are rewards; the unknown ones are listed and in
   assert.equal(exact.episodes, 8);
 });
 
-test('asked after each step, a success ends its episode; equal screens are not sent twice', async (t) => {
+test('with judge.ask=step a success ends its episode; equal screens are not sent twice', async (t) => {
   const server = await JudgeServer.start(t, { decide: (asked) => (success(asked) ? 'success' : 'failure') });
   const cwd = emptyFolder(t);
   await succeed(['collect', ...asking(server, 'judge.ask=step', 'judge.concurrency=1')], { cwd, program });
@@ -142,11 +142,11 @@ test('asked after each step, a success ends its episode; equal screens are not s
   assert.equal(rows.length, 9);
   for (const { goal, step, trajectoryReward, truncated } of rows) {
     assert.equal(trajectoryReward, lotOf(goal) < 5 ? 1 : 0);
-    if (trajectoryReward === 1) assert.deepEqual([step, truncated], [0, false], 'it ended with its first step');
+    if (trajectoryReward === 1) assert.deepEqual([step, truncated], [0, false], 'it ended after its first step');
   }
   assert.ok(
     rows.some(({ step }) => step > 0),
-    'failures go on',
+    'failures continue',
   );
   const steps = rows.reduce((sum, { step }) => sum + step + 1, 0);
   assert.ok(server.asked.length <= steps);
@@ -154,7 +154,7 @@ test('asked after each step, a success ends its episode; equal screens are not s
   assert.equal(new Set(sent).size, sent.length, 'no screen was sent twice for a task');
 });
 
-test('a spent budget: the run goes on, says so, and more money goes on with it', async (t) => {
+test('a spent budget: the run continues and says so; with a larger budget the rest is judged', async (t) => {
   const server = await JudgeServer.start(t);
   const cwd = emptyFolder(t);
   const poor = await succeed(['collect', ...asking(server, 'judge.budget_calls=3')], { cwd, program });
@@ -168,7 +168,7 @@ test('a spent budget: the run goes on, says so, and more money goes on with it',
   assert.deepEqual([richer.rows.length, richer.unknown.length], [9, 0]);
 });
 
-test('a shard of which nothing was judged disturbs nobody; a stage of which nothing was fails', async (t) => {
+test('a shard without verdicts does no harm; a stage without verdicts fails', async (t) => {
   const server = await JudgeServer.start(t);
   const cwd = emptyFolder(t);
   // the first five episodes take the three calls
@@ -185,12 +185,12 @@ test('a shard of which nothing was judged disturbs nobody; a stage of which noth
   const silent = await critiq(['eval', '-q', ...asking(server, 'judge.budget_calls=3')], { cwd, program });
   assert.equal(silent.code, 1);
   assert.match(silent.stderr, /critiq: eval\/base-test: none of 8 episodes was judged/);
-  assert.ok(!existsSync(join(run, 'eval/base-test/_result.json')), 'no rate of nothing');
+  assert.ok(!existsSync(join(run, 'eval/base-test/_result.json')), 'no result without verdicts');
   await succeed(['eval', '--force', '--no-deps', ...asking(server)], { cwd, program });
   assert.ok(existsSync(join(run, 'eval/base-test/_result.json')));
 });
 
-test('critiq doctor looks at the judge without asking it', async (t) => {
+test('critiq doctor checks the judge without asking it', async (t) => {
   const server = await JudgeServer.start(t);
   const cwd = emptyFolder(t);
   const look = async (...settings: string[]) => {
@@ -210,7 +210,7 @@ test('critiq doctor looks at the judge without asking it', async (t) => {
   assert.equal(server.asked.length, 0);
 });
 
-test('a judge that cannot work ends the run in one line', async (t) => {
+test('an unusable judge ends the run with one line', async (t) => {
   const server = await JudgeServer.start(t, { behave: () => 'no key' });
   const cwd = emptyFolder(t);
   await succeed(['sft', ...TINY], { cwd, program });

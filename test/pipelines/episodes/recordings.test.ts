@@ -1,4 +1,4 @@
-/** Recordings by the command line: which are kept, what becomes of them when a run is killed, done anew or asked later. */
+/** Recordings from the command line: which are kept, and what happens when a run is killed or repeated, or videos are made later. */
 import assert from 'node:assert/strict';
 import { existsSync, mkdirSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
@@ -42,7 +42,7 @@ const recorded = (cwd: string): string[] => (existsSync(folder(cwd)) ? readdirSy
 const all = episodes.map((_, n) => `00000${n}.webm`);
 const failures = all.filter((_, n) => n % 2 === 1);
 
-test('failures alone, all, or none; later the others, by number, in another format', async (t) => {
+test('failures only, all, or none; the rest later, by number, in another format', async (t) => {
   const server = await serve(t);
   const cwd = emptyFolder(t);
   const where = { cwd, program };
@@ -69,23 +69,23 @@ test('failures alone, all, or none; later the others, by number, in another form
   assert.deepEqual(contents(folder(cwd)), before, 'the same episodes, the same bytes');
   await succeed(record('--force', '--failures', '--episodes', '0-1,5', 'recordings.format=webp'), where);
   assert.deepEqual(recorded(cwd), ['000000.webm', '000001.webp', '000002.webm', '000003.webm', '000004.webm', '000005.webp']); // prettier-ignore
-  assert.equal(server.asked.length, asked, 'nothing is run for it');
+  assert.equal(server.asked.length, asked, 'no episode is run for it');
 
   for (const [args, line] of [
     [record('--episodes', '3..4'), /--episodes: expected numbers and ranges such as 3,7,10-20, got "3\.\.4"/],
-    [['record'], /trajectories: no episodes; --dataset is one that demos, collect or eval made/],
+    [['record'], /trajectories: no episodes; choose a --dataset that demos, collect or eval built/],
   ] as const) {
     failedInOneLine(await critiq([...args], where), 2, line);
   }
 
-  // recordings are not part of what a stage makes: nothing is done again for them, and what is done anew is filmed anew
+  // recordings are no output of a stage: they cause no rebuild, and rebuilt episodes are recorded again
   const { stderr: same } = await succeed(evaluating(server, 'recordings.keep=all'), where);
   assert.match(same, /up to date/);
   await succeed(evaluating(server, 'recordings.keep=failures', 'seed=0', '--force'), where);
-  assert.deepEqual(recorded(cwd), failures, 'those of before are gone');
+  assert.deepEqual(recorded(cwd), failures, 'the old ones are gone');
 });
 
-test('a run that is killed loses the recordings under way, and makes them when it goes on', async (t) => {
+test('a killed run loses unfinished recordings and makes them when it resumes', async (t) => {
   const server = await serve(t);
   const undisturbed = emptyFolder(t);
   await succeed(evaluating(server, 'recordings.keep=all'), { cwd: undisturbed, program });
@@ -98,18 +98,18 @@ test('a run that is killed loses the recordings under way, and makes them when i
     child.kill('SIGKILL');
     await ended;
   }
-  // as if it had been killed before a recording of an episode that is in the journal
+  // an episode may be in the journal without its recording
   await succeed(args, { cwd, program });
   assert.deepEqual(contents(folder(cwd)), contents(folder(undisturbed)));
 });
 
-test('a recording that cannot be made is told, and costs nothing else', async (t) => {
+test('a recording that fails is a warning and nothing more', async (t) => {
   const server = await serve(t);
   const cwd = emptyFolder(t);
-  mkdirSync(join(folder(cwd), '000001.webm.tmp'), { recursive: true });
+  mkdirSync(join(folder(cwd), '.000001.webm.tmp'), { recursive: true });
   const args = evaluating(server, 'recordings.keep=all', 'eval.episodes=2', 'eval.shard=2', 'tasks.max_steps=6');
   const { stderr } = await succeed(args, { cwd, program });
-  assert.match(stderr, /warning: .*episode 000001 is not recorded: .*000001\.webm: cannot be written/);
-  assert.match(stderr, /warning: .*: 1 episodes were not recorded/);
+  assert.match(stderr, /warning: .*episode 000001 not recorded: .*000001\.webm: cannot be written/);
+  assert.match(stderr, /warning: .*: 1 episode not recorded\n/);
   assert.ok(recorded(cwd).includes('000000.webm'));
 });

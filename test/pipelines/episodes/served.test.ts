@@ -1,4 +1,4 @@
-/** Agents that are not ours, evaluated through the command line on the embedded phone. */
+/** Third-party agents, evaluated from the command line on the embedded phone. */
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import { existsSync, readFileSync } from 'node:fs';
@@ -38,10 +38,10 @@ const asking = (server: { url: string }, format: ServedFormatName, ...more: stri
 ];
 
 const episodes = testEpisodes(EPISODES);
-/** Every other task is solved; in the rest the agent talks, and never says an action. */
+/** Every other task is solved; in the rest the agent never answers with a valid action. */
 const hopeless = (text: string) => episodes.some(({ task }, n) => n % 2 === 1 && text.includes(task.text));
 
-/** Answers that are no action: nonsense, a refusal, half an answer, a place off the screen. */
+/** Invalid answers: nonsense, a refusal, half an answer, a point off the screen. */
 const POOR: Readonly<Record<ServedFormatName, readonly string[]>> = {
   autoui: ['Roses are red.', "I'm sorry, I can't help with that.", 'Action Plan: [DUAL_POINT]; Action Dec', 'Action Plan: [DUAL_POINT]; Action Decision: "action_type": "DUAL_POINT", "touch_point": "[1.5, 0.2]", "lift_point": "[1.5, 0.2]", "typed_text": ""'], // prettier-ignore
   cogagent: ['Roses are red.', "I'm sorry, I can't help with that.", 'Action: Touch.\nGrounded Operation: CLICK(box=[[1', 'Grounded Operation: CLICK(box=[[1,2,3,4000]])'], // prettier-ignore
@@ -51,7 +51,7 @@ const POOR: Readonly<Record<ServedFormatName, readonly string[]>> = {
 
 async function answers(format: ServedFormatName) {
   const script = await flawless(format, episodes);
-  // by what is shown and told alone, so that the same question gets the same answer
+  // depends only on the prompt, so that the same question gets the same answer
   const poor = ({ text }: Asked): string =>
     POOR[format][createHash('sha1').update(text).digest()[0] % POOR[format].length];
   return (asked: Asked): string => (hopeless(asked.text) ? undefined : script(asked)) ?? poor(asked);
@@ -74,7 +74,7 @@ async function evaluated(cwd: string) {
 }
 
 for (const format of Object.keys(SERVED_FORMATS) as ServedFormatName[]) {
-  test(`${format}: what the agent solves succeeds, what it cannot say fails, and no policy is made`, async (t) => {
+  test(`${format}: solved tasks succeed, invalid answers fail, and no policy is built`, async (t) => {
     const server = await ServedServer.start(t, { answer: await answers(format) });
     const cwd = emptyFolder(t);
     const { stderr } = await succeed(['eval', ...asking(server, format)], { cwd, program });
@@ -89,12 +89,12 @@ for (const format of Object.keys(SERVED_FORMATS) as ServedFormatName[]) {
     assert.equal(result.successes, EPISODES / 2);
     const invalid = rows.filter(({ action }) => !isValidAction(action));
     assert.equal(result.invalid_steps, invalid.length);
-    assert.equal(invalid.length, (EPISODES / 2) * 16, 'each such step is one of the episode');
+    assert.equal(invalid.length, (EPISODES / 2) * 16, 'each invalid answer is a step of the episode');
     for (const { action, image, nextImage } of invalid) {
       assert.match(action, /^invalid answer: /);
-      assert.equal(image, nextImage, 'nothing was done to the phone');
+      assert.equal(image, nextImage, 'the phone did nothing');
     }
-    // what was answered is kept, in full
+    // answers are stored in full
     assert.equal(said.length, server.asked.length);
     assert.ok(said.some(({ answer }) => POOR[format].includes(answer)));
     const compound = rows.length - said.length;
@@ -107,13 +107,13 @@ for (const format of Object.keys(SERVED_FORMATS) as ServedFormatName[]) {
       assert.equal(headers.authorization, `Bearer ${KEY}`);
       assert.equal(body.model, MODEL);
       assert.equal(body.temperature, 0);
-      assert.equal(body.seed, undefined, 'greedy needs none');
+      assert.equal(body.seed, undefined, 'greedy sampling needs no seed');
     }
     assert.doesNotMatch(stderr, new RegExp(KEY));
   });
 }
 
-test('faults that pass change nothing; the limit of requests is kept', async (t) => {
+test('temporary faults change nothing; the limit of parallel requests holds', async (t) => {
   const answer = await answers('mobile_use');
   const calm = await ServedServer.start(t, { answer });
   const undisturbed = emptyFolder(t);
@@ -122,7 +122,7 @@ test('faults that pass change nothing; the limit of requests is kept', async (t)
   let n = 0;
   const server = await ServedServer.start(t, {
     answer,
-    // a hung request costs the whole timeout: few of them
+    // a hung request takes the whole timeout, so there are few of them
     behave: (_, nth) => {
       const fault = FAULTS_THAT_PASS[n++ % (8 * FAULTS_THAT_PASS.length)] as Behaviour | undefined;
       return nth === 0 && fault ? fault : 'well';
@@ -136,7 +136,7 @@ test('faults that pass change nothing; the limit of requests is kept', async (t)
   assert.deepEqual(bytes(cwd), bytes(undisturbed));
 });
 
-test('a server that fails for good ends the run, which goes on with the same command and asks for no episode twice', async (t) => {
+test('a permanent server failure ends the run; the same command resumes and repeats no episode', async (t) => {
   const answer = await answers('mobile_use');
   let broken = true;
   const server = await ServedServer.start(t, {
@@ -160,7 +160,7 @@ test('a server that fails for good ends the run, which goes on with the same com
   assert.equal(result.successes, EPISODES / 2);
 });
 
-test('a request that is refused alone costs its episode, which is listed and in no number', async (t) => {
+test('a single refused request loses its episode, which is listed and not counted', async (t) => {
   const server = await ServedServer.start(t, {
     answer: await answers('mobile_use'),
     behave: ({ text }) =>
@@ -173,9 +173,9 @@ test('a request that is refused alone costs its episode, which is listed and in 
   assert.equal(result.episodes, EPISODES - 1);
   assert.match(
     stderr,
-    /1 episode lost to refusals of the agent's server and not counted: 000002 .*maximum context length/,
+    /1 episode lost to refusals by the agent's server and not counted: 000002 .*maximum context length/,
   );
-  assert.match(stderr, /1 episode without a result: the same command with --force /);
+  assert.match(stderr, /1 episode without a result: run the same command with --force /);
   const [{ lost }] = shards.map(({ facts }) => facts as { lost?: { faults: { call: string; step: number }[] }[] });
   assert.deepEqual(
     lost![0].faults.map(({ call, step }) => [call, step]),
@@ -184,7 +184,7 @@ test('a request that is refused alone costs its episode, which is listed and in 
   );
 });
 
-test('mistakes of the settings end the run in one line, before anything is asked or at once', async (t) => {
+test('wrong settings end the run with one line, before or at the first request', async (t) => {
   const answer = () => 'x';
   const refusing = await ServedServer.start(t, { answer, behave: () => 'no key' });
   const cwd = emptyFolder(t);
@@ -200,7 +200,7 @@ test('mistakes of the settings end the run in one line, before anything is asked
   await fails(asking(refusing, 'ui_tars', 'served.min_pixels=2000', 'served.max_pixels=1500'), /min_pixels=2000/);
 });
 
-test('an answer that is cut off is no action', async (t) => {
+test('a truncated answer is invalid', async (t) => {
   const server = await ServedServer.start(t, { answer: await answers('ui_tars'), behave: () => 'length' });
   const cwd = emptyFolder(t);
   const args = asking(server, 'ui_tars', 'eval.episodes=1', 'tasks.max_steps=3');
@@ -210,7 +210,7 @@ test('an answer that is cut off is no action', async (t) => {
   assert.match(stderr, /cut off at served\.max_tokens: /);
 });
 
-test('critiq doctor looks at the served agent without asking it', async (t) => {
+test('critiq doctor checks the served agent without asking it', async (t) => {
   const server = await ServedServer.start(t, { answer: () => 'x' });
   const cwd = emptyFolder(t);
   const line = async (...args: string[]) => {
@@ -236,7 +236,7 @@ test('critiq doctor looks at the served agent without asking it', async (t) => {
   assert.equal(server.asked.length, 0);
 });
 
-test('collect with a served agent: its trajectories, with image vectors by the base policy', async (t) => {
+test("collect with a served agent: its trajectories, with the base policy's image vectors", async (t) => {
   const server = await ServedServer.start(t, { answer: () => POOR.mobile_use[0] });
   const cwd = emptyFolder(t);
   const tiny = ['demos.episodes=4', 'sft.epochs=1', 'sft.batch=8', 'sft.width=16', 'sft.heads=2', 'sft.layers=1', 'sft.feed_forward=16']; // prettier-ignore
@@ -258,6 +258,6 @@ test('collect with a served agent: its trajectories, with image vectors by the b
   const made = ImageVectors.open([vectors]);
   for (const { image, nextImage } of rows) for (const id of [image, nextImage]) assert.ok(made.has(id), id);
   made.close();
-  // what reads trajectories is not disturbed by the answers beside them
+  // the answers beside the transitions do not disturb stages that read trajectories
   await succeed(['candidates', ...args, 'candidates.samples=2', '--no-deps'], { cwd, program });
 });

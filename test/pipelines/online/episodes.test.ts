@@ -156,7 +156,7 @@ test('an episode that is lost is counted, said and not learnt from', async (t) =
   );
   assert.equal(episodes[2].trajectory, undefined);
   assert.equal(episodes[2].faults!.length, 3);
-  assert.match(warned[0], /^episode 000002 is lost: phone-\d: act: HTTP 500/);
+  assert.match(warned[0], /^episode 000002 lost: phone-\d: act: HTTP 500/);
 });
 
 const episode = (id: string, length: number, reward: number): Episode => ({
