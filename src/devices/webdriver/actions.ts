@@ -2,23 +2,23 @@ import { isTap, type Action, type Point } from '../../data/action.js';
 import type { WebDriverSession } from './client.js';
 import type { WebDriverSettings } from './settings.js';
 
-/** Keys of Android (android.view.KeyEvent). */
+/** Android's key codes (android.view.KeyEvent). */
 const KEYCODES = { PRESS_HOME: 3, PRESS_BACK: 4, PRESS_ENTER: 66 } as const;
 
 /** W3C's name of the Enter key in key actions. */
 const ENTER = '\uE007';
 
-/** Units that touches are counted in. */
+/** The screen's size in the units of touch coordinates. */
 interface Extent {
   readonly width: number;
   readonly height: number;
 }
 
 /**
- * Do an action on a device, by one call of WebDriver's that has an effect. What the agent says of the task reaches nobody.
+ * Executes an action on a device by a single WebDriver call with an effect. Declarations about the task are not sent.
  * @param extent of the whole screen, in the driver's units
- * @param left milliseconds
- * @throws CallError, whose `applied` says whether the action happened
+ * @param left milliseconds left
+ * @throws CallError; its `applied` tells whether the action may have happened
  */
 export async function perform(
   session: WebDriverSession,
@@ -46,7 +46,7 @@ export async function perform(
   }
 }
 
-/** Press a key of Android's. @throws CallError */
+/** Presses an Android key. @throws CallError */
 export async function press(
   session: WebDriverSession,
   keycode: number,
@@ -57,7 +57,7 @@ export async function press(
   else await session.post('/appium/device/press_keycode', { keycode }, left());
 }
 
-/** Show the home screen. @throws CallError */
+/** Shows the home screen. @throws CallError */
 export function goHome(session: WebDriverSession, by: WebDriverSettings['press'], left: () => number): Promise<void> {
   return press(session, KEYCODES.PRESS_HOME, by, left);
 }
@@ -80,19 +80,19 @@ async function type(
     await session.post('/actions', { actions: [{ type: 'key', id: 'keyboard', actions }] }, left());
   } else {
     const element = await session.activeElement(left());
-    // the protocol before W3C's took a list of characters
+    // `value` is for the protocol before W3C's, which took a list of characters
     const body = { text, value: Array.from(text) };
     await session.post(`/element/${encodeURIComponent(element)}/value`, body, left());
   }
 }
 
-/** The unit of the screen that a point lies in. */
+/** A point in the driver's units; points outside are moved to the edge. */
 function spot([y, x]: Point, { width, height }: Extent): { x: number; y: number } {
   const within = (fraction: number, side: number) => Math.min(side - 1, Math.max(0, Math.floor(fraction * side)));
   return { x: within(x, width), y: within(y, height) };
 }
 
-/** A finger that touches and leaves, or is drawn to another place first (W3C WebDriver §17.4.2). */
+/** A finger that touches, perhaps moves to another point, and leaves (W3C WebDriver §17.4.2). */
 function finger(
   from: { x: number; y: number },
   to: { x: number; y: number } | undefined,

@@ -5,34 +5,35 @@ import { oneLine } from '../pool/guard.js';
 import type { Secrets } from './template.js';
 import { Wire, WireError, type Answer } from './wire.js';
 
-/** Largest answer that is read, in bytes: a screenshot of 16384 × 16384 is never this large. */
+/** Largest answer in bytes; even a screenshot of 16384 × 16384 is smaller. */
 const LONGEST_ANSWER = 64 << 20;
-/** Milliseconds that a session which is not wanted any more is waited for, so that it can be deleted. */
+/** Milliseconds to wait for a session that comes too late, so that it can be deleted. */
 const LATE_MS = 600_000;
 const DELETE_MS = 20_000;
-/** Milliseconds between two tries of a read, and between two looks at a server. */
+/** Milliseconds between two tries of a read, and between two requests for a server's status. */
 const PAUSE_MS = 200;
 
-/** Why a call failed: what can be done about it depends on it. */
+/** Why a call failed; the reaction depends on it. */
 export type Failing =
-  /** there was no connection */
+  /** no connection */
   | 'absent'
+  /** no answer in time */
   | 'overdue'
-  /** the connection broke, or what came is no answer */
+  /** the connection broke, or the answer is not WebDriver's */
   | 'broken'
-  /** the session is no more */
+  /** the session has ended */
   | 'lost'
-  /** the server will not do such a thing */
+  /** the server does not support or allow this call */
   | 'refused'
-  /** the server says that it failed */
+  /** the server reports an error */
   | 'failed';
 
-/** A call of WebDriver's that failed, in one line. */
+/** A failed WebDriver call, with a one-line message. */
 export class CallError extends RunError {
   constructor(
     message: string,
     readonly failing: Failing,
-    /** whether what was asked for happened */
+    /** whether the command may have been executed */
     readonly applied: Exclude<Applied, 'yes'>,
     /** WebDriver's error code, or '' */
     readonly code = '',
@@ -41,12 +42,12 @@ export class CallError extends RunError {
   }
 }
 
-/** What a server says about itself. */
+/** A server's status. */
 export interface ServerStatus {
   readonly ready: boolean;
-  /** for people: `Appium 3.8.0`, `Selenium Grid 4.27.0`, or `a WebDriver server` */
+  /** for messages: `Appium 3.8.0`, `Selenium Grid 4.27.0`, or `a WebDriver server` */
   readonly name: string;
-  /** one Appium, whose sessions all get the same device unless they are told otherwise; Grids and farms choose a free one */
+  /** whether it is a single Appium, which gives all sessions the same device by default; Grids and farms choose a free one */
   readonly single: boolean;
 }
 
@@ -54,8 +55,8 @@ export interface ServerStatus {
 const ELEMENT = 'element-6066-11e4-a52e-4f735466cecf';
 
 /**
- * The W3C WebDriver protocol (and where Selenium Grid 3 still speaks it, the wire protocol before it) as far as a device needs
- * it. No call is repeated, but for `read`.
+ * The parts of the W3C WebDriver protocol that a device needs, and of its predecessor, which Selenium Grid 3 still uses. Only
+ * `read` retries a call.
  */
 export class WebDriverClient {
   private readonly wire: Wire;
@@ -76,8 +77,9 @@ export class WebDriverClient {
   }
 
   /**
-   * Wait until the server answers that it is there.
-   * @param known whether it has been there before: one that never was is the user's mistake
+   * Waits until the server answers.
+   * @param known whether it has answered before; if it never has, its absence is the user's mistake
+   * @throws UserError, CallError
    */
   async whenThere(waitMs: number, known: boolean): Promise<ServerStatus> {
     for (const end = machineClock.now() + waitMs; ; await pause(PAUSE_MS)) {
@@ -85,7 +87,7 @@ export class WebDriverClient {
         return await this.status(Math.max(1000, end - machineClock.now()));
       } catch (error) {
         if (!(error instanceof CallError)) throw error;
-        // some farms have no /status; what is not a server at all, the new session will say
+        // some farms have no /status; if this is not a server at all, the new session will fail
         if (error.failing === 'refused') return { ready: true, name: 'a WebDriver server', single: false };
         if (machineClock.now() + PAUSE_MS < end) continue;
         if (known) throw error;
@@ -95,9 +97,9 @@ export class WebDriverClient {
   }
 
   /**
-   * Ask for a session. One that comes after its time is deleted when it comes.
-   * @param told.settled called once the server has nothing more to do with the request
-   * @throws CallError, UserError where the server refuses what is asked for
+   * Requests a session. A session that comes too late is deleted then.
+   * @param settled called once the server has finished with the request
+   * @throws CallError; UserError if the server refuses the capabilities
    */
   async newSession(
     capabilities: Readonly<Record<string, unknown>>,
@@ -128,7 +130,7 @@ export class WebDriverClient {
     }
   }
 
-  /** Delete a session. @returns whether the server has answered, be it that there is none */
+  /** Deletes a session. @returns whether the server answered, even with an error */
   endSession(id: string): Promise<boolean> {
     return this.call('DELETE', `/session/${encodeURIComponent(id)}`, undefined, DELETE_MS).then(
       () => true,
@@ -137,9 +139,10 @@ export class WebDriverClient {
   }
 
   /**
-   * One call. @param path below the server's
-   * @returns the whole answer, whose `value` is WebDriver's
-   * @throws CallError, or UserError where nobody is let in
+   * Makes one call.
+   * @param path below the server's
+   * @returns the whole answer; `value` is WebDriver's
+   * @throws CallError; UserError if the credentials are wrong
    */
   async call(
     method: 'GET' | 'POST' | 'DELETE',
@@ -157,12 +160,12 @@ export class WebDriverClient {
       const failing = !error.sent && error.reason === 'broken' ? 'absent' : error.reason;
       throw new CallError(this.named(what, error.message), failing, error.sent ? 'unknown' : 'no');
     }
-    return this.understood(what, answer);
+    return this.checked(what, answer);
   }
 
   /**
-   * A call that changes nothing, asked again where it fails, for as long as `left` says that there is time.
-   * @param left milliseconds
+   * A call without side effects, retried while there is time.
+   * @param left milliseconds left
    */
   async read(path: string, left: () => number): Promise<unknown> {
     for (let attempt = 0; ; attempt++) {
@@ -180,56 +183,56 @@ export class WebDriverClient {
     this.wire.close();
   }
 
-  private understood(what: string, { status, text, headers }: Answer): { value?: unknown; sessionId?: unknown } {
+  private checked(what: string, { status, text, headers }: Answer): { value?: unknown; sessionId?: unknown } {
     const fail = (why: string, failing: Failing, applied: 'no' | 'unknown', code = '') =>
       new CallError(this.named(what, why), failing, applied, code);
     if (status === 401 || status === 403) {
       throw new UserError(
         this.named(
           what,
-          `the server lets nobody in without the right name and key (${status}); put them in environment variables and name those in device.webdriver.user_env and key_env`,
+          `the server refuses the user name or key (${status}); put them into environment variables and name those in device.webdriver.user_env and key_env`,
         ),
       );
     }
     if (status >= 300 && status < 400) {
       throw fail(
-        `the server redirects (${status}) to ${oneLine(headers.location ?? '?')}; set device.webdriver.url`,
+        `the server redirects (${status}) to ${oneLine(headers.location ?? '?')}; set device.webdriver.url to the server's own URL`,
         'refused',
         'no',
       );
     }
     const body = parsed(text);
     if (body === undefined) {
-      const said = text.trim() === '' ? 'nothing' : JSON.stringify(oneLine(text.slice(0, 200)).slice(0, 60));
+      const start = text.trim() === '' ? 'nothing' : JSON.stringify(oneLine(text.slice(0, 200)).slice(0, 60));
       if (status === 404 || status === 405) {
         throw fail(
-          `HTTP ${status}: no WebDriver is there; set the path of device.webdriver.url (Grid 3 and Appium 1: /wd/hub)`,
+          `HTTP ${status}: no WebDriver server at this path; correct the path of device.webdriver.url (Grid 3 and Appium 1: /wd/hub)`,
           'refused',
           'no',
         );
       }
       if (status === 429) throw fail('HTTP 429: too many requests', 'failed', 'no');
-      throw fail(`HTTP ${status}, expected JSON, got ${said}`, status >= 400 ? 'failed' : 'broken', 'unknown');
+      throw fail(`HTTP ${status}: expected JSON, got ${start}`, status >= 400 ? 'failed' : 'broken', 'unknown');
     }
-    const said = complaint(body, status);
-    if (!said) return body;
+    const error = errorIn(body, status);
+    if (!error) return body;
     throw fail(
-      `${said.message}${hint(said.message, said.code)}`,
-      ...judged(said.code, said.message, status),
-      said.code,
+      `${error.message}${hint(error.message, error.code)}`,
+      ...classified(error.code, error.message, status),
+      error.code,
     );
   }
 
-  /** @param what was asked */
+  /** A message with the server and the call in front, without secrets. @param what the call */
   private named(what: string, why: string): string {
     return this.secrets.clean(`${this.url}: ${what}: ${why}`);
   }
 }
 
-/** A session, and so a device, at the server. */
+/** A session on one of the server's devices. */
 export class WebDriverSession {
   readonly id: string;
-  /** what the server says it has given */
+  /** the capabilities that the server reports */
   readonly capabilities: Readonly<Record<string, unknown>>;
   /** resolves after `end`: whether the server has answered */
   readonly gone: Promise<boolean>;
@@ -245,22 +248,22 @@ export class WebDriverSession {
     this.gone = new Promise((resolve) => (this.tellGone = resolve));
   }
 
-  /** A call that changes something, sent once. @throws CallError */
+  /** A call with side effects, sent once. @throws CallError */
   async post(path: string, body: unknown, timeoutMs: number, longest?: number): Promise<unknown> {
     return (await this.client.call('POST', this.path(path), JSON.stringify(body), timeoutMs, longest)).value;
   }
 
-  /** A call that changes nothing, repeated where it fails. @throws CallError */
+  /** A call without side effects, retried if it fails. @throws CallError */
   read(path: string, left: () => number): Promise<unknown> {
     return this.client.read(this.path(path), left);
   }
 
-  /** A command of the driver's own, sent once. @throws CallError */
+  /** One of the driver's own commands, sent once. @throws CallError */
   execute(script: string, args: unknown, timeoutMs: number, longest?: number): Promise<unknown> {
     return this.post('/execute/sync', { script, args: [args] }, timeoutMs, longest);
   }
 
-  /** The id of the element that has the focus. @throws CallError, of which nothing was applied */
+  /** The id of the focused element. @throws CallError with `applied` "no" */
   async activeElement(timeoutMs: number): Promise<string> {
     let value: unknown;
     try {
@@ -272,10 +275,10 @@ export class WebDriverSession {
     const { [ELEMENT]: id, ELEMENT: old } = (value ?? {}) as Record<string, unknown>;
     if (typeof id === 'string') return id;
     if (typeof old === 'string') return old;
-    throw new CallError('the server names no element that has the focus', 'failed', 'no');
+    throw new CallError("the server's answer names no focused element", 'failed', 'no');
   }
 
-  /** Delete it, once; that this fails is nobody's concern: the server ends sessions that nobody uses. */
+  /** Deletes the session, once. A failure does not matter, since servers end unused sessions. */
   end(): Promise<boolean> {
     if (!this.ended) {
       this.ended = true;
@@ -300,7 +303,7 @@ function parsed(text: string): Record<string, unknown> | undefined {
   }
 }
 
-/** Codes of the protocol before W3C's, as its names. */
+/** Error codes of the protocol before W3C's, as W3C's names. */
 const OLD_CODES: Readonly<Record<number, string>> = {
   6: 'invalid session id',
   7: 'no such element',
@@ -311,8 +314,8 @@ const OLD_CODES: Readonly<Record<number, string>> = {
   61: 'invalid argument',
 };
 
-/** What an answer complains of, without stack traces; undefined: it is none. */
-function complaint(body: Record<string, unknown>, status: number): { code: string; message: string } | undefined {
+/** The error in an answer, without stack traces; undefined if there is none. */
+function errorIn(body: Record<string, unknown>, status: number): { code: string; message: string } | undefined {
   const value = (typeof body.value === 'object' && body.value !== null ? body.value : {}) as Record<string, unknown>;
   const old = typeof body.status === 'number' && body.status !== 0 ? body.status : undefined;
   const code =
@@ -322,7 +325,7 @@ function complaint(body: Record<string, unknown>, status: number): { code: strin
   return { code: code ?? `HTTP ${status}`, message: plain(message) || (code ?? `HTTP ${status}`) };
 }
 
-/** The first words of a driver's message: what is behind them is its build, its machine and its stack. */
+/** A driver's message without its build, machine and stack trace. */
 function plain(message: string): string {
   const first = message
     .replace(/^An unknown server-side error occurred while processing the command\.\s*(Original error:\s*)?/, '')
@@ -336,13 +339,13 @@ function plain(message: string): string {
 const LOST =
   /is either terminated or not started|not among the last \d+ terminated sessions|Session \[.*\] (was terminated|not available)|unexpectedly shut ?down|Unable to find session|instrumentation process is not running/i;
 
-/** What a server says that will not do such a thing for anybody, until it is started otherwise. */
+/** Messages of servers that do not support or allow a command as they were started. */
 const NEVER = /insecure feature|Could not find a driver for|Unsupported execute method/i;
 
-/** What an error means for the session, and whether what was asked for can have happened. */
-function judged(code: string, message: string, status: number): [failing: Failing, applied: 'no' | 'unknown'] {
+/** The kind of failure of an error, and whether the command may have been executed. */
+function classified(code: string, message: string, status: number): [failing: Failing, applied: 'no' | 'unknown'] {
   if (code === 'invalid session id' || LOST.test(message)) {
-    // said of a command that was under way, too
+    // an unexpected shutdown can happen during the command
     return ['lost', /unexpectedly/i.test(message) ? 'unknown' : 'no'];
   }
   if (code === 'unknown command' || code === 'unknown method' || NEVER.test(message)) return ['refused', 'no'];
@@ -350,16 +353,16 @@ function judged(code: string, message: string, status: number): [failing: Failin
   return ['failed', before ? 'no' : 'unknown'];
 }
 
-/** What to do about an error that is known. */
+/** What to do about a known error. */
 function hint(message: string, code: string): string {
   const feature = /insecure feature '([\w:-]+)'/i.exec(message)?.[1];
   if (feature) return `; start Appium with --allow-insecure uiautomator2:${feature.replace(/^.*:/, '')}`;
   if (/Could not find a driver for/i.test(message)) return '; install it: appium driver install uiautomator2';
   if (/Could not find a connected Android device|not in the list of connected devices/i.test(message)) {
-    return '; `adb devices` lists those that are there (device.webdriver.udids)';
+    return '; compare device.webdriver.udids with the output of `adb devices`';
   }
   if (code === 'unknown command')
-    return '; the server knows no such command (is the path of device.webdriver.url right?)';
+    return '; the server does not know this command: check the command and the path of device.webdriver.url';
   return '';
 }
 
@@ -370,7 +373,7 @@ function sessionOf(
   const value = (typeof body.value === 'object' && body.value !== null ? body.value : {}) as Record<string, unknown>;
   const id = value.sessionId ?? body.sessionId;
   if (typeof id !== 'string' || id === '') {
-    throw new CallError(named('the server answers without a session id'), 'broken', 'unknown');
+    throw new CallError(named("the server's answer has no session id"), 'broken', 'unknown');
   }
   return { id, capabilities: (value.capabilities ?? value) as Readonly<Record<string, unknown>> };
 }

@@ -7,7 +7,7 @@ import type { WebDriverSettings } from './settings.js';
 import { differsBySlot, filled, Secrets, type Substitutes } from './template.js';
 import { WebDriverDevice } from './webdriver.js';
 
-/** Servers that have answered this process: one that is away is waited for, one that never was there is not. */
+/** URLs of servers that have answered this process; one that goes away later is a fault, one that never answered a mistake. */
 const known = new Set<string>();
 
 interface FleetOptions {
@@ -16,18 +16,18 @@ interface FleetOptions {
   readonly records?: SessionRecords;
 }
 
-/** The devices of one server: what their sessions have in common, and which of them has which device. */
+/** The devices of one server: their shared settings, and which session has which device. */
 export class WebDriverFleet {
   private readonly client: WebDriverClient;
   private readonly secrets = new Secrets();
-  /** what templates are filled in from, beside the device and the episode */
+  /** what templates are filled from, besides the device and the episode */
   private readonly context: { readonly env: NodeJS.ProcessEnv; readonly secrets: Secrets };
   private readonly leases: DeviceLeases;
   private readonly records: SessionRecords;
-  /** ends what killed processes of ours have left at the server, once */
+  /** the cleanup of sessions that killed processes of ours have left at the server; done once */
   private cleaned: Promise<void> | undefined;
 
-  /** @throws UserError where the settings cannot work */
+  /** @throws UserError if the settings cannot work */
   constructor(
     readonly settings: WebDriverSettings,
     { env = process.env, leases = new DeviceLeases(), records = new SessionRecords() }: FleetOptions = {},
@@ -39,7 +39,8 @@ export class WebDriverFleet {
     if (reset === 'snapshot' && snapshot === '') {
       throw new UserError('device.webdriver.reset=snapshot: set device.webdriver.snapshot to the name of a snapshot');
     }
-    if (key !== '' && user === '') throw new UserError('device.webdriver.key_env is set, but not user_env');
+    if (key !== '' && user === '')
+      throw new UserError('device.webdriver.key_env is set, but user_env is not; set device.webdriver.user_env too');
     const variable = (setting: string, name: string): string => {
       const value = env[name];
       if (!value) throw new UserError(`device.webdriver.${setting}: the environment variable ${name} is not set`);
@@ -53,11 +54,11 @@ export class WebDriverFleet {
       authorization = `Basic ${basic}`;
     }
     this.client = new WebDriverClient(url, authorization, this.secrets, retries);
-    // what is not set is to be known now, and not at the first device
+    // report missing variables now, not at the first device
     this.capabilities({ slot: 0, udid: settings.udids.at(0) });
   }
 
-  /** What the server says about itself. @throws UserError where it is not there */
+  /** The server's status. @throws UserError if the server has never answered; CallError if it no longer answers */
   async status(): Promise<ServerStatus> {
     const { url, server_ms: waitMs } = this.settings;
     const status = await this.client.whenThere(waitMs, known.has(url));
@@ -66,8 +67,8 @@ export class WebDriverFleet {
   }
 
   /**
-   * A device with a session, whose screen has been seen.
-   * @throws CallError, RunError; UserError for what the settings have wrong; LockedError where another critiq has it
+   * Opens a device: a session and a first screenshot.
+   * @throws CallError, RunError; UserError for mistakes in the settings; LockedError if another critiq uses the device
    */
   async open(slot: number): Promise<WebDriverDevice> {
     const { settings } = this;
@@ -77,17 +78,17 @@ export class WebDriverFleet {
     const lease = this.lease(slot, single);
     const substitutes: Substitutes = { slot, udid: lease.udid };
     const capabilities = this.capabilities(substitutes);
-    const line = { busy: false, closed: false, released: false };
+    const use = { requesting: false, closed: false, released: false };
     const free = (): void => {
-      if (!line.closed || line.busy || line.released) return;
-      line.released = true;
+      if (!use.closed || use.requesting || use.released) return;
+      use.released = true;
       lease.release();
     };
-    /** A session for this device. A request that is not answered in time holds the device until it is. */
+    /** A session on this device. A request that is not answered in time keeps the lease until it is answered. */
     const newSession = async (timeoutMs: number): Promise<WebDriverSession> => {
-      line.busy = true;
+      use.requesting = true;
       const session = await this.client.newSession(capabilities, Math.min(timeoutMs, settings.session_ms), () => {
-        line.busy = false;
+        use.requesting = false;
         free();
       });
       try {
@@ -100,7 +101,7 @@ export class WebDriverFleet {
       return session;
     };
     const release = (): void => {
-      line.closed = true;
+      use.closed = true;
       free();
     };
     const fill = <T>(template: T, where: string, episode?: Substitutes['episode']): T =>
@@ -131,16 +132,16 @@ export class WebDriverFleet {
     const { hostname, host } = new URL(url);
     const machine = hostname === 'localhost' ? '127.0.0.1' : hostname;
     if (udids.length > 0) return this.leases.take(machine, udids, slot);
-    // the capabilities may name the device themselves, an emulator by its AVD
+    // the capabilities may name the device themselves: by its udid, or an emulator by its AVD
     const { udid, avd } = identity(this.capabilities({ slot }));
     const name = udid ?? (avd === undefined ? undefined : `AVD ${avd}`);
     const sameForAll = !differsBySlot(identity(template));
     if (single && sameForAll && slot > 0) {
       throw new UserError(
-        `${url} gives all sessions the same device, and each new one would end the one before: set device.count=1, or list the devices in device.webdriver.udids (\`adb devices\`)`,
+        `${url}: a single Appium gives all sessions the same device, so each new session would end the previous one; set device.count=1, or list the devices in device.webdriver.udids (\`adb devices\`)`,
       );
     }
-    // a Grid or a farm gives each session a device that is free
+    // a Grid or a farm gives each session a free device
     if (name === undefined && !single) return { release: () => undefined };
     const { release } = this.leases.take(machine, [name ?? `the device of ${host}`], 0);
     return { release };
@@ -150,20 +151,20 @@ export class WebDriverFleet {
     const { capabilities: template } = this.settings;
     const capabilities = filled(template, 'device.webdriver.capabilities', substitutes, this.context);
     const { udid } = substitutes;
-    // the template may have its own place for it
+    // the template may already contain the udid
     return udid === undefined || identity(template).udid?.includes('{udid')
       ? capabilities
       : { ...capabilities, 'appium:udid': udid };
   }
 }
 
-/** The capabilities that say which device it is to be. */
+/** The capabilities that name the device. */
 function identity(capabilities: Readonly<Record<string, unknown>>): { readonly udid?: string; readonly avd?: string } {
   const nested = capabilities['appium:options'];
   const all = { ...(typeof nested === 'object' ? nested : {}), ...capabilities } as Record<string, unknown>;
-  const said = (name: string): string | undefined => {
+  const named = (name: string): string | undefined => {
     const value = all[`appium:${name}`] ?? all[name];
     return value === undefined || value === '' ? undefined : String(value);
   };
-  return { udid: said('udid'), avd: said('avd') };
+  return { udid: named('udid'), avd: named('avd') };
 }

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { RunError } from '../../errors.js';
 import { livingHolder, Lock, LockedError } from '../../data/store/lock.js';
 
-/** The right to have a session on a device. */
+/** The exclusive right to a session on a device. */
 export interface DeviceLease {
   /** undefined: the server chooses the device */
   readonly udid?: string;
@@ -13,17 +13,17 @@ export interface DeviceLease {
 }
 
 /**
- * Who may have a session on which device. A second session on a device silently ends the first, whoever opened it, so each
- * is lent to one session at a time, in all processes of this machine, by a lock file in the system's folder for such.
+ * Lends each device to one session at a time, across all processes of this machine, since a second session on a device
+ * silently ends the first. Each lease is a lock file in the system's folder for temporary files.
  */
 export class DeviceLeases {
   /** @param folder of the lock files */
   constructor(private readonly folder = join(tmpdir(), 'critiq-devices')) {}
 
   /**
-   * A device of a list, if possible the one with the number of the slot.
-   * @param host of the server: names are its own
-   * @throws LockedError where other processes have all that are left; RunError where this one still has
+   * Leases a device of a list, if possible the one at the slot's index.
+   * @param host of the server; device names are unique per host
+   * @throws LockedError if other processes use all remaining devices; RunError if this process still uses one of them
    */
   take(host: string, udids: readonly string[], slot: number): DeviceLease {
     const own = slot % udids.length;
@@ -43,22 +43,21 @@ export class DeviceLeases {
       }
     }
     if (ours) {
-      const names = udids.length === 1 ? `device ${udids[0]}` : 'all devices that are left';
-      throw new RunError(`${names} still used by this process: a session that is open, being opened or being closed`);
+      const names = udids.length === 1 ? `device ${udids[0]} is` : 'all remaining devices are';
+      throw new RunError(`${names} still in use by this process: a session is open, being opened or being closed`);
     }
     throw new LockedError(
-      `device.webdriver.udids: in use by another critiq: ${others.join(', ')}; wait for it, or list other devices`,
+      `device.webdriver.udids: in use by another critiq: ${others.join(', ')}; wait until it ends, or list other devices`,
     );
   }
 
   private file(key: string): string {
     mkdirSync(this.folder, { recursive: true });
     try {
-      // others may use this machine as well,
-      // and have to take over what a killed process of ours has left
+      // other users of this machine must be able to take over the locks of our killed processes
       chmodSync(this.folder, 0o777);
     } catch {
-      // it is another's, who has done so
+      // the folder belongs to another user, whose critiq has already done so
     }
     const readable = key.replace(/[^\w.-]+/g, '_').slice(0, 80);
     const hash = createHash('sha256').update(key).digest('hex').slice(0, 8);

@@ -2,18 +2,18 @@ import { RunError } from '../../errors.js';
 import type { WebDriverSession } from './client.js';
 import type { WebDriverSettings } from './settings.js';
 
-/** Largest video that is taken, in bytes of base64. */
+/** Largest video, in bytes of base64. */
 const LONGEST_VIDEO = 384 << 20;
-/** Seconds that a device films at most; what `screenrecord` of Android can do. */
+/** Longest recording in seconds; the limit of Android's `screenrecord`. */
 const LONGEST_SECONDS = 1800;
 
-/** A device that films its own screen by a command of Appium's. */
+/** Films a device's own screen by Appium's commands. */
 export class FilmedScreen {
   private running = false;
 
   constructor(private readonly by: Exclude<WebDriverSettings['recording'], 'none'>) {}
 
-  /** @throws CallError, RunError where something else films already */
+  /** @throws CallError; RunError if another recording is running */
   async start(session: WebDriverSession, timeoutMs: number): Promise<void> {
     if (this.by === 'screenrecord') {
       const options = { forceRestart: true, timeLimit: String(LONGEST_SECONDS) };
@@ -21,7 +21,7 @@ export class FilmedScreen {
     } else {
       const args = { maxDurationSec: LONGEST_SECONDS };
       const started = await session.execute('mobile: startMediaProjectionRecording', args, timeoutMs);
-      if (started === false) throw new RunError('the device is being filmed by someone else');
+      if (started === false) throw new RunError('another recording is already running on the device');
     }
     this.running = true;
   }
@@ -33,11 +33,11 @@ export class FilmedScreen {
       this.by === 'screenrecord'
         ? await session.post('/appium/stop_recording_screen', { options: {} }, timeoutMs, LONGEST_VIDEO)
         : await session.execute('mobile: stopMediaProjectionRecording', {}, timeoutMs, LONGEST_VIDEO);
-    if (typeof video !== 'string' || video === '') throw new RunError('the device has no video to give');
+    if (typeof video !== 'string' || video === '') throw new RunError('the device returned no video');
     return Buffer.from(video, 'base64');
   }
 
-  /** End a recording that nobody wants. */
+  /** Discards a running recording. */
   async drop(session: WebDriverSession, timeoutMs: number): Promise<void> {
     if (!this.running) return;
     await this.stop(session, timeoutMs).catch(() => undefined);

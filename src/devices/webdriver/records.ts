@@ -4,21 +4,21 @@ import { tmpdir, userInfo } from 'node:os';
 import { join } from 'node:path';
 import { livingHolder, Lock } from '../../data/store/lock.js';
 
-/** A session that is on record. */
+/** A recorded session. */
 export interface RecordedSession {
   readonly id: string;
-  /** It has ended. */
+  /** Removes the record once the session has ended. */
   forget(): void;
 }
 
 /**
- * Which sessions the critiqs of this user and machine have open, so that those of a process that was killed can be ended by the
- * next one: a Grid or a farm would keep its device for them until they time out. Other sessions are nobody's business here.
+ * Records the open sessions of this user's critiq processes on this machine, so that the next process can end those of a
+ * killed one: a Grid or a farm would keep their devices until they time out. Other sessions are never touched.
  */
 export class SessionRecords {
   constructor(private readonly folder = join(tmpdir(), `critiq-sessions-${userInfo().uid}`)) {}
 
-  /** Remember a session while this process lives. */
+  /** Records a session of this process. */
   keep(url: string, id: string): RecordedSession {
     if (!this.ours()) return { id, forget: () => undefined };
     const name = createHash('sha256').update(`${url} ${id}`).digest('hex').slice(0, 16);
@@ -27,7 +27,7 @@ export class SessionRecords {
     return { id, forget: () => lock.release() };
   }
 
-  /** Sessions at a server whose process is dead. */
+  /** Sessions at a server whose processes are dead. */
   orphans(url: string): RecordedSession[] {
     if (!this.ours()) return [];
     return readdirSync(this.folder).flatMap((name) => {
@@ -38,7 +38,7 @@ export class SessionRecords {
     });
   }
 
-  /** Whether the folder is there and this user's: in a folder that all may write to, anybody may have made it. */
+  /** Whether the folder exists and belongs to this user; in a shared parent folder, anybody may have created it. */
   private ours(): boolean {
     try {
       mkdirSync(this.folder, { mode: 0o700 });
@@ -55,7 +55,7 @@ function running(file: string): string[] {
     const { running } = JSON.parse(readFileSync(file, 'utf8')) as { running?: unknown };
     return typeof running === 'string' ? running.split(' ') : [];
   } catch {
-    // its process ended it meanwhile
+    // its process removed it meanwhile
     return [];
   }
 }

@@ -6,16 +6,16 @@ import { oneLine } from '../pool/guard.js';
 import type { WebDriverSession } from './client.js';
 import type { WebDriverSettings } from './settings.js';
 
-/** Milliseconds between two looks at a screen. */
+/** Milliseconds between two screenshots while waiting. */
 const PAUSE_MS = 100;
 
 type Patience = Pick<WebDriverSettings, 'blank_ms' | 'read_retries'>;
 
 /**
- * The screen once it rests, that is shows the same twice in a row, and shows something.
- * @param settlesBy until when it may move, by the machine's clock; then it is seen as it is
- * @param left milliseconds
- * @throws CallError; RunError for what is no picture
+ * Waits for a screen at rest (two equal screenshots in a row) that is not of a single colour.
+ * @param settlesBy end of the wait for rest, by the machine's clock; then the current screen is taken
+ * @param left milliseconds left
+ * @throws CallError; RunError if the server sends no picture
  */
 export async function restingScreen(
   session: WebDriverSession,
@@ -29,7 +29,7 @@ export async function restingScreen(
     const png = await screenshot(session, left);
     const now = machineClock.now();
     const more = left() > 10 * PAUSE_MS;
-    // the same file twice is the same screen
+    // equal files are equal screens
     if (png === before || now >= settlesBy || !more) {
       const frame = await decoded(session, png, settings, left);
       if (!isBlank(frame) || now >= blankBy || !more) return frame;
@@ -39,7 +39,7 @@ export async function restingScreen(
   }
 }
 
-/** The screen as it is now. @param left milliseconds @throws CallError; RunError for what is no picture */
+/** The current screen. @param left milliseconds left @throws CallError; RunError if the server sends no picture */
 export async function screenNow(session: WebDriverSession, settings: Patience, left: () => number): Promise<Frame> {
   return decoded(session, await screenshot(session, left), settings, left);
 }
@@ -51,7 +51,7 @@ async function screenshot(session: WebDriverSession, left: () => number): Promis
   throw new RunError(`expected a PNG in base64, got ${typeof png}`);
 }
 
-/** The picture; a file that is none is asked for again. */
+/** Decodes a screenshot; one that is not a valid PNG is requested again. */
 async function decoded(
   session: WebDriverSession,
   png: string,
@@ -63,7 +63,7 @@ async function decoded(
       return decodePng(Buffer.from(png, 'base64'));
     } catch (error) {
       if (attempt >= retries || left() <= 2 * PAUSE_MS) {
-        throw new RunError(`what the server sends is no screenshot: ${oneLine(error)}`, { cause: error });
+        throw new RunError(`the server sent a screenshot that is not a valid PNG: ${oneLine(error)}`, { cause: error });
       }
     }
     await pause();
@@ -71,7 +71,7 @@ async function decoded(
   }
 }
 
-/** Whether a frame is all of one colour. */
+/** Whether a frame has a single colour. */
 function isBlank({ rgba }: Frame): boolean {
   const pixels = new Uint32Array(rgba.buffer, rgba.byteOffset, rgba.byteLength / 4);
   return pixels.every((pixel) => pixel === pixels[0]);

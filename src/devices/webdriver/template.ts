@@ -3,26 +3,26 @@ import type { Task } from '../../data/task.js';
 
 const SHORTEST = 4;
 
-/** Secrets that must not be seen: whatever was read from the environment for a server. */
+/** Secrets that must not appear in messages: all values read from the environment for a server. */
 export class Secrets {
   private readonly values = new Set<string>();
 
   add(value: string): void {
-    // shorter ones keep no secret, and would be found in every other word
+    // shorter values are no secrets, and would match parts of ordinary words
     if (value.length >= SHORTEST) this.values.add(value);
   }
 
-  /** The text with every secret in it, also percent-encoded, replaced by `***`. */
+  /** The text with every secret, plain or percent-encoded, replaced by `***`. */
   clean(text: string): string {
-    // the longest first: one may be a part of another
+    // longest first, since one may be a part of another
     const known = [...this.values].sort((a, b) => b.length - a.length);
     return known.reduce((t, secret) => t.replaceAll(secret, '***').replaceAll(encodeURIComponent(secret), '***'), text);
   }
 }
 
-/** What the placeholders of a template stand for. */
+/** The values of a template's placeholders. */
 export interface Substitutes {
-  /** number of the device among those of the run, from 0 */
+  /** the device's number within the run, from 0 */
   readonly slot: number;
   readonly udid?: string;
   readonly episode?: { readonly task: Task; readonly seed: number };
@@ -37,13 +37,13 @@ const FILTERS: Readonly<Record<string, (text: string) => string>> = {
 };
 
 /**
- * A template with its placeholders filled in, at any depth: `{slot}`, `{slot+8200}`, `{udid}`, `{seed}`, `{task}`
- * and `{task.goal}` (JSON), `{task.id}`, `{task.text}`, `{task.family}`, `{task.goal.KEY}`, each also `|uri`, `|sh` or `|base64`; `${ENV:NAME}` is an
- * environment variable. Braces around anything else stay. A string that is nothing but the placeholder of a number, or of a
- * part of the goal, becomes that number or part.
- * @param where names the setting, for messages
- * @param secrets told each value of the environment
- * @throws UserError where a variable is not set, or a placeholder stands for nothing here
+ * Fills in a template's placeholders at any depth: `{slot}`, `{slot+8200}`, `{udid}`, `{seed}`, `{task}` and `{task.goal}`
+ * (JSON), `{task.id}`, `{task.text}`, `{task.family}`, `{task.goal.KEY}`, each with an optional filter `|uri`, `|sh` or
+ * `|base64`; `${ENV:NAME}` is an environment variable. Braces around anything else stay. A string that consists only of the
+ * placeholder of a number or of a part of the goal becomes that number or part.
+ * @param where the setting's name, for messages
+ * @param secrets gets every value read from the environment
+ * @throws UserError if a variable is not set, or a placeholder has no value here
  */
 export function filled<T>(
   template: T,
@@ -55,11 +55,12 @@ export function filled<T>(
     const value = lookUp(name, substitutes);
     if (value === undefined) {
       throw new UserError(
-        `${where}: {${name}} stands for nothing here; \`{slot}\`, \`{udid}\` (with device.webdriver.udids), and in an episode \`{seed}\`, \`{task.id}\`, \`{task.text}\`, \`{task.goal}\` do`,
+        `${where}: {${name}} has no value here; expected \`{slot}\`, \`{udid}\` (with device.webdriver.udids), or in an episode \`{seed}\`, \`{task.id}\`, \`{task.text}\`, \`{task.goal}\``,
       );
     }
     if (plus === undefined) return value;
-    if (typeof value !== 'number') throw new UserError(`${where}: {${name}+${plus}}: ${name} is no number`);
+    if (typeof value !== 'number')
+      throw new UserError(`${where}: {${name}+${plus}}: expected ${name} to be a number, got ${JSON.stringify(value)}`);
     return value + Number(plus);
   };
   const environment = (name: string): string => {
@@ -97,14 +98,14 @@ export function filled<T>(
 
 const NAMES = /^(slot|udid|seed|task(\.(id|text|family|goal(\..+)?))?)$/;
 
-/** Whether braces with this in them are a placeholder; JSON and shell code have braces too. */
+/** Whether this text in braces is a placeholder; JSON and shell code have braces too. */
 function isName(name: string): boolean {
   return NAMES.test(name);
 }
 
 function wholePlaceholder(text: string): { name: string; plus?: string } | undefined {
   const match = /^\{([a-z][\w.]*)(?:\+(\d{1,9}))?\}$/.exec(text);
-  // a task or a goal as a whole stays JSON text: most commands take strings
+  // a whole task or goal stays JSON text, since most commands take strings
   return match && isName(match[1]) && !['task', 'task.goal'].includes(match[1])
     ? { name: match[1], plus: match[2] }
     : undefined;
@@ -134,7 +135,7 @@ function lookUp(name: string, { slot, udid, episode }: Substitutes): unknown {
     );
 }
 
-/** Whether a template says `{slot}`, so that it is another for each device. */
+/** Whether a template contains `{slot}` and so differs between devices. */
 export function differsBySlot(template: unknown): boolean {
   return /\{slot[}+|]/.test(JSON.stringify(template));
 }

@@ -12,7 +12,7 @@ import { restingScreen, screenNow } from './screen.js';
 import type { Command, WebDriverSettings } from './settings.js';
 import type { Substitutes } from './template.js';
 
-/** Milliseconds between two looks at something that is waited for. */
+/** Milliseconds between two polls. */
 const PAUSE_MS = 100;
 
 const LEVELS: readonly ResetLevel[] = ['app', 'snapshot', 'recreate'];
@@ -22,43 +22,43 @@ interface Episode {
   readonly seed: number;
 }
 
-/** What a device needs of those it came from. */
+/** What a device needs from its fleet. */
 export interface Origin {
-  /** A session on the same device. @throws CallError, UserError */
+  /** Opens a session on the same device. @throws CallError, UserError */
   newSession(timeoutMs: number): Promise<WebDriverSession>;
-  /** The device may be given to someone else. */
+  /** Releases the device for others. */
   release(): void;
-  /** A template of the setting `where` with its placeholders filled in. @throws UserError */
+  /** Fills in the placeholders of a template from the setting `where`. @throws UserError */
   fill<T>(template: T, where: string, episode?: Substitutes['episode']): T;
 }
 
 /**
- * A phone behind a WebDriver server: Appium, a Selenium Grid of them, a farm. An action is sent once, whatever becomes of it;
- * only what changes nothing is asked again. A session that has ended between two episodes is replaced at the reset; one that
- * ends within an episode is a fault, which begins at the next screenshot.
+ * A phone behind a WebDriver server: Appium, a Selenium Grid, or a farm. An action is sent only once; only calls without side
+ * effects are retried. A session that ends between two episodes is replaced at the reset. One that ends within an episode is
+ * a fault, which the next screenshot reports.
  */
 export class WebDriverDevice implements Device {
   readonly resetMs: number;
   readonly startRecording?: (deadline: Deadline) => Promise<void>;
   readonly stopRecording?: (deadline: Deadline) => Promise<Uint8Array>;
   private session: WebDriverSession | undefined;
-  /** why the session is no more */
+  /** why the session has ended */
   private lost: string | undefined;
   private screen = { width: 1, height: 1 };
-  /** units that touches are counted in, where they are not the screen's pixels */
+  /** the screen in the units of touch coordinates, if these are not pixels of the screenshot */
   private window: { width: number; height: number } | undefined;
   private episode: Episode | undefined;
   private state: { readonly achieved: boolean; readonly over: boolean } | undefined;
   /** until when the screen may still move, by the machine's clock */
   private settlesBy = 0;
-  /** whether there was an action since the last screenshot */
+  /** whether there was an action after the last screenshot */
   private moved = false;
   private hangs = false;
   private closed: Promise<void> | undefined;
   private readonly film: FilmedScreen | undefined;
   private readonly warned = new Set<string>();
 
-  /** The device is there after `begin`. */
+  /** The device works after `begin`. */
   constructor(
     readonly id: string,
     private readonly settings: WebDriverSettings,
@@ -72,20 +72,20 @@ export class WebDriverDevice implements Device {
     this.stopRecording = async ({ deadlineMs }) => film.stop(this.opened('stopRecording'), deadlineMs);
   }
 
-  /** pixels of a screenshot, in the orientation of the first one */
+  /** pixels of the last screenshot; they swap when the device is turned */
   get size(): { readonly width: number; readonly height: number } {
     return this.screen;
   }
 
-  /** Open the first session. @param left milliseconds @throws CallError, RunError, UserError */
+  /** Opens the first session. @param left milliseconds left @throws CallError, RunError, UserError */
   async begin(left: () => number): Promise<void> {
     await this.renew(left);
   }
 
   /**
-   * Level `app` stops the apps and starts the one that is wanted (or goes home), `snapshot` loads the emulator's snapshot, `recreate`
-   * opens a new session; the setting `reset` asks for more than the caller. Then the settings' own commands run, and the
-   * device is waited for. A session that ended meanwhile is replaced.
+   * Level `app` stops the apps and starts the app of the settings (or shows the home screen), `snapshot` loads the emulator's
+   * snapshot, `recreate` opens a new session. The higher of `level` and the setting `reset` counts. Then the commands of the
+   * settings run, and the reset waits until the device is ready. A session that has ended meanwhile is replaced.
    */
   async reset(level: ResetLevel, { task, seed, deadlineMs }: { task: Task; seed: number } & Deadline): Promise<void> {
     if (this.closed) throw new RunError(`${this.id}: reset: the device is closed`);
@@ -108,7 +108,7 @@ export class WebDriverDevice implements Device {
       try {
         await this.prepare(wanted, episode, left, command);
       } catch (error) {
-        // it ended while nobody used it: all that was done for this episode is done anew
+        // the session ended while it was unused: start the preparation again in a new one
         if (!(error instanceof CallError) || error.failing !== 'lost') throw error;
         await this.renew(left);
         await this.prepare(wanted, episode, left, command);
@@ -116,10 +116,10 @@ export class WebDriverDevice implements Device {
     });
     this.episode = episode;
     this.settlesBy = machineClock.now() + this.settings.settle_ms;
-    await this.learn(command);
+    await this.updateState(command);
   }
 
-  /** A screen that moves, or shows nothing yet, is looked at again for the time that the settings give it. */
+  /** Takes screenshots until the screen is at rest and not blank, within the limits of the settings. */
   async screenshot({ deadlineMs }: Deadline): Promise<Frame> {
     const session = this.opened('screenshot');
     const end = machineClock.now() + deadlineMs;
@@ -135,16 +135,16 @@ export class WebDriverDevice implements Device {
       this.hangs = true;
       throw error;
     }
-    // what was asked right after the action may have been too early
-    if (this.moved && this.settings.settle_ms > 0) await this.learn(left);
+    // the state right after the action may have been too early
+    if (this.moved && this.settings.settle_ms > 0) await this.updateState(left);
     this.moved = false;
     return frame;
   }
 
   /**
-   * `no`: there was no connection, the session had ended before, the server refused, or nothing had the focus. `unknown`: it did not
-   * answer in time or in full, or says that it failed.
-   * @throws UserError where the server cannot do such a thing at all
+   * `no`: there was no connection, the session had already ended, the server refused, or nothing had the focus. `unknown`: the
+   * server did not answer in time or in full, or reported an error.
+   * @throws UserError if the server does not support this action at all
    */
   async act(action: Action, { deadlineMs }: Deadline): Promise<{ applied: Applied }> {
     const session = this.opened('act');
@@ -162,7 +162,7 @@ export class WebDriverDevice implements Device {
       this.note(error);
       if (error.failing === 'overdue') this.hangs = true;
       this.warn(error, action, applied);
-      // what is wrong with the device, the next screenshot says
+      // the next screenshot reports what is wrong with the device
       if (error.failing === 'overdue' || this.lost) {
         this.state = undefined;
         return { applied };
@@ -170,7 +170,7 @@ export class WebDriverDevice implements Device {
     }
     this.settlesBy = machineClock.now() + this.settings.settle_ms;
     this.moved = true;
-    await this.learn(left);
+    await this.updateState(left);
     return { applied };
   }
 
@@ -179,12 +179,12 @@ export class WebDriverDevice implements Device {
     return this.hangs ? 'sick' : 'ok';
   }
 
-  /** Whether the answer to the settings' question, after the last action, said so; undefined: nobody could say. */
+  /** Whether the answer of `reward`, after the last action, matched `success`; undefined if it is unknown. */
   achieved(): boolean | undefined {
     return this.state?.achieved;
   }
 
-  /** Whether that answer said that the task is over by itself. */
+  /** Whether that answer matched `done`: the task has ended by itself. */
   over(): boolean {
     return this.state?.over ?? false;
   }
@@ -203,17 +203,17 @@ export class WebDriverDevice implements Device {
     }
   }
 
-  /** A new session in place of the one there is, and the sizes of its screen. */
+  /** Replaces the session, and reads the size of its screen. */
   private async renew(left: () => number): Promise<void> {
     const old = this.session;
     this.session = undefined;
-    // two on one device would not live together
+    // a device can have only one session
     await old?.end();
     this.lost = undefined;
     const session = await this.origin.newSession(left());
     if (this.closed) {
       await session.end();
-      throw new RunError(`${this.id}: the device was closed while its session was opened`);
+      throw new RunError(`${this.id}: the device was closed while its session was being opened`);
     }
     this.session = session;
     const { width, height } = await screenNow(session, this.settings, left);
@@ -221,7 +221,7 @@ export class WebDriverDevice implements Device {
     this.window = this.settings.coordinates === 'window' ? await windowOf(session, left) : undefined;
   }
 
-  /** Everything that an episode begins with, but for a new session. */
+  /** Prepares an episode in the current session. */
   private async prepare(level: ResetLevel, episode: Episode, left: () => number, command: () => number): Promise<void> {
     if (level === 'snapshot') await this.loadSnapshot(left, command);
     await this.startApp(command);
@@ -243,22 +243,22 @@ export class WebDriverDevice implements Device {
     await session.execute('mobile: activateApp', { appId: app }, command());
   }
 
-  /** What drives the device from within is as old as the snapshot, so the session seldom outlives it. */
+  /** The snapshot replaces the driver's own server on the device, so the session rarely survives it. */
   private async loadSnapshot(left: () => number, command: () => number): Promise<void> {
     const { snapshot } = this.settings;
-    // in milliseconds: a snapshot takes longer than the driver waits by itself
+    // execTimeout in milliseconds: loading a snapshot takes longer than the driver's default
     const args = { command: `avd snapshot load ${snapshot}`, execTimeout: command() };
     const refused = (why: string) =>
-      new UserError(`${why}; is device.webdriver.snapshot=${snapshot} a snapshot of this emulator?`);
-    let said: unknown;
+      new UserError(`${why}; check that device.webdriver.snapshot=${snapshot} is a snapshot of this emulator`);
+    let answer: unknown;
     try {
-      said = await this.session!.execute('mobile: execEmuConsoleCommand', args, command());
+      answer = await this.session!.execute('mobile: execEmuConsoleCommand', args, command());
     } catch (error) {
       if (!(error instanceof CallError) || !/\bKO\b/.test(error.message)) throw error;
       throw refused(error.message);
     }
-    // UiAutomator2 8.7.0 answers a console's KO with null, and everything else with its text
-    if (said === null) throw refused(`${args.command}: the console of the emulator has refused it`);
+    // UiAutomator2 8.7.0 answers with null if the console says KO, else with the console's text
+    if (answer === null) throw refused(`${args.command}: the emulator's console refused the command`);
     try {
       await screenNow(this.session!, this.settings, command);
     } catch (error) {
@@ -267,18 +267,18 @@ export class WebDriverDevice implements Device {
     }
   }
 
-  /** Waits until the device says that it is ready. */
+  /** Polls `ready` until its answer matches. @throws RunError after `ready_ms` */
   private async whenReady(episode: Episode, left: () => number, command: () => number): Promise<void> {
     const { ready, ready_ms: readyMs } = this.settings;
     const session = this.session!;
     if (ready.script !== '') {
       const until = machineClock.now() + Math.min(readyMs, left());
       for (;;) {
-        const said = await this.ask(session, ready, 'ready', episode, command());
-        if (new RegExp(ready.matches, 'u').test(said)) break;
+        const answer = await this.ask(session, ready, 'ready', episode, command());
+        if (new RegExp(ready.matches, 'u').test(answer)) break;
         if (machineClock.now() + PAUSE_MS > until) {
           throw new RunError(
-            `not ready in ${readyMs} ms: ${ready.script} says ${JSON.stringify(oneLine(said))}, expected /${ready.matches}/`,
+            `not ready in ${readyMs} ms: ${ready.script}: expected an answer that matches /${ready.matches}/, got ${JSON.stringify(oneLine(answer))}`,
           );
         }
         await pause(PAUSE_MS);
@@ -286,27 +286,27 @@ export class WebDriverDevice implements Device {
     }
   }
 
-  /** Ask how the task stands. What cannot be found out is unknown, which is no failure of the device. */
-  private async learn(left: () => number): Promise<void> {
+  /** Asks for the task's state. If there is no answer, the state is unknown; that is not a device fault. */
+  private async updateState(left: () => number): Promise<void> {
     const { reward } = this.settings;
     if (reward.script === '' || this.state?.over) return;
     try {
-      const said = await this.ask(this.session!, reward, 'reward', this.episode!, left());
+      const answer = await this.ask(this.session!, reward, 'reward', this.episode!, left());
       this.state = {
-        achieved: new RegExp(reward.success, 'u').test(said),
-        over: reward.done !== '' && new RegExp(reward.done, 'u').test(said),
+        achieved: new RegExp(reward.success, 'u').test(answer),
+        over: reward.done !== '' && new RegExp(reward.done, 'u').test(answer),
       };
     } catch (error) {
       if (error instanceof UserError) throw error;
       this.state = undefined;
       this.note(error);
-      // what is wrong with the session, the next screenshot says
+      // the next screenshot reports what is wrong with the session
       if (this.lost) return;
-      process.emitWarning(`${this.id}: the task's reward is not known: ${oneLine(error)}`, { code: 'CRITIQ_REWARD' });
+      process.emitWarning(`${this.id}: the task's reward is unknown: ${oneLine(error)}`, { code: 'CRITIQ_REWARD' });
     }
   }
 
-  /** The answer to a command of the settings, as text: JSON where it is none. */
+  /** The answer to a command of the settings, as text; other types as JSON. */
   private async ask(
     session: WebDriverSession,
     { script, args }: Command,
@@ -316,12 +316,12 @@ export class WebDriverDevice implements Device {
   ): Promise<string> {
     const { fill } = this.origin;
     const filledIn = [fill(script, `${where}.script`, episode), fill(args, `${where}.args`, episode)] as const;
-    const said = await session.execute(...filledIn, timeoutMs);
-    // a shell's answer ends in a line break, which no pattern expects
-    return typeof said === 'string' ? said.trim() : JSON.stringify(said ?? null);
+    const answer = await session.execute(...filledIn, timeoutMs);
+    // a shell's answer ends with a line break, which no pattern expects
+    return typeof answer === 'string' ? answer.trim() : JSON.stringify(answer ?? null);
   }
 
-  /** Devices are turned, but do not grow. */
+  /** The frame, if it has the screen's size; the orientation may change. @throws RunError */
   private fitting(frame: Frame): Frame {
     const { width, height } = this.screen;
     const as = (w: number, h: number) => frame.width === w && frame.height === h;
@@ -330,7 +330,7 @@ export class WebDriverDevice implements Device {
       this.screen = { width: frame.width, height: frame.height };
       return frame;
     }
-    throw new RunError(`expected ${width}×${height} pixels, got ${frame.width}×${frame.height}`);
+    throw new RunError(`expected a screenshot of ${width}×${height} pixels, got ${frame.width}×${frame.height}`);
   }
 
   private opened(call: string): WebDriverSession {
@@ -339,13 +339,13 @@ export class WebDriverDevice implements Device {
     throw new RunError(`${this.id}: ${call}: the device is closed`);
   }
 
-  /** Errors with the device and the call in front; a session that was lost stays so. */
+  /** Puts the device and the call in front of errors, and notes a lost session. */
   private async named<T>(call: string, work: () => Promise<T>): Promise<T> {
     try {
       return await work();
     } catch (error) {
       this.note(error);
-      // of what the settings ask for
+      // the command comes from the settings
       if (error instanceof CallError && (error.failing === 'refused' || error.code === 'invalid argument')) {
         throw new UserError(`${this.id}: ${call}: ${error.message}`);
       }
@@ -354,10 +354,10 @@ export class WebDriverDevice implements Device {
     }
   }
 
-  /** Says once of each kind of action how it fails. */
+  /** Warns once for each kind of action and failure. */
   private warn({ failing, code, message }: CallError, { type }: Action, applied: Applied): void {
     const kind = `${type} ${failing} ${code}`;
-    // nothing to type into is the agent's mistake
+    // without a focused field, typing is the agent's mistake
     if (code === 'no such element' || this.warned.has(kind)) return;
     this.warned.add(kind);
     process.emitWarning(`${this.id}: act: ${type}: ${message} (applied: ${applied})`, { code: 'CRITIQ_ACTION' });
@@ -371,7 +371,7 @@ export class WebDriverDevice implements Device {
 async function windowOf(session: WebDriverSession, left: () => number): Promise<{ width: number; height: number }> {
   const { width, height } = ((await session.read('/window/rect', left)) ?? {}) as Record<string, unknown>;
   if (typeof width === 'number' && typeof height === 'number' && width > 0 && height > 0) return { width, height };
-  throw new RunError('the server says no size of its window; set device.webdriver.coordinates=screenshot');
+  throw new RunError('the server reports no window size; set device.webdriver.coordinates=screenshot');
 }
 
 function pause(ms: number): Promise<void> {

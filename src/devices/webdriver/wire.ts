@@ -8,7 +8,7 @@ export class WireError extends RunError {
   constructor(
     message: string,
     readonly reason: 'overdue' | 'broken',
-    /** false: there was no connection, so nothing of it has reached anybody */
+    /** false: there was no connection, so the request has reached nobody */
     readonly sent: boolean,
   ) {
     super(message);
@@ -16,24 +16,24 @@ export class WireError extends RunError {
 }
 
 export interface Answer {
-  /** HTTP's */
+  /** the HTTP status */
   readonly status: number;
   readonly text: string;
   readonly headers: IncomingMessage['headers'];
 }
 
-/** Milliseconds that an unused connection is kept: servers in Node close theirs after 5 s, and a race with that loses an action. */
+/** Milliseconds that an unused connection is kept. Node servers close theirs after 5 s, and a race with that loses an action. */
 const IDLE_MS = 3000;
 
 /**
- * HTTP for WebDriver: each request is sent once, whatever happens to it, and it is known whether it can have been sent.
- * (fetch does not say that; docs/decisions/0011 has the reasons.)
+ * HTTP for WebDriver: each request is sent only once, and a failure tells whether it may have been sent. (fetch does not
+ * tell this; docs/decisions/0011 has the reasons.)
  */
 export class Wire {
   private readonly agent: HttpAgent;
   private readonly base: URL;
 
-  /** @param authorization value of that header */
+  /** @param authorization value of the Authorization header */
   constructor(
     url: string,
     private readonly authorization: string | undefined,
@@ -45,8 +45,8 @@ export class Wire {
 
   /**
    * @param path below the server's
-   * @param limit.timeoutMs until the last byte of the answer
-   * @param limit.longest bytes of an answer
+   * @param limit.timeoutMs milliseconds until the last byte of the answer
+   * @param limit.longest most bytes of the answer
    * @throws WireError
    */
   async request(
@@ -56,7 +56,7 @@ export class Wire {
     { timeoutMs, longest }: { readonly timeoutMs: number; readonly longest: number },
   ): Promise<Answer> {
     const url = new URL(this.base.pathname.replace(/\/$/, '') + path, this.base);
-    // Connections that the server has closed must not be sent into. The event loop hears of them between two turns.
+    // A request must not go into a connection that the server has closed; the event loop learns of that between two turns.
     for (let turn = 0; turn < 2; turn++) await new Promise((resolve) => setImmediate(resolve));
     return new Promise<Answer>((resolve, reject) => {
       let connected = false;
@@ -100,9 +100,9 @@ export class Wire {
           if (length > longest) fail('broken', `answered with more than ${longest} bytes`);
           else pieces.push(piece);
         });
-        response.on('error', () => fail('broken', 'the answer ended in its middle'));
+        response.on('error', () => fail('broken', 'the answer broke off'));
         response.on('close', () => {
-          if (!response.complete) fail('broken', 'the answer ended in its middle');
+          if (!response.complete) fail('broken', 'the answer broke off');
         });
         response.on('end', () => {
           if (!response.complete || !end()) return;
@@ -114,7 +114,7 @@ export class Wire {
     });
   }
 
-  /** Close what is kept open. */
+  /** Closes the open connections. */
   close(): void {
     this.agent.destroy();
   }
@@ -123,6 +123,6 @@ export class Wire {
 function broken({ code, message }: NodeJS.ErrnoException, connected: boolean): string {
   if (connected) return `the connection broke (${code ?? message})`;
   if (code === 'ECONNREFUSED') return 'nothing listens there (ECONNREFUSED)';
-  if (code === 'ENOTFOUND' || code === 'EAI_AGAIN') return `there is no such host (${code})`;
+  if (code === 'ENOTFOUND' || code === 'EAI_AGAIN') return `no such host (${code})`;
   return `no connection (${code ?? message})`;
 }

@@ -1,4 +1,4 @@
-/** What a device behind a WebDriver server is told to do, and what it shows. */
+/** The commands to a device behind a WebDriver server, and their effect. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Action } from '../../../src/data/action.js';
@@ -6,7 +6,7 @@ import { Phone } from '../../../src/devices/phone/index.js';
 import { deviceOf, EPISODE, PATIENT, tapAt } from '../../rigs/webdriver/rig.js';
 import { ScriptedServer } from '../../rigs/webdriver/server.js';
 
-test('every action is one call with an effect, and does to the phone what it does in process', async (t) => {
+test('every action is a single call with the same effect on the phone as in process', async (t) => {
   const server = await ScriptedServer.start(t);
   const device = await deviceOf(t, server, { typing: 'type' });
   const phone = new Phone();
@@ -44,7 +44,7 @@ test('every action is one call with an effect, and does to the phone what it doe
   assert.equal(device.achieved(), phone.achieved());
 });
 
-/** A frame as it comes out of a PNG. */
+/** A phone's frame as decoded from a PNG. */
 function plain(phone: Phone) {
   const { width, height, rgba } = phone.frame();
   return { width, height, rgba: new Uint8ClampedArray(rgba) };

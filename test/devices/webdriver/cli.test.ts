@@ -11,7 +11,7 @@ import { ScriptedServer } from '../../rigs/webdriver/server.js';
 
 const program = fileURLToPath(new URL('../../../src/cli/main.js', import.meta.url));
 
-/** Sizes at which just enough is learned that the policy's words are actions. */
+/** Tiny sizes; the policy learns just enough to write valid actions. */
 const TINY = [
   'tasks.max_steps=4',
   'demos.episodes=24',
@@ -50,7 +50,7 @@ function tasksFile(): string {
   return tasks.map((task) => JSON.stringify(task)).join('\n');
 }
 
-test('an evaluation over the wire is the same, to the byte, as in process; Ctrl-C leaves no session', async (t) => {
+test('an evaluation over WebDriver is byte-identical to one in process; Ctrl-C leaves no session', async (t) => {
   const cwd = emptyFolder(t);
   const server = await ScriptedServer.start(t);
   writeFileSync(join(cwd, 'tasks.jsonl'), tasksFile());
@@ -74,7 +74,7 @@ test('an evaluation over the wire is the same, to the byte, as in process; Ctrl-
   assert.deepEqual([server.made, server.ended, server.sessions.size], [4, 4, 0]);
 });
 
-test('the settings in docs/webdriver.md are settings', async (t) => {
+test('the settings in docs/webdriver.md are valid', async (t) => {
   const cwd = emptyFolder(t);
   const root = fileURLToPath(new URL('../../../../', import.meta.url));
   const page = readFileSync(join(root, 'docs/webdriver.md'), 'utf8');

@@ -1,4 +1,4 @@
-/** A server that fails: what becomes of an action is known or said to be unknown, and none is sent twice. */
+/** Failing servers: actions report whether they were applied, or "unknown", and none is sent twice. */
 import assert from 'node:assert/strict';
 import { createServer } from 'node:net';
 import { test } from 'node:test';
@@ -7,7 +7,7 @@ import type { Applied } from '../../../src/devices/device.js';
 import { deviceOf, EPISODE, fleetOf, PATIENT, tapAt, until, warnings } from '../../rigs/webdriver/rig.js';
 import { ScriptedServer, type Call, type Fault } from '../../rigs/webdriver/server.js';
 
-/** Milliseconds in which a server that never answers is given up. */
+/** A short deadline for servers that never answer. */
 const SOON = { deadlineMs: 800 };
 
 const KINDS: readonly { action: Action; sent: (call: Call) => boolean }[] = [
@@ -16,7 +16,7 @@ const KINDS: readonly { action: Action; sent: (call: Call) => boolean }[] = [
   { action: { type: 'TYPE', text: 'x' }, sent: ({ script }) => script === 'mobile: type' },
 ];
 
-/** What a fault says of the action, and whether the session lives on. */
+/** For each fault: the reported `applied`, whether the action was really done, and whether the session is lost. */
 const FAULTS: readonly { fault: Fault; applied: Applied; done: boolean; lost?: true; deadline?: typeof SOON }[] = [
   { fault: 'well', applied: 'yes', done: true },
   { fault: '500', applied: 'unknown', done: true },
@@ -32,18 +32,18 @@ const FAULTS: readonly { fault: Fault; applied: Applied; done: boolean; lost?: t
 ];
 
 for (const { fault, applied, done, lost, deadline = PATIENT } of FAULTS) {
-  test(`${fault}: an action is sent once, and is said to be applied: ${applied}`, async (t) => {
+  test(`${fault}: an action is sent once and reported as applied: ${applied}`, async (t) => {
     for (const { action, sent } of KINDS) {
       const server = await ScriptedServer.start(t, { behave: (call) => (sent(call) ? fault : 'well') });
       const device = await deviceOf(t, server, { typing: 'type' });
       const before = server.done.length;
-      const said = await warnings(async () => {
+      const warned = await warnings(async () => {
         assert.deepEqual(await device.act(action, deadline), { applied });
       });
       assert.equal(server.calls.filter(sent).length, 1, 'it arrived once');
       assert.equal(server.done.length - before, done ? 1 : 0);
-      assert.equal(said.length, fault === 'well' ? 0 : 1);
-      for (const line of said) assert.doesNotMatch(line, /\n|at UiAutomator2|x\.js/, 'no stack traces');
+      assert.equal(warned.length, fault === 'well' ? 0 : 1);
+      for (const line of warned) assert.doesNotMatch(line, /\n|at UiAutomator2|x\.js/, 'no stack traces');
       if (lost) {
         assert.equal(await device.health(), 'dead');
         await assert.rejects(device.screenshot(PATIENT), {
@@ -53,7 +53,7 @@ for (const { fault, applied, done, lost, deadline = PATIENT } of FAULTS) {
       } else {
         assert.equal((await device.screenshot(PATIENT)).width, 270);
       }
-      // once more nothing of it comes after the next reset either
+      // the action is not sent again after the next reset either
       await device.reset('app', EPISODE);
       assert.equal(server.calls.filter(sent).length, 1);
       assert.equal(server.sessions.size, 1);
@@ -63,7 +63,7 @@ for (const { fault, applied, done, lost, deadline = PATIENT } of FAULTS) {
   });
 }
 
-test('an action of which nothing could be sent was not applied', async (t) => {
+test('an action that could not be sent was not applied', async (t) => {
   const server = await ScriptedServer.start(t);
   const device = await deviceOf(t, server);
   await server.down();
@@ -76,17 +76,17 @@ test('an action of which nothing could be sent was not applied', async (t) => {
   });
 });
 
-test('text that nothing is there for was not applied; the agent sees it', async (t) => {
+test('text without a focused field was not applied, and causes no warning', async (t) => {
   const server = await ScriptedServer.start(t);
   const device = await deviceOf(t, server);
-  const said = await warnings(async () => {
+  const warned = await warnings(async () => {
     assert.deepEqual(await device.act({ type: 'TYPE', text: 'x' }, PATIENT), { applied: 'no' });
   });
-  assert.deepEqual(said, []);
+  assert.deepEqual(warned, []);
   assert.equal(server.count('POST /element/focused/value'), 0);
 });
 
-test('a server that cannot do what the settings ask for ends the run, with what to do', async (t) => {
+test('a command that the server does not support ends the run with a hint', async (t) => {
   const server = await ScriptedServer.start(t, {
     behave: ({ script }) =>
       script === 'mobile: shell' ? 'insecure' : script === 'mobile: type' ? 'unknown command' : 'well',
@@ -102,12 +102,12 @@ test('a server that cannot do what the settings ask for ends the run, with what 
   const typist = await deviceOf(t, server, { typing: 'type' });
   await assert.rejects(typist.act({ type: 'TYPE', text: 'x' }, PATIENT), {
     name: 'UserError',
-    message: /TYPE: .*the server knows no such command/,
+    message: /TYPE: .*the server does not know this command: check/,
   });
 });
 
 for (const fault of ['500', '502', 'reset', 'half', 'no json', 'no png', 'truncated png'] as const) {
-  test(`${fault}: a screenshot is taken again, as often as the settings say, and then it is a fault`, async (t) => {
+  test(`${fault}: a screenshot is retried as often as the settings allow, and then it is a fault`, async (t) => {
     let failures = 0;
     const behave = ({ path, nth }: Call): Fault => {
       if (path !== '/screenshot' || nth === 0 || failures === 0) return 'well';
@@ -127,27 +127,27 @@ for (const fault of ['500', '502', 'reset', 'half', 'no json', 'no png', 'trunca
   });
 }
 
-test('a screenshot that hangs or has another size is a fault at once', async (t) => {
+test('a screenshot that hangs or has the wrong size is a fault at once', async (t) => {
   let fault: Fault = 'well';
   const server = await ScriptedServer.start(t, { behave: ({ path }) => (path === '/screenshot' ? fault : 'well') });
   const device = await deviceOf(t, server);
   fault = 'hang';
   await assert.rejects(device.screenshot(SOON), { message: /screenshot: http.*: no answer in \d+ ms$/ });
   fault = 'wrong size';
-  await assert.rejects(device.screenshot(PATIENT), { message: /expected 270×585 pixels, got 90×90$/ });
+  await assert.rejects(device.screenshot(PATIENT), { message: /expected a screenshot of 270×585 pixels, got 90×90$/ });
 });
 
-test('a session that ended while nobody used it is replaced at the reset, and is no fault', async (t) => {
+test('a session that ends while unused is replaced at the reset, without a fault', async (t) => {
   const server = await ScriptedServer.start(t);
   const device = await deviceOf(t, server);
   assert.equal(server.made, 1);
-  // as newCommandTimeout ends it
+  // as by newCommandTimeout
   server.end('session-0');
   await device.reset('app', EPISODE);
   assert.equal(server.made, 2);
   assert.equal(await device.health(), 'ok');
   assert.equal((await device.screenshot(PATIENT)).width, 270);
-  // restarted in between, which ends all sessions
+  // a restart of the server ends all sessions
   await server.down();
   await server.up();
   await device.reset('app', EPISODE);
@@ -155,7 +155,7 @@ test('a session that ended while nobody used it is replaced at the reset, and is
   assert.deepEqual(await device.act(tapAt(1, 1), PATIENT), { applied: 'yes' });
 });
 
-test('a session that ends again and again in a reset is a fault', async (t) => {
+test('a session that ends twice during a reset is a fault', async (t) => {
   const behave = ({ script, nth }: Call): Fault => (script === 'test: begin' && nth === 0 ? 'lost' : 'well');
   const server = await ScriptedServer.start(t);
   const device = await deviceOf(t, server);
@@ -167,22 +167,22 @@ test('a session that ends again and again in a reset is a fault', async (t) => {
   assert.equal(await device.health(), 'ok');
 });
 
-test('a session that comes too late is deleted when it comes', async (t) => {
+test('a session that opens too late is deleted when it opens', async (t) => {
   const server = await ScriptedServer.start(t, { sessionMs: 600 });
   const fleet = fleetOf(t, server, { session_ms: 150, udids: ['emulator-5554'] });
   await assert.rejects(fleet.open(0), {
     message: /POST \/session: no session in 150 ms|new session: no session in 150 ms/,
   });
-  // as long as it may still come, the device is nobody's
+  // as long as it may still open, the device stays reserved
   await assert.rejects(fleet.open(0), {
     name: 'RunError',
-    message: /^device emulator-5554 still used by this process/,
+    message: /^device emulator-5554 is still in use by this process/,
   });
   await until('it is deleted', () => server.ended > 0);
   assert.deepEqual([server.made, server.sessions.size], [1, 0]);
 });
 
-test('a server that was never there is a mistake in the settings; one that restarts is waited for', async (t) => {
+test('a server that never answered is a mistake in the settings; critiq waits for one that restarts', async (t) => {
   const vacant = createServer();
   await new Promise<void>((resolve) => vacant.listen(0, '127.0.0.1', resolve));
   const { port } = vacant.address() as { port: number };
@@ -203,7 +203,7 @@ test('a server that was never there is a mistake in the settings; one that resta
   await assert.rejects(impatient.open(0), { name: 'RunError', message: /GET \/status: nothing listens there/ });
 });
 
-test('what is closed ends its own session and no other', async (t) => {
+test('closing a device ends its own session and no other', async (t) => {
   const server = await ScriptedServer.start(t);
   const fleet = fleetOf(t, server, { udids: ['emulator-5554', 'emulator-5556'] });
   const [one, two] = [await fleet.open(0), await fleet.open(1)];
@@ -221,10 +221,10 @@ test('what is closed ends its own session and no other', async (t) => {
   assert.equal(server.killed, 0);
 });
 
-test('the session of a device that shows nothing is ended, be it in vain', async (t) => {
+test('if the first screenshot fails, the session is deleted, even if that fails too', async (t) => {
   const server = await ScriptedServer.start(t, {
     behave: ({ path, method }) => (path === '/screenshot' ? '500' : method === 'DELETE' ? '500' : 'well'),
   });
   await assert.rejects(fleetOf(t, server, { read_retries: 0 }).open(0), { message: /screenshot: .*socket hang up$/ });
-  assert.equal(server.count('DELETE '), 1, 'its session is ended');
+  assert.equal(server.count('DELETE '), 1, 'its session is deleted');
 });

@@ -1,4 +1,4 @@
-/** Who may have a session on which device, and what is left of a process that was killed. */
+/** Leases of devices, and the sessions that a killed process leaves behind. */
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -12,7 +12,7 @@ import { ScriptedServer } from '../../rigs/webdriver/server.js';
 
 const OWNER = fileURLToPath(new URL('../../rigs/webdriver/owner.js', import.meta.url));
 
-/** Another process that has a device. */
+/** Another process that holds a device. */
 async function owner(t: TestContext, url: string, folder: string, udid = '') {
   const child = spawn(process.execPath, [OWNER, url, folder, udid], { stdio: ['ignore', 'pipe', 'inherit'] });
   t.after(() => child.kill('SIGKILL'));
@@ -20,23 +20,23 @@ async function owner(t: TestContext, url: string, folder: string, udid = '') {
   return child;
 }
 
-test('each device of the list has one session at a time, whatever the slots ask for', async (t) => {
+test('each listed device has one session at a time, whatever slot asks for it', async (t) => {
   const server = await ScriptedServer.start(t);
   const fleet = fleetOf(t, server, { udids: ['emulator-5554', 'emulator-5556'] });
   const [b, a] = await Promise.all([fleet.open(1), fleet.open(0)]);
   assert.deepEqual([a.id, b.id], ['webdriver-emulator-5554', 'webdriver-emulator-5556']);
   await assert.rejects(fleet.open(2), {
     name: 'RunError',
-    message: /^all devices that are left still used by this process/,
+    message: /^all remaining devices are still in use by this process/,
   });
   await a.close();
   const c = await fleet.open(1);
-  assert.equal(c.id, 'webdriver-emulator-5554', 'its own is taken, so it gets the one that is free');
+  assert.equal(c.id, 'webdriver-emulator-5554', 'its own device is taken, so it gets the free one');
   await Promise.all([b.close(), c.close()]);
   assert.deepEqual([server.killed, server.sessions.size], [0, 0]);
 });
 
-test('a device that another critiq has is not touched; one that it has not is taken', async (t) => {
+test('a device in use by another critiq is not touched; a free one is used', async (t) => {
   const server = await ScriptedServer.start(t);
   const { folder, ...kept } = someLeases(t);
   const other = await owner(t, server.url, folder, 'emulator-5554');
@@ -44,7 +44,7 @@ test('a device that another critiq has is not touched; one that it has not is ta
   await assert.rejects(fleet.open(0), {
     name: 'LockedError',
     message: new RegExp(
-      `^device.webdriver.udids: in use by another critiq: emulator-5554 \\(process ${other.pid}, lock file .*\\); wait for it, or list other devices$`,
+      `^device.webdriver.udids: in use by another critiq: emulator-5554 \\(process ${other.pid}, lock file .*\\); wait until it ends, or list other devices$`,
     ),
   });
   assert.deepEqual([server.made, server.killed], [1, 0]);
@@ -54,13 +54,13 @@ test('a device that another critiq has is not touched; one that it has not is ta
   await device.close();
 });
 
-test('a device that the capabilities name is one with the listed one of that name', async (t) => {
+test('a device named in the capabilities is the same as the listed one of that name', async (t) => {
   const server = await ScriptedServer.start(t);
   const kept = someLeases(t);
   const device = await new WebDriverFleet(settingsOf(server, { udids: ['emulator-5554'] }), kept).open(0);
   for (const capabilities of [{ 'appium:udid': 'emulator-5554' }, { 'appium:options': { udid: 'emulator-5554' } }]) {
     const other = new WebDriverFleet(settingsOf(server, { capabilities }), kept);
-    await assert.rejects(other.open(0), { message: /^device emulator-5554 still used by this process/ });
+    await assert.rejects(other.open(0), { message: /^device emulator-5554 is still in use by this process/ });
   }
   await device.close();
   const listed = { capabilities: { 'appium:options': { udid: '{udid}' } }, udids: ['a'] };
@@ -71,19 +71,22 @@ test('a device that the capabilities name is one with the listed one of that nam
   assert.equal(server.killed, 0);
 });
 
-test('localhost and 127.0.0.1 are one machine, whatever the port: they have the same devices', async (t) => {
+test('localhost and 127.0.0.1 have the same devices, whatever the port', async (t) => {
   const [one, two] = [await ScriptedServer.start(t), await ScriptedServer.start(t)];
   const kept = someLeases(t);
   const udids = ['emulator-5554'];
   const device = await new WebDriverFleet(settingsOf(one, { udids }), kept).open(0);
   const url = two.url.replace('127.0.0.1', 'localhost');
-  await assert.rejects(new WebDriverFleet(settingsOf({ url }, { udids }), kept).open(0), /still used by this process/);
+  await assert.rejects(
+    new WebDriverFleet(settingsOf({ url }, { udids }), kept).open(0),
+    /still in use by this process/,
+  );
   assert.equal(two.made, 0);
   await device.close();
 });
 
 for (const dialect of ['grid4', undefined] as const) {
-  test(`the next critiq ends what a killed one has left, and nothing else (${dialect ?? 'Appium'})`, async (t) => {
+  test(`the next critiq ends the session of a killed one, and no other (${dialect ?? 'Appium'})`, async (t) => {
     const server = await ScriptedServer.start(t, { dialect });
     const { folder, ...kept } = someLeases(t);
     const killed = await owner(t, server.url, folder);
@@ -112,7 +115,7 @@ for (const dialect of ['grid4', undefined] as const) {
   });
 }
 
-test('an Appium that chooses the device gives all sessions the same: only one may be open', async (t) => {
+test('a single Appium that chooses the device allows only one open session', async (t) => {
   const server = await ScriptedServer.start(t);
   const fleet = fleetOf(t, server);
   const device = await fleet.open(0);
@@ -121,7 +124,7 @@ test('an Appium that chooses the device gives all sessions the same: only one ma
     message: /gives all sessions the same device.*set device.count=1, or list the devices in device.webdriver.udids/,
   });
   await device.close();
-  // an emulator for each, which Appium starts
+  // an emulator for each session, started by Appium
   const avds = fleetOf(t, server, {
     capabilities: { 'appium:avd': 'phone-{slot}', 'appium:udid': 'emulator-{slot+5554}' },
   });
@@ -134,7 +137,7 @@ test('an Appium that chooses the device gives all sessions the same: only one ma
     ],
   );
   for (const one of two) await one.close();
-  // a port of its own makes no device of its own
+  // separate ports do not make separate devices
   const ports = fleetOf(t, server, { capabilities: { 'appium:systemPort': '{slot+8200}' } });
   const only = await ports.open(0);
   await assert.rejects(ports.open(1), { name: 'UserError', message: /the same device/ });

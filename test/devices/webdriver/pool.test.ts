@@ -1,4 +1,4 @@
-/** Episodes on a pool of devices behind WebDriver: as in process, also where the server fails; nothing is done twice or left. */
+/** Episodes on a pool of WebDriver devices equal those in process, even if the server fails; no action or session is left over. */
 import assert from 'node:assert/strict';
 import { test, type TestContext } from 'node:test';
 import { formatAction } from '../../../src/agents/grammar.js';
@@ -21,12 +21,12 @@ const planOf = (count: number): EpisodePlan[] =>
     seed: 1000 + i,
   }));
 
-/** An expert that loses its way now and then, and looks at the phone itself, wherever that is. */
+/** An expert that sometimes makes mistakes; it reads the phone's state directly. */
 const agentFor = (phoneOf: (device: Device) => Phone, sent: Action[] = []): Agent => ({
   act: async ({ device, key }) => {
     const random = new Random(1, key);
-    const lost = random.chance(0.15);
-    const action: Action = lost ? { type: 'PRESS_HOME' } : expert(phoneOf(device), { grid: DEFAULT_GRID, random });
+    const mistake = random.chance(0.15);
+    const action: Action = mistake ? { type: 'PRESS_HOME' } : expert(phoneOf(device), { grid: DEFAULT_GRID, random });
     sent.push(action);
     return { text: formatAction(action), action };
   },
@@ -42,7 +42,7 @@ async function inProcess(episodes: readonly EpisodePlan[]) {
   return rollouts;
 }
 
-/** Episodes on phones of a server. */
+/** Runs episodes on a server's phones. */
 async function overWire(
   t: TestContext,
   server: ScriptedServer,
@@ -83,31 +83,31 @@ async function overWire(
 const outcomes = (rollouts: Awaited<ReturnType<typeof inProcess>>) =>
   rollouts.map(({ episode: { faults: _, ...episode }, verdict }) => ({ ...episode, verdict }));
 
-test('the same episodes come to the same, to the action, as in process; three devices at a time', async (t) => {
+test('on three devices, episodes equal those in process, action for action', async (t) => {
   const episodes = planOf(12);
   const server = await ScriptedServer.start(t);
   const { rollouts, lost, events } = await overWire(t, server, episodes);
   assert.deepEqual(outcomes(rollouts), outcomes(await inProcess(episodes)));
   const successes = rollouts.filter(({ verdict }) => verdict === 'success').length;
-  assert.ok(successes > 0 && successes < 12, `${successes} successes: there is a difference to keep`);
+  assert.ok(successes > 0 && successes < 12, `${successes} successes; the test needs both verdicts`);
   assert.deepEqual([lost, events], [[], []]);
   assert.deepEqual([server.made, server.ended, server.killed, server.sessions.size], [3, 3, 0, 0]);
 });
 
-/** Faults that end an attempt, by what they are said to be. */
+/** Faults that end an attempt, and their reported reasons. */
 for (const [fault, reason] of [
   ['lost', /the session has ended/],
   ['lost in the middle', /the session has ended.*unexpectedly shut down/],
   ['hang', /no answer in/],
 ] as const) {
-  test(`${fault} in an episode: it is cut there, marked, and begun anew in a new session`, async (t) => {
+  test(`${fault} in an episode: the attempt ends, is recorded, and the episode restarts in a new session`, async (t) => {
     const episodes = planOf(6);
     let struck: Call | undefined;
     const behave = (call: Call): Fault => {
       const strike = !struck && call.path === '/actions' && call.nth >= 2;
       if (strike) struck = call;
       if (strike) return fault;
-      // a device that hangs answers nothing any more
+      // a hung device no longer answers
       return fault === 'hang' && struck && call.session === struck.session && call.method === 'GET' ? 'hang' : 'well';
     };
     const server = await ScriptedServer.start(t, { behave });
@@ -121,12 +121,12 @@ for (const [fault, reason] of [
     assert.match(faults[0].reason, reason);
     assert.equal(faults[0].call, 'screenshot');
     assert.equal(events[0], 'failed');
-    // where the others come to the end first, nobody needs another
+    // if the other devices finish first, no replacement is opened
     assert.deepEqual([server.made, server.killed, server.sessions.size], [2 + events.length, 0, 0]);
   });
 }
 
-test('faults of every kind, in one call of ten: all accounted for, the same successes, no action twice, nothing left', async (t) => {
+test('with faults of every kind in 10 % of calls, no episode is missing, successes are the same and no action is sent twice', async (t) => {
   const kinds: Fault[] = ['500', '502', 'reset', 'done, reset', 'half', 'no json', 'lost', 'lost in the middle'];
   const episodes = planOf(24);
   let calls = 0;
@@ -134,11 +134,11 @@ test('faults of every kind, in one call of ten: all accounted for, the same succ
   const struck = new Set<Fault>();
   const behave = ({ path, method, script }: Call): Fault => {
     const random = new Random(11, 'fault', calls++);
-    // what does not know whether it acted goes on from what it sees, which is another episode; that is tested elsewhere
+    // only screenshots and preparations fail: after a failed action the episode continues differently (tested elsewhere)
     const reading = method === 'GET' && path === '/screenshot';
     const preparing = script === 'test: begin';
     if (!(reading || preparing) || !random.chance(0.1)) return 'well';
-    // each in its turn, so that none is left out
+    // in turn, so that every kind occurs
     const kind = kinds[faults++ % kinds.length];
     struck.add(kind);
     return kind;
@@ -161,7 +161,7 @@ test('faults of every kind, in one call of ten: all accounted for, the same succ
   assert.equal(server.made, server.ended);
 });
 
-test('a server that restarts in the middle: the episodes that were under way are begun anew, and all end', async (t) => {
+test('if the server restarts during a rollout, the running episodes restart and all finish', async (t) => {
   const episodes = planOf(9);
   const server = await ScriptedServer.start(t);
   let done = 0;
@@ -181,7 +181,7 @@ test('a server that restarts in the middle: the episodes that were under way are
   assert.deepEqual([server.killed, server.sessions.size], [0, 0]);
 });
 
-test('Ctrl-C in the middle ends all sessions', async (t) => {
+test('Ctrl-C during a rollout ends all sessions', async (t) => {
   const server = await ScriptedServer.start(t, {
     behave: ({ path, nth }) => (path === '/actions' && nth === 3 ? 'hang' : 'well'),
   });

@@ -1,4 +1,4 @@
-/** How episodes begin, what the device shows and says of its task, and its films. */
+/** Resets, screenshots, rewards and recordings of WebDriver devices. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { Phone } from '../../../src/devices/phone/index.js';
@@ -7,7 +7,7 @@ import { ScriptedServer, type Fault } from '../../rigs/webdriver/server.js';
 
 const did = (server: ScriptedServer) => server.done.map(({ what }) => what);
 
-test('level app stops and starts what the settings name, and prepares the task', async (t) => {
+test('level app stops and starts the apps of the settings, and prepares the task', async (t) => {
   const server = await ScriptedServer.start(t);
   const device = await deviceOf(t, server, { app: 'org.shop', clear: true, stop: ['org.other'] });
   assert.deepEqual(did(server), [
@@ -25,14 +25,14 @@ test('level app stops and starts what the settings name, and prepares the task',
   assert.equal(device.resetMs, 180_000);
 });
 
-test('without an app an episode begins at home', async (t) => {
+test('without an app, an episode starts at the home screen', async (t) => {
   const server = await ScriptedServer.start(t);
   await deviceOf(t, server, { press: 'press_keycode' });
   assert.deepEqual(did(server), ['PRESS_HOME']);
   assert.equal(server.count('POST /appium/device/press_keycode'), 1);
 });
 
-test('a snapshot is loaded by the console; a session that does not outlive it is replaced', async (t) => {
+test('a snapshot is loaded by the console; a session that does not survive it is replaced', async (t) => {
   let after: Fault = 'well';
   let loaded = false;
   const server = await ScriptedServer.start(t, {
@@ -56,12 +56,15 @@ test('a snapshot is loaded by the console; a session that does not outlive it is
   }
 });
 
-// UiAutomator2 8.7.0 answers with null what the console refuses
-for (const [how, said] of [
-  ['an error', /KO: Snapshot 'x' does not exist; is device.webdriver.snapshot=x a snapshot of this emulator\?$/],
-  ['null', /has refused it; is device.webdriver.snapshot=x a snapshot of this emulator\?$/],
+// UiAutomator2 8.7.0 answers with null if the console refuses a command
+for (const [how, message] of [
+  [
+    'an error',
+    /KO: Snapshot 'x' does not exist; check that device.webdriver.snapshot=x is a snapshot of this emulator$/,
+  ],
+  ['null', /refused the command; check that device.webdriver.snapshot=x is a snapshot of this emulator$/],
 ] as const) {
-  test(`a snapshot that there is not is a mistake in the settings (the answer is ${how})`, async (t) => {
+  test(`a missing snapshot is a mistake in the settings (the answer is ${how})`, async (t) => {
     const server = await ScriptedServer.start(t, {
       scripts: {
         'mobile: execEmuConsoleCommand': () => {
@@ -72,11 +75,11 @@ for (const [how, said] of [
     });
     const device = await fleetOf(t, server, { reset: 'snapshot', snapshot: 'x' }).open(0);
     t.after(() => device.close());
-    await assert.rejects(device.reset('app', EPISODE), { name: 'UserError', message: said });
+    await assert.rejects(device.reset('app', EPISODE), { name: 'UserError', message });
   });
 }
 
-test('readiness is asked for until it is there, and for so long only', async (t) => {
+test('a reset polls until the device is ready, but at most ready_ms', async (t) => {
   let asked = 0;
   const server = await ScriptedServer.start(t, {
     scripts: { 'test: package': () => (++asked < 4 ? 'boot' : 'launcher') },
@@ -86,18 +89,18 @@ test('readiness is asked for until it is there, and for so long only', async (t)
   assert.equal(asked, 4);
   await assert.rejects(deviceOf(t, server, { ready: { ...ready, matches: 'never' }, ready_ms: 250 }), {
     name: 'RunError',
-    message: /not ready in 250 ms: test: package says "launcher", expected \/never\/$/,
+    message: /not ready in 250 ms: test: package: expected an answer that matches \/never\/, got "launcher"$/,
   });
 });
 
-test('a command of a reset that hangs is given up long before the reset is', async (t) => {
+test('a hung command of a reset fails after command_ms, long before the whole reset', async (t) => {
   const server = await ScriptedServer.start(t, {
     behave: ({ script }) => (script === 'test: begin' ? 'hang' : 'well'),
   });
   await assert.rejects(deviceOf(t, server, { command_ms: 200 }), { message: /reset: .*no answer in 200 ms$/ });
 });
 
-test('a screen of one colour is taken again for a time, and then believed', async (t) => {
+test('a screen of a single colour is taken again for blank_ms, and then accepted', async (t) => {
   let blanks = 0;
   const server = await ScriptedServer.start(t, {
     behave: ({ path }) => (path === '/screenshot' && blanks-- > 0 ? 'blank' : 'well'),
@@ -112,18 +115,18 @@ test('a screen of one colour is taken again for a time, and then believed', asyn
   assert.ok(white.every((value) => value === 255));
   const trusting = await blank(t);
   await (await deviceOf(t, trusting, { blank_ms: 0 })).screenshot(PATIENT);
-  // one at the opening of the session
+  // one of them when the session opens
   assert.equal(trusting.count('GET /screenshot'), 2);
 });
 
 const blank = (t: { after(fn: () => unknown): void }) =>
   ScriptedServer.start(t, { behave: ({ path }) => (path === '/screenshot' ? 'blank' : 'well') });
 
-test('after an action a screen that moves is looked at until it rests', async (t) => {
+test('after an action, screenshots are taken until the screen is at rest', async (t) => {
   let moving = 0;
   const server = await ScriptedServer.start(t, {
     behave: ({ path }) => {
-      // a screen that changes with every look
+      // a screen that changes with every screenshot
       if (path === '/screenshot' && moving-- > 0)
         server.phones.get('emulator-5554')!.finger({ x: 260, y: 400 }, { x: 10, y: 400 });
       return 'well';
@@ -133,7 +136,7 @@ test('after an action a screen that moves is looked at until it rests', async (t
   const before = () => server.count('GET /screenshot');
   let shots = before();
   await device.screenshot(PATIENT);
-  assert.equal(before() - shots, 2, 'two that are the same');
+  assert.equal(before() - shots, 2, 'two equal screenshots');
   await device.act(tapAt(1, 584), PATIENT);
   moving = 1;
   shots = before();
@@ -145,7 +148,7 @@ test('after an action a screen that moves is looked at until it rests', async (t
   assert.equal(before() - shots, 1);
 });
 
-test('touches are counted in pixels of the screenshot, or in units of the window', async (t) => {
+test('touch coordinates are in pixels of the screenshot or in units of the window', async (t) => {
   for (const [coordinates, expected] of [
     ['screenshot', 'tap 269,584'],
     ['window', 'tap 134,291'],
@@ -157,7 +160,7 @@ test('touches are counted in pixels of the screenshot, or in units of the window
   }
 });
 
-test('text is typed into the element that has the focus, by the driver, or by keys', async (t) => {
+test('text is typed into the focused element, by the driver, or by keys', async (t) => {
   for (const [typing, sent, done] of [
     ['active', 'POST /element/focused/value', 'type a\u00e9'],
     ['type', 'mobile: type', 'type a\u00e9'],
@@ -174,7 +177,7 @@ test('text is typed into the element that has the focus, by the driver, or by ke
   }
 });
 
-test('the reward is what the answer to the question says; over is over; what nobody says is unknown', async (t) => {
+test("the reward command's answer decides success and end; without an answer the reward is unknown", async (t) => {
   const answers: unknown[] = [];
   const server = await ScriptedServer.start(t, {
     scripts: {
@@ -192,7 +195,7 @@ test('the reward is what the answer to the question says; over is over; what nob
   const stands = () => [device.achieved(), device.over()];
   assert.deepEqual(stands(), [false, false]);
   const seen: unknown[] = [];
-  const said = await warnings(async () => {
+  const warned = await warnings(async () => {
     for (let step = 0; step < 4; step++) {
       await device.act({ type: 'PRESS_BACK' }, PATIENT);
       seen.push(stands());
@@ -204,9 +207,9 @@ test('the reward is what the answer to the question says; over is over; what nob
     [undefined, false],
     [true, true],
   ]);
-  assert.equal(said.length, 1);
-  assert.match(said[0], /webdriver-0: the task's reward is not known: .*no$/);
-  // it is over: what comes after it changes nothing, and nobody asks
+  assert.equal(warned.length, 1);
+  assert.match(warned[0], /webdriver-0: the task's reward is unknown: .*no$/);
+  // the task is over: further actions change nothing, and the command is not called again
   await device.act({ type: 'PRESS_BACK' }, PATIENT);
   assert.deepEqual(stands(), [true, true]);
   const plain = await fleetOf(t, server)
@@ -216,7 +219,7 @@ test('the reward is what the answer to the question says; over is over; what nob
   await plain?.close();
 });
 
-test('a device films itself by one of two commands, or not at all', async (t) => {
+test('a device films itself by either command, or not at all', async (t) => {
   const server = await ScriptedServer.start(t);
   for (const [recording, begun, ended] of [
     ['media_projection', 'mobile: startMediaProjectionRecording', 'mobile: stopMediaProjectionRecording'],
@@ -225,7 +228,7 @@ test('a device films itself by one of two commands, or not at all', async (t) =>
     const device = await deviceOf(t, server, { recording });
     await device.startRecording!(PATIENT);
     assert.equal(Buffer.from(await device.stopRecording!(PATIENT)).toString(), 'film');
-    // one that is still running at the next reset is dropped
+    // a recording that still runs at the next reset is discarded
     await device.startRecording!(PATIENT);
     await device.reset('app', EPISODE);
     assert.deepEqual([server.count(begun), server.count(ended)], [2, 2]);

@@ -1,4 +1,4 @@
-/** What the settings of the webdriver backend say, and what must not be seen of them. */
+/** The settings of the webdriver backend: placeholders, secrets and mistakes. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { deviceCount, deviceInfluence } from '../../../pipelines/episodes/devices.js';
@@ -34,18 +34,18 @@ test('placeholders stand for the device, the episode and the environment, at any
   assert.equal(fill('awk {print} ${HOME} {"a":1} {x.y}'), 'awk {print} ${HOME} {"a":1} {x.y}', 'other braces stay');
 });
 
-test('placeholders that stand for nothing are mistakes, and say where', () => {
+test('placeholders without a value are mistakes that name their setting', () => {
   const bad = (template: string, message: RegExp) =>
     assert.throws(() => fill(template, 'device.webdriver.prepare[0]'), { name: 'UserError', message });
   bad('${ENV:MISSING}', /^device.webdriver.prepare\[0\]: the environment variable MISSING is not set$/);
-  bad('{task.goal.nothing}', /^device.webdriver.prepare\[0\]: \{task.goal.nothing\} stands for nothing here/);
-  bad('{udid+1}', /udid is no number/);
+  bad('{task.goal.nothing}', /^device.webdriver.prepare\[0\]: \{task.goal.nothing\} has no value here/);
+  bad('{udid+1}', /expected udid to be a number, got "emulator-5554"/);
   bad('{slot|html}', /expected \|uri, \|sh or \|base64/);
   const early = () => filled('{seed}', 'x', { slot: 0 }, { env, secrets: new Secrets() });
-  assert.throws(early, /^UserError: x: \{seed\} stands for nothing here/);
+  assert.throws(early, /^UserError: x: \{seed\} has no value here/);
 });
 
-test('secrets are nowhere to be seen, whatever a server does with them', async (t) => {
+test('secrets are sent to the server and appear in no message', async (t) => {
   const basic = `Basic ${Buffer.from('me:p@ss word').toString('base64')}`;
   const server = await ScriptedServer.start(t, {
     authorization: basic,
@@ -60,7 +60,7 @@ test('secrets are nowhere to be seen, whatever a server does with them', async (
   const wrong = fleetOf(t, server, named, { ...secretEnv, KEY_VARIABLE: 'another' });
   await assert.rejects(wrong.open(0), {
     name: 'UserError',
-    message: /\/status: the server lets nobody in .*\(401\).*device.webdriver.user_env and key_env$/,
+    message: /\/status: the server refuses the user name or key \(401\).*device.webdriver.user_env and key_env$/,
   });
   const secrets = new Secrets();
   fill('${ENV:SECRET}', 'x', secrets);
@@ -81,7 +81,7 @@ test('secrets are nowhere to be seen, whatever a server does with them', async (
   );
 });
 
-test('what a server repeats of a secret does not reach a message', async (t) => {
+test('a secret that a server repeats does not reach a message', async (t) => {
   const secret = 'tok-12345';
   const server = await ScriptedServer.start(t, {
     scripts: {
@@ -97,22 +97,22 @@ test('what a server repeats of a secret does not reach a message', async (t) => 
   assert.equal(server.calls.at(-1)!.args.key, secret);
 });
 
-test('a Selenium Grid 3: below /wd/hub, with complaints of the older kind', async (t) => {
+test('a Selenium Grid 3 works below /wd/hub, with errors of the older protocol', async (t) => {
   const server = await ScriptedServer.start(t, { dialect: 'grid3', base: '/wd/hub' });
   const device = await deviceOf(t, server);
   await device.act(tapAt(3, 3), PATIENT);
   server.end([...server.sessions.keys()][0]);
-  const said = await warnings(async () => {
+  const warned = await warnings(async () => {
     assert.deepEqual(await device.act(tapAt(3, 3), PATIENT), { applied: 'no' });
   });
-  assert.match(said[0], /Session \[session-0\] was terminated due to TIMEOUT \(applied: no\)$/);
+  assert.match(warned[0], /Session \[session-0\] was terminated due to TIMEOUT \(applied: no\)$/);
   await assert.rejects(device.screenshot(PATIENT), { message: /the session has ended: .*due to TIMEOUT$/ });
   await device.reset('app', EPISODE);
   assert.equal(server.made, 2);
   const lost = { url: server.url.replace('/wd/hub', '') };
   await assert.rejects(fleetOf(t, lost).open(0), {
     name: 'UserError',
-    message: /no WebDriver is there; set the path of device.webdriver.url/,
+    message: /no WebDriver server at this path; correct the path of device.webdriver.url/,
   });
 });
 
@@ -122,7 +122,7 @@ const config = (webdriver: object, others: object = {}) =>
     tasks: { set: 'webshop', train_file: '', test_file: '' },
   }) as never;
 
-test('which server and device it is, who asks and how patiently, redoes nothing; what an episode is does', () => {
+test('a change of server, device, user or timeouts rebuilds nothing; a change of what an episode is does', () => {
   const same = [
     { url: 'https://a.b' },
     { udids: ['x'] },
@@ -142,17 +142,17 @@ test('which server and device it is, who asks and how patiently, redoes nothing;
   for (const one of other) assert.notDeepEqual(deviceInfluence(config(one)), deviceInfluence(config({})));
 });
 
-test('there are as many devices at work as are listed', () => {
+test('the number of devices is limited by the listed ones', () => {
   assert.equal(deviceCount(config({})), 64);
   assert.equal(deviceCount(config({ udids: ['a', 'b'] })), 2);
   assert.equal(deviceCount(config({ udids: ['a', 'b'] }, { count: 1 })), 1);
 });
 
-test('settings that cannot work are refused', (t) => {
+test('settings that cannot work are refused with a hint', (t) => {
   const refused = (settings: object, message: RegExp) =>
     assert.throws(() => fleetOf(t, { url: 'http://127.0.0.1:1' }, settings), { message });
   refused({ reset: 'snapshot' }, /device.webdriver.snapshot/);
-  refused({ key_env: 'KEY' }, /device.webdriver.key_env is set, but not user_env/);
+  refused({ key_env: 'KEY' }, /device.webdriver.key_env is set, but user_env is not/);
   refused({ url: 'http://me:secret@farm/wd/hub' }, /no password: see user_env and key_env/);
   refused({ snapshot: 'a; rm' }, /letters, digits/);
   refused({ reward: { success: '(' } }, /a regular expression/);

@@ -1,4 +1,4 @@
-/** A process that opens a device of a server, says so, and keeps it until it is ended. Arguments: URL, folder of leases, udid. */
+/** A process that opens a device of a server, prints "open", and keeps it until it is killed. Arguments: URL, folder of leases, udid. */
 import { join } from 'node:path';
 import { WebDriverFleet } from '../../../src/devices/webdriver/fleet.js';
 import { DeviceLeases } from '../../../src/devices/webdriver/leases.js';

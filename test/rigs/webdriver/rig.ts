@@ -11,25 +11,25 @@ import { WebDriverSettings } from '../../../src/devices/webdriver/settings.js';
 import type { WebDriverDevice } from '../../../src/devices/webdriver/webdriver.js';
 import type { ScriptedServer } from './server.js';
 
-/** Milliseconds for calls that should succeed, on machines that are busy. */
+/** A deadline for calls that should succeed even on a busy machine. */
 export const PATIENT = { deadlineMs: 30_000 };
 
 export const TASKS: readonly Task[] = phoneTasks({ set: 'general', split: 'train', count: 40, seed: 1 });
 export const EPISODE = { task: TASKS[0], seed: 7, ...PATIENT };
 
-/** Settings by which the embedded phones of the scripted server are given their tasks, and say how they stand. */
+/** Settings that give the scripted server's phones their tasks and ask for the result. */
 export const BY_COMMANDS = {
   prepare: [{ script: 'test: begin', args: { task: '{task}', seed: '{seed}' } }],
   reward: { script: 'test: achieved', args: {} },
 };
 
-/** Settings that wait for nothing that a test does not wait for. */
+/** Settings without waits that a test does not need. */
 export function settingsOf(server: { url: string }, others: object = {}): WebDriverSettings {
   const brisk = { url: server.url, settle_ms: 0, blank_ms: 0, server_ms: 500, session_ms: 10_000 };
   return WebDriverSettings.parse({ ...brisk, ...others });
 }
 
-/** Leases that only the tests of one file have to do with, in a folder that goes away. */
+/** Separate leases and session records for a test, in a temporary folder. */
 export function someLeases(t: { after(fn: () => unknown): void }) {
   const folder = mkdtempSync(join(tmpdir(), 'critiq-leases-'));
   t.after(() => rmSync(folder, { recursive: true, force: true }));
@@ -48,7 +48,7 @@ export function fleetOf(
   return new WebDriverFleet(settingsOf(server, settings), { env, ...someLeases(t) });
 }
 
-/** A device of the scripted server, in an episode. */
+/** A device of the scripted server, reset for an episode. */
 export async function deviceOf(t: Context, server: ScriptedServer, settings: object = {}): Promise<WebDriverDevice> {
   const device = await fleetOf(t, server, { ...BY_COMMANDS, ...settings }).open(0);
   t.after(() => device.close());
@@ -62,27 +62,27 @@ export function tapAt(x: number, y: number): Action {
   return { type: 'DUAL_POINT', touch: point, lift: point };
 }
 
-/** What warnings of a kind were given while `work` ran. */
+/** critiq's warnings while `work` ran. */
 export async function warnings(work: () => Promise<unknown>): Promise<string[]> {
-  const said: string[] = [];
+  const messages: string[] = [];
   const listen = (warning: Error & { code?: string }): void => {
-    if (warning.code?.startsWith('CRITIQ_')) said.push(warning.message);
+    if (warning.code?.startsWith('CRITIQ_')) messages.push(warning.message);
   };
   process.on('warning', listen);
   try {
     await work();
-    // they are given in the next turn
+    // warnings are emitted in the next turn
     await new Promise((resolve) => setImmediate(resolve));
   } finally {
     process.off('warning', listen);
   }
-  return said;
+  return messages;
 }
 
-/** Waits until something is so, looking again and again. @throws after a minute */
+/** Polls until a condition holds. @throws after a minute */
 export async function until(what: string, so: () => boolean): Promise<void> {
   for (const end = performance.now() + 60_000; !so();) {
-    if (performance.now() > end) throw new Error(`not so after a minute: ${what}`);
+    if (performance.now() > end) throw new Error(`not reached within a minute: ${what}`);
     await new Promise((resolve) => setTimeout(resolve, 10));
   }
 }

@@ -6,12 +6,12 @@ import type { Task } from '../../../src/data/task.js';
 import type { Frame } from '../../../src/data/formats/frame.js';
 import { Phone, phoneTasks } from '../../../src/devices/phone/index.js';
 
-/** What a call is answered with instead of what it should be. */
+/** How a call is answered. "Done" means that its command was executed before. */
 export type Fault =
   | 'well'
-  /** done, and then 500 with a stack trace */
+  /** done; 500 with a stack trace */
   | '500'
-  /** done, and then a gateway's page */
+  /** done; a gateway's error page */
   | '502'
   /** not done; the connection is reset */
   | 'reset'
@@ -21,13 +21,13 @@ export type Fault =
   | 'hang'
   /** done; half an answer */
   | 'half'
-  /** done; something that is no JSON */
+  /** done; an answer that is not JSON */
   | 'no json'
-  /** the session is gone */
+  /** not done; the session has ended */
   | 'lost'
-  /** Appium's words for a session that ended in the middle of a command; done */
+  /** done; Appium's message for a session that ends during a command */
   | 'lost in the middle'
-  /** a screenshot that is none, of another size, of one colour */
+  /** an invalid screenshot, of another size, or of a single colour */
   | 'no png'
   | 'truncated png'
   | 'wrong size'
@@ -37,7 +37,7 @@ export type Fault =
   | 'insecure'
   | 'busy';
 
-/** A call as it arrived. */
+/** A call that arrived. */
 export interface Call {
   readonly method: string;
   /** without the base path and the session */
@@ -47,20 +47,20 @@ export interface Call {
   readonly script?: string;
   readonly args: Record<string, unknown>;
   readonly headers: IncomingMessage['headers'];
-  /** how often the same was asked before in this session: method, path and script */
+  /** number of earlier calls in this session with the same method, path and script */
   readonly nth: number;
 }
 
 export interface ServerOptions {
   readonly base?: string;
-  /** how the server speaks @default 'appium' */
+  /** the server's protocol @default 'appium' */
   readonly dialect?: 'appium' | 'grid3' | 'grid4';
   readonly behave?: (call: Call) => Fault;
   /** milliseconds that a new session takes */
   readonly sessionMs?: number;
-  /** only who sends this is let in */
+  /** the required Authorization header */
   readonly authorization?: string;
-  /** answers to scripts, instead of the server's own */
+  /** answers to scripts that replace the server's own */
   readonly scripts?: Readonly<Record<string, (args: Record<string, unknown>, phone: Phone) => unknown>>;
 }
 
@@ -69,23 +69,24 @@ interface Session {
   readonly capabilities: Record<string, unknown>;
 }
 
-/** What a phone shows that nobody has prepared. */
+/** The task of a phone before its first `test: begin`. */
 const [SOME_TASK] = phoneTasks({ set: 'general', split: 'train', count: 1, seed: 0 });
 
 const ELEMENT = 'element-6066-11e4-a52e-4f735466cecf';
 const BLANK: Frame = { width: 270, height: 585, rgba: new Uint8ClampedArray(4 * 270 * 585).fill(255) };
 
 /**
- * A server that speaks as Appium with UiAutomator2 does (and, asked to, as the hub of a Selenium Grid), with embedded phones for
- * devices. It can do wrong what servers do wrong, and keeps what arrived.
+ * A test server that behaves like Appium with UiAutomator2 (or like the hub of a Selenium Grid), with embedded phones as
+ * devices. It records all calls and can inject faults.
  */
 export class ScriptedServer {
   readonly calls: Call[] = [];
-  /** what was done to phones, by udid */
+  /** the executed commands, with the phone's udid */
   readonly done: { readonly udid: string; readonly what: string }[] = [];
   readonly sessions = new Map<string, Session>();
-  /** sessions that were made and ended */
+  /** sessions opened */
   made = 0;
+  /** sessions ended */
   ended = 0;
   /** sessions ended because another was opened on their device */
   killed = 0;
@@ -109,18 +110,18 @@ export class ScriptedServer {
     return `http://127.0.0.1:${this.port}${this.options.base ?? ''}`;
   }
 
-  /** Calls of a kind: `POST /actions`, or the name of a script. */
+  /** Number of calls of a kind: `POST /actions`, or the name of a script. */
   count(what: string): number {
     return this.calls.filter(({ method, path, script }) => script === what || `${method} ${path}` === what).length;
   }
 
-  /** Begin to listen, on the same port as before. */
+  /** Starts to listen, on the same port as before. */
   async up(): Promise<void> {
     await new Promise<void>((resolve) => this.server.listen(this.port, '127.0.0.1', resolve));
     this.port = (this.server.address() as AddressInfo).port;
   }
 
-  /** Stop, and forget all sessions; phones stay as they are. */
+  /** Stops and forgets all sessions; the phones keep their state. */
   async down(): Promise<void> {
     for (const id of [...this.sessions.keys()]) this.end(id);
     const closed = new Promise((resolve) => this.server.close(resolve));
@@ -129,7 +130,7 @@ export class ScriptedServer {
     this.server = this.listener();
   }
 
-  /** End a session, as newCommandTimeout does. */
+  /** Ends a session, as newCommandTimeout does. */
   end(id: string): void {
     if (this.sessions.delete(id)) this.ended++;
   }
@@ -137,7 +138,7 @@ export class ScriptedServer {
   private listener(): Server {
     return createServer((request, response) => {
       this.serve(request, response).catch((error: unknown) => {
-        // a test that sees this fails for what it expected instead
+        // the test then fails at its own expectation
         if (!response.headersSent) response.writeHead(500).end(String(error));
         else response.destroy();
       });
