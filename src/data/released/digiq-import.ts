@@ -11,42 +11,42 @@ import { CANDIDATES, TRANSITIONS, type CandidateRow, type Transition } from '../
 import type { VectorType } from '../vectors.js';
 
 export interface DigiqImport {
-  /** whether an action text is one that the agent may take (docs/algorithms.md §0); the action grammar lives above this layer */
+  /** whether an action text is valid (docs/algorithms.md §0); the grammar of actions is in a higher layer */
   readonly valid: (action: string) => boolean;
-  /** discount of the Monte Carlo returns where the file has none */
+  /** discount of the Monte Carlo returns, if the file has none */
   readonly gamma?: number;
   /** how representations are stored: float16 (default, half the size) or float32 (exact) */
   readonly representations?: VectorType;
   /**
-   * Whether image_features are the previous and the current frame side by side (`pair`) or one vector (`single`).
-   * `auto`: pair where the width is even, as released (2 × 1408).
+   * Whether image_features is the concatenation of the previous and the current frame (`pair`) or one vector (`single`).
+   * `auto`: pair if the width is even, as released (2 × 1408).
    */
   readonly images?: 'auto' | 'pair' | 'single';
-  /** transitions a shard: whole trajectories up to about this many */
+  /** approximate number of transitions per shard, which has whole trajectories */
   readonly shardSize?: number;
-  /** called after each trajectory with the numbers so far */
+  /** called after each trajectory with the totals so far */
   readonly onProgress?: (trajectories: number, transitions: number) => void;
 }
 
-/** What an import made. */
+/** Counts of an import. */
 export interface Imported {
   readonly trajectories: number;
   readonly transitions: number;
   readonly shards: number;
-  /** floats of one image vector and of one representation (0 where the file has none) */
+  /** floats per image vector and per representation (0 if the file has none) */
   readonly imageDim: number;
   readonly representationDim: number;
 }
 
-/** The data sets below the run's folder that an import writes. */
+/** The data sets in the run's folder that an import writes. */
 export const IMPORTED = ['image-vectors', 'representations', 'candidates', 'trajectories'] as const;
 
 /**
- * Turns a torch.save file of the released data sets' layout (docs/algorithms.md §0: a list of trajectories, each a list of steps)
- * into critiq's data sets `trajectories`, `candidates`, `representations` and `image-vectors` below `folder`. Reads one
- * trajectory at a time, executes nothing, commits shard by shard; started again, it skips the shards that are there.
+ * Imports a torch.save file with the layout of the released data sets (docs/algorithms.md §0: a list of trajectories, each a
+ * list of steps) into critiq's data sets `trajectories`, `candidates`, `representations` and `image-vectors` in `folder`. It
+ * reads one trajectory at a time, executes nothing and commits shard by shard; when run again, it skips existing shards.
  * Widths come from the data.
- * @throws UserError naming the file, trajectory, step and field where something is missing or does not fit
+ * @throws UserError that names the file, trajectory, step and field if something is missing or wrong
  */
 export async function importDigiq(file: string, folder: string, options: DigiqImport): Promise<Imported> {
   const source = await TorchFile.open(file);
@@ -58,6 +58,7 @@ export async function importDigiq(file: string, folder: string, options: DigiqIm
   }
 }
 
+/** Maximum size of the imported vectors, relative to the file; see `checkSharing`. */
 const SHARING = 8;
 
 class Import {
@@ -106,7 +107,7 @@ class Import {
     return { trajectories, transitions, shards, imageDim, representationDim };
   }
 
-  /** Trajectories keep their traj_id; where it is missing or was there before, their number tells them apart. */
+  /** Trajectories keep their traj_id. If it is missing or repeated, their number is added to it. */
   private named(trajectory: ImportedStep[]): ImportedStep[] {
     const stated = trajectory[0].trajectory;
     const id = stated !== undefined && !this.trajectoryIds.has(stated) ? stated : `${stated ?? ''}#${this.trajectories}`;
@@ -115,15 +116,15 @@ class Import {
   }
 
   /**
-   * Steps of a pickle may be one object many times over, so that a small file could fill any disk. Eight times its own size
-   * is more than arrays shared between neighbouring steps ever come to.
+   * A pickle may contain the same object many times, so a small file could expand without limit. Arrays that neighbouring
+   * steps share expand to less than eight times the file's size.
    */
   private checkSharing(trajectory: ImportedStep[]): void {
     for (const { image, representationDim, candidates } of trajectory) {
       this.bytes += 4 * (4 * image.length + representationDim * candidates.length);
     }
     if (this.bytes > SHARING * this.source.size) {
-      throw this.source.fault(`refused: its steps share one another: they come to over ${SHARING} times the file's bytes`);
+      throw this.source.fault(`refused: its steps expand to more than ${SHARING} times the file's size`);
     }
   }
 
@@ -134,13 +135,13 @@ class Import {
       if (widths.imageDim !== this.imageDim || widths.representationDim !== this.representationDim) {
         throw this.source.fault(
           `trajectory ${this.trajectories}, step ${step}: expected image vectors of ${this.imageDim} and representations of ` +
-            `${this.representationDim} floats like the first step, got ${widths.imageDim} and ${widths.representationDim}`,
+            `${this.representationDim} floats as in the first step, got ${widths.imageDim} and ${widths.representationDim}`,
         );
       }
     });
   }
 
-  /** Writes one shard to all data sets, the table of transitions last, and skips what is there already. */
+  /** Writes a shard to all data sets, the table of transitions last, and skips those that already have it. */
   private async write(steps: ImportedStep[]): Promise<void> {
     const shard = String(this.shards++).padStart(5, '0');
     const firstTid = this.transitions;
@@ -177,7 +178,7 @@ class Import {
     await set.commit({ shard, files: [{ file, ...written }], inputs, settings, facts });
   }
 
-  /** Every vector once in the whole import, whichever shard needs it first. */
+  /** Writes the vectors of a shard that no earlier shard has. */
   private async writeImages(path: string, steps: ImportedStep[]) {
     const writer = await ImageVectorWriter.open(path, this.imageDim);
     try {
@@ -216,12 +217,12 @@ class Import {
     }
   }
 
-  /** A number that no vector may hold is the file's fault. */
+  /** A vector with an invalid number is an error of the file. */
   private misfit(error: unknown): unknown {
     return error instanceof RangeError ? this.source.fault(error.message) : error;
   }
 
-  /** Shards of an earlier, longer import into the same folder. */
+  /** Removes shards of an earlier, longer import into the same folder. */
   private async removeStale(): Promise<void> {
     for (const [name, set] of this.sets) {
       for (const { shard } of set.shards) {
@@ -233,7 +234,7 @@ class Import {
   }
 }
 
-/** The content id of an imported vector: like an image's, of its bytes. */
+/** The content id of an imported vector, from its bytes, in the form of an image id. */
 export function vectorId(vector: Float32Array): string {
   const bytes = new Uint8Array(vector.buffer, vector.byteOffset, vector.byteLength);
   return createHash('sha256').update(`vector ${vector.length}:`).update(bytes).digest('hex').slice(0, 32);

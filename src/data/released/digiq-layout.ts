@@ -1,14 +1,14 @@
 import { EncodedBytes, product } from '../formats/torch-globals.js';
 import type { TorchFile } from '../formats/torch.js';
 
-/** One step of the released layout, its numbers read. Vectors are undefined where a layout has none. */
+/** A step of the released layout. Optional fields are undefined if the file does not have them. */
 export interface ImportedStep {
-  /** `traj_id`, if stated */
+  /** `traj_id` */
   readonly trajectory: string | undefined;
   readonly task: string;
   readonly prompt: string;
   readonly nextPrompt: string | undefined;
-  /** the current frame's vector, and the previous one's unless image_features is a single vector */
+  /** vectors of the current frame and, unless image_features is a single vector, of the previous one */
   readonly image: Float32Array;
   readonly prevImage: Float32Array | undefined;
   readonly nextImage: Float32Array;
@@ -18,18 +18,18 @@ export interface ImportedStep {
   readonly mcReturn: number | undefined;
   readonly trajectoryReward: number | undefined;
   readonly imagePath: string;
-  /** distinct actions, the one taken first; `from` is the row of `sampled` that represents it, -1 for the one taken */
+  /** distinct actions, the one taken first; `from` is the row of `sampled` with its representation, -1 for the one taken */
   readonly candidates: readonly { readonly action: string; readonly count: number; readonly from: number }[];
-  /** floats of a representation; 0 where the file has none */
+  /** floats per representation; 0 if the file has none */
   readonly representationDim: number;
-  /** Reads q_rep_out [d] and q_rep_out_list [actions in action_list, d]: a megabyte a step, so only when it is needed. */
+  /** Reads q_rep_out [d] and q_rep_out_list [actions in action_list, d] on request, because they are a megabyte per step. */
   readonly representations: () => { taken: Float32Array; sampled: Float32Array };
 }
 
 /**
- * One trajectory of a file in the released layout: a list of steps, each a dict (docs/algorithms.md §0, §2).
- * @param number of the trajectory in the file, for the error messages
- * @throws UserError naming the trajectory, the step and the field that is missing or does not fit
+ * Reads a trajectory of a file in the released layout: a list of steps, each a dict (docs/algorithms.md §0, §2).
+ * @param number of the trajectory in the file, for error messages
+ * @throws UserError that names the trajectory, step and field if something is missing or wrong
  */
 export function digiqTrajectory(
   file: TorchFile,
@@ -38,7 +38,7 @@ export function digiqTrajectory(
   images: 'auto' | 'pair' | 'single',
 ): ImportedStep[] {
   if (!Array.isArray(item) || item.length === 0 || !item.every((step) => step instanceof Map)) {
-    const got = Array.isArray(item) ? `a list of ${item.length} that are not all dicts` : item === null ? 'None' : typeof item;
+    const got = Array.isArray(item) ? `a list of ${item.length} items, not all dicts` : item === null ? 'None' : typeof item;
     throw file.fault(`trajectory ${number}: expected a list of steps (dicts), got ${got}`);
   }
   const steps = item.map((fields: Map<unknown, unknown>, i) => new Fields(file, fields, `trajectory ${number}, step ${i}`));
@@ -49,10 +49,10 @@ function readStep(step: Fields, images: 'auto' | 'pair' | 'single'): ImportedSte
   const current = step.vector('image_features');
   const next = step.has('next_image_features') ? step.vector('next_image_features') : current;
   if (images === 'pair' && current.length % 2 !== 0) {
-    throw step.fault(`image_features has ${current.length} floats: expected two frames of the same width`);
+    throw step.fault(`image_features: expected two frames of the same width, got ${current.length} floats`);
   }
   if (next.length !== current.length) {
-    throw step.fault(`next_image_features has ${next.length} floats, image_features ${current.length}`);
+    throw step.fault(`next_image_features: expected ${current.length} floats as in image_features, got ${next.length}`);
   }
   const pair = images === 'pair' || (images === 'auto' && current.length % 2 === 0);
   const half = current.length / 2;
@@ -83,12 +83,14 @@ function representations(step: Fields, actions: number): { taken: Float32Array; 
   if (actions === 0) return { taken, sampled: new Float32Array(0) };
   const sampled = step.vector('q_rep_out_list');
   if (sampled.length !== actions * taken.length) {
-    throw step.fault(`q_rep_out_list has ${sampled.length} floats: expected ${actions} actions × ${taken.length} (q_rep_out)`);
+    throw step.fault(
+      `q_rep_out_list: expected ${actions} actions × ${taken.length} floats (as in q_rep_out), got ${sampled.length} floats`,
+    );
   }
   return { taken, sampled };
 }
 
-/** Distinct actions, the taken one first and once, with how often each was sampled. */
+/** Distinct actions with the number of samples of each; the taken action is the first. */
 function distinct(taken: string, sampled: string[]): ImportedStep['candidates'] {
   const found = new Map<string, { action: string; count: number; from: number }>();
   found.set(taken, { action: taken, count: 0, from: -1 });
@@ -101,7 +103,7 @@ function distinct(taken: string, sampled: string[]): ImportedStep['candidates'] 
   return [...found.values()];
 }
 
-/** A step's dict, its fields read with errors that say where. */
+/** A step's dict, whose errors name the trajectory, the step and the field. */
 class Fields {
   constructor(
     private readonly file: TorchFile,
@@ -109,7 +111,7 @@ class Fields {
     private readonly where: string,
   ) {}
 
-  /** Whether a field is there and not None. */
+  /** Whether a field exists and is not None. */
   has(name: string): boolean {
     return (this.fields.get(name) ?? null) !== null;
   }
@@ -127,14 +129,14 @@ class Fields {
     return read.values[0];
   }
 
-  /** The field's numbers, flat, as float32. */
+  /** The field's numbers as float32, in row-major order. */
   vector(name: string): Float32Array {
     const read = this.file.numbers(this.required(name));
     if (!read || product(read.shape) === 0) throw this.fault(`${name}: expected numbers, got ${kind(this.fields.get(name))}`);
     return read.values instanceof Float32Array ? read.values : Float32Array.from(read.values);
   }
 
-  /** `action_list`: texts joined by `<split>`, or a list of them; none where the field is missing. */
+  /** `action_list`: texts joined by `<split>`, or a list of texts; none if the field is missing. */
   actions(): string[] {
     if (!this.has('action_list')) return [];
     const list = this.fields.get('action_list');
@@ -153,7 +155,7 @@ class Fields {
   private required(name: string): unknown {
     if (this.has(name)) return this.fields.get(name);
     const names = [...this.fields.keys()].filter((key) => typeof key === 'string').join(', ');
-    throw this.fault(`${name} is ${this.fields.has(name) ? 'None' : 'missing'}: expected it beside ${names.slice(0, 300)}`);
+    throw this.fault(`expected a field ${name}, got ${this.fields.has(name) ? 'None' : `only ${names.slice(0, 300)}`}`);
   }
 }
 

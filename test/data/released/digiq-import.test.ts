@@ -29,7 +29,7 @@ for (const { name, lengths, rep, actions } of [
   { name: 'digiq-tensors.pt', lengths: [2, 1, 3], rep: 6, actions: 4 },
   { name: 'digiq-lists.pt', lengths: [2, 1, 3], rep: 6, actions: 4 },
 ]) {
-  test(`${name}: every number and text of the file is in the tables and shards`, async (t) => {
+  test(`${name}: all numbers and texts of the file are in the tables and shards`, async (t) => {
     const folder = tempFolder(t);
     const done = await importDigiq(fixture('torch', name), folder, options);
     assert.equal(done.trajectories, lengths.length);
@@ -69,7 +69,7 @@ for (const { name, lengths, rep, actions } of [
         assert.deepEqual(image(prevImage), ramp(j === 0 ? start : start - 10, 4));
         assert.deepEqual(image(nextPrevImage), ramp(start, 4));
         assert.deepEqual(image(nextImage), ramp(start + 10, 4));
-        // the last of the list repeats the action taken, which is there once, with its count
+        // The last entry of the list repeats the action taken, which is stored once with a count of 2.
         const distinct = actions - 1;
         assert.deepEqual(
           candidates[tid].actions,
@@ -98,14 +98,14 @@ for (const { name, lengths, rep, actions } of [
   });
 }
 
-test('trajectories of a single step and lists of a single trajectory stay whole', async (t) => {
+test('trajectories with a single step and files with a single trajectory are imported', async (t) => {
   const short = await importDigiq(fixture('torch', 'digiq-short.pt'), tempFolder(t), options);
   assert.deepEqual([short.trajectories, short.transitions], [40, 40]);
   const one = await importDigiq(fixture('torch', 'digiq-one.pt'), tempFolder(t), options);
   assert.deepEqual([one.trajectories, one.transitions], [1, 3]);
 });
 
-test('an import that was stopped goes on to the same files', async (t) => {
+test('a stopped import resumes and gives the same files', async (t) => {
   const folder = tempFolder(t);
   const other = tempFolder(t);
   const file = fixture('torch', 'digiq-tensors.pt');
@@ -129,7 +129,7 @@ test('an import that was stopped goes on to the same files', async (t) => {
   }
 });
 
-test('a shorter file imported over a longer one leaves nothing of it', async (t) => {
+test('importing a shorter file over a longer one leaves nothing of the longer one', async (t) => {
   const folder = tempFolder(t);
   await importDigiq(fixture('torch', 'digiq-tensors.pt'), folder, options);
   await importDigiq(fixture('torch', 'digiq-one.pt'), folder, options);
@@ -138,14 +138,14 @@ test('a shorter file imported over a longer one leaves nothing of it', async (t)
   assert.deepEqual([...representations.tids()], [0, 1, 2]);
 });
 
-test('a missing field is named with its trajectory and step', async (t) => {
+test('a missing field gives an error with its trajectory and step', async (t) => {
   await rejectsWithLine(
     () => importDigiq(fixture('torch', 'digiq-missing.pt'), tempFolder(t), options),
-    /digiq-missing\.pt: trajectory 0, step 0: q_rep_out_list is missing: expected it beside observation, /,
+    /digiq-missing\.pt: trajectory 0, step 0: expected a field q_rep_out_list, got only observation, /,
   );
 });
 
-test('a file of another layout is said to be that', async (t) => {
+test('a file with another layout gives an error that says so', async (t) => {
   await rejectsWithLine(
     () => importDigiq(fixture('torch', 'state.bin'), tempFolder(t), options),
     /state\.bin: trajectory 0: expected a list of steps/,
@@ -158,7 +158,7 @@ test('a file of another layout is said to be that', async (t) => {
   );
 });
 
-test('image vectors are kept whole where they are said to be single', async (t) => {
+test('with images: single, image vectors are not split', async (t) => {
   const folder = tempFolder(t);
   const file = fixture('torch', 'digiq-one.pt');
   const single = await importDigiq(file, folder, { ...options, images: 'single' });
