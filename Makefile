@@ -11,7 +11,7 @@ SHELL := /bin/bash
 .NOTPARALLEL:
 
 STAGES := demos sft collect candidates vlm represent critic actor online eval report
-.PHONY: help setup demo $(STAGES) status config test test-browser test-appium lint bench golden study-online docs clean
+.PHONY: help setup demo $(STAGES) status config test test-browser test-appium lint bench golden study-online docs site clean
 
 ifneq ($(filter-out help clean,$(or $(MAKECMDGOALS),help)),)
 NODE_FINE := $(shell node -e 'const [a, b] = process.versions.node.split(".").map(Number); console.log(a > 20 || (a === 20 && b >= 19) ? "yes" : process.version)' 2>/dev/null)
@@ -90,9 +90,13 @@ golden: setup
 docs: setup
 	npm run --silent docs:settings
 
+# the pages of docs/ with an API reference, into site/; SITE_BASE=/critiq/ where it is not at the root of its server
+site: setup
+	npm run --silent site
+
 # keeps data/ and checkpoints/: they are results
 clean:
-	rm -rf dist node_modules .rig
+	rm -rf dist site docs/api node_modules .rig
 
 help:
 	@echo 'make demo          the whole pipeline on the embedded phone from scratch, up to the report'
@@ -108,6 +112,7 @@ help:
 	@echo 'make study-online  compares entropy bonuses over several seeds, into docs/'
 	@echo 'make golden        compares the models with golden cases (FOLDER=test/fixtures/golden)'
 	@echo 'make docs          docs/settings.md from the schemas'
+	@echo 'make site          the docs site with the API reference, into site/'
 	@echo 'make clean         removes builds and installed packages; keeps data/ and checkpoints/'
 	@echo ''
 	@echo 'Stages, status, config and demo take a settings file and settings:'

@@ -2,7 +2,7 @@ import js from '@eslint/js';
 import tseslint from 'typescript-eslint';
 
 export default tseslint.config(
-  { ignores: ['dist/', 'node_modules/', 'data/', 'checkpoints/', 'test/fixtures/', '**/*.cjs'] },
+  { ignores: ['dist/', 'site/', 'docs/api/', 'node_modules/', 'data/', 'checkpoints/', 'test/fixtures/', '**/*.cjs'] },
   js.configs.recommended,
   ...tseslint.configs.strict,
   {

@@ -2,7 +2,7 @@
  * critiq as a library: runs and their tables, stages and plugins. The parts have entry points of their own:
  * `critiq/devices`, `critiq/agents`, `critiq/graph`, `critiq/algorithms` (docs/extending.md).
  *
- * @packageDocumentation
+ * @module critiq
  */
 export { z } from 'zod';
 export { RunError, UserError } from './errors.js';

@@ -1,7 +1,7 @@
 /**
  * Policies, critics and what plays episodes with them.
  *
- * @packageDocumentation
+ * @module critiq/agents
  */
 export { formatAction, formatDecision, parseAction } from './grammar.js';
 export { actionsMatch, type Box, type MatchingOptions } from './matching.js';

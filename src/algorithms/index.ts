@@ -1,7 +1,7 @@
 /**
  * The algorithms' settings and losses, as pure functions on graph tensors (docs/algorithms.md).
  *
- * @packageDocumentation
+ * @module critiq/algorithms
  */
 export * from './digiq.js';
 export * from './digirl.js';

@@ -1,7 +1,7 @@
 /**
  * Devices and the pool that keeps them at work.
  *
- * @packageDocumentation
+ * @module critiq/devices
  */
 export {
   ACTION_TYPES,

@@ -1,3 +1,8 @@
+/**
+ * Tensors, operations with their gradients, optimizers, and what runs them on ONNX Runtime.
+ *
+ * @module critiq/graph
+ */
 export { allocate, constant, fromNumbers, input, scalar, shapeText, sizeOf } from './tensor.js';
 export type { DType, Operand, Tensor, TypedArray } from './tensor.js';
 export * from './ops/activation.js';

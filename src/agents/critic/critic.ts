@@ -27,7 +27,7 @@ export interface ValuedState extends StateTexts {
   /** representation of the state without an action, if the critic uses it */
   readonly rep?: Float32Array;
   readonly actions: readonly string[];
-  /** [actions × rep]: the actions' representations */
+  /** the actions' representations [actions × rep] */
   readonly reps: Float32Array;
 }
 
