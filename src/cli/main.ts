@@ -53,7 +53,8 @@ export async function main(args: readonly string[], registry: Registry): Promise
   }
 }
 
-function program(registry: Registry, interrupt: Interrupt): Command {
+/** The commands of critiq, which `main` runs. */
+export function program(registry: Registry, interrupt: Interrupt): Command {
   const critiq = new Command('critiq')
     .description(
       'The value-model pipeline for device-control agents: collect, represent, train a critic, extract a policy.',

@@ -1,0 +1,71 @@
+/**
+ * The `critiq` of the docs' commands: critiq itself, with tiny settings between what it ships and what the page says. From the
+ * weakest to the strongest: defaults and the shipped files under configs/; the tiny settings of tiny.ts; settings files that the
+ * page itself shows; the settings of the command line. So whatever a page writes is used as written.
+ */
+import { existsSync, mkdtempSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join, resolve } from 'node:path';
+import { parse, stringify } from 'yaml';
+import { registry } from '../../../pipelines/index.js';
+import { main } from '../../../src/cli/main.js';
+import { tinySettings } from './tiny.js';
+
+/** What the page's commands run with; see shell.ts. */
+export interface DocsEnvironment {
+  /** the files that the page shows, as it shows them */
+  readonly files: readonly string[];
+  /** servers that stand in for others, by URL */
+  readonly servers: Readonly<Record<string, string>>;
+  /** settings that are as weak as the tiny ones */
+  readonly settings: readonly string[];
+}
+
+const { files, servers, settings } = JSON.parse(process.env.CRITIQ_DOCS ?? '{}') as Partial<DocsEnvironment>;
+const scratch = mkdtempSync(join(tmpdir(), 'settings-'));
+let made = 0;
+
+function write(values: unknown): string {
+  const file = join(scratch, `${made++}.yaml`);
+  writeFileSync(file, stringify(values));
+  return file;
+}
+
+/** What the page itself says in a settings file and in those of its own that it extends, the most basic first. */
+function ownLayers(file: string): string[] {
+  if (!existsSync(file)) return [];
+  const text = readFileSync(file, 'utf8');
+  if (!files?.includes(text)) return [];
+  const { extends: parents = [], ...own } = parse(standIns(text)) as Record<string, unknown>;
+  // plugins are named relative to the file
+  if ('plugins' in own) own.plugins = [own.plugins].flat().map((name) => fromFolder(String(name), dirname(file)));
+  const below = [parents].flat().flatMap((parent) => ownLayers(resolve(dirname(file), String(parent))));
+  return [...below, write(own)];
+}
+
+function fromFolder(plugin: string, folder: string): string {
+  return plugin.startsWith('.') ? resolve(folder, plugin) : plugin;
+}
+
+function standIns(text: string): string {
+  return Object.entries(servers ?? {}).reduce((known, [there, here]) => known.replaceAll(there, here), text);
+}
+
+/** A settings file with the tiny settings on top, and the page's own above them. @param named a path, or a name of critiq's own */
+function shrunk(named: string): string {
+  const places = [resolve(named), resolve(`${named}.yaml`), join(registry.library!, `${named}.yaml`)];
+  const file = places.find((place) => existsSync(place) && statSync(place).isFile());
+  // of one that is not there, critiq says so
+  return file === undefined ? named : write({ extends: [file, write(tinySettings(settings)), ...ownLayers(file)] });
+}
+
+const args = process.argv.slice(2).map(standIns);
+const at = args.indexOf('--config');
+if (at >= 0 && at + 1 < args.length) args[at + 1] = shrunk(args[at + 1]);
+// a page that is served goes to a free port, and no browser is opened
+if (args[0] === 'view' || args[0] === 'phone') {
+  const port = args.indexOf('--port');
+  if (port >= 0) args.splice(port, 2);
+  args.push('--port', '0', ...(args[0] === 'view' && !args.includes('--no-open') ? ['--no-open'] : []));
+}
+process.exit(await main(args, { ...registry, defaultConfig: shrunk(registry.defaultConfig!) }));

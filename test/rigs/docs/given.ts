@@ -1,0 +1,57 @@
+/** Things that commands of the docs expect in their folder, and that a reader of the page would have. */
+import { cpSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { encodePng } from '../../../src/data/formats/png.js';
+import { fixture } from '../files.js';
+import type { DocFolder } from './folder.js';
+
+/** By the name that `given=` takes. */
+export const GIVEN: Readonly<Record<string, (folder: DocFolder) => unknown>> = {
+  /** `set/labelled.jsonl`: screens with what is known of them */
+  'labelled-set': async ({ clone }) => {
+    const lines: string[] = [];
+    for (const [i, shade] of [40, 200].entries()) {
+      await screen(join(clone, 'set/screens'), `${i}.png`, shade);
+      const label = i === 0 ? 'failure' : 'success';
+      lines.push(JSON.stringify({ image: `screens/${i}.png`, task: 'Open settings', label }));
+    }
+    writeFileSync(join(clone, 'set/labelled.jsonl'), `${lines.join('\n')}\n`);
+  },
+  /** `examples.json` in the folder `examples`: what a judge is shown with its question */
+  'few-shot': async ({ clone }) => {
+    await screen(join(clone, 'examples'), 'launcher.png', 90);
+    const examples = [{ image: 'launcher.png', task: 'Open settings', status: 'failure', reasoning: 'A launcher.' }];
+    writeFileSync(join(clone, 'examples/examples.json'), JSON.stringify(examples));
+  },
+  /** `merged/`: a VLM that somebody has tuned */
+  'merged-vlm': ({ clone }) => {
+    mkdirSync(join(clone, 'merged'));
+    writeFileSync(join(clone, 'merged/config.json'), JSON.stringify({ model_type: 'llava', hidden_size: 8 }));
+    writeFileSync(join(clone, 'merged/model.safetensors'), 'weights');
+  },
+  /** `data/exp7` without a VLM of its own */
+  'no-vlm': ({ clone }) => rmSync(join(clone, 'data/exp7/vlm'), { recursive: true }),
+  /** `general-offline.pt`: a file in the layout of the released offline data */
+  'digiq-file': ({ clone }) => cpSync(fixture('torch', 'digiq-numpy.pt'), join(clone, 'general-offline.pt')),
+};
+
+/** Checkpoints below `~/models`, which every reader of a page on real models has. */
+export function giveModels(home: string): void {
+  for (const [name, checkpoint, tokenizer] of [
+    ['Auto-UI-Base', 'autoui-bin', 't5-hub'],
+    ['roberta-base', 'roberta', 'roberta-4'],
+    ['blip2-opt-2.7b', 'blip2', ''],
+  ]) {
+    const folder = join(home, 'models', name);
+    cpSync(fixture('checkpoints', checkpoint), folder, { recursive: true });
+    for (const file of tokenizer === '' ? [] : ['tokenizer.json', 'tokenizer_config.json'])
+      cpSync(fixture('tokenizers', tokenizer, file), join(folder, file));
+  }
+}
+
+async function screen(folder: string, name: string, shade: number): Promise<void> {
+  mkdirSync(folder, { recursive: true });
+  const rgba = new Uint8ClampedArray(4 * 20 * 40).fill(shade);
+  for (let i = 3; i < rgba.length; i += 4) rgba[i] = 255;
+  writeFileSync(join(folder, name), await encodePng({ width: 20, height: 40, rgba }));
+}
