@@ -76,7 +76,7 @@ function toByte(sum: number): number {
 
 /**
  * Resizes screenshots of one size to another, byte-identical to Pillow's `Image.resize` on 8-bit images: first along rows,
- * then along columns, each rounded to bytes. The alpha channel is ignored, like in `convert('RGB')`.
+ * then along columns, each rounded to bytes. The alpha channel is ignored, as in `convert('RGB')`.
  */
 export class Resampler {
   private readonly across: AxisWeights;

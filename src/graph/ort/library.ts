@@ -78,7 +78,7 @@ export interface Library {
 
 let library: Library | undefined;
 
-/** The shared library beside onnxruntime-node's addon, for this platform. */
+/** The shared library for this platform, in the folder of onnxruntime-node's addon. */
 function libraryFile(): string {
   const root = dirname(createRequire(import.meta.url).resolve('onnxruntime-node/package.json'));
   const bin = join(root, 'bin');

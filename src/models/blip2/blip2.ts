@@ -27,7 +27,7 @@ const side = z
 
 /**
  * The fields of a Blip2VisionModel's config.json that determine the architecture, with Hugging Face's names. The defaults
- * are those of Blip2VisionConfig (ViT-g), because transformers 4 omits default values in the file of a whole BLIP-2.
+ * are those of Blip2VisionConfig (ViT-g), because transformers 4 omits default values in the file of a full BLIP-2.
  */
 export const Blip2VisionConfig = z.object({
   hidden_size: z.int().positive().default(1408),
@@ -44,7 +44,7 @@ export type Blip2VisionConfig = z.infer<typeof Blip2VisionConfig>;
 
 const MODEL_TYPES = ['blip-2', 'blip_2_vision_model'];
 
-/** Reads config.json of a checkpoint folder (`vision_config` in that of a whole BLIP-2). @throws UserError */
+/** Reads config.json of a checkpoint folder (`vision_config` in that of a full BLIP-2). @throws UserError */
 export function readBlip2VisionConfig(folder: string): Blip2VisionConfig {
   const file = join(folder, 'config.json');
   const json = (readJson(file) ?? {}) as { model_type?: unknown; vision_config?: unknown };

@@ -2,7 +2,7 @@ import type { Parameters } from '../../graph/index.js';
 import { blip2VisionSpecs, readBlip2VisionConfig, type Blip2VisionConfig } from './blip2.js';
 import { withCheckpoint, type Checkpoint, type CheckpointTensor } from '../checkpoint/tensors.js';
 
-/** Prefix of the vision tower's tensors in a whole BLIP-2; later versions of transformers put `model.` before it. */
+/** Prefix of the vision tower's tensors in a full BLIP-2; later versions of transformers put `model.` before it. */
 const PREFIX = /^(model\.)?vision_model\./;
 /** The tensors of a tower that was saved alone. */
 const OWN = /^(embeddings|encoder|post_layernorm)\./;
@@ -15,8 +15,8 @@ export function isBlip2Vision(name: string): boolean {
 }
 
 /**
- * Loads BLIP-2's vision tower from the folder of the tower alone or of a whole BLIP-2, as safetensors or
- * pytorch_model.bin. Of a whole BLIP-2 nothing else is read, and shards without the tower may be missing. Half precision
+ * Loads BLIP-2's vision tower from the folder of the tower alone or of a full BLIP-2, as safetensors or
+ * pytorch_model.bin. Of a full BLIP-2 nothing else is read, and shards without the tower may be missing. Half precision
  * becomes float32.
  * @throws UserError if a file is missing, broken, or does not match its config.json
  */

@@ -39,7 +39,7 @@ export class Blip2Tower implements VisionTower {
   }
 
   /**
-   * @param folder of a whole BLIP-2 or of its vision tower alone
+   * @param folder of a full BLIP-2 or of its vision tower alone
    * @param openCache opens the cache of vectors, whose keys are hashes of the prepared pixels
    * @throws UserError if a file is missing, broken, or not that of a BLIP-2
    */

@@ -26,7 +26,7 @@ export function readJson(file: string): unknown {
   }
 }
 
-/** The error for a file that does not match its schema. It names the first wrong field, unless the whole is wrong. */
+/** The error for a file that does not match its schema. It names the first wrong field, if there is one. */
 export function schemaError(file: string, { issues: [issue] }: z.ZodError, expected: string): UserError {
   const field = issue.path.length > 0 ? `${issue.path.join('.')}: ` : '';
   return new UserError(`${file}: ${field}${issue.message}; expected ${expected}`);

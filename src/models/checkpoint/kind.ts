@@ -44,7 +44,7 @@ export function checkpointKind(folder: string, names: Iterable<string>): Checkpo
     : undefined;
 }
 
-/** A filter for the tensors that critiq uses, if config.json tells: only those of the vision tower in a whole BLIP-2. */
+/** A filter for the tensors that critiq uses, if config.json tells: only those of the vision tower in a full BLIP-2. */
 export function usedTensors(folder: string): ((name: string) => boolean) | undefined {
   return checkpointKind(folder, []) === 'blip-2' ? isBlip2Vision : undefined;
 }
