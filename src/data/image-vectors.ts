@@ -28,7 +28,7 @@ export class ImageVectorWriter {
     return new ImageVectorWriter(await ArrowWriter.open(file, schema), dim);
   }
 
-  /** Adds a vector [dim]. Up to 256 are kept in memory. @throws RangeError if a value is not finite, for any of these */
+  /** Adds a vector [dim]. Up to 256 are kept in memory. @throws RangeError if a value of these is not finite */
   async append(id: string, vector: Float32Array): Promise<void> {
     if (vector.length !== this.dim) throw new RangeError(`image ${id}: expected ${this.dim} floats, got ${vector.length}`);
     this.pending.set(vector, this.ids.length * this.dim);

@@ -5,8 +5,8 @@ import type { Frame } from './frame.js';
 
 /**
  * PNG (W3C, third edition) for screenshots: 8 bits per channel, RGB or RGBA, not interlaced. critiq has its own codec
- * because it writes tens of thousands of screenshots: 270×585 pixels take 2 ms, and 10.5 ms with @napi-rs/canvas (7.2 ms as
- * its lossless WebP). A canvas also premultiplies alpha, which changes some pixels.
+ * because it writes tens of thousands of screenshots: 270×585 pixels take 2 ms here, but 10.5 ms with @napi-rs/canvas
+ * (7.2 ms as its lossless WebP). A canvas also premultiplies alpha, which changes some pixels.
  */
 const SIGNATURE = Buffer.from([0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a]);
 const RGB = 2;

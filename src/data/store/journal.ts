@@ -30,7 +30,7 @@ export interface EpisodeFault {
   readonly reason: string;
 }
 
-/** One attempt at one task. The journal has it when it has ended. */
+/** One attempt at one task, written to the journal when it has ended. */
 export interface Episode {
   /** unique in the journal; the same for the same plan, also after a kill and resume */
   readonly episode: string;
