@@ -9,25 +9,25 @@ import { CLOCK_TABS, shown, SWITCHES, type AppName, type ClockTab, type SwitchNa
 import { goods, shopAddresses } from './words.js';
 
 /**
- * How often the person errs, each a probability at every step where the error can be made; `noise` scales them all.
- * The defaults make about half of the demonstrations fail, from every one of these causes.
+ * The person's error rates: each is a probability at every step where the error is possible, scaled by `noise`. With the
+ * defaults about half of the demonstrations fail, for all of these causes.
  */
 export interface Habits {
   /** opens another app from the launcher */
   readonly wrongIcon: number;
-  /** taps another switch, tab, hour or entry than the one meant */
+  /** taps the wrong switch, tab, hour or entry */
   readonly wrongTarget: number;
   /** taps beside the target */
   readonly nearMiss: number;
   /** types another shop or other goods */
   readonly mistype: number;
-  /** how often a person does not notice a wrong icon, target, entry or text, and carries on as if it were right (not scaled) */
+  /** does not notice a wrong icon, target, entry or text, and carries on as if it were right (not scaled) */
   readonly unnoticed: number;
   /** acts as if the cookie banner were not there */
   readonly ignoreBanner: number;
-  /** takes the sponsored entry for the first */
+  /** takes the sponsored entry for the first one */
   readonly tapSponsored: number;
-  /** declares the task complete when part of it is done: on the shop's page, on the results, while a page loads */
+  /** declares the task complete when only part of it is done: on the shop's page, on the results, while a page loads */
   readonly stopShort: number;
   /** declares the task complete, or impossible, anywhere */
   readonly giveUp: number;
@@ -51,29 +51,29 @@ export const DEFAULT_HABITS: Habits = {
 export type Fault = Exclude<keyof Habits, 'unnoticed'>;
 
 export interface DemonstratorSettings {
-  /** factor on all habits: 0 a faultless expert, 1 the habits as they are */
+  /** factor on all habits: 0 makes a faultless expert, 1 keeps the habits unchanged */
   readonly noise: number;
   readonly habits: Habits;
   readonly grid: Grid;
 }
 
-/** One person doing one task; remembers what it believes to have done. */
+/** A person doing one task, with a memory of what it believes to have done. */
 export interface Demonstrator {
-  /** The next action, and the fault in it if there is one. */
+  /** The next action, and its fault if it has one. */
   next(phone: Phone): { action: Action; fault?: Fault };
 }
 
 /**
- * A scripted, imperfect person. It looks at the phone's state, which an agent never may.
+ * A scripted, imperfect person. It reads the phone's state, which agents never do.
  *
- * @returns a function that makes the person of one episode from the episode's own stream of random numbers
+ * @returns a function that makes the person of one episode from the episode's own random stream
  */
 export function demonstrator(settings: Partial<DemonstratorSettings> = {}): (random: Random) => Demonstrator {
   const { noise, habits, grid } = { noise: 1, habits: DEFAULT_HABITS, grid: DEFAULT_GRID, ...settings };
   return (random) => {
-    /** what the person believes the task to be, once that differs from what it is */
+    /** the goal that the person believes in, once it differs from the real one */
     let belief: Goal | undefined;
-    /** whether the person believes to have reached the goal with its last tap */
+    /** whether the person believes that its last tap reached the goal */
     let arrived = false;
     const errs = (fault: keyof Habits) => random.chance(noise * habits[fault]);
     return {
@@ -126,13 +126,13 @@ export function demonstrator(settings: Partial<DemonstratorSettings> = {}): (ran
       return undefined;
     }
 
-    /** Id of what a finger doing the action meets. */
+    /** Id of the element that a tap hits. */
     function target(view: View, action: Action): string | undefined {
       if (!isTap(action)) return undefined;
       return elementAt(view, action.touch[1] * SCREEN.width, action.touch[0] * SCREEN.height)?.id;
     }
 
-    /** Another of its kind instead: another icon, switch, tab, hour, entry. Who does not notice believes in it. */
+    /** Taps another element of the same kind: icon, switch, tab, hour, entry. If unnoticed, the person believes in it. */
     function besideTarget(view: View, goal: Goal, id: string | undefined): Action | undefined {
       const [kind, name] = id?.split(':') ?? [];
       if (!KINDS_OF_TARGET.includes(kind)) return undefined;
@@ -148,7 +148,7 @@ export function demonstrator(settings: Partial<DemonstratorSettings> = {}): (ran
       return tapOn(view, other, grid, random);
     }
 
-    /** What one would do were there no banner: say that one has arrived, or tap where the page's field is. */
+    /** The action as if there were no banner: declare completion, or tap where the page's field is. */
     function behindBanner(phone: Phone, goal: Goal): Action {
       const field = phone.view().elements.find(({ id }) => id === 'field:search');
       if (goal.kind === 'shop' || !field) return COMPLETE;
@@ -157,7 +157,7 @@ export function demonstrator(settings: Partial<DemonstratorSettings> = {}): (ran
       return tap(random.pick(points));
     }
 
-    /** Another shop or other goods of the train split, one piece of the name kept. */
+    /** Another shop, or goods that share a word with the right ones; both from the train split. */
     function mistyped(goal: Goal, text: string): { text: string; belief: Goal } {
       if ('shop' in goal && text === goal.shop) {
         const shop = random.pick(shopAddresses('train').filter((address) => address !== text));
@@ -169,7 +169,7 @@ export function demonstrator(settings: Partial<DemonstratorSettings> = {}): (ran
       return { text: query, belief: 'query' in goal ? { ...goal, query } : goal };
     }
 
-    /** A grid point one or two cells away from the right one, still on the screen. */
+    /** A grid point one or two cells away from the right one, on the screen. */
     function near(right: Extract<Action, { type: 'DUAL_POINT' }>): Action {
       const [y, x] = right.touch;
       const points = gridPoints(grid, (px, py) => {
@@ -184,10 +184,10 @@ export function demonstrator(settings: Partial<DemonstratorSettings> = {}): (ran
 
 const COMPLETE: Action = { type: 'STATUS_TASK_COMPLETE' };
 
-/** Elements of which there are several, so that one can be taken for another. */
+/** Kinds with several elements, which can be confused. */
 const KINDS_OF_TARGET = ['icon', 'switch', 'tab', 'hour', 'half', 'timer', 'entry'];
 
-/** The goal of a person who took `name` for what the goal names; the same goal where that makes no sense. */
+/** The goal of a person who confused the goal's element with `name`; unchanged if that makes no sense. */
 function misunderstood(goal: Goal, name: string): Goal {
   switch (goal.kind) {
     case 'open':
@@ -206,7 +206,7 @@ function misunderstood(goal: Goal, name: string): Goal {
   }
 }
 
-/** Whether a hasty person could take this screen for the end of the task. */
+/** Whether a hasty person could believe that the task is complete on this screen. */
 function partlyDone(phone: Phone, goal: Goal): boolean {
   const page = shown(phone.state);
   if (phone.state.focus !== undefined) return false;

@@ -7,18 +7,18 @@ import { goalOf, type Goal } from './goal.js';
 import type { Phone } from './phone.js';
 import { shown, type AppName } from './state.js';
 
-/** A tap on the element: the centre of one of the grid cells where a finger would meet it, each equally likely. */
+/** A tap on the element, at the centre of a random grid cell at which a finger hits it. */
 export function tapOn(view: View, id: string, grid: Grid, random: Random): Action {
   const points = pointsOf(view, id, grid);
   if (points.length === 0) {
     throw new RunError(
-      `phone: no centre of the ${grid.rows} x ${grid.columns} grid lies on ${id}; use a finer grid or scroll it into view`,
+      `phone: no cell of the ${grid.rows} x ${grid.columns} grid has its centre on ${id}; use a finer grid, or scroll the element into view`,
     );
   }
   return tap(random.pick(points));
 }
 
-/** Grid points at which a finger meets the element and nothing that lies over it. */
+/** The grid points at which a finger hits the element, not something that covers it. */
 export function pointsOf(view: View, id: string, grid: Grid) {
   return gridPoints(grid, (x, y) => elementAt(view, x, y)?.id === id);
 }
@@ -39,9 +39,9 @@ export function nextLauncherPage(grid: Grid, random: Random): Action {
 }
 
 /**
- * The right next action, from the phone's state. Where several places are equally right one is drawn at random.
+ * The right next action by the phone's state; among several equally right points one is drawn at random.
  *
- * @param goal what to reach; the task's own unless a person has misunderstood it
+ * @param goal the goal to reach; the task's own unless a person has misunderstood it
  */
 export function expert(phone: Phone, options: { grid: Grid; random: Random; goal?: Goal }): Action {
   const { grid, random } = options;
@@ -96,7 +96,7 @@ function appFor(goal: Goal): AppName {
   }
 }
 
-/** Type into a field: focus it, type, enter. */
+/** The next action for filling in a field: focus it, type, press ENTER. */
 function fill(phone: Phone, field: 'address' | 'search', text: string, press: (id: string) => Action): Action {
   if (phone.state.focus !== field) return press(`field:${field}`);
   return phone.state.text === text ? { type: 'PRESS_ENTER' } : { type: 'TYPE', text };

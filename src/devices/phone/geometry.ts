@@ -11,13 +11,13 @@ export interface Rect {
   readonly h: number;
 }
 
-/** The coordinates a caller taps at: the centres of rows × columns equal cells. */
+/** A grid of points for taps: the centres of rows × columns equal cells. */
 export interface Grid {
   readonly rows: number;
   readonly columns: number;
 }
 
-/** 24 × 12 cells of 24.4 × 22.5 pixels: every target of the phone holds the centre of at least one. */
+/** 24 × 12 cells of 24.4 × 22.5 pixels: every target of the phone contains the centre of at least one cell. */
 export const DEFAULT_GRID: Grid = { rows: 24, columns: 12 };
 
 /** A pixel of the screen. */
@@ -26,18 +26,18 @@ export interface Pixel {
   readonly y: number;
 }
 
-/** The pixel that holds a place; places beyond an edge are at the edge. */
+/** The pixel at a point; points outside are moved to the edge. */
 export function pixelAt([y, x]: Point): Pixel {
   const within = (fraction: number, side: number) => Math.min(side - 1, Math.max(0, Math.floor(fraction * side)));
   return { x: within(x, SCREEN.width), y: within(y, SCREEN.height) };
 }
 
-/** Whether the rectangle holds the pixel place (x, y). */
+/** Whether the rectangle contains the pixel position (x, y). */
 export function contains(rect: Rect, x: number, y: number): boolean {
   return x >= rect.x && y >= rect.y && x < rect.x + rect.w && y < rect.y + rect.h;
 }
 
-/** The part common to two rectangles, or undefined where they do not meet. */
+/** The intersection of two rectangles; undefined if it is empty. */
 export function intersection(a: Rect, b: Rect): Rect | undefined {
   const x = Math.max(a.x, b.x);
   const y = Math.max(a.y, b.y);
@@ -47,14 +47,14 @@ export function intersection(a: Rect, b: Rect): Rect | undefined {
 }
 
 /**
- * Centre of a grid cell as screen fractions [y, x], rounded to the four decimals of Auto-UI's action text (docs/algorithms.md §0),
- * so that an action survives being written and parsed unchanged.
+ * The centre of a grid cell in fractions of the screen [y, x], rounded to the four decimals of Auto-UI's action text
+ * (docs/algorithms.md §0), so that formatting and parsing do not change an action.
  */
 export function gridPoint(row: number, column: number, grid: Grid): Point {
   return [round4((row + 0.5) / grid.rows), round4((column + 0.5) / grid.columns)];
 }
 
-/** The centres of all grid cells whose pixel place passes the test, row by row. */
+/** The centres of all grid cells whose pixel position passes `accepts`, row by row. */
 export function gridPoints(grid: Grid, accepts: (x: number, y: number) => boolean): Point[] {
   const points: Point[] = [];
   for (let row = 0; row < grid.rows; row++) {

@@ -6,7 +6,7 @@ import { shown, type AppName, type ClockTab, type PhoneState, type SwitchName } 
 import { firstPage } from './screens/launcher.js';
 import type { World } from './world.js';
 
-/** What a task asks for, as states of the phone. */
+/** A task's goal as a state of the phone. */
 export type Goal =
   | { kind: 'shop'; shop: string }
   | { kind: 'results'; shop: string; query: string }
@@ -32,18 +32,18 @@ const KINDS: readonly string[] = [
   'alarm',
 ] satisfies Goal['kind'][];
 
-/** The goal a task carries. Throws UserError for a task that was not made for the embedded phone. */
+/** A task's goal. @throws UserError for a task that was not made for the embedded phone */
 export function goalOf(task: Task): Goal {
   const kind = task.goal?.kind;
   if (typeof kind !== 'string' || !KINDS.includes(kind)) {
     throw new UserError(
-      `phone: task ${task.id} has no goal this device knows (goal.kind ${String(kind)}); use tasks from phoneTasks() or a list as in docs/phone.md`,
+      `phone: task ${task.id}: goal.kind: expected one of ${KINDS.join(', ')}, got ${JSON.stringify(kind)} (docs/phone.md)`,
     );
   }
   return task.goal as unknown as Goal;
 }
 
-/** Put the phone's state where the goal is not reached yet: a switch to be turned on starts off, and so on. */
+/** Changes the phone's state so that the goal is not reached yet: a switch to turn on starts off, and so on. */
 export function prepare(state: PhoneState, goal: Goal): void {
   if (goal.kind === 'switch') state.switches[goal.name] = !goal.on;
   if (goal.kind === 'alarm') {
@@ -52,8 +52,8 @@ export function prepare(state: PhoneState, goal: Goal): void {
 }
 
 /**
- * Whether the goal is reached on the screen shown now: the right page has arrived and neither a question nor a cookie
- * banner covers it. A shop's home page is reached only as such; entries count from the first that is not sponsored.
+ * Whether the current screen reaches the goal: the right page has loaded, and no dialog or cookie banner covers it. For a
+ * shop goal only the shop's home page counts; for a product goal only the first entry that is not sponsored.
  */
 export function isAchieved(world: World, state: PhoneState, goal: Goal): boolean {
   const page = shown(state);
@@ -90,7 +90,7 @@ export function isAchieved(world: World, state: PhoneState, goal: Goal): boolean
   }
 }
 
-/** Whether the middle of a switch's row is on the screen. */
+/** Whether the centre of a switch's row is visible. */
 function canSee(world: World, state: PhoneState, name: SwitchName): boolean {
   const view = viewOf(world, state);
   const row = view.elements.find(({ id }) => id === `switch:${name}`)!;

@@ -6,7 +6,7 @@ import type { Shop } from './words.js';
 export const ICON = 54;
 const WHITE = '#ffffff';
 
-/** Colours and glyphs on a 54 × 54 tile; every app differs from every other in both. */
+/** Colours and glyphs on a 54 × 54 tile; no two apps share a colour or a glyph. */
 const APPS: Record<AppName, { tile: string; glyph: (paint: Paint) => void }> = {
   browser: {
     tile: '#ffffff',
@@ -122,7 +122,7 @@ export function sector(p: Paint, x: number, y: number, radius: number, from: num
   p.fill();
 }
 
-/** An app's icon with its upper left corner at (x, y), `size` pixels wide. */
+/** Draws an app's icon with its top left corner at (x, y), `size` pixels wide. */
 export function drawAppIcon(paint: Paint, app: AppName, x: number, y: number, size = ICON): void {
   const icon = piece(`app:${app}`, ICON, ICON, (p) => {
     box(p, { x: 0, y: 0, w: ICON, h: ICON }, APPS[app].tile, 15);
@@ -136,7 +136,7 @@ export function drawAppIcon(paint: Paint, app: AppName, x: number, y: number, si
   paint.drawImage(icon, x, y, size, size);
 }
 
-/** The colour of an app's tile, for the bar of its screen. */
+/** The colour of an app's tile, also used for its title bar. */
 export function appColor(app: AppName): string {
   return APPS[app].tile;
 }
@@ -164,7 +164,7 @@ const FIRST_COLORS: Record<Shop['first'], string> = {
   tiger: '#c0a000',
 };
 
-/** Header colour of a shop: that of the first piece of its name. */
+/** Header colour of a shop; the first piece of its name decides. */
 export function shopColor(shop: Shop): string {
   return FIRST_COLORS[shop.first];
 }
@@ -188,7 +188,7 @@ const LOGOS: Record<Shop['second'], (p: Paint, color: string) => void> = {
   zone: (p, c) => polygon(p, [[4, 4], [28, 4], [28, 9], [13, 23], [28, 23], [28, 28], [4, 28], [4, 23], [19, 9], [4, 9]], c), // prettier-ignore
 };
 
-/** A shop's logo, 32 × 32 at scale 1: the shape of the second piece of its name. */
+/** Draws a shop's logo, 32 × 32 at scale 1; the second piece of its name decides the shape. */
 export function drawLogo(paint: Paint, shop: Shop, x: number, y: number, color: string, size = 32): void {
   paint.drawImage(
     piece(`logo:${shop.second}:${color}`, 32, 32, (p) => LOGOS[shop.second](p, color)),
@@ -252,7 +252,7 @@ const SWITCH_ICONS: Record<SwitchName, { color: string; glyph: (p: Paint, c: str
   },
 };
 
-/** The round icon of a switch, 32 × 32. */
+/** Draws the round icon of a switch, 32 × 32. */
 export function drawSwitchIcon(paint: Paint, name: SwitchName, x: number, y: number): void {
   const { color, glyph } = SWITCH_ICONS[name];
   paint.drawImage(

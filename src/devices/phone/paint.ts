@@ -12,7 +12,7 @@ for (const weight of [400, 500, 700]) {
   const file = join(fonts, `roboto-latin-${weight}-normal.woff2`);
   // a private family name: a Roboto installed on the machine must not change the pixels
   if (!GlobalFonts.registerFromPath(file, FAMILY)) {
-    throw new RunError(`phone: could not load the font ${file}; reinstall with npm ci`);
+    throw new RunError(`phone: cannot load the font ${file}; reinstall critiq's packages (npm ci)`);
   }
 }
 
@@ -21,11 +21,11 @@ export interface TextStyle {
   readonly weight?: 400 | 500 | 700;
   readonly color?: string;
   readonly align?: 'left' | 'center' | 'right';
-  /** pixels; a longer text is cut and ends in an ellipsis */
+  /** pixels; a longer text is cut and ends with an ellipsis */
   readonly maxWidth?: number;
 }
 
-/** One line of text; y is the middle of its height. */
+/** Draws one line of text; y is its vertical centre. */
 export function text(paint: Paint, line: string, x: number, y: number, style: TextStyle): void {
   const font = `${style.weight ?? 400} ${style.size}px "${FAMILY}"`;
   paint.font = font;
@@ -38,7 +38,7 @@ export function text(paint: Paint, line: string, x: number, y: number, style: Te
 const MAX_FITTED = 4096;
 const fittedLines = new Map<string, string>();
 
-/** The line as it fits the width in the font, which is set. Kept (as `piece` keeps pictures): to measure costs more than to draw. */
+/** The line cut to the width in the current font. Results are cached, since measuring costs more than drawing. */
 function fitted(paint: Paint, font: string, line: string, width: number): string {
   const key = `${font} ${width} ${line}`;
   let shown = fittedLines.get(key);
@@ -57,7 +57,7 @@ function cut(paint: Paint, line: string, width: number): string {
   return line.slice(0, length) + '…';
 }
 
-/** A filled rectangle, its corners rounded by `radius` pixels. */
+/** A filled rectangle with corners of `radius` pixels. */
 export function box(paint: Paint, rect: Rect, color: string, radius = 0): void {
   paint.fillStyle = color;
   if (radius === 0) {
@@ -69,7 +69,7 @@ export function box(paint: Paint, rect: Rect, color: string, radius = 0): void {
   }
 }
 
-/** The outline of a rectangle, inside it. */
+/** The outline of a rectangle, drawn inside it. */
 export function frame(paint: Paint, rect: Rect, color: string, radius: number, width = 1): void {
   paint.strokeStyle = color;
   paint.lineWidth = width;
@@ -111,7 +111,7 @@ export function stroke(paint: Paint, points: readonly (readonly [number, number]
   paint.stroke();
 }
 
-/** Part of a circle's line; angles in turns, 0 to the right, clockwise. */
+/** An arc; angles in turns, 0 to the right, clockwise. */
 export function arc(
   paint: Paint,
   x: number,
@@ -134,8 +134,8 @@ const MAX_PIECES = 1024;
 const pieces = new Map<string, Canvas>();
 
 /**
- * A picture drawn once for each key and kept (the least recently made go first): icons, keyboards and goods are many
- * paths but always the same. Shared by all phones of the process.
+ * A picture that is drawn once for each key and cached (the oldest are dropped first): icons, keyboards and goods consist of
+ * many paths but never change. Shared by all phones of the process.
  */
 export function piece(key: string, width: number, height: number, draw: (paint: Paint) => void): Canvas {
   let canvas = pieces.get(key);

@@ -17,9 +17,9 @@ export interface PhoneSettings {
 }
 
 /**
- * An Android-like phone in process. Everything about it follows from the seed of `begin` and the actions since, so the same
- * seed and actions give the same pixels on any day. The synchronous methods (`begin`, `apply`, `frame`) are the ones of
- * Device without their promises, for callers that run many phones in lockstep.
+ * An Android-like phone in process. Its state depends only on the seed of `begin` and the actions since, so the same seed and
+ * actions always give the same pixels. The synchronous methods (`begin`, `apply`, `frame`) match those of Device, without
+ * promises, for callers that run many phones in lockstep.
  */
 export class Phone implements Device {
   readonly size = SCREEN;
@@ -33,7 +33,7 @@ export class Phone implements Device {
     private readonly settings: PhoneSettings = { surprises: DEFAULT_SURPRISES },
   ) {}
 
-  /** Start an episode: the launcher of the phone that the seed describes. Throws UserError for a foreign task. */
+  /** Starts an episode at the launcher of the seed's phone. @throws UserError for a task of another device */
   begin(task: Task, seed: number): void {
     const goal = goalOf(task);
     const state = initialState(seed);
@@ -42,19 +42,19 @@ export class Phone implements Device {
     this.changed();
   }
 
-  /** Do an action. What it met and did can be seen on the next frame. */
+  /** Applies an action; the next frame shows the effect. */
   apply(action: Action): void {
     this.change((world, state, view) => applyAction(world, state, view, action));
   }
 
-  /** A tap on a pixel, or a finger drawn from it to another; what `apply` does with a DUAL_POINT, for drivers that know pixels. */
+  /** A tap on a pixel, or a swipe from it to another: `apply` of a DUAL_POINT, for drivers that work in pixels. */
   finger(from: Pixel, to?: Pixel): void {
     this.change((world, state, view) => applyFinger(world, state, view, from, to));
   }
 
   /**
-   * The pixels shown now; the same object until an action changes something (half of an untrained policy's do not). The
-   * pixels of old frames are freed when the event loop turns: a loop that never awaits pays about 3 ms a frame for fresh
+   * The current pixels; the same object until an action changes something (half of an untrained policy's actions do not). The
+   * memory of old frames is freed when the event loop turns: a loop that never awaits pays about 3 ms a frame for fresh
    * memory instead of 0.2.
    */
   frame(): Frame {
@@ -62,25 +62,25 @@ export class Phone implements Device {
     return this.picture;
   }
 
-  /** Whether the task's goal is reached on the screen shown now. */
+  /** Whether the current screen reaches the task's goal. */
   achieved(): boolean {
     return this.reached(this.running().goal);
   }
 
-  /** Whether some other goal is reached on the screen shown now. */
+  /** Whether the current screen reaches the given goal. */
   reached(goal: Goal): boolean {
     const { world, state } = this.running();
     return isAchieved(world, state, goal);
   }
 
-  /** The elements on the screen, from back to front; for demonstrators and diagnosis, never for an agent. */
+  /** The elements of the screen, from back to front; for demonstrators and diagnosis, never for agents. */
   view(): View {
     const { world, state } = this.running();
     this.current ??= viewOf(world, state);
     return this.current;
   }
 
-  /** The phone's state; for demonstrators and diagnosis, never for an agent. */
+  /** The phone's state; for demonstrators and diagnosis, never for agents. */
   get state(): Readonly<PhoneState> {
     return this.running().state;
   }
@@ -117,7 +117,7 @@ export class Phone implements Device {
     const { world, state } = this.running();
     const before = stateText(state);
     how(world, state, this.view());
-    this.current = undefined; // its elements hold pages of the stack that the action may have replaced by their like
+    this.current = undefined; // its elements refer to pages that the action may have replaced by equal ones
     if (stateText(state) !== before) this.picture = undefined;
   }
 

@@ -18,11 +18,12 @@ const ActionBody: z.ZodType<Action> = z.discriminatedUnion('type', [
 const MAX_BODY = 4096;
 
 /**
- * Let a person play the phone in a browser on this machine: click to tap, drag to swipe, type and press Enter; Escape is
- * back, Home is home. Every action is logged with whether the task is achieved after it.
+ * Lets a person use the phone in a browser on this machine: click to tap, drag to swipe, type and press Enter; Escape is
+ * BACK, Home is HOME. Each action is logged, and whether the task is achieved after it.
  *
  * @param options.port on 127.0.0.1; 0 takes a free one
- * @returns the page's address, and how to stop. Rejects with UserError where the port is taken.
+ * @returns the page's address and a function that stops the server
+ * @throws UserError if the port is taken
  */
 export async function servePhone(options: {
   port: number;
@@ -72,7 +73,7 @@ async function answer(
     response.writeHead(200, { 'content-type': 'image/png', 'cache-control': 'no-store' });
     response.end(await canvas.encode('png'));
   } else if (route === 'POST /act') {
-    // a page of another site can only post JSON after a preflight, which is never answered
+    // other sites can post JSON only after a preflight request, which is never answered
     if (request.headers['content-type'] !== 'application/json') {
       response.writeHead(415).end();
       return;
@@ -95,7 +96,7 @@ async function body(request: IncomingMessage): Promise<string> {
   let bytes = 0;
   for await (const chunk of request as AsyncIterable<Buffer>) {
     bytes += chunk.length;
-    if (bytes > MAX_BODY) throw new UserError(`phone: an action is at most ${MAX_BODY} bytes`);
+    if (bytes > MAX_BODY) throw new UserError(`phone: the action has more than ${MAX_BODY} bytes`);
     chunks.push(chunk);
   }
   return Buffer.concat(chunks).toString('utf8');

@@ -1,6 +1,6 @@
 import { Random } from '../../random.js';
 
-/** Switches of the settings app, in the order of the task vocabulary. */
+/** The switches of the settings app, in the order of the task vocabulary. */
 export const SWITCHES = [
   'wifi',
   'bluetooth',
@@ -18,10 +18,10 @@ export type SwitchName = (typeof SWITCHES)[number];
 export const CLOCK_TABS = ['alarm', 'timer', 'stopwatch'] as const;
 export type ClockTab = (typeof CLOCK_TABS)[number];
 
-/** Lengths offered by the timer, in minutes. */
+/** The timer's lengths in minutes. */
 export const TIMER_MINUTES = [1, 2, 3, 5, 10, 15] as const;
 
-/** Apps that only open a plain screen; the first five have their icon on the first page of the launcher. */
+/** Apps that only open a plain screen; the icons of the first six are on the launcher's first page. */
 export const PLAIN_APPS = [
   'camera',
   'music',
@@ -36,7 +36,7 @@ export const PLAIN_APPS = [
 export type PlainApp = (typeof PLAIN_APPS)[number];
 export type AppName = 'browser' | 'settings' | 'clock' | PlainApp;
 
-/** What is shown. `rank` of a product: its place among the unsponsored results, or where else it was tapped. */
+/** A page. `rank` of a product: its position among the unsponsored results, or where else it was tapped. */
 export type Page =
   | { kind: 'launcher'; page: number }
   | { kind: 'start' }
@@ -54,7 +54,7 @@ export type Page =
 /** A text field that can have the focus. */
 export type Field = 'address' | 'search';
 
-/** What a tap does. */
+/** The effect of a tap. */
 export type Effect =
   | { do: 'open'; page: Page }
   | { do: 'focus'; field: Field }
@@ -78,13 +78,13 @@ export interface Alarm {
   readonly on: boolean;
 }
 
-/** Everything that actions change. The page shown is the last of `stack`; `stack[0]` is the launcher. */
+/** Everything that actions change. The current page is the last one in `stack`; `stack[0]` is the launcher. */
 export interface PhoneState {
   stack: Page[];
   focus: Field | undefined;
   /** text of the focused field */
   text: string;
-  /** a slow page: a loading screen until the next action */
+  /** whether a slow page shows its loading screen, until the next action */
   loading: boolean;
   dialog: boolean;
   /** shops whose cookies were accepted */
@@ -96,20 +96,20 @@ export interface PhoneState {
   cart: number;
 }
 
-/** The page shown now. */
+/** The current page. */
 export function shown(state: PhoneState): Page {
   return state.stack[state.stack.length - 1];
 }
 
-/** A state as text: on one phone, states of the same text show the same screen. */
+/** A state as text; on one phone, states with the same text have the same screen. */
 export function stateText(state: PhoneState): string {
   return JSON.stringify({ ...state, accepted: [...state.accepted] });
 }
 
-/** How often a switch starts on, where that is not even. */
+/** Probability that a switch starts on, if it is not 0.5. */
 const ON: Partial<Record<SwitchName, number>> = { wifi: 0.85, 'mobile data': 0.8, 'airplane mode': 0.1 };
 
-/** A phone as it lies on the table: launcher shown, switches and alarms as the seed has them. */
+/** A phone's state before an episode: the launcher, with switches and alarms by the seed. */
 export function initialState(seed: number): PhoneState {
   const random = new Random(seed, 'phone-state');
   const switches = Object.fromEntries(

@@ -41,9 +41,9 @@ const PhoneGoal: z.ZodType<Goal> = z.discriminatedUnion(
 ) as unknown as z.ZodType<Goal>;
 
 /**
- * Checks that the embedded phone can be set up for every task of a list that a person wrote.
- * @param file where the list is from, for the error
- * @throws UserError naming the task and what is wrong with its goal
+ * Checks that the embedded phone can be set up for every task of a user's list.
+ * @param file the list's file, for messages
+ * @throws UserError that names the task and what is wrong with its goal
  */
 export function checkPhoneTasks(tasks: readonly Task[], file: string): void {
   for (const { id, goal } of tasks) {

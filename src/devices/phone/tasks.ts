@@ -9,7 +9,7 @@ export type TaskSet = 'webshop' | 'general' | 'all';
 /**
  * Wordings by family: {s} a shop's address, {g} goods, {w} a switch, {a} an app, {t} a tab of the clock, {n} a number of
  * minutes, {h} an hour with am or pm. No wording is in both splits, and every word of a test wording is in a train wording
- * (a test of the phone holds this).
+ * (a test checks this).
  */
 const WORDINGS: Record<string, Record<Split, readonly string[]>> = {
   'webshop-1': {
@@ -77,7 +77,7 @@ const WORDINGS: Record<string, Record<Split, readonly string[]>> = {
   },
 };
 
-/** Families in the order they take turns in a list. */
+/** The families in the order in which they alternate in a list. */
 export const FAMILIES: Record<Exclude<TaskSet, 'all'>, readonly string[]> = {
   webshop: ['webshop-1', 'webshop-2', 'webshop-3'],
   general: [
@@ -94,12 +94,12 @@ export const FAMILIES: Record<Exclude<TaskSet, 'all'>, readonly string[]> = {
   ],
 };
 
-/** Apps that are opened as a task; the clock and the settings under the names people call them. */
+/** The apps that tasks ask to open. */
 const OPENED: readonly AppName[] = ['browser', 'settings', 'clock', ...PLAIN_APPS];
 
 /**
- * Which of `count` values belong to the split: every fifth is a test value, shifted by `offset`, so that each word stays in
- * train with another partner.
+ * The values of a split: every third one is a test value, shifted by `offset`, so that each word stays in train with another
+ * partner.
  */
 function share<T>(values: readonly T[], offset: number, split: Split): T[] {
   return values.filter((_, i) => ((i + offset) % 3 === 0) === (split === 'test'));
@@ -109,7 +109,7 @@ const HOURS = (['am', 'pm'] as const).flatMap((half, h) =>
   Array.from({ length: 12 }, (_, i) => ({ hour: i + 1, half, test: (i + 2 * h) % 4 === 0 })),
 );
 
-/** One task of a family: its goal and what fills the wording. */
+/** Draws a task of a family: its goal and the values for the wording. */
 function draw(family: string, split: Split, random: Random): { goal: Goal; fill: Record<string, string> } {
   const shop = random.pick(shopAddresses(split));
   const query = random.pick(goods(split));
@@ -128,7 +128,7 @@ function draw(family: string, split: Split, random: Random): { goal: Goal; fill:
     }
     case 'general-on':
     case 'general-off': {
-      // what is turned on in a test is only ever turned off in train, and the other way round
+      // a switch that test tasks turn on is only turned off in train tasks, and vice versa
       const on = family === 'general-on';
       const name = random.pick(share(SWITCHES, on ? 0 : 1, split));
       return { goal: { kind: 'switch', name, on }, fill: { w: name } };
@@ -150,13 +150,13 @@ function draw(family: string, split: Split, random: Random): { goal: Goal; fill:
   }
 }
 
-/** Tasks in the fixed test lists. */
+/** Number of tasks in a fixed test list. */
 export const TEST_TASKS = 480;
 
 /**
- * Tasks for the embedded phone, families taking turns. The test list of a set is fixed: `seed` does not change it, `count`
- * takes its first tasks, at most TEST_TASKS. A train list follows from its seed. Ids are unique in a list; as in
- * Android in the Wild one text can come more than once (there are only 96 first-family webshop test texts).
+ * Tasks for the embedded phone, with alternating families. The test list of a set is fixed: `seed` does not change it, and
+ * `count` takes its first tasks, at most TEST_TASKS. A train list depends on its seed. Ids are unique in a list. As in Android
+ * in the Wild, a text can occur more than once (webshop-1 has only 96 test texts).
  *
  * @param options.count defaults to 480 test or 1000 train tasks
  */
@@ -188,8 +188,8 @@ function familyAt(set: TaskSet, index: number): string {
 export const PHONE_PUNCTUATION: readonly string[] = [',', "'"];
 
 /**
- * Every word and piece of task texts and typed texts: a tokenizer with a token for each (with and without a space before)
- * writes shops as best|mart|.com and goods as red|lamp.
+ * All words and pieces of task texts and typed texts. A tokenizer with a token for each (with and without a space before it)
+ * splits shops into best|mart|.com and goods into red|lamp.
  */
 export const PHONE_WORDS: readonly string[] = [
   ...new Set([

@@ -5,14 +5,14 @@ import { shown, type Effect, type Page, type PhoneState } from './state.js';
 import { normalise, shopAt } from './words.js';
 import type { World } from './world.js';
 
-/** A list moves this many pixels for each pixel the finger moves: a flick carries on. */
+/** Pixels that a list moves for each pixel of the finger, as if a flick carried on. */
 const FLING = 1.5;
-/** Longest text a field takes. */
+/** Most characters in a field. */
 const MAX_TEXT = 200;
 
 /**
- * What an action does to the phone (in place). `view` is the screen the finger meets, that is `viewOf(world, state)`.
- * A status action does nothing: the episode's end is the caller's business.
+ * Applies an action to the state, in place. `view` is the current screen, `viewOf(world, state)`. A status action does
+ * nothing, since the caller ends the episode.
  */
 export function applyAction(world: World, state: PhoneState, view: View, action: Action): void {
   switch (action.type) {
@@ -29,7 +29,7 @@ export function applyAction(world: World, state: PhoneState, view: View, action:
     const [from, to] = [pixelAt(action.touch), pixelAt(action.lift)];
     applyFinger(world, state, view, from, isTap(action) ? undefined : to);
   } else if (state.loading) {
-    state.loading = false; // the page arrived meanwhile; the action met the blank page
+    state.loading = false; // the action hits the loading screen, then the page appears
   } else if (action.type === 'PRESS_ENTER') {
     enter(world, state);
   } else if (action.type === 'TYPE' && state.focus !== undefined) {
@@ -37,7 +37,7 @@ export function applyAction(world: World, state: PhoneState, view: View, action:
   }
 }
 
-/** What a finger does that touches a pixel and leaves it there (a tap), or is drawn to another. As `applyAction`, in place. */
+/** Applies a tap on a pixel, or a swipe from it to another, in place. */
 export function applyFinger(world: World, state: PhoneState, view: View, from: Pixel, to: Pixel | undefined): void {
   if (to === undefined) touch(world, state, view, from);
   else swipe(world, state, view, from, to);
@@ -143,7 +143,7 @@ function perform(world: World, state: PhoneState, effect: Effect): void {
   }
 }
 
-/** A finger drawn across the screen: lists follow it up and down, launcher pages left and right. */
+/** A swipe: lists follow it up and down, launcher pages left and right. */
 function swipe(world: World, state: PhoneState, view: View, from: Pixel, to: Pixel): void {
   const page = shown(state);
   if (state.loading) {

@@ -9,7 +9,7 @@ import { launcher, plainApp, WALLPAPERS } from './screens/launcher.js';
 import { settingsPage } from './screens/settings.js';
 import { privacyPage, productPage, resultsPage, shopPage } from './screens/shop.js';
 
-/** The screen as it is now: the page shown, what covers it, and the phone's own bars. */
+/** The current screen: the page, what covers it, and the phone's own bars. */
 export function viewOf(world: World, state: PhoneState): View {
   const page = shown(state);
   const { elements, maxScroll } = state.loading ? loadingPage(state, addressOf(page)) : pageView(world, state, page);

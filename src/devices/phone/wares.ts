@@ -16,7 +16,7 @@ const COLORS: Record<Colour, string> = {
 };
 const DARK = '#455a64';
 
-/** Goods on a 64 × 64 tile, in their colour. */
+/** The shapes of goods on a 64 × 64 tile. */
 const SHAPES: Record<Noun, (p: Paint, c: string) => void> = {
   lamp: (p, c) => {
     stroke(p, [[32, 34], [32, 54]], DARK, 4); // prettier-ignore
@@ -80,7 +80,7 @@ const SHAPES: Record<Noun, (p: Paint, c: string) => void> = {
   },
 };
 
-/** A picture of what a search text names, `size` pixels wide on a grey tile; a parcel where it names no goods. */
+/** Draws the goods that a search text names, `size` pixels wide on a grey tile; a parcel for any other text. */
 export function drawWare(paint: Paint, query: string, x: number, y: number, size: number): void {
   const ware = goodsOf(query);
   const key = ware ? `${ware.colour} ${ware.noun}` : 'parcel';

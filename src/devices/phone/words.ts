@@ -1,9 +1,9 @@
 /**
- * The words of the phone's world. Names of shops and goods are composed of pieces, and what is held out for testing is
- * combinations of pieces, never a piece: a model that copies pieces can solve the test tasks, one that memorises cannot.
+ * The words of the phone's world. Names of shops and goods consist of pieces. The test split holds out combinations of
+ * pieces, never a piece, so a model that copies pieces can solve the test tasks and one that memorises names cannot.
  */
 
-/** First and second syllables of shop names: best|mart. */
+/** First and second pieces of shop names: best|mart. */
 export const SHOP_FIRST = [
   'best',
   'mega',
@@ -41,7 +41,7 @@ export const SHOP_SECOND = [
   'zone',
 ] as const;
 
-/** Goods are a colour and a noun: red lamp. */
+/** Names of goods are a colour and a noun: red lamp. */
 export const COLOURS = [
   'red',
   'orange',
@@ -78,7 +78,7 @@ export interface Shop {
   readonly second: (typeof SHOP_SECOND)[number];
 }
 
-/** Whose tasks a shop, a thing or a wording belongs to. */
+/** The split that a shop, goods or a wording belongs to. */
 export type Split = 'train' | 'test';
 
 const shops = new Map<string, Shop>();
@@ -97,24 +97,24 @@ COLOURS.forEach((colour, i) =>
   NOUNS.forEach((noun, j) => goodsLists[(i * 2 + j) % 5 === 0 ? 'test' : 'train'].push(`${colour} ${noun}`)),
 );
 
-/** Addresses of the shops of a split (192 train, 48 test), all of which exist on every phone. */
+/** The shop addresses of a split (192 train, 48 test); all shops exist on every phone. */
 export function shopAddresses(split: Split): readonly string[] {
   return shopLists[split];
 }
 
-/** Goods of a split (96 train, 24 test), as typed into a search box: `red lamp`. */
+/** The goods of a split (96 train, 24 test), as typed into a search box: `red lamp`. */
 export function goods(split: Split): readonly string[] {
   return goodsLists[split];
 }
 
-/** The shop at an address as a person may type it (case, spaces and a leading www. do not matter), if there is one. */
+/** The shop at a typed address, if there is one; case, spaces, http(s):// and a leading www. do not matter. */
 export function shopAt(address: string): { address: string; shop: Shop } | undefined {
   const key = normalise(address).replace(/^(https?:\/\/)?(www\.)?/, '');
   const shop = shops.get(key);
   return shop && { address: key, shop };
 }
 
-/** Colour and noun of the goods a search text names; undefined where the text is not exactly a colour and a noun. */
+/** Colour and noun of the goods in a search text; undefined if the text is not exactly a colour and a noun. */
 export function goodsOf(query: string): { colour: Colour; noun: Noun } | undefined {
   const [colour, noun, ...rest] = normalise(query).split(' ');
   if (rest.length > 0) return undefined;
@@ -122,7 +122,7 @@ export function goodsOf(query: string): { colour: Colour; noun: Noun } | undefin
   return known ? { colour: colour as Colour, noun: noun as Noun } : undefined;
 }
 
-/** Typed text as the phone compares it: lower case, single spaces, none at the ends. */
+/** Typed text in the form in which the phone compares it: lower case, single spaces, trimmed. */
 export function normalise(text: string): string {
   return text.trim().toLowerCase().replace(/\s+/g, ' ');
 }

@@ -2,53 +2,53 @@ import { Random } from '../../random.js';
 import { SWITCHES, type AppName, type Page, type SwitchName } from './state.js';
 import { goods, shopAddresses } from './words.js';
 
-/** Places for icons on a page of the launcher: 4 columns × 5 rows. */
+/** Icon slots on a page of the launcher: 4 columns × 5 rows. */
 export const LAUNCHER_SLOTS = 20;
 
-/** Pages that come over the network. */
+/** Pages that load over the network. */
 const SLOW_KINDS: ReadonlySet<Page['kind']> = new Set(['shop', 'results', 'product', 'web', 'missing']);
 
-/** How often the seeded surprises of the phone happen, each a probability. */
+/** Probabilities of the phone's seeded surprises. */
 export interface Surprises {
-  /** a page of the web shows a loading screen first */
+  /** a web page shows a loading screen first */
   readonly slowPage: number;
   /** a shop asks about cookies on the first visit */
   readonly cookieBanner: number;
-  /** a sponsored entry stands above the results */
+  /** there is a sponsored entry above the results */
   readonly sponsored: number;
-  /** the browser asks a question when it is opened */
+  /** the browser shows a dialog when it is opened */
   readonly dialog: number;
 }
 
 export const DEFAULT_SURPRISES: Surprises = { slowPage: 0.2, cookieBanner: 0.45, sponsored: 0.5, dialog: 0.12 };
 
-/** How a shop's pages are laid out in one episode. */
+/** The layout of a shop's pages in one episode. */
 export interface ShopLayout {
-  /** the search box stands in this one of 4 places */
+  /** position of the search box, one of 4 */
   readonly searchPlace: number;
   readonly searchWidth: number;
   readonly columns: 2 | 3;
   readonly promos: readonly string[];
   readonly banner: { readonly place: number; readonly acceptFirst: boolean } | undefined;
   readonly sponsored: string | undefined;
-  /** pixels of a strip between the search box and the results */
+  /** height of the strip between the search box and the results, in pixels; 0: none */
   readonly strip: number;
   readonly price: number;
 }
 
-/** Everything about one episode's phone that actions do not change; it depends on nothing but the seed. */
+/** Everything about an episode's phone that actions do not change; it depends only on the seed. */
 export class World {
-  /** apps by launcher page and slot (4 columns × 5 rows), undefined where the slot is empty */
+  /** apps by launcher page and slot (4 columns × 5 rows); undefined for an empty slot */
   readonly icons: readonly (readonly (AppName | undefined)[])[];
   readonly wallpaper: number;
-  /** the address bar of the start page stands in this one of 3 places */
+  /** position of the start page's address bar, one of 3 */
   readonly addressPlace: number;
   readonly popularShops: readonly string[];
   readonly dialog: boolean;
   /** minutes since midnight on the status bar */
   readonly time: number;
   readonly battery: number;
-  /** switches from the top of the settings list to its end */
+  /** switches in the order of the settings list */
   readonly switches: readonly SwitchName[];
   private readonly shops = new Map<string, ShopLayout>();
 
@@ -97,7 +97,7 @@ export class World {
     return layout;
   }
 
-  /** Whether opening this page shows a loading screen first. */
+  /** Whether this page shows a loading screen first. */
   slow(page: Page): boolean {
     if (!SLOW_KINDS.has(page.kind)) return false;
     const { scroll: _scroll, ...address } = { scroll: 0, ...page };

@@ -18,7 +18,7 @@ import { Random } from '../../../src/random.js';
 
 const NO_HABITS: Habits = Object.fromEntries(Object.keys(DEFAULT_HABITS).map((key) => [key, 0])) as unknown as Habits;
 
-/** Runs one demonstration each task; visits every screen on the way. */
+/** Runs a demonstration of each task and calls `visit` on every screen. */
 function demonstrate(
   tasks: Task[],
   settings: Partial<DemonstratorSettings>,
@@ -45,7 +45,7 @@ function demonstrate(
 
 const mean = (values: number[]) => values.reduce((sum, value) => sum + value, 0) / values.length;
 
-test('the faultless expert solves every task of both splits within its limit', () => {
+test('the faultless expert solves every task of both splits within the step limit', () => {
   for (const split of ['train', 'test'] as const) {
     for (const [set, limit] of [
       ['webshop', 20],
@@ -60,7 +60,7 @@ test('the faultless expert solves every task of both splits within its limit', (
   }
 });
 
-test('expert episodes have the lengths of Android in the Wild', () => {
+test('expert episodes are as long as those of Android in the Wild', () => {
   const runs = demonstrate(phoneTasks({ set: 'webshop', split: 'train', count: 300, seed: 3 }), { noise: 0 }, 20);
   const length = (family: string) => mean(runs.filter(({ task }) => task.family === family).map(({ steps }) => steps));
   assert.ok(length('webshop-1') > 4.9 && length('webshop-1') < 7);
@@ -68,14 +68,14 @@ test('expert episodes have the lengths of Android in the Wild', () => {
   assert.ok(length('webshop-3') > 9 && length('webshop-3') < 11.5);
 });
 
-test('on every screen, all that can be touched whole holds the centre of a grid cell', () => {
+test('on every screen, each fully visible target contains the centre of a grid cell', () => {
   let targets = 0;
   const check = (phone: Phone) => {
     const view = phone.view();
     for (const { id, rect, tap } of view.elements) {
       if (!tap) continue;
       const { x, y, w, h } = rect;
-      // thirds of the target, corners included: what is partly covered may be out of reach until scrolled
+      // points at the corners and thirds of the target: a partly covered one may be out of reach until it is scrolled
       const spots = [0.01, 0.33, 0.67, 0.99].flatMap((v) =>
         [0.01, 0.33, 0.67, 0.99].map((u) => [x + u * w, y + v * h]),
       );
@@ -88,7 +88,7 @@ test('on every screen, all that can be touched whole holds the centre of a grid 
   assert.ok(targets > 5000);
 });
 
-test('every tap and swipe is on the grid, four decimals', () => {
+test('all taps and swipes are on the grid, with four decimals', () => {
   const phone = new Phone();
   const { rows, columns } = DEFAULT_GRID;
   phoneTasks({ set: 'all', split: 'train', count: 100, seed: 6 }).forEach((task, i) => {
@@ -108,7 +108,7 @@ test('every tap and swipe is on the grid, four decimals', () => {
   });
 });
 
-test('equal screens are answered at many equally right places', () => {
+test('on equal screens, the expert taps at varying points of the right target', () => {
   const phone = new Phone();
   const [task] = phoneTasks({ set: 'webshop', split: 'train', count: 1, seed: 1 });
   const places = new Set<string>();
@@ -123,7 +123,7 @@ test('equal screens are answered at many equally right places', () => {
   assert.ok(places.size >= 3);
 });
 
-test('each fault can be had alone, and none comes without its habit', () => {
+test('each habit causes its own fault and no other', () => {
   const tasks = phoneTasks({ set: 'all', split: 'train', count: 120, seed: 8 });
   for (const fault of Object.keys(DEFAULT_HABITS).filter((key) => key !== 'unnoticed')) {
     const runs = demonstrate(tasks, { habits: { ...NO_HABITS, unnoticed: 0.6, [fault]: 0.5 } }, 15);
@@ -132,17 +132,17 @@ test('each fault can be had alone, and none comes without its habit', () => {
   }
 });
 
-test('at the default habits 35 to 55 % of webshop demonstrations succeed, failing from many causes', () => {
+test('with the default habits 35 to 55 % of webshop demonstrations succeed, and the others fail for many causes', () => {
   const runs = demonstrate(phoneTasks({ set: 'webshop', split: 'train', count: 600, seed: 9 }), {}, 20);
   const rate = mean(runs.map(({ success }) => Number(success)));
   assert.ok(rate > 0.35 && rate < 0.55, `rate ${rate}`);
   const causes = new Set(runs.filter(({ success }) => !success).flatMap(({ faults }) => [...faults]));
   assert.ok(causes.size >= 8, [...causes].join());
   const recovered = runs.filter(({ success, faults }) => success && faults.size > 0).length;
-  assert.ok(recovered > 60, `people also recover from faults: ${recovered}`);
+  assert.ok(recovered > 60, `${recovered} demonstrations recovered from a fault`);
 });
 
-test('less noise, more success', () => {
+test('less noise means more success', () => {
   const tasks = phoneTasks({ set: 'all', split: 'train', count: 300, seed: 10 });
   const rates = [0, 0.5, 1, 2].map((noise) =>
     mean(demonstrate(tasks, { noise }, 20).map(({ success }) => Number(success))),
@@ -150,15 +150,15 @@ test('less noise, more success', () => {
   for (let i = 1; i < rates.length; i++) assert.ok(rates[i] < rates[i - 1], rates.join());
 });
 
-test('the same stream gives the same demonstration', () => {
+test('the same random stream gives the same demonstration', () => {
   const tasks = phoneTasks({ set: 'all', split: 'train', count: 30, seed: 12 });
   assert.deepEqual(demonstrate(tasks, {}, 20), demonstrate(tasks, {}, 20));
 });
 
-test('a grid too coarse for a target is refused with the target named', () => {
+test('a grid that is too coarse for a target is an error that names the target', () => {
   const tasks = phoneTasks({ set: 'webshop', split: 'train', count: 20, seed: 1 });
   assert.throws(
     () => demonstrate(tasks, { noise: 0, grid: { rows: 5, columns: 2 } }, 20),
-    /no centre of the 5 x 2 grid lies on/,
+    /no cell of the 5 x 2 grid has its centre on/,
   );
 });

@@ -7,7 +7,7 @@ import { phoneWith, taskFor } from '../../rigs/phone/hand.js';
 const [shop, other] = shopAddresses('test');
 const query = 'red lamp';
 
-test('webshop-1: the right shop, its home page, nothing over it', () => {
+test("webshop-1: the right shop's home page, uncovered", () => {
   const hand = phoneWith({ kind: 'shop', shop }, { cookieBanner: 1 });
   assert.equal(hand.phone.achieved(), false);
   hand.visit(shop);
@@ -21,7 +21,7 @@ test('webshop-1: the right shop, its home page, nothing over it', () => {
   assert.equal(hand.phone.achieved(), false);
 });
 
-test('webshop-2: results of the right search in the right shop', () => {
+test('webshop-2: the results of the right search in the right shop', () => {
   const hand = phoneWith({ kind: 'results', shop, query });
   hand.visit(shop);
   hand.search('red chair');
@@ -34,10 +34,10 @@ test('webshop-2: results of the right search in the right shop', () => {
   hand.search(query);
   assert.equal(hand.phone.achieved(), false);
   hand.visit(query);
-  assert.equal(hand.phone.achieved(), false, 'results of the web are not the shop');
+  assert.equal(hand.phone.achieved(), false, 'web results are not results of the shop');
 });
 
-test('webshop-3: only the first entry that is not sponsored', () => {
+test('webshop-3: only the first unsponsored entry', () => {
   const hand = phoneWith({ kind: 'product', shop, query }, { sponsored: 1 });
   hand.visit(shop);
   hand.search(query);
@@ -50,7 +50,7 @@ test('webshop-3: only the first entry that is not sponsored', () => {
     assert.equal(hand.phone.achieved(), right, entry);
     if (right) {
       hand.touch('add-to-cart');
-      assert.equal(hand.phone.achieved(), true, 'putting it into the cart stays on the page');
+      assert.equal(hand.phone.achieved(), true, 'adding it to the cart stays on the page');
     }
     hand.press('BACK');
   }
@@ -69,11 +69,11 @@ test('a product opened from a promo tile is not the first entry', () => {
   assert.equal(hand.phone.reached({ kind: 'product', shop, query: page.query }), false);
 });
 
-test('switches: in the right state and to be seen', () => {
+test('switches: in the right state and visible', () => {
   for (const on of [true, false]) {
     for (let seed = 0; seed < 12; seed++) {
       const hand = phoneWith({ kind: 'switch', name: 'bluetooth', on }, {}, seed);
-      assert.equal(hand.phone.state.switches.bluetooth, !on, 'starts the other way');
+      assert.equal(hand.phone.state.switches.bluetooth, !on, 'starts in the other state');
       hand.touch('icon:settings');
       assert.equal(hand.phone.achieved(), false);
       const row = hand.phone.view().elements.find(({ id }) => id === 'switch:bluetooth')!.rect;
@@ -85,12 +85,12 @@ test('switches: in the right state and to be seen', () => {
       assert.equal(hand.phone.achieved(), false);
       hand.touch('switch:bluetooth');
       hand.press('HOME');
-      assert.equal(hand.phone.achieved(), false, 'no longer to be seen');
+      assert.equal(hand.phone.achieved(), false, 'no longer visible');
     }
   }
 });
 
-test('a switch scrolled out of sight is not shown', () => {
+test('a switch that is scrolled out of view does not count', () => {
   for (let seed = 0; seed < 20; seed++) {
     const hand = phoneWith({ kind: 'switch', name: 'sync', on: true }, {}, seed);
     hand.touch('icon:settings');
@@ -124,11 +124,11 @@ test('clock: tabs, stopwatch, timer', () => {
   assert.equal(timer.phone.achieved(), false);
 });
 
-test('alarms: the hour and the half, saved and on', () => {
+test('alarms: the right hour, am or pm, saved and on', () => {
   for (let seed = 0; seed < 10; seed++) {
     const hand = phoneWith({ kind: 'alarm', hour: 6, half: 'am' }, {}, seed);
     hand.touch('icon:clock');
-    assert.equal(hand.phone.achieved(), false, 'not there at the start');
+    assert.equal(hand.phone.achieved(), false, 'no such alarm at the start');
     hand.touch('new-alarm', 'hour:6', 'save-alarm');
     assert.equal(hand.page().kind, 'new-alarm', 'cannot be saved without am or pm');
     hand.touch('half:pm', 'save-alarm');
@@ -142,7 +142,7 @@ test('alarms: the hour and the half, saved and on', () => {
   }
 });
 
-test('apps: the one that was asked for, dialog answered', () => {
+test('apps: the requested app, without its dialog', () => {
   const hand = phoneWith({ kind: 'open', app: 'browser' }, { dialog: 1 });
   hand.touch('icon:music');
   assert.equal(hand.phone.achieved(), false);
@@ -153,7 +153,7 @@ test('apps: the one that was asked for, dialog answered', () => {
   assert.equal(hand.phone.achieved(), true);
 });
 
-test('the state judge wants it declared, unless told to ignore that; a device that cannot tell is unknown', async () => {
+test('the state judge requires a declaration unless declare=ignored; a device without state gives unknown', async () => {
   const { phone, touch } = phoneWith({ kind: 'open', app: 'music' });
   const task = taskFor({ kind: 'open', app: 'music' });
   const judge = stateJudge();

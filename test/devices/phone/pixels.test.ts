@@ -26,12 +26,12 @@ function hashes(phone: Phone, seed: number): string[] {
   });
 }
 
-test('same seed and actions give the same pixels, on a new phone and on one used before', () => {
+test('the same seed and actions give the same pixels on a new and on a used phone', () => {
   const used = new Phone('used');
   const first = hashes(used, 7);
   assert.deepEqual(hashes(used, 7), first);
   assert.deepEqual(hashes(new Phone('new'), 7), first);
-  assert.ok(new Set(first).size > first.length / 2, 'screens differ from each other');
+  assert.ok(new Set(first).size > first.length / 2, 'the screens differ from each other');
 });
 
 test('another seed gives another phone', () => {
@@ -43,7 +43,7 @@ test('another seed gives another phone', () => {
   assert.equal(new Set([1, 2, 3, 4, 5, 6, 7, 8].map(start)).size, 8);
 });
 
-test('frames are 270 x 585, opaque, and stay as they were when the phone goes on', () => {
+test('frames are 270 x 585 and opaque, and old frames do not change', () => {
   const { phone, touch } = phoneWith({ kind: 'open', app: 'music' });
   const frame = phone.frame();
   assert.equal(frame.width, SCREEN.width);
@@ -51,14 +51,14 @@ test('frames are 270 x 585, opaque, and stay as they were when the phone goes on
   assert.equal(frame.rgba.length, 270 * 585 * 4);
   for (let i = 3; i < frame.rgba.length; i += 4) assert.equal(frame.rgba[i], 255);
   const before = Buffer.from(frame.rgba);
-  assert.equal(phone.frame(), frame, 'not drawn again while nothing happened');
+  assert.equal(phone.frame(), frame, 'not painted again without a change');
   touch('icon:music');
   const after = phone.frame();
   assert.notDeepEqual(Buffer.from(after.rgba), before);
   assert.deepEqual(Buffer.from(frame.rgba), before);
 });
 
-test('what differs in state differs in pixels: switches, typed text, cart, spinner', () => {
+test('a change of state changes the pixels: switches, typed text, cart, spinner', () => {
   const differs = (hand: ReturnType<typeof phoneWith>, change: () => void) => {
     const before = Buffer.from(hand.phone.frame().rgba);
     change();
@@ -77,7 +77,7 @@ test('what differs in state differs in pixels: switches, typed text, cart, spinn
   differs(hand, () => hand.touch('add-to-cart'));
 });
 
-test('an action that changes nothing leaves the same frame; every frame shows the screen as it is', () => {
+test('an action that changes nothing keeps the same frame object; every frame shows the current screen', () => {
   const paint = createCanvas(SCREEN.width, SCREEN.height).getContext('2d');
   const random = new Random(5, 'aimless');
   const phone = new Phone();
@@ -94,7 +94,7 @@ test('an action that changes nothing leaves the same frame; every frame shows th
     phone.begin(task, 11);
     for (let step = 0; step < 15; step++) {
       const before = phone.frame();
-      // the expert walks on where aimless actions would stay in the launcher
+      // with aimless actions alone the phone would stay in the launcher
       phone.apply(random.chance(0.5) ? expert(phone, { grid: DEFAULT_GRID, random }) : aimless());
       if (phone.frame() === before) kept++;
       paintView(paint, phone.view());

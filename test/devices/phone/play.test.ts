@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import { servePhone } from '../../../src/devices/phone/index.js';
 import { taskFor } from '../../rigs/phone/hand.js';
 
-test('a person can play the phone over loopback', async (t) => {
+test('a person can use the phone over loopback', async (t) => {
   const lines: string[] = [];
   const task = taskFor({ kind: 'open', app: 'music' }, "Open <b>'music'</b>");
   const { url, close } = await servePhone({ port: 0, task, seed: 1, log: (line) => lines.push(line) });

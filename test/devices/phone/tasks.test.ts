@@ -14,19 +14,19 @@ const SETS: TaskSet[] = ['webshop', 'general', 'all'];
 const train = SETS.flatMap((set) => phoneTasks({ set, split: 'train', count: 3000, seed: 1 }));
 const testing = SETS.flatMap((set) => phoneTasks({ set, split: 'test', seed: 1 }));
 
-/** Pieces of a text: words, with shops cut into their two names and .com. */
+/** Pieces of a text: words, with shops split into their two names and .com. */
 function pieces(text: string): string[] {
   const names = PHONE_WORDS.filter((word) => /^[a-z]+$/.test(word));
   return (text.match(/[a-z]+\.com|[A-Za-z]+|[0-9]+|[^\sA-Za-z0-9]/g) ?? []).flatMap((word) => {
     if (!word.endsWith('.com')) return [word];
     const name = word.slice(0, -4);
     const splits = names.filter((first) => name.startsWith(first) && names.includes(name.slice(first.length)));
-    assert.equal(splits.length, 1, `${word} is cut in one way`);
+    assert.equal(splits.length, 1, `${word} must split in exactly one way`);
     return [splits[0], name.slice(splits[0].length), '.com'];
   });
 }
 
-test('test and train share no task text, goal of a shop or goods, nor wording', () => {
+test('test and train tasks share no text, shop, goods or wording', () => {
   const trainTexts = new Set(train.map(({ text }) => text));
   assert.deepEqual(
     testing.filter(({ text }) => trainTexts.has(text)).map(({ text }) => text),
@@ -43,7 +43,7 @@ test('test and train share no task text, goal of a shop or goods, nor wording', 
   assert.deepEqual(same, []);
 });
 
-test('what is switched on in a test is never switched on in train', () => {
+test('a switch that a test task turns on or off is never turned the same way in train', () => {
   const key = ({ goal }: (typeof train)[number]) => (goal?.kind === 'switch' ? `${goal.name} ${goal.on}` : undefined);
   const seen = new Set(train.map(key));
   const asked = testing.map(key).filter((k) => k !== undefined);
@@ -70,13 +70,13 @@ test('every word and piece of a test task occurs in train tasks, and all are in 
   assert.equal(new Set(PHONE_WORDS).size, PHONE_WORDS.length);
 });
 
-test('there are shops and goods enough in each split', () => {
+test('each split has enough shops and goods', () => {
   assert.ok(shopAddresses('train').length >= 8 && shopAddresses('test').length >= 4);
   assert.equal(shopAddresses('train').length + shopAddresses('test').length, 240);
   assert.equal(goods('train').length + goods('test').length, 120);
 });
 
-test('the test list is fixed: at least 400 tasks, the same for every seed, count takes the first', () => {
+test('the test list is fixed: at least 400 tasks, the same for every seed, and count takes the first ones', () => {
   for (const set of SETS) {
     const list = phoneTasks({ set, split: 'test', seed: 1 });
     assert.ok(list.length >= 400);
@@ -86,14 +86,14 @@ test('the test list is fixed: at least 400 tasks, the same for every seed, count
   }
 });
 
-test('train lists follow from their seed, and a longer list begins with the shorter', () => {
+test('train lists depend on their seed, and a longer list starts with the shorter one', () => {
   const list = phoneTasks({ set: 'all', split: 'train', count: 50, seed: 9 });
   assert.deepEqual(phoneTasks({ set: 'all', split: 'train', count: 50, seed: 9 }), list);
   assert.deepEqual(phoneTasks({ set: 'all', split: 'train', count: 80, seed: 9 }).slice(0, 50), list);
   assert.notDeepEqual(phoneTasks({ set: 'all', split: 'train', count: 50, seed: 10 }), list);
 });
 
-test('a count that is no count is refused', () => {
+test('a negative or fractional count is refused', () => {
   assert.throws(() => phoneTasks({ set: 'all', split: 'train', count: -1, seed: 0 }), /whole number >= 0, got -1/);
   assert.throws(() => phoneTasks({ set: 'all', split: 'train', count: 1.5, seed: 0 }), /got 1.5/);
 });

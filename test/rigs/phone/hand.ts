@@ -9,7 +9,7 @@ export function taskFor(goal: Goal, text = 'a task'): Task {
   return { id: 'test', text, family: 'test', goal: { ...goal } };
 }
 
-/** A phone whose surprises a test decides, and a hand that names what it touches. */
+/** A phone with given surprises, and a hand that touches elements by name. */
 export function phoneWith(goal: Goal, surprises: Partial<Surprises> = {}, seed = 1) {
   const phone = new Phone('test', { surprises: { ...CALM, ...surprises } });
   phone.begin(taskFor(goal), seed);

@@ -1,10 +1,10 @@
-/** A thread of phone-threads.test.ts: plays and gives the hashes of its frames. */
+/** A thread of threads.test.ts: runs episodes and posts the hashes of their frames. */
 import { createHash } from 'node:crypto';
 import { parentPort, workerData } from 'node:worker_threads';
 import { DEFAULT_GRID, expert, Phone, phoneTasks } from '../../../src/devices/phone/index.js';
 import { Random } from '../../../src/random.js';
 
-/** Hashes of the frames of some episodes, one from each set of tasks, played by the expert. */
+/** Hashes of the frames of some episodes, run by the expert. */
 export function playedFrames(seed: number): string[] {
   const random = new Random(seed, 'walk');
   const phone = new Phone();

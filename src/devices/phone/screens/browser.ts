@@ -8,13 +8,13 @@ import { shopAt } from '../words.js';
 import type { World } from '../world.js';
 import { button, CONTENT, outlineButton, panel, textField, veil } from './chrome.js';
 
-/** Height of the bar with the address that every web page has at the top. */
+/** Height of the address bar at the top of every web page. */
 export const TOOLBAR = 44;
 
-/** Where a web page is drawn, under the toolbar. */
+/** The area of a web page, under the toolbar. */
 export const PAGE: Rect = { ...CONTENT, y: CONTENT.y + TOOLBAR, h: CONTENT.h - TOOLBAR };
 
-/** The bar with the address of the page shown; tapping it lets one type another. */
+/** The bar with the current page's address; a tap on it focuses the address field. */
 export function toolbar(state: PhoneState, address: string): Element[] {
   const bar = { ...CONTENT, h: TOOLBAR };
   return [
@@ -29,7 +29,7 @@ const ADDRESS_TOPS = [40, 130, 230];
 export function startPage(world: World, state: PhoneState): View {
   const top = ADDRESS_TOPS[world.addressPlace];
   const field = { x: 12, y: top, w: 246, h: 42 };
-  // the tiles stand under the bar, or above it where it is low
+  // tiles under the address bar; for its lowest position, at a fixed height
   const tilesTop = world.addressPlace === 2 ? 300 : top + 130;
   const tiles = world.popularShops.map((address, i): Element => {
     const rect = { x: 14 + 64 * i, y: tilesTop, w: 52, h: 70 };
@@ -85,7 +85,7 @@ function newsCard(y: number): Element {
   };
 }
 
-/** The page of an address where no shop is. */
+/** The page of an unknown address. */
 export function missingPage(state: PhoneState, address: string): View {
   return {
     elements: [
@@ -107,7 +107,7 @@ export function missingPage(state: PhoneState, address: string): View {
   };
 }
 
-/** A blank page that is still coming; the next action lets it arrive. */
+/** The loading screen of a slow page; the next action ends it. */
 export function loadingPage(state: PhoneState, address: string): View {
   return {
     elements: [
@@ -124,7 +124,7 @@ export function loadingPage(state: PhoneState, address: string): View {
   };
 }
 
-/** Results of a search of the web: pages of shops, none of them a page of the goods. */
+/** Results of a web search: links to shops, never to goods. */
 export function webResults(world: World, state: PhoneState, page: Extract<Page, { kind: 'web' }>): View {
   const exact = shopAt(page.query.replaceAll(' ', '') + '.com')?.address;
   const links = [...(exact ? [exact] : []), ...world.popularShops.filter((shop) => shop !== exact)];
@@ -171,7 +171,7 @@ export function webResults(world: World, state: PhoneState, page: Extract<Page, 
   };
 }
 
-/** The question a browser likes to ask when it is opened; any answer, or back, removes it. */
+/** A dialog that the browser may show when it is opened; any answer, or BACK, removes it. */
 export function defaultBrowserDialog(): Element[] {
   const rect = { x: 24, y: 190, w: 222, h: 180 };
   return [

@@ -4,17 +4,17 @@ import { arc, BLUE, box, card, disc, frame, GREY, INK, piece, polygon, stroke, t
 import type { Effect, Field, PhoneState } from '../state.js';
 import type { World } from '../world.js';
 
-/** Heights of the bars every screen has. */
+/** Heights of the bars that every screen has. */
 export const STATUS_BAR = 24;
 export const NAVIGATION_BAR = 30;
 
-/** Between the bars: where apps draw. */
+/** The area between the bars, for apps. */
 export const CONTENT: Rect = { x: 0, y: STATUS_BAR, w: SCREEN.width, h: SCREEN.height - STATUS_BAR - NAVIGATION_BAR };
 
-/** The keyboard while a field has the focus. */
+/** The keyboard's area while a field has the focus. */
 export const KEYBOARD: Rect = { x: 0, y: 365, w: SCREEN.width, h: 190 };
 
-/** A plain rectangle of one colour. */
+/** A rectangle of one colour. */
 export function panel(id: string, rect: Rect, color: string, radius = 0): Element {
   return { id, rect, draw: (paint) => box(paint, rect, color, radius) };
 }
@@ -38,7 +38,7 @@ export function button(id: string, rect: Rect, label: string, tap: Effect | unde
   };
 }
 
-/** A button that is only an outline, for the choice one is not meant to take. */
+/** An outlined button, for the less prominent choice. */
 export function outlineButton(id: string, rect: Rect, label: string, tap?: Effect): Element {
   return {
     id,
@@ -58,7 +58,7 @@ export function outlineButton(id: string, rect: Rect, label: string, tap?: Effec
   };
 }
 
-/** A text field; with the focus it has a blue outline and a caret, and shows what was typed. */
+/** A text field; if focused, it has a blue outline and a caret and shows the typed text. */
 export function textField(
   field: Field,
   rect: Rect,
@@ -90,7 +90,7 @@ export function textField(
   };
 }
 
-/** Status bar: time, radios, battery. */
+/** The status bar: time, radios, battery. */
 export function statusBar(world: World, state: PhoneState, background: string, dark: boolean): Element {
   const rect = { x: 0, y: 0, w: SCREEN.width, h: STATUS_BAR };
   const { switches } = state;
@@ -129,7 +129,7 @@ export function clockText(minutes: number): string {
   return `${Math.floor(minutes / 60)}:${String(minutes % 60).padStart(2, '0')}`;
 }
 
-/** Navigation bar: back, home, and the square that does nothing here. */
+/** The navigation bar: back, home, and a square without a function. */
 export function navigationBar(background: string, color: string): Element[] {
   const y = SCREEN.height - NAVIGATION_BAR;
   const middle = y + NAVIGATION_BAR / 2;
@@ -156,7 +156,7 @@ export function navigationBar(background: string, color: string): Element[] {
 
 const ROWS = ['qwertyuiop', 'asdfghjkl', 'zxcvbnm'];
 
-/** The keyboard: it covers the lower part of the screen and does nothing when tapped; text comes by the TYPE action. */
+/** The keyboard covers the lower part of the screen; taps on it do nothing, since text is entered by the TYPE action. */
 export function keyboard(): Element {
   return {
     id: 'keyboard',
@@ -183,7 +183,7 @@ function drawKeys(paint: Paint): void {
   polygon(paint, [[243, 159], [252, 165], [243, 171]], '#ffffff'); // prettier-ignore
 }
 
-/** A grey veil over everything between the bars: what lies under it can be seen but not touched. */
+/** A grey veil over the whole area between the bars: what is under it is visible but cannot be touched. */
 export function veil(id: string): Element {
   return { id, rect: CONTENT, draw: (paint) => box(paint, CONTENT, 'rgba(32,33,36,0.55)') };
 }

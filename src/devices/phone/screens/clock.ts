@@ -8,7 +8,7 @@ const COLOR = '#1a237e';
 const ACCENT = '#3949ab';
 const TABS_TOP = 495;
 
-/** The clock: what its tab shows, and the three tabs at the bottom. */
+/** The clock: the current tab's content, and the three tabs at the bottom. */
 export function clockPage(state: PhoneState, page: Extract<Page, { kind: 'clock' }>): View {
   const body = { alarm: alarmTab, timer: timerTab, stopwatch: stopwatchTab }[page.tab](state);
   return {
@@ -51,7 +51,7 @@ function tabKey(tab: ClockTab, index: number, chosen: boolean): Element {
 }
 
 function alarmTab(state: PhoneState): Element[] {
-  // the newest alarms are on top: what was just set can be seen
+  // newest alarms first, so that a new one is visible
   const rows = state.alarms.slice(0, 4).map((alarm, index): Element => {
     const rect = { x: 10, y: 92 + index * 76, w: 250, h: 68 };
     return {
@@ -84,7 +84,7 @@ function alarmTab(state: PhoneState): Element[] {
   ];
 }
 
-/** Setting a new alarm: a key for each hour, am or pm, save. */
+/** The page for a new alarm: a key for each hour, am or pm, cancel, save. */
 export function newAlarmPage(page: Extract<Page, { kind: 'new-alarm' }>): View {
   const elements: Element[] = [panel('background', CONTENT, '#ffffff'), titleBar('New alarm', COLOR)];
   for (let hour = 1; hour <= 12; hour++) {

@@ -14,7 +14,7 @@ export const WALLPAPERS: readonly (readonly [string, string])[] = [
   ['#a58a6b', '#5f6b73'],
 ];
 
-/** Page that an app's icon opens. */
+/** The page that an app's icon opens. */
 export function firstPage(app: AppName): Page {
   switch (app) {
     case 'browser':
@@ -28,12 +28,12 @@ export function firstPage(app: AppName): Page {
   }
 }
 
-/** What people read under an icon. */
+/** The label under an icon. */
 export function appLabel(app: AppName): string {
   return app[0].toUpperCase() + app.slice(1);
 }
 
-/** A page of the launcher: a clock, icons in 4 columns × 5 rows with gaps, a dot for each page. */
+/** A page of the launcher: a clock, icons in 4 columns × 5 rows with gaps, and a dot for each page. */
 export function launcher(world: World, page: Extract<Page, { kind: 'launcher' }>): View {
   const [top, bottom] = WALLPAPERS[world.wallpaper];
   const wallpaper = piece(`wallpaper:${top}`, 270, 585, (p) => {
@@ -78,7 +78,7 @@ export function launcher(world: World, page: Extract<Page, { kind: 'launcher' }>
   return { elements, maxScroll: 0 };
 }
 
-/** The screen of an app that is only there to be opened by mistake, or as a task of its own. */
+/** The screen of an app without functions, which is opened by mistake or as a task. */
 export function plainApp(app: PlainApp): View {
   const color = appColor(app);
   const bar = { x: 0, y: CONTENT.y, w: CONTENT.w, h: 52 };

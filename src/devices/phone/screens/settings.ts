@@ -8,10 +8,10 @@ import { CONTENT, panel } from './chrome.js';
 const BAR = 56;
 const ROW = 60;
 
-/** Where the list of switches is seen. */
+/** The visible area of the list of switches. */
 export const SETTINGS_LIST = { ...CONTENT, y: CONTENT.y + BAR, h: CONTENT.h - BAR };
 
-/** What people read on a switch's row. */
+/** The label of a switch. */
 export function switchLabel(name: SwitchName): string {
   return name === 'wifi' ? 'Wi-Fi' : name[0].toUpperCase() + name.slice(1);
 }
@@ -41,7 +41,7 @@ export function settingsPage(world: World, state: PhoneState, page: Extract<Page
   };
 }
 
-/** The coloured bar with an app's name. */
+/** A coloured bar with a title. */
 export function titleBar(title: string, color: string): Element {
   const rect = { ...CONTENT, h: BAR };
   return {
@@ -54,7 +54,7 @@ export function titleBar(title: string, color: string): Element {
   };
 }
 
-/** A switch, 46 × 24: blue with its knob right when on, grey with its knob left when off. */
+/** Draws a switch, 46 × 24: blue with the knob on the right if on, grey with the knob on the left if off. */
 export function drawSwitch(paint: Paint, x: number, y: number, on: boolean): void {
   box(paint, { x, y: y + 1, w: 46, h: 22 }, on ? '#1a73e8' : '#bdc1c6', 11);
   disc(paint, on ? x + 34 : x + 12, y + 12, 9, '#ffffff');

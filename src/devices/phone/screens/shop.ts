@@ -9,7 +9,7 @@ import type { ShopLayout, World } from '../world.js';
 import { PAGE, toolbar } from './browser.js';
 import { button, CONTENT, outlineButton, panel, textField, veil } from './chrome.js';
 
-/** Height of a shop's header on its home page and on the pages under it. */
+/** Heights of a shop's header on its home page and on its other pages. */
 const HEADER = 60;
 const SMALL_HEADER = 44;
 
@@ -34,7 +34,7 @@ function header(address: string, height: number): Element {
   };
 }
 
-/** Tops of the four places of the search box on a shop's home page, all above the keyboard. */
+/** The four positions of the search box on a shop's home page, all above the keyboard. */
 const SEARCH_TOPS = [10, 62, 124, 176];
 
 /** A shop's home page: header, search box, a hero strip and promo tiles around it. */
@@ -108,7 +108,7 @@ function priceText(price: number): string {
 
 const BANNER_TOPS = [140, 240, 375];
 
-/** The question about cookies: until it is accepted nothing else on the shop's pages can be touched. */
+/** The cookie banner: until it is accepted, nothing else on the shop's pages can be touched. */
 function cookieBanner(layout: ShopLayout, state: PhoneState, address: string): Element[] {
   if (!layout.banner || state.accepted.has(address)) return [];
   const rect = { x: 10, y: BANNER_TOPS[layout.banner.place], w: 250, h: 165 };
@@ -138,7 +138,7 @@ function cookieBanner(layout: ShopLayout, state: PhoneState, address: string): E
   ];
 }
 
-/** What "Manage" opens: a wall of text one goes back from. */
+/** The page that "Manage" opens: only text, which BACK leaves. */
 export function privacyPage(state: PhoneState, address: string): View {
   return {
     elements: [
@@ -160,11 +160,11 @@ export function privacyPage(state: PhoneState, address: string): View {
   };
 }
 
-/** Results a shop shows for a search, from the first. */
+/** Number of results for a search in a shop. */
 export const RESULTS = 6;
 const ENTRY = 92;
 
-/** A shop's results: the search box, perhaps a strip, perhaps a sponsored entry (yellow), then the entries in order. */
+/** A shop's results: the search box, perhaps a strip, perhaps a sponsored entry (yellow), then the entries by rank. */
 export function resultsPage(world: World, state: PhoneState, page: Extract<Page, { kind: 'results' }>): View {
   const layout = world.shop(page.shop);
   const { shop } = shopAt(page.shop)!;
@@ -243,7 +243,7 @@ function stars(paint: Paint, x: number, y: number, count: number): void {
   }
 }
 
-/** The page of one thing: picture, name, price, a button to put it into the cart. */
+/** A product page: picture, name, price, and a button that adds it to the cart. */
 export function productPage(world: World, state: PhoneState, page: Extract<Page, { kind: 'product' }>): View {
   const layout = world.shop(page.shop);
   const { shop } = shopAt(page.shop)!;
