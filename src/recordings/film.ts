@@ -5,20 +5,20 @@ import type { FilmedEpisode } from './filmed.js';
 import { FilmPicture } from './picture.js';
 import { timeline, type Pace } from './timeline.js';
 
-/** What films are like. */
+/** The form of a film. */
 export interface FilmOptions extends Pace {
   readonly format: 'webm' | 'webp';
-  /** pixels of the screen's width at most */
+  /** largest width of the screen in pixels */
   readonly width: number;
-  /** of the pictures, 1 to 99 */
+  /** quality of the pictures, 1 to 99 */
   readonly quality: number;
   readonly signal?: AbortSignal;
 }
 
 /**
- * Films an episode from its screenshots, with the actions drawn in.
- * @param screen the screenshot with a content id; asked for one at a time, each once in a row
- * @returns the bytes of the video file; with the same episode and options always the same
+ * Makes a film of an episode from its screenshots, with the actions drawn in.
+ * @param screen loads the screenshot with a content id; called for one at a time, once for equal screens in a row
+ * @returns the bytes of the video file; always the same for the same episode and options
  */
 export async function film(
   episode: FilmedEpisode,
@@ -44,7 +44,7 @@ export async function film(
   return format === 'webm' ? webm(frames, `${episode.episode}: ${episode.goal}`) : animatedWebp(frames);
 }
 
-/** The kind of a video that a device made, by its first bytes; undefined where it is none that browsers play. */
+/** The format of a device's video, by its first bytes; undefined if browsers cannot play it. */
 export function videoKind(bytes: Uint8Array): 'webm' | 'mp4' | undefined {
   if (bytes.length < 12) return undefined;
   const view = Buffer.from(bytes.buffer, bytes.byteOffset, 12);

@@ -2,7 +2,7 @@ import type { Episode } from '../data/store/journal.js';
 import type { Transition } from '../data/transitions.js';
 import type { Verdict } from '../judges/judge.js';
 
-/** An episode as it is filmed: what was seen, what was done, and how it ended. */
+/** An episode to film: its screens, its actions, and how it ended. */
 export interface FilmedEpisode {
   readonly episode: string;
   readonly goal: string;
@@ -10,17 +10,17 @@ export interface FilmedEpisode {
   /** content id of the last screen */
   readonly finalImage: string;
   readonly verdict: Verdict;
-  /** it ran out of steps */
+  /** whether it ran out of steps */
   readonly truncated: boolean;
 }
 
-/** An episode of the journal. @param verdict where the reward does not say it: `unknown` */
+/** An episode of the journal to film. @param verdict by default the reward decides; it cannot tell `unknown` */
 export function filmedEpisode(episode: Episode, verdict?: Verdict): FilmedEpisode {
   const { goal, steps, finalImage, reward, truncated } = episode;
   return { episode: episode.episode, goal, steps, finalImage, verdict: verdict ?? verdictOf(reward), truncated };
 }
 
-/** The columns of transitions that films are made from. */
+/** The columns of transitions that films need. */
 export const FILMED = [
   'trajectory',
   'goal',
@@ -32,7 +32,7 @@ export const FILMED = [
   'trajectoryReward',
 ] as const satisfies readonly (keyof Transition)[];
 
-/** The episodes of a data set's transitions, which are in the order of their steps. */
+/** The episodes of a data set's transitions. @param rows in the order of their steps */
 export function filmedEpisodes(rows: readonly Pick<Transition, (typeof FILMED)[number]>[]): FilmedEpisode[] {
   const episodes: FilmedEpisode[] = [];
   let steps: { image: string; action: string }[] = [];

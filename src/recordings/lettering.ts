@@ -8,20 +8,20 @@ const fonts = join(dirname(createRequire(import.meta.url).resolve('@fontsource/r
 for (const weight of [400, 700]) {
   const file = join(fonts, `roboto-latin-${weight}-normal.woff2`);
   if (!GlobalFonts.registerFromPath(file, FAMILY)) {
-    throw new RunError(`recordings: could not load the font ${file}; reinstall with npm ci`);
+    throw new RunError(`recordings: cannot load the font ${file}; reinstall critiq's packages (npm ci)`);
   }
 }
 
-/** Characters that are measured: more never fit. */
+/** Most characters that are measured; more never fit. */
 const LONGEST = 400;
 
-/** Sets the font; `px` is its size. Scripts that it does not have come from fonts of the machine, where there are any. */
+/** Sets the font; `px` is its size. For other scripts the machine's fonts are used, if there are any. */
 export function setFont(paint: SKRSContext2D, px: number, weight: 400 | 700 = 400): void {
   paint.font = `${weight} ${px}px "${FAMILY}", sans-serif`;
   paint.textBaseline = 'alphabetic';
 }
 
-/** The text in at most `most` lines of `width` pixels in the font that is set, the last one cut where it is longer. */
+/** Wraps a text into at most `most` lines of `width` pixels in the current font; the last line is cut if need be. */
 export function wrapped(paint: SKRSContext2D, text: string, width: number, most: number): string[] {
   const plain = text.replace(/\s+/g, ' ').trim();
   let rest = plain.slice(0, LONGEST);
@@ -46,7 +46,7 @@ export function wrapped(paint: SKRSContext2D, text: string, width: number, most:
   return lines;
 }
 
-/** How many characters of the text fit. */
+/** The number of characters of the text that fit. */
 function fitting(paint: SKRSContext2D, text: string, width: number): number {
   let [low, high] = [0, text.length];
   while (low < high) {

@@ -7,10 +7,10 @@ import { inWords } from '../agents/action-words.js';
 import type { FilmedEpisode } from './filmed.js';
 import { setFont, wrapped } from './lettering.js';
 
-/** Pixels of the bars above and below the screen. */
+/** Heights of the bars above and below the screen, in pixels. */
 const TOP = 44;
 const BOTTOM = 30;
-/** The task needs this much room for its words. */
+/** Smallest width in pixels, so that the task's text has room. */
 const NARROWEST = 200;
 const MARGIN = 8;
 const INK = '#ffffff';
@@ -18,17 +18,17 @@ const GROUND = '#20242b';
 const TOUCH = '#e6007e';
 const COLOURS = { success: '#1a7f37', failure: '#c62828', unknown: '#6a5200' } as const;
 
-/** Draws the pictures of one film, one after the other on the same canvas. */
+/** Draws the pictures of a film, all on the same canvas. */
 export class FilmPicture {
   readonly canvas: Canvas;
   private readonly paint: SKRSContext2D;
   private readonly screen: Canvas;
-  /** where the screen is drawn */
+  /** the area of the screen */
   private readonly place: { x: number; y: number; width: number; height: number };
 
   /**
-   * @param first a screen; others are drawn into its place
-   * @param largest pixels of the drawn screen's width at most; its height is at most twice and a half that
+   * @param first the first screen; all screens are drawn at its size
+   * @param largest largest width of the drawn screen in pixels; its height is at most 2.5 times that
    */
   constructor(
     private readonly film: FilmedEpisode,
@@ -44,18 +44,18 @@ export class FilmPicture {
     this.place = { x: Math.floor((whole - width) / 2), y: TOP, width, height };
   }
 
-  /** The screen that is drawn from now on. */
+  /** Sets the screen for the next pictures. */
   show(frame: Frame): void {
     if (frame.width !== this.screen.width || frame.height !== this.screen.height) {
       this.screen.width = frame.width;
       this.screen.height = frame.height;
     }
-    // a copy: an ImageData over the frame's own pixels would be theirs to change
+    // a copy, since an ImageData over the frame's own pixels could change them
     const pixels = new ImageData(new Uint8ClampedArray(frame.rgba), frame.width, frame.height);
     this.screen.getContext('2d').putImageData(pixels, 0, 0);
   }
 
-  /** Draws the picture of a step, its action done as far as `progress` (0 to 1); the number after the last one: the end. */
+  /** Draws a step with its action at `progress` (0 to 1). @param step from 0; the number of steps: the ending */
   draw(step: number, progress: number): void {
     const { paint, place, film } = this;
     const { width, height } = this.canvas;
@@ -69,11 +69,11 @@ export class FilmPicture {
       return;
     }
     const { action: text } = film.steps[step];
-    this.foot(`${step + 1}/${film.steps.length}`, spoken(text));
+    this.foot(`${step + 1}/${film.steps.length}`, described(text));
     if (progress > 0) this.action(text, progress);
   }
 
-  /** The task, above. */
+  /** The task, above the screen. */
   private caption(): void {
     const { paint, canvas, film } = this;
     setFont(paint, 13, 700);
@@ -84,7 +84,7 @@ export class FilmPicture {
     lines.forEach((line, i) => paint.fillText(line, MARGIN, first + 17 * i));
   }
 
-  /** Number and words of the step, below. */
+  /** Number and description of the step, below the screen. */
   private foot(number: string, words: string): void {
     const { paint, canvas } = this;
     const baseline = canvas.height - BOTTOM / 2 + 5;
@@ -98,7 +98,7 @@ export class FilmPicture {
     paint.fillText(line, used, baseline);
   }
 
-  /** How it ended, below, and a frame around the screen. */
+  /** The verdict below the screen, and a frame around it. */
   private ending(): void {
     const { paint, canvas, place, film } = this;
     const { verdict, truncated } = film;
@@ -109,7 +109,7 @@ export class FilmPicture {
     paint.strokeStyle = color;
     paint.lineWidth = 6;
     paint.strokeRect(place.x + 3, place.y + 3, place.width - 6, place.height - 6);
-    // the marks are drawn, since a font without them would show boxes
+    // the marks are drawn as lines, since the font may lack them
     this.mark(verdict, MARGIN + 7, canvas.height - BOTTOM / 2);
     setFont(paint, 14, 700);
     paint.fillStyle = INK;
@@ -137,13 +137,14 @@ export class FilmPicture {
 
   private action(text: string, progress: number): void {
     const parsed = parseAction(text);
-    if ('invalid' in parsed) this.badge(text === WAIT ? text : 'no action', text === WAIT ? GROUND : COLOURS.failure);
+    if ('invalid' in parsed)
+      this.badge(text === WAIT ? text : 'invalid action', text === WAIT ? GROUND : COLOURS.failure);
     else if (parsed.action.type === 'DUAL_POINT') this.touch(parsed.action, progress);
     else if (parsed.action.type === 'TYPE') this.typed(parsed.action.text, progress);
     else this.badge(inWords(text), parsed.action.type.startsWith('STATUS') ? GROUND : TOUCH);
   }
 
-  /** A ring that widens for a tap, a line with a head for a swipe. */
+  /** A widening ring for a tap, a growing arrow for a swipe. */
   private touch(action: Extract<Action, { type: 'DUAL_POINT' }>, progress: number): void {
     const { paint } = this;
     const [x, y] = this.at(action.touch);
@@ -200,7 +201,7 @@ export class FilmPicture {
     }
   }
 
-  /** The text as it is typed, in a box at the lower end of the screen. */
+  /** The typed part of a text, in a box at the bottom of the screen. */
   private typed(text: string, progress: number): void {
     const { paint, place } = this;
     const width = place.width - 2 * MARGIN;
@@ -215,7 +216,7 @@ export class FilmPicture {
     lines.forEach((line, i) => paint.fillText(line, place.x + 2 * MARGIN, top + 21 + 20 * i));
   }
 
-  /** A word in the middle of the lower half, for what has no place on the screen. */
+  /** A label in the lower half, for actions without a point on the screen. */
   private badge(words: string, color: string): void {
     const { paint, place } = this;
     setFont(paint, 16, 700);
@@ -245,12 +246,12 @@ export class FilmPicture {
   }
 }
 
-/** An action in a few words; what a served agent's invalid answers are marked with says so already. */
-function spoken(text: string): string {
+/** An action in a few words; a served agent's waits and invalid answers stay as they are. */
+function described(text: string): string {
   return text === WAIT || text.startsWith(INVALID) ? text : inWords(text);
 }
 
-/** The nearest even number of pixels: some players round odd sides. */
+/** The nearest even number of pixels, since some players round odd sides. */
 function even(pixels: number): number {
   return Math.max(2, 2 * Math.round(pixels / 2));
 }

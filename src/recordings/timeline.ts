@@ -1,6 +1,6 @@
 import type { FilmedEpisode } from './filmed.js';
 
-/** How a film goes on. */
+/** The speed of a film. */
 export interface Pace {
   /** seconds for each step */
   readonly seconds: number;
@@ -8,21 +8,21 @@ export interface Pace {
   readonly fps: number;
 }
 
-/** A picture of a film: which screen, how far its action has come, and for how long. */
+/** A picture of a film: its step, the progress of the action, and its duration. */
 export interface Shot {
-  /** number of the step from 0; as many as there are steps: the end */
+  /** index of the step from 0; the number of steps stands for the ending */
   readonly step: number;
-  /** 0: before the action, 1: it is drawn whole */
+  /** 0: before the action; 1: the action is fully drawn */
   readonly progress: number;
   /** whole milliseconds */
   readonly milliseconds: number;
 }
 
-/** Part of a step in which the screen is shown as it is. */
+/** Share of a step in which the screen is shown without its action. */
 const LEAD = 0.4;
 const END_MS = 2500;
 
-/** The pictures of a film, in order: each screen, its action being done, and the end. */
+/** The pictures of a film in order: each screen, then its action, and the ending. */
 export function timeline({ steps }: Pick<FilmedEpisode, 'steps'>, { seconds, fps }: Pace): Shot[] {
   const shots: Shot[] = [];
   const lead = Math.max(1, Math.round(1000 * seconds * LEAD));

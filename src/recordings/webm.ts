@@ -2,14 +2,14 @@ import { sizeOf, type FilmFrame } from './webp.js';
 
 /**
  * WebM (https://www.webmproject.org/docs/container/, EBML in RFC 8794, Matroska in RFC 9559) for films of VP8 key frames.
- * A writer of our own because the maintained one is under the MPL, and the MIT one is not maintained (docs/decisions).
+ * We have our own writer, since the maintained library is under the MPL and the MIT one is unmaintained (docs/decisions).
  */
 
-/** A new cluster begins after so many milliseconds: seeking goes to the begin of one. */
+/** Milliseconds after which a new cluster starts; seeking goes to the start of a cluster. */
 const CLUSTER_MS = 5000;
 const UTF8 = 'utf8';
 
-/** Ids of the elements, as they are stored. */
+/** Element ids as stored. */
 const ID = {
   EBML: 0x1a45dfa3,
   EBMLVersion: 0x4286,
@@ -50,8 +50,8 @@ const ID = {
 } as const;
 
 /**
- * A WebM video of key frames, each shown for its own time, that can be sought.
- * @param frames all of one size
+ * A seekable WebM video of key frames, each with its own duration.
+ * @param frames all of the same size
  * @param title shown by players
  */
 export function webm(frames: readonly FilmFrame[], title: string): Buffer {
@@ -67,7 +67,7 @@ export function webm(frames: readonly FilmFrame[], title: string): Buffer {
     const head = Buffer.alloc(4);
     head[0] = 0x81; // track 1
     head.writeInt16BE(now - cluster.at, 1);
-    // no reference to another block: a key frame
+    // a block without a reference to another one is a key frame
     const group = [element(ID.Block, head, vp8), element(ID.BlockDuration, uint(milliseconds))];
     cluster.blocks.push(element(ID.BlockGroup, ...group));
     now += milliseconds;
@@ -126,7 +126,7 @@ function header(): Buffer {
   );
 }
 
-/** An element: its id, the length of what it holds in 8 bytes or 1, and that. */
+/** An element: its id, the length of its content in 1 or 8 bytes, and its content. */
 function element(id: number, ...held: readonly Uint8Array[]): Buffer {
   const length = held.reduce((sum, { byteLength }) => sum + byteLength, 0);
   return Buffer.concat([uint(id), sizeBytes(length), ...held]);
@@ -140,7 +140,7 @@ function sizeBytes(length: number): Buffer {
   return bytes;
 }
 
-/** An unsigned number in as few bytes as it needs. */
+/** An unsigned number in as few bytes as possible. */
 function uint(value: number): Buffer {
   const bytes = Buffer.alloc(6);
   bytes.writeUIntBE(value, 0, 6);

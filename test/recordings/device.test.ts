@@ -1,4 +1,4 @@
-/** Devices that film their own screens: their films come with the episode, and what fails in them costs no episode. */
+/** Devices that film their own screens: each episode has its film, and a failed film costs no episode. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { formatAction } from '../../src/agents/grammar.js';
@@ -62,7 +62,7 @@ async function run(how: (film: number) => Film, film = true) {
   return { rollouts, lost, failed, phones, films: rollouts.map(({ film: made }) => made && String(made)) };
 }
 
-test('the film of each episode comes with it; who asks for none starts none', async () => {
+test('each episode has its film; without film=true no recording starts', async () => {
   const { rollouts, films, phones, failed } = await run(() => 'well');
   assert.deepEqual(films, ['film 1', 'film 2', 'film 3']);
   assert.deepEqual(phones[0].calls, ['start 1000', 'stop', 'start 1000', 'stop', 'start 1000', 'stop']);
@@ -76,7 +76,7 @@ test('the film of each episode comes with it; who asks for none starts none', as
   );
 });
 
-test('a film that fails is told in a line; the episode counts, and the device stays', async () => {
+test('a failed film is reported in one line; the episode counts, and the device stays', async () => {
   const { rollouts, lost, films, phones, failed } = await run((film) => (film === 0 ? 'does not start' : film === 1 ? 'does not stop' : 'well')); // prettier-ignore
   assert.deepEqual(films, [undefined, undefined, 'film 3']);
   assert.deepEqual(failed, [
@@ -88,7 +88,7 @@ test('a film that fails is told in a line; the episode counts, and the device st
   assert.ok(rollouts.every(({ verdict, episode }) => verdict === 'success' && episode.faults === undefined));
 });
 
-test('a film that never comes is a fault of its device: the episode is begun anew on another', async () => {
+test('a film that never arrives is a device fault: the episode restarts on another device', async () => {
   const { rollouts, phones, films } = await run((film) => (film === 1 ? 'hangs' : 'well'));
   assert.equal(phones.length, 2);
   assert.deepEqual(films, ['film 1', 'film 1', 'film 2']);

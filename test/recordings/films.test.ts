@@ -1,4 +1,4 @@
-/** Films of episodes: what is drawn, for how long, and that the files are what they say. */
+/** Films of episodes: what is drawn, for how long, and that the files are valid. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { formatAction } from '../../src/agents/grammar.js';
@@ -38,7 +38,7 @@ const EPISODE: FilmedEpisode = {
 const OPTIONS: FilmOptions = { format: 'webm', seconds: 1, fps: 5, width: 360, quality: 80 };
 const GREY = screen(200, 200, 200);
 
-test('each screen is shown as it is, then with its action; all of it takes the time it should', () => {
+test('each screen is shown plain, then with its action, and the durations add up', () => {
   const shots = timeline(EPISODE, { seconds: 1.2, fps: 5 });
   assert.deepEqual(
     shots.map(({ step }) => step),
@@ -52,10 +52,10 @@ test('each screen is shown as it is, then with its action; all of it takes the t
   assert.ok(shots.every(({ milliseconds }) => Number.isInteger(milliseconds) && milliseconds > 0));
   const slow = timeline(EPISODE, { seconds: 0.1, fps: 0 });
   assert.deepEqual(slow.slice(0, 2).map(({ progress, milliseconds }) => [progress, milliseconds]), [[0, 40], [1, 60]]); // prettier-ignore
-  assert.deepEqual(timeline({ steps: [] }, OPTIONS).length, 1, 'an episode without steps has an end');
+  assert.deepEqual(timeline({ steps: [] }, OPTIONS).length, 1, 'an episode without steps has only an ending');
 });
 
-test('what is drawn is where it was done, and only while it is done', () => {
+test('actions are drawn at their points, and only while they happen', () => {
   const picture = new FilmPicture(EPISODE, GREY, 360);
   picture.show(GREY);
   const at = (x: number, y: number): number[] =>
@@ -77,21 +77,21 @@ test('what is drawn is where it was done, and only while it is done', () => {
   assert.equal(count(magenta), 0);
   assert.deepEqual(at(...place([0.25, 0.5])), [200, 200, 200]);
   picture.draw(0, 1);
-  assert.ok(magenta(at(...place([0.25, 0.5]))), 'the tap');
+  assert.ok(magenta(at(...place([0.25, 0.5]))), 'the tap is drawn');
   const ring = count(magenta);
   picture.draw(0, 0.2);
   assert.ok(count(magenta) < ring, 'its ring widens');
   picture.draw(1, 1);
   assert.ok(magenta(at(...place([0.5, 0.5]))), 'the swipe passes the middle');
   picture.draw(1, 0.3);
-  assert.ok(!magenta(at(...place([0.3, 0.5]))), 'and comes there in time');
+  assert.ok(!magenta(at(...place([0.3, 0.5]))), 'but not at its start');
   for (const step of [2, 3]) {
     picture.draw(step, 1);
-    assert.ok(count(magenta) > 1500, 'typed text, a key');
+    assert.ok(count(magenta) > 1500, 'the typed text or the key is drawn');
   }
   picture.draw(4, 1);
-  assert.ok(count(magenta) < 50, 'nothing was done, and red letters have edges');
-  assert.ok(count(([r, g]) => r > 180 && g < 60) > 1000, 'which is said in red');
+  assert.ok(count(magenta) < 50, 'no action is drawn, except for edges of the red label');
+  assert.ok(count(([r, g]) => r > 180 && g < 60) > 1000, 'the label is red');
   picture.draw(6, 0);
   const green = ([r, g]: number[]): boolean => r < 60 && g > 100 && g < 150;
   assert.ok(count(green) > 5000);
@@ -102,7 +102,7 @@ test('what is drawn is where it was done, and only while it is done', () => {
   assert.ok(data[0] > 180 && data[1] < 60);
 });
 
-test('large screens shrink, narrow ones get room for words, sides are even, long tasks are cut', () => {
+test('large screens shrink, narrow ones get room for the text, sides are even, long tasks are cut', () => {
   const goal = 'word '.repeat(200);
   for (const [size, width, expected] of [
     [{ width: 1080, height: 2400 }, 360, [360, 874]],
@@ -117,14 +117,14 @@ test('large screens shrink, narrow ones get room for words, sides are even, long
   }
 });
 
-/** An EBML element: what it holds, and where it began. */
+/** An EBML element: its content, and its start in bytes. */
 interface Element {
   readonly id: number;
   readonly at: number;
   readonly data: Buffer;
 }
 
-/** Reads elements one after the other (RFC 8794); their lengths must fit exactly. */
+/** Reads consecutive elements (RFC 8794), whose lengths must fit exactly. */
 function elements(bytes: Buffer, start = 0): Element[] {
   const found: Element[] = [];
   let at = 0;
@@ -154,7 +154,7 @@ const one = (list: readonly Element[], id: number): Buffer => {
 };
 const number = (data: Buffer): number => data.readUIntBE(0, data.length);
 
-test('WebM: every length fits, times go on, cues lead to clusters, pictures are VP8 key frames of its size', async () => {
+test('WebM: lengths fit, times increase, cues point to clusters, pictures are VP8 key frames of the right size', async () => {
   const screens = new Map(
     [...EPISODE.steps, { image: 'end' }].map(({ image }, i) => [image, screen(40 * i, 255 - 40 * i, 90)]),
   );
@@ -164,7 +164,7 @@ test('WebM: every length fits, times go on, cues lead to clusters, pictures are 
     return screens.get(id)!;
   };
   const bytes = await film(EPISODE, get, OPTIONS);
-  assert.deepEqual(asked, ['0', '1', '2', '3', '4', '5', 'end'], 'each screen once, when it is shown');
+  assert.deepEqual(asked, ['0', '1', '2', '3', '4', '5', 'end'], 'each screen is loaded once, when it is shown');
   assert.equal(videoKind(bytes), 'webm');
   const [ebml, segment, ...rest] = elements(bytes);
   assert.deepEqual([ebml.id, segment.id, rest.length], [0x1a45dfa3, 0x18538067, 0]);
@@ -199,10 +199,10 @@ test('WebM: every length fits, times go on, cues lead to clusters, pictures are 
   });
   assert.deepEqual(cues, clusters.map(({ at, data }) => [number(one(elements(data), 0xe7)), at])); // prettier-ignore
   assert.ok(clusters.length > 1);
-  assert.deepEqual(await film(EPISODE, get, OPTIONS), bytes, 'again the same bytes');
+  assert.deepEqual(await film(EPISODE, get, OPTIONS), bytes, 'the same bytes again');
 });
 
-test('animated WebP: the same pictures for the same times', async () => {
+test('animated WebP: the same pictures with the same durations', async () => {
   const bytes = await film(EPISODE, async () => GREY, { ...OPTIONS, format: 'webp' });
   assert.equal(bytes.toString('latin1', 0, 4), 'RIFF');
   assert.equal(bytes.readUInt32LE(4), bytes.length - 8);
@@ -224,7 +224,7 @@ test('animated WebP: the same pictures for the same times', async () => {
   assert.deepEqual(durations, shots.map(({ milliseconds }) => milliseconds)); // prettier-ignore
 });
 
-test('pictures of other kinds are refused', () => {
+test('pictures in other formats are refused', () => {
   assert.throws(() => vp8Of(Buffer.from('GIF89a and more')), /not a WebP/);
   const lossless = Buffer.from('RIFF\0\0\0\0WEBPVP8L\x04\0\0\0abcd', 'latin1');
   assert.throws(() => vp8Of(lossless), /lossless/);
@@ -237,7 +237,7 @@ test('pictures of other kinds are refused', () => {
   assert.equal(videoKind(Buffer.alloc(3)), undefined);
 });
 
-test('episodes of transitions', () => {
+test('transitions are grouped into episodes', () => {
   const row = (trajectory: string, image: string, done = false, trajectoryReward = 0) => ({
     trajectory,
     goal: `goal ${trajectory}`,
