@@ -18,6 +18,12 @@ export function colour(n: number): string {
   return `s${n % COLOURS}`;
 }
 
+/** Orders policies: first those with fixed colours, then the others by name. */
+export function byPolicy(a: string, b: string): number {
+  const rank = (name: string) => FIXED[name] ?? COLOURS;
+  return rank(a) - rank(b) || (a < b ? -1 : a > b ? 1 : 0);
+}
+
 /**
  * The colour of each policy of a run, the same in the report and in all views of the viewer: first the fixed ones, then
  * the free ones for the others, in order.

@@ -1,3 +1,4 @@
+import { counted } from '../counted.js';
 import type { PairedTest } from '../data/paired.js';
 
 /** A success rate; `ci95`: Wilson's 95 % interval. */
@@ -86,5 +87,3 @@ export function caveats({ judge, unknown, lost, invalid_steps: invalid = 0 }: Ev
     ...(invalid === 0 ? [] : [`${counted(invalid, 'step')} with an invalid action`]),
   ];
 }
-
-const counted = (n: number, what: string): string => `${n} ${what}${n === 1 ? '' : 's'}`;

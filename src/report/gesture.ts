@@ -24,6 +24,19 @@ export function drawGesture(text: string, width: number, height: number, kind: '
   return strokes(`M${x} ${y}L${toX} ${toY}M${barb(0.5)}L${toX} ${toY}L${barb(-0.5)}`, kind);
 }
 
+/** Where an action touches a screen of width × height; undefined for actions without a touch. */
+export function touchPoint(
+  text: string,
+  width: number,
+  height: number,
+): { readonly x: number; readonly y: number; readonly swipe: boolean } | undefined {
+  const parsed = parseAction(text);
+  if ('invalid' in parsed || parsed.action.type !== 'DUAL_POINT') return undefined;
+  const [y, x] = parsed.action.touch;
+  const tapped: boolean = isTap(parsed.action);
+  return { x: round(x * width), y: round(y * height), swipe: !tapped };
+}
+
 function round(value: number): number {
   return Math.round(value * 10) / 10;
 }

@@ -43,12 +43,12 @@ export function jsonScript(id: string, value: unknown): Markup {
   return new Markup(`<script type="application/json" id="${escape(id)}">${json}</script>`);
 }
 
-/** A rate in [0, 1] in per cent, with one decimal. */
+/** A rate in [0, 1] in percent, with one decimal. */
 export function percent(rate: number): string {
   return `${(100 * rate).toFixed(1)}\u00a0%`;
 }
 
-/** An interval of rates in per cent. */
+/** An interval of rates in percent. */
 export function percentRange([low, high]: readonly [number, number]): string {
   return `${(100 * low).toFixed(1)}\u2009–\u2009${percent(high)}`;
 }

@@ -62,7 +62,7 @@ function part<T>(found: Part<T>, show: (value: T) => Markup): Markup {
 }
 
 function trajectories(strips: readonly Strip[]): Markup {
-  return html`<p class="note">A red cross marks a tap, a red arrow a swipe. A blue ring (★ in the lists) marks the best candidate above the actor’s threshold, if it is not the action taken (▸). n counts how often the policy sampled a candidate. Positions are x, y in per cent of the screen.</p>
+  return html`<p class="note">A red cross marks a tap, a red arrow a swipe. A blue ring (★ in the lists) marks the best candidate above the actor’s threshold, if it is not the action taken (▸). n counts how often the policy sampled a candidate. Positions are x, y in percent of the screen.</p>
 ${strips.map(stripMarkup)}`;
 }
 

@@ -4,7 +4,7 @@ import { html, percent, table, type Markup } from './html.js';
 /** What a policy of the run was made by, where the literature has a counterpart. */
 export type Method = 'sft' | 'filteredbc' | 'digiq' | 'digirl' | 'coso';
 
-/** A published success rate on test tasks of Android in the Wild, in per cent. */
+/** A published success rate on test tasks of Android in the Wild, in percent. */
 interface Published {
   readonly method: string;
   readonly counterpart: Method | undefined;

@@ -2,11 +2,11 @@ import { createHash, randomBytes, timingSafeEqual } from 'node:crypto';
 import { hostname } from 'node:os';
 import { isIP } from 'node:net';
 
-/** Hosts that only this machine reaches. */
+/** Hosts that only this machine can reach. */
 const LOOPBACK = new Set(['127.0.0.1', '::1', 'localhost']);
 const COOKIE = 'critiq-viewer';
 
-/** What of a request decides whether it is answered. */
+/** The parts of a request that decide whether it is answered. */
 export interface Asked {
   readonly method: string;
   /** the Host header */
@@ -25,30 +25,32 @@ export interface Refusal {
 }
 
 /**
- * Who may ask. On loopback everybody on this machine; elsewhere who has the token. Everywhere only under a name that is the
- * server's own: a site elsewhere may point its name at our address (DNS rebinding), but not at an address written in digits.
+ * Decides who may read. On loopback that is everybody on this machine; on other addresses, whoever has the token. In both
+ * cases the request must use one of the server's own names: another site can point its name at our address (DNS
+ * rebinding), but cannot make a browser send an address in digits.
  */
 export class Access {
-  /** what has to be in the URL; undefined on loopback */
+  /** the token that the URL must have; undefined on loopback */
   readonly token: string | undefined;
 
-  /** @param host what the server listens on */
+  /** @param host the address that the server listens on */
   constructor(private readonly host: string) {
     this.token = LOOPBACK.has(host) ? undefined : randomBytes(24).toString('base64url');
   }
 
-  /** Undefined where the request may be answered. */
+  /** Undefined if the request may be answered. */
   refusal({ method, host, cookie, authorization, token }: Asked): Refusal | undefined {
     if (!this.isOurs(nameOf(host)))
-      return { status: 403, error: `this server does not answer under the name ${host ?? ''}` };
-    if (method !== 'GET' && method !== 'HEAD') return { status: 405, error: 'the viewer only reads' };
+      return { status: 403, error: `this server does not answer to the name ${host ?? ''}` };
+    if (method !== 'GET' && method !== 'HEAD')
+      return { status: 405, error: 'the viewer is read-only: it answers GET and HEAD alone' };
     if (this.token === undefined) return undefined;
     const shown = token ?? bearer(authorization) ?? cookieOf(cookie);
     if (shown !== undefined && same(shown, this.token)) return undefined;
-    return { status: 401, error: 'open the URL that critiq view printed: it has the token' };
+    return { status: 401, error: 'the token is missing or wrong: open the URL that critiq view printed' };
   }
 
-  /** The cookie that stands for the token from the first request on, so that the URL need not keep it. */
+  /** The cookie that replaces the token after the first request, so that the URL need not keep it. */
   cookie(): string {
     return `${COOKIE}=${this.token ?? ''}; HttpOnly; SameSite=Strict; Path=/`;
   }
@@ -61,7 +63,7 @@ export class Access {
   }
 }
 
-/** The name of a Host header, without its port and brackets. */
+/** The name in a Host header, without port and brackets. */
 function nameOf(host = ''): string {
   const [, name] = /^(\[[^\]]*\]|[^:]*)(?::\d+)?$/.exec(host.toLowerCase()) ?? [];
   return (name ?? '').replace(/^\[|\]$/g, '');
@@ -78,7 +80,7 @@ function cookieOf(cookies = ''): string | undefined {
     ?.slice(COOKIE.length + 1);
 }
 
-/** Whether two texts are equal, in a time that does not tell where they differ. */
+/** Whether two texts are equal, in a time that does not reveal where they differ. */
 function same(a: string, b: string): boolean {
   const digest = (text: string): Buffer => createHash('sha256').update(text).digest();
   return timingSafeEqual(digest(a), digest(b));

@@ -25,6 +25,8 @@ const Filter = z.object({
     .optional(),
 });
 const Paging = z.object({ offset: whole(1e9).default(0), limit: whole(200).default(50) });
+/** the page that holds a trajectory, instead of the one at an offset */
+const Near = z.object({ near_set: text.optional(), near_id: text.optional() });
 const Named = z.object({ set: text, id: text });
 const Place = Named.extend({ step: whole(1e6) });
 const Worklist = z.object({ side: z.enum(['over', 'under', 'either']).default('either') });
@@ -39,16 +41,16 @@ const Scored = Place.extend({ policy: text });
 const Tail = z.object({ instance: text, file: text.default(''), from: whole(1e12).default(0) });
 const Size = z.object({ size: z.enum(['small', 'full']).default('full') });
 
-/** What the API answers from. */
+/** Where the API gets its answers from. */
 export interface ApiSources {
   readonly runs: Runs;
   readonly pictures: Pictures;
   readonly scorer: PolicyScorer;
-  /** folder of the screenshots that imported data sets name; undefined: they are not shown */
+  /** folder of the screenshots that imported data sets refer to; undefined: they are not shown */
   readonly images: string | undefined;
 }
 
-/** The JSON API below `/api`; all of it reads. What a URL names is looked up, never joined to a path. */
+/** The JSON API below `/api`; it only reads. Names in a URL are looked up, never joined to a path. */
 export function apiRoutes({ runs, pictures, scorer, images }: ApiSources): Hono {
   const { folders } = runs;
   const app = new Hono();
@@ -60,7 +62,9 @@ export function apiRoutes({ runs, pictures, scorer, images }: ApiSources): Hono 
   app.get('/runs/:run', async (c) => c.json(await of(c).trajectories.info(c.req.param('run'))));
   app.get('/runs/:run/trajectories', async (c) => {
     const { offset, limit } = query(c, Paging);
-    return c.json(await of(c).trajectories.page(query(c, Filter), offset, limit));
+    const { near_set: set, near_id: id } = query(c, Near);
+    const near = set === undefined || id === undefined ? undefined : { set, id };
+    return c.json(await of(c).trajectories.page(query(c, Filter), { offset, limit, near }));
   });
   app.get('/runs/:run/trajectory', async (c) => {
     const { set, id } = query(c, Named);
@@ -74,7 +78,8 @@ export function apiRoutes({ runs, pictures, scorer, images }: ApiSources): Hono 
     const { set, id, step, policy } = query(c, Scored);
     const { trajectories, folder } = of(c);
     const { tid, screen, prompt, candidates } = await trajectories.state(set, id, step);
-    if (screen.kind !== 'stored') throw new UserError('policies are compared on screens that the run has stored');
+    if (screen.kind !== 'stored')
+      throw new UserError('a policy needs a screenshot that is stored in the run, and this state has none');
     const actions = candidates.map(({ action }) => action);
     return c.json(await scorer.scores(folder, policy, { tid, image: screen.id, prompt, actions }));
   });
@@ -103,10 +108,10 @@ export function apiRoutes({ runs, pictures, scorer, images }: ApiSources): Hono 
   app.get('/runs/:run/screen', async (c) => {
     const { set, id, step } = query(c, Place);
     const screen: Screen = await of(c).trajectories.screen(set, id, step);
-    if (screen.kind !== 'file') throw new UserError('the data set names no screenshot for this step');
+    if (screen.kind !== 'file') throw new UserError('the data set refers to no screenshot for this step');
     if (images === undefined)
       throw new UserError(
-        `the screenshot is said to be ${screen.path}: start critiq view with --images FOLDER, where it is below`,
+        `the data set refers to the screenshot ${screen.path}: start critiq view with --images FOLDER, a folder that holds it`,
       );
     const name = screen.path.replace(/^\/+/, '');
     return sent(c, await pictures.named(images, name, query(c, Size).size === 'small'), 'private, max-age=60');
@@ -120,7 +125,7 @@ function sent(c: Context, { bytes, type }: Picture, cache: string): Response {
   return c.body(bytes);
 }
 
-/** What the URL asks for. @throws UserError that names the parameter */
+/** The parameters of the URL. @throws UserError that names the wrong one */
 function query<T>(c: Context, schema: z.ZodType<T>): T {
   const read = schema.safeParse(c.req.query());
   if (read.success) return read.data;

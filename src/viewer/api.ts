@@ -1,14 +1,15 @@
-/** What the viewer's server answers and its page reads. JSON: numbers that are not finite are null. */
+/** What the viewer's server answers and its page reads, as JSON; numbers that are not finite are null. */
 
 import type { InfluenceRow } from '../data/online-tables.js';
+import type { PairedTest } from '../data/paired.js';
 import type { Evaluation } from '../report/evaluations.js';
 import type { Histogram } from '../report/histogram.js';
 import type { Reliability } from '../report/reliability.js';
 import type { MetricsLine } from '../data/metrics.js';
 
-/** Something that could not be read; the rest goes on without it. */
+/** Something that could not be read; the rest is shown without it. */
 export interface Problem {
-  /** the data set, or what else it is about */
+  /** the data set, or what else the problem is about */
   readonly where: string;
   /** one line: which file, what was expected and got, what to do */
   readonly message: string;
@@ -20,13 +21,13 @@ export interface SetInfo {
   readonly name: string;
   /** the stage that wrote it */
   readonly stage: string;
-  /** who acted: a policy's name, `demonstrator`, or empty where it is not recorded */
+  /** who acted: a policy's name, `demonstrator`, or empty if not recorded */
   readonly policy: string;
   /** backend of the devices */
   readonly device: string;
   readonly trajectories: number;
   readonly successes: number;
-  /** shards that are committed, and planned (null: not recorded) */
+  /** committed shards, and planned ones (null: not recorded) */
   readonly shards: number;
   readonly planned: number | null;
 }
@@ -35,14 +36,14 @@ export interface SetInfo {
 export interface RunInfo {
   readonly name: string;
   readonly seed: number | null;
-  /** the stage instance that a living process works on now */
+  /** the stage instance that is running now */
   readonly running: string | null;
   readonly sets: readonly SetInfo[];
   readonly families: readonly string[];
   readonly policies: readonly string[];
-  /** whether a critic's values are there */
+  /** whether a critic's values exist */
   readonly values: boolean;
-  /** how the critic's twins make one value, and above which advantage the actor imitates */
+  /** how the critic's twins are combined, and above which advantage the actor imitates */
   readonly aggregate: Aggregate;
   readonly threshold: number;
   readonly problems: readonly Problem[];
@@ -50,14 +51,14 @@ export interface RunInfo {
 
 export type Aggregate = 'max' | 'min' | 'mean';
 
-/** The runs of the data folder, and the one to begin with. */
+/** The runs of the data folder, and the one to show first. */
 export interface RunList {
   readonly folder: string;
   readonly runs: readonly string[];
   readonly first: string;
 }
 
-/** What is said of a trajectory without reading its steps. */
+/** A trajectory in a list, without its steps. */
 export interface TrajectoryRow {
   readonly set: string;
   readonly id: string;
@@ -71,7 +72,7 @@ export interface TrajectoryRow {
   readonly success: boolean;
   readonly truncated: boolean;
   readonly reward: number;
-  /** the screen at its end */
+  /** its final screen */
   readonly last: Screen;
 }
 
@@ -82,15 +83,15 @@ export interface TrajectoryPage {
   readonly problems: readonly Problem[];
 }
 
-/** Where a screenshot is. `stored`: in the run's `images`. `file`: where an imported data set says. */
+/** Where a screenshot is. `stored`: in the run's `images`. `file`: at a path that an imported data set refers to. */
 export type Screen =
   | { readonly kind: 'stored'; readonly id: string }
   | { readonly kind: 'file'; readonly path: string }
   | { readonly kind: 'none' };
 
-/** What the critic says of a step. */
+/** The critic's values of a step. */
 export interface StepScores {
-  /** of the action taken: the twins, and the two as one */
+  /** of the action taken: the twins, and both combined */
   readonly q1: number;
   readonly q2: number;
   readonly q: number;
@@ -98,7 +99,7 @@ export interface StepScores {
   readonly v2: number;
   readonly v: number;
   readonly advantage: number;
-  /** text of the candidate that best-of-N would imitate; null where none is above the threshold */
+  /** text of the candidate that best-of-N would imitate; null if none is above the threshold */
   readonly best: string | null;
   readonly candidates: number;
 }
@@ -110,18 +111,18 @@ export interface Step {
   readonly screen: Screen;
   readonly reward: number;
   readonly mcReturn: number;
-  /** null where the critic was not asked about this step */
+  /** null if the critic has no values for this step */
   readonly scores: StepScores | null;
 }
 
 export interface Trajectory extends TrajectoryRow {
   readonly strip: readonly Step[];
-  /** whether the critic was trained on it; null where that is not known */
+  /** whether the critic was trained on it; null if not known */
   readonly part: 'train' | 'validation' | null;
   readonly problems: readonly Problem[];
 }
 
-/** An action that could be taken in a state. Nulls: the critic was not asked, or the probability is not recorded. */
+/** A possible action in a state. Nulls: the critic has no value for it, or its probability is not recorded. */
 export interface Candidate {
   readonly action: string;
   /** how often it was sampled */
@@ -134,7 +135,7 @@ export interface Candidate {
   readonly advantage: number | null;
 }
 
-/** One state and all its candidates; the first is the action taken. */
+/** One state with all its candidates; the first is the action taken. */
 export interface State {
   readonly set: string;
   readonly id: string;
@@ -155,34 +156,34 @@ export interface State {
   readonly problems: readonly Problem[];
 }
 
-/** What a policy says of a state's candidates, in their order: nats; null for a text longer than it may say. */
+/** A policy's log-probabilities of a state's candidates, in their order, in nats; null for a text too long for it. */
 export interface PolicyScores {
   readonly tid: number;
   readonly policy: string;
   readonly logProbs: readonly (number | null)[];
 }
 
-/** What went wrong, in one line. */
+/** An error, in one line. */
 export interface Failure {
   readonly error: string;
 }
 
-/** What a stage instance has written of its metrics since the place that was asked for. */
+/** The metrics that a stage instance has written since the position that was asked for. */
 export interface MetricsTail {
-  /** which file this was: another one means that the stage began anew */
+  /** which file this was: another one means that the stage started over */
   readonly file: string;
-  /** whether these lines are from the file's start, in the place of all before */
+  /** whether these lines start at the beginning of the file and replace all earlier ones */
   readonly fresh: boolean;
-  /** where to go on */
+  /** position to continue from */
   readonly next: number;
-  /** whether there is more already */
+  /** whether more is there already */
   readonly more: boolean;
   readonly lines: readonly MetricsLine[];
 }
 
-/** How the critic's Q of the actions taken, the smaller of its twins, compares with the returns that followed. */
+/** How the critic's Q of the actions taken (the smaller twin) compares with the returns. */
 export interface ValueOverview {
-  /** by part: `train`, `validation`, or `all` where the split is not recorded; empty where there are no values */
+  /** by part: `train`, `validation`, or `all` if the split is not recorded; empty if there are no values */
   readonly reliability: Readonly<Record<string, Reliability>>;
   readonly advantages: Histogram | null;
   readonly threshold: number;
@@ -190,12 +191,12 @@ export interface ValueOverview {
   readonly problems: readonly Problem[];
 }
 
-/** A trajectory at the step where the critic is farthest from what came. */
+/** A trajectory at the step where Q is farthest from the return. */
 export interface Disagreement extends TrajectoryRow {
   readonly step: number;
   readonly q: number;
   readonly mcReturn: number;
-  /** Q less the return */
+  /** Q minus return */
   readonly error: number;
 }
 
@@ -205,19 +206,19 @@ export interface WorklistPage {
   readonly rows: readonly Disagreement[];
 }
 
-/** An evaluation's result, by the name of its data set. */
+/** An evaluation's result, with the name of its data set. */
 export interface NamedEvaluation extends Evaluation {
   readonly name: string;
-  /** who judged; empty where that is not recorded */
+  /** who judged; empty if not recorded */
   readonly judge: string;
-  /** episodes that were not judged, and that faults of devices kept from their end: in none of the numbers */
+  /** episodes that were not judged, and episodes lost to device faults: no number counts them */
   readonly unknown: readonly string[];
   readonly lost: readonly string[];
 }
 
 export interface EvaluationList {
   readonly evaluations: readonly NamedEvaluation[];
-  /** begun, without a result yet */
+  /** started, without a result yet */
   readonly unfinished: readonly string[];
   readonly problems: readonly Problem[];
 }
@@ -226,38 +227,31 @@ export interface EvaluationList {
 export interface Paired {
   readonly before: string;
   readonly after: string;
-  readonly counts: {
-    /** episodes of the same task in both */
-    readonly shared: number;
-    readonly both: number;
-    readonly neither: number;
-    /** only the second succeeds; only the first does */
-    readonly gained: number;
-    readonly lost: number;
-  };
+  /** on the episodes with the same task in both */
+  readonly test: PairedTest;
   readonly gained: readonly { readonly id: string; readonly goal: string }[];
   readonly lost: readonly { readonly id: string; readonly goal: string }[];
 }
 
-/** A token over the actions that were asked for. */
+/** A token, over the actions of the query. */
 export interface TokenMean {
   readonly token: string;
   readonly mean: number;
   readonly count: number;
 }
 
-/** CoSo's weights of the tokens of actions, at one time of the training, or of one action at all times. */
+/** CoSo's weights of action tokens: of all actions after one iteration, or of one action after every iteration. */
 export interface TokenPage {
-  /** data sets of online runs that have weights; empty where none has */
+  /** data sets of online runs that have weights */
   readonly sets: readonly string[];
   readonly set: string;
-  /** after how many iterations weights were taken */
+  /** iterations after which weights were recorded */
   readonly iterations: readonly number[];
   readonly iteration: number;
   readonly total: number;
   readonly offset: number;
   readonly rows: readonly InfluenceRow[];
-  /** the tokens of largest mean weight */
+  /** the tokens with the largest mean weights */
   readonly top: readonly TokenMean[];
   readonly problems: readonly Problem[];
 }

@@ -1,5 +1,6 @@
 import { join } from 'node:path';
 import { advantages, AGGREGATES, bestCandidate } from '../algorithms/digiq.js';
+import { counted } from '../counted.js';
 import { splitTrajectories } from '../data/replay.js';
 import { CANDIDATES, VALUES, type CandidateRow, type ValueRow } from '../data/transitions.js';
 import { readPlan } from '../runner/outputs.js';
@@ -7,16 +8,16 @@ import type { Aggregate, Candidate, Problem, StepScores } from './api.js';
 import { runRecord } from './run-files.js';
 import { TidTable } from './tid-table.js';
 
-/** The data set that candidates and values are about. */
+/** The data set that candidates and values belong to. */
 export const SCORED = 'trajectories';
 
-/** A state's candidates and what the critic says of them; undefined what is not there. */
+/** A state's candidates and the critic's values of them; undefined if missing. */
 export interface Scored {
   readonly candidates: CandidateRow | undefined;
   readonly values: ValueRow | undefined;
 }
 
-/** The candidates of a run's collected states and the values that its critic gave them, read by position. */
+/** The candidates of a run's collected states and the critic's values of them, read by position. */
 export class CriticValues {
   readonly candidates: TidTable<CandidateRow>;
   readonly values: TidTable<ValueRow>;
@@ -26,7 +27,7 @@ export class CriticValues {
     this.values = new TidTable(run, 'values', VALUES, /values[^/]*\.parquet$/);
   }
 
-  /** What is there of some transitions, by tid. A table that cannot be read counts as not there and is said in `problems`. */
+  /** Candidates and values of some transitions, by tid. A table that cannot be read counts as missing and is in `problems`. */
   async read(tids: readonly number[]): Promise<{ scored: Map<number, Scored>; problems: Problem[] }> {
     const [candidates, values] = [await this.candidates.read(tids), await this.values.read(tids)];
     const problems = [...candidates.problems, ...values.problems];
@@ -35,7 +36,7 @@ export class CriticValues {
       const of = { candidates: candidates.rows.get(tid), values: values.rows.get(tid) };
       const [texts, qs] = [of.candidates?.actions.length, of.values?.q1.length];
       if (texts !== undefined && qs !== undefined && texts !== qs) {
-        const message = `transition ${tid} has ${qs} values, but ${texts} candidates; run \`critiq critic\` again`;
+        const message = `transition ${tid} has ${counted(qs, 'value')} but ${counted(texts, 'candidate')}; run \`critiq critic\` again`;
         problems.push({ where: 'values', message });
         scored.set(tid, { ...of, values: undefined });
       } else scored.set(tid, of);
@@ -43,14 +44,14 @@ export class CriticValues {
     return { scored, problems };
   }
 
-  /** How the actor of this run makes one value of two, and above which advantage it imitates. */
+  /** How the actor of this run combines the twins, and above which advantage it imitates. */
   settings(): { aggregate: Aggregate; threshold: number } {
     const { aggregate, threshold } = runRecord(this.run).settings?.actor ?? {};
     const known = aggregate !== undefined && Object.hasOwn(AGGREGATES, aggregate);
     return { aggregate: known ? (aggregate as Aggregate) : 'min', threshold: threshold ?? 0 };
   }
 
-  /** The trajectories that the critic was not trained on; undefined where its settings are not recorded. */
+  /** The trajectories that the critic was not trained on; undefined if its settings are not recorded. */
   heldOut(trajectories: Iterable<string>): ReadonlySet<string> | undefined {
     const recorded = readPlan(join(this.run, 'values'))?.settings as
       { critic?: { validation?: number }; seed?: number } | undefined;
@@ -60,7 +61,7 @@ export class CriticValues {
   }
 }
 
-/** What the critic says of the action taken; null where it was not asked. */
+/** The critic's values of the action taken; null if there are none. */
 export function stepScores(scored: Scored | undefined, aggregate: Aggregate, threshold: number): StepScores | null {
   const { values, candidates } = scored ?? {};
   if (!values || values.q1.length === 0) return null;
@@ -80,7 +81,7 @@ export function stepScores(scored: Scored | undefined, aggregate: Aggregate, thr
   };
 }
 
-/** A state's candidates as they are shown, and which of them best-of-N would imitate. */
+/** A state's candidates, and which of them best-of-N would imitate. */
 export function candidatesOf(
   { candidates, values }: Scored,
   taken: string,

@@ -2,6 +2,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { setFile } from '../data/store/set-files.js';
+import { pairedTest } from '../data/paired.js';
 import { UserError } from '../errors.js';
 import type { EvaluationList, Paired, Problem } from './api.js';
 import { dataSets, problem } from './run-files.js';
@@ -27,7 +28,7 @@ const Result = Rate.extend({
   families: z.record(z.string(), Rate),
 });
 
-/** The results of a run's evaluations, by the names of their data sets; of those at work, that they have none yet. */
+/** The results of a run's evaluations, with the names of their data sets, and the evaluations without a result yet. */
 export function evaluationList(run: string): EvaluationList {
   const evaluations: EvaluationList['evaluations'][number][] = [];
   const unfinished: string[] = [];
@@ -61,13 +62,13 @@ function resultOf(file: string): z.infer<typeof Result> {
   throw new UserError(`${file}: ${path.join('.')}: ${message}; run \`critiq eval\` again after deleting it`);
 }
 
-/** Names of a pair's episodes that are listed at most, of each kind. */
+/** Most episodes of a pair to list, of each kind. */
 const LISTED = 200;
 
 /**
- * Two evaluations episode by episode. Evaluations of one split and seed give an episode the same task and phone, so that
- * the difference is the policies'; episodes of different tasks are not paired.
- * @throws UserError where one of them has no trajectories
+ * Compares two evaluations episode by episode. Evaluations with the same split and seed give an episode the same task and
+ * phone, so differences come from the policies; episodes with different tasks are not paired.
+ * @throws UserError if one of them has no trajectories
  */
 export async function paired(index: RunIndex, before: string, after: string): Promise<Paired> {
   await index.refresh();
@@ -75,21 +76,20 @@ export async function paired(index: RunIndex, before: string, after: string): Pr
     const found = new Map(
       [...index.places({ in: name })].map((place) => [place.shard.ids[place.at], index.row(place)]),
     );
-    if (found.size === 0) throw new UserError(`${name} has no trajectories that can be read`);
+    if (found.size === 0) throw new UserError(`${name}: no trajectory can be read`);
     return found;
   };
   const [a, b] = [outcomes(before), outcomes(after)];
-  const counts = { shared: 0, both: 0, neither: 0, gained: 0, lost: 0 };
+  const counts = { both: 0, neither: 0, gained: 0, lost: 0 };
   const gained: Paired['gained'][number][] = [];
   const lost: Paired['lost'][number][] = [];
   for (const [id, { goal, success }] of a) {
     const other = b.get(id);
     if (other?.goal !== goal) continue;
     const kind = success ? (other.success ? 'both' : 'lost') : other.success ? 'gained' : 'neither';
-    counts.shared++;
     counts[kind]++;
     if (kind === 'gained' && gained.length < LISTED) gained.push({ id, goal });
     if (kind === 'lost' && lost.length < LISTED) lost.push({ id, goal });
   }
-  return { before, after, counts, gained, lost };
+  return { before, after, test: pairedTest(counts), gained, lost };
 }

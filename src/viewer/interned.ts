@@ -1,9 +1,9 @@
-/** Texts that come again and again, each kept once and named by a number. */
+/** Repeated texts, each kept once and named by a number. */
 export class Interned {
   private readonly numbers = new Map<string, number>();
   private readonly kept: string[] = [];
 
-  /** The number of a text; a new one where it was not seen before. */
+  /** The number of a text; a new one for a new text. */
   of(text: string): number {
     let number = this.numbers.get(text);
     if (number === undefined) {

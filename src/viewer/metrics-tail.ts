@@ -4,13 +4,13 @@ import { UserError } from '../errors.js';
 import { metricsFile, type MetricsLine } from '../data/metrics.js';
 import type { MetricsTail } from './api.js';
 
-/** Bytes that one answer reads at most; the next goes on from there. */
+/** Most bytes that one answer reads; the next answer continues from there. */
 const MOST = 4 << 20;
 
-/** Stages in the order of the pipeline; others come after, by name. */
+/** Stages in the order of the pipeline; others follow by name. */
 const STAGES = ['demos', 'sft', 'collect', 'vlm', 'critic', 'actor', 'online', 'eval'];
 
-/** Stage instances of a run that wrote metrics. */
+/** The stage instances of a run that wrote metrics. */
 export function metricInstances(run: string): string[] {
   const folder = join(run, 'metrics');
   const files = existsSync(folder) ? readdirSync(folder, { recursive: true, encoding: 'utf8' }) : [];
@@ -22,15 +22,15 @@ export function metricInstances(run: string): string[] {
 }
 
 /**
- * The whole lines of an instance's metrics from a place on. A stage appends while it runs, and puts another file in the
- * place of this one when it begins or ends: then the answer starts over, which `fresh` says.
- * @param file what the last answer called the file
+ * The complete lines of an instance's metrics from a position on. A stage appends while it runs and replaces the file when
+ * it starts or ends; after a replacement the answer starts over with `fresh`.
+ * @param file the file's name in the last answer
  * @param from where the last answer ended
- * @throws UserError where the run has no such metrics
+ * @throws UserError if the run has no such metrics
  */
 export function metricsTail(run: string, instance: string, file: string, from: number): MetricsTail {
   if (!metricInstances(run).includes(instance))
-    throw new UserError(`there are no metrics of ${JSON.stringify(instance)} in ${run}`);
+    throw new UserError(`${run}: no metrics of ${JSON.stringify(instance)}`);
   const fd = openSync(metricsFile(run, instance), 'r');
   try {
     const { size, ino } = fstatSync(fd);
@@ -39,7 +39,7 @@ export function metricsTail(run: string, instance: string, file: string, from: n
     const bytes = Buffer.alloc(Math.min(MOST, size - start));
     const got = readSync(fd, bytes, 0, bytes.length, start);
     const whole = bytes.subarray(0, got).lastIndexOf(10) + 1;
-    // a line that is longer than an answer is none of ours
+    // critiq writes no line longer than an answer
     const next = start + (whole > 0 ? whole : got === MOST ? got : 0);
     const lines = bytes.toString('utf8', 0, whole).split('\n').flatMap(parse);
     return { file: String(ino), fresh, next, more: next < size && got === MOST, lines };

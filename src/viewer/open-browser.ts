@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process';
 
-/** Opens a page in the user's browser where there is a screen to show one; that there is none, or no browser, is no error. */
+/** Opens a page in the user's browser if there is a display. A missing display or browser is not an error. */
 export function openBrowser(url: string): void {
   const { platform, env } = process;
   if (platform === 'linux' && !env.DISPLAY && !env.WAYLAND_DISPLAY) return;

@@ -16,7 +16,7 @@ export interface PageFile {
   readonly type: string;
 }
 
-/** The built page: every file by its path in URLs, `/` the page itself. Small and few, so they are held in memory. */
+/** The files of the built page by URL path; `/` is the page itself. They are few and small, so they stay in memory. */
 export function pageFiles(folder = join(packageRoot(), 'dist', 'viewer')): ReadonlyMap<string, PageFile> {
   const index = join(folder, 'index.html');
   if (!existsSync(index))

@@ -3,16 +3,16 @@ import { readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises
 import { homedir, tmpdir } from 'node:os';
 import { join } from 'node:path';
 
-/** Bytes that are kept at most. */
+/** Most bytes to keep. */
 const MOST = 256 << 20;
 
-/** Small pictures by the content that they were made of, in a folder of the user's, for all runs. The oldest go first. */
+/** Thumbnails of all runs in a folder of the user's, by the content of the original. The oldest are removed first. */
 export class PictureCache {
   private readonly folder: string;
   private written = 0;
   private trimming: Promise<void> | undefined;
 
-  /** @param folder default: `critiq/thumbnails` in the user's cache folder, or among the temporary files */
+  /** @param folder default: `critiq/thumbnails` in the user's cache folder, or in the folder for temporary files */
   constructor(
     folder = standard(),
     private readonly most = MOST,
@@ -21,12 +21,12 @@ export class PictureCache {
     mkdirSync(folder, { recursive: true });
   }
 
-  /** @param key hexadecimal digits and letters */
+  /** @param key letters, digits and hyphens */
   async get(key: string): Promise<Buffer | undefined> {
     return readFile(this.file(key)).catch(() => undefined);
   }
 
-  /** Keeps a picture; one that cannot be written is just not kept. */
+  /** Keeps a picture. One that cannot be written is not kept, which is no error. */
   async put(key: string, bytes: Uint8Array): Promise<void> {
     const file = this.file(key);
     try {
@@ -43,7 +43,7 @@ export class PictureCache {
     }
   }
 
-  /** Removes the oldest until what is left fits. */
+  /** Removes the oldest files until the rest fits. */
   async trim(): Promise<void> {
     const files: { file: string; size: number; time: number }[] = [];
     for (const name of await readdir(this.folder)) {
@@ -71,7 +71,7 @@ function standard(): string {
       mkdirSync(below, { recursive: true });
       return below;
     } catch {
-      // a home that cannot be written: the next one
+      // not writable: try the next one
     }
   }
   return join(tmpdir(), 'critiq-thumbnails');

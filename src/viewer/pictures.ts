@@ -8,12 +8,12 @@ import type { PictureCache } from './picture-cache.js';
 import { QuestionWorker } from './question-worker.js';
 import type { ThumbnailAnswer, ThumbnailRequest } from './thumbnail-worker.js';
 
-/** Pixels that a thumbnail is wide: a strip's pictures on a screen of two pixels a CSS pixel. */
+/** Width of a thumbnail in pixels: that of a strip's screenshot on a display with two pixels per CSS pixel. */
 export const THUMBNAIL_WIDTH = 320;
 
-/** Pictures with more pixels are not decoded. */
+/** Most pixels of a picture that is decoded. */
 const MOST_PIXELS = 64 << 20;
-/** Bytes of a file that is sent. */
+/** Most bytes of a file that is sent. */
 const LARGEST_FILE = 32 << 20;
 
 /** A picture for a page. */
@@ -23,7 +23,7 @@ export interface Picture {
 }
 
 /**
- * Screenshots as they are, and small ones: of those that are wider than a thumbnail, made once in a thread of its own and
+ * Screenshots in full size and as thumbnails. Thumbnails of wider screenshots are made once, in a thread of their own, and
  * kept in the cache.
  */
 export class Pictures {
@@ -36,15 +36,16 @@ export class Pictures {
 
   /**
    * A screenshot of a run by its content id.
-   * @throws UserError where it is not stored, or is no picture
+   * @throws UserError if it is not stored, or not a picture
    */
   async stored(run: string, id: string, small: boolean): Promise<Picture> {
-    if (!/^[0-9a-f]{32}$/.test(id)) throw new UserError(`${JSON.stringify(id)} is not the id of a screenshot`);
+    if (!/^[0-9a-f]{32}$/.test(id))
+      throw new UserError(`expected the id of a screenshot (32 hexadecimal digits), got ${JSON.stringify(id)}`);
     const picture = await this.read(join(run, 'images'), `${id.slice(0, 2)}/${id}.png`, `the screenshot ${id}`);
     return small ? this.small(picture, id) : picture;
   }
 
-  /** A screenshot that an imported data set names, in a folder that the user named. @throws UserError as `stored` */
+  /** A screenshot that an imported data set refers to, in the user's folder of images. @throws UserError as `stored` */
   async named(folder: string, name: string, small: boolean): Promise<Picture> {
     const picture = await this.read(folder, name, 'the imported screenshot');
     return small ? this.small(picture, createHash('sha256').update(picture.bytes).digest('hex').slice(0, 32)) : picture;
@@ -59,14 +60,13 @@ export class Pictures {
     try {
       file = fileInside(folder, name, what);
     } catch (error) {
-      if ((error as NodeJS.ErrnoException).code === 'ENOENT')
-        throw new UserError(`${what}: there is no folder ${folder}`);
+      if ((error as NodeJS.ErrnoException).code === 'ENOENT') throw new UserError(`${what}: no such folder: ${folder}`);
       throw error;
     }
     const bytes = new Uint8Array(await readFile(file));
     const type = typeOf(bytes);
     if (!type || bytes.length > LARGEST_FILE)
-      throw new UserError(`${what}: ${file} is no PNG, JPEG or WebP of at most 32 MiB`);
+      throw new UserError(`${what}: ${file} is not a PNG, JPEG or WebP file of at most 32 MiB`);
     return { bytes, type };
   }
 
@@ -74,19 +74,19 @@ export class Pictures {
     const size = pngSize(picture);
     if (!size || size.width <= THUMBNAIL_WIDTH) return picture;
     if (size.width * size.height > MOST_PIXELS)
-      throw new UserError(`a picture of ${size.width} × ${size.height} pixels is too large`);
+      throw new UserError(`the picture has ${size.width} × ${size.height} pixels, too many for a thumbnail`);
     const key = `${id}-${THUMBNAIL_WIDTH}`;
     const kept = await this.cache.get(key);
     if (kept) return { bytes: new Uint8Array(kept), type: 'image/webp' };
     const answer = await this.queue.add(() => this.worker.ask({ png: picture.bytes, width: THUMBNAIL_WIDTH }));
-    // a PNG that only browsers read is sent as it is
+    // a PNG that only browsers can decode is sent unchanged
     if ('error' in answer) return picture;
     await this.cache.put(key, answer.webp);
     return { bytes: new Uint8Array(answer.webp), type: 'image/webp' };
   }
 }
 
-/** By the first bytes. */
+/** The media type, by the first bytes; undefined for other formats. */
 function typeOf(bytes: Uint8Array): string | undefined {
   const start = Buffer.from(bytes.buffer, bytes.byteOffset, Math.min(12, bytes.length)).toString('latin1');
   if (start.startsWith('\x89PNG\r\n\x1a\n')) return 'image/png';
@@ -94,7 +94,7 @@ function typeOf(bytes: Uint8Array): string | undefined {
   return start.startsWith('RIFF') && start.slice(8) === 'WEBP' ? 'image/webp' : undefined;
 }
 
-/** The size that a PNG's header states; undefined for other formats. */
+/** The size in a PNG's header; undefined for other formats. */
 function pngSize({ bytes, type }: Picture): { width: number; height: number } | undefined {
   if (type !== 'image/png' || bytes.length < 24) return undefined;
   const view = new DataView(bytes.buffer, bytes.byteOffset);

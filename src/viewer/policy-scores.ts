@@ -6,10 +6,10 @@ import type { PolicyAnswer, PolicyRequest } from './policy-worker.js';
 import { QuestionWorker } from './question-worker.js';
 import { dataSets, setVersion, wholeFiles } from './run-files.js';
 
-/** States whose scores are kept. */
+/** Most states whose scores are kept. */
 const MOST = 500;
 
-/** Computes what policies say of stored candidates, in a thread of its own that all runs share. */
+/** Computes the probabilities that policies give to stored candidates, in one thread for all runs. */
 export class PolicyScorer {
   private readonly worker = new QuestionWorker<PolicyRequest, PolicyAnswer>(
     new URL('./policy-worker.js', import.meta.url),
@@ -17,9 +17,9 @@ export class PolicyScorer {
   private readonly kept = new Map<string, PolicyScores>();
 
   /**
-   * Log-probabilities of a state's actions under a policy of the run, from the stored image vector of its screen.
+   * The log-probabilities of a state's actions under a policy of the run, from the stored image vector of the screen.
    * @param state the screen's content id, the prompt and the actions
-   * @throws UserError where there is no such policy, or no vector of the screen
+   * @throws UserError if there is no such policy, or no vector of the screen
    */
   async scores(
     run: string,
@@ -31,8 +31,7 @@ export class PolicyScorer {
       readonly actions: readonly string[];
     },
   ): Promise<PolicyScores> {
-    if (!policiesOf(run).includes(policy))
-      throw new UserError(`there is no policy ${JSON.stringify(policy)} in ${run}`);
+    if (!policiesOf(run).includes(policy)) throw new UserError(`${run}: no policy ${JSON.stringify(policy)}`);
     const folder = join(run, 'policy', policy);
     const version = setVersion(folder);
     const key = JSON.stringify([folder, version, state]);
@@ -68,9 +67,7 @@ async function imageVector(run: string, image: string): Promise<Float32Array> {
   );
   try {
     if (!vectors.has(image))
-      throw new UserError(
-        problems[0]?.message ?? `there is no image vector of this screen in ${join(run, 'image-vectors')}`,
-      );
+      throw new UserError(problems[0]?.message ?? `${join(run, 'image-vectors')}: no image vector of this screen`);
     const vector = new Float32Array(vectors.dim);
     vectors.read(image, vector);
     return vector;

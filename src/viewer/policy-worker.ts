@@ -5,11 +5,11 @@ import { Forward, input, openRuntime, sum, type Runtime } from '../graph/index.j
 import { decodeTeacherForced, encode, logProb } from '../models/autoui/autoui.js';
 import { bucketOf, rowBucket } from '../models/buckets.js';
 
-/** A state's actions to score by a policy; `number` goes back with the answer. */
+/** Actions of a state to score by a policy; `number` comes back in the answer. */
 export interface PolicyRequest {
   readonly number: number;
   readonly folder: string;
-  /** changes when the policy in the folder does */
+  /** changes when the policy in the folder changes */
   readonly version: string;
   readonly prompt: string;
   /** the screen's image vector */
@@ -17,7 +17,7 @@ export interface PolicyRequest {
   readonly actions: readonly string[];
 }
 
-/** Log-probabilities in the order of the actions, in nats; null for an action longer than the policy may say. */
+/** Log-probabilities in the order of the actions, in nats; null for an action too long for the policy. */
 export type PolicyAnswer =
   | { readonly number: number; readonly logProbs: readonly (number | null)[] }
   | { readonly number: number; readonly error: string };
@@ -28,7 +28,7 @@ interface Bucket {
   readonly action: number;
 }
 
-/** Policies that are held at a time: two to compare. */
+/** Most policies in memory: two to compare. */
 const MOST = 2;
 const held = new Map<string, Promise<{ policy: Policy; forward: Forward<Bucket> }>>();
 let runtime: Promise<Runtime> | undefined;
@@ -45,17 +45,17 @@ async function score({ folder, version, prompt, vector, actions }: PolicyRequest
   const { policy, forward } = await loaded(folder, version);
   const { config, tokenizer, maxTokens } = policy;
   if (vector.length !== config.image)
-    throw new Error(`${folder}: wants image vectors of ${config.image} numbers, those stored have ${vector.length}`);
+    throw new Error(`${folder}: expected image vectors of ${config.image} numbers, got ${vector.length}`);
   const texts = actions.map((action) => tokenizer.encode(action));
-  const said = [...texts.keys()].filter((i) => texts[i].length <= maxTokens + 1);
+  const fitting = [...texts.keys()].filter((i) => texts[i].length <= maxTokens + 1);
   const scores = texts.map((): number | null => null);
-  if (said.length === 0) return scores;
+  if (fitting.length === 0) return scores;
   const asked = tokenizer.encode(prompt);
-  const rows = rowBucket(said.length);
+  const rows = rowBucket(fitting.length);
   const bucket = {
     rows,
     prompt: bucketOf(asked.length),
-    action: bucketOf(Math.max(...said.map((i) => texts[i].length))),
+    action: bucketOf(Math.max(...fitting.map((i) => texts[i].length))),
   };
   const read = padTokens(
     Array.from({ length: rows }, () => asked),
@@ -63,7 +63,7 @@ async function score({ folder, version, prompt, vector, actions }: PolicyRequest
     bucket.prompt,
   );
   const written = padTokens(
-    Array.from({ length: rows }, (_, row) => texts[said[row] ?? said[0]]),
+    Array.from({ length: rows }, (_, row) => texts[fitting[row] ?? fitting[0]]),
     tokenizer.pad,
     bucket.action,
   );
@@ -76,7 +76,7 @@ async function score({ folder, version, prompt, vector, actions }: PolicyRequest
     labels: written.ids,
     label_mask: written.mask,
   });
-  for (const [row, i] of said.entries()) scores[i] = Number(logs[row]);
+  for (const [row, i] of fitting.entries()) scores[i] = Number(logs[row]);
   return scores;
 }
 
@@ -85,7 +85,7 @@ async function loaded(folder: string, version: string): Promise<{ policy: Policy
   const known = held.get(key) ?? load(folder);
   held.delete(key);
   held.set(key, known);
-  known.catch(() => held.delete(key)); // told to whoever asked; the next one tries again
+  known.catch(() => held.delete(key)); // the caller sees the error; the next request tries again
   for (const [oldest, one] of held) {
     if (held.size <= MOST) break;
     held.delete(oldest);

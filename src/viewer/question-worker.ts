@@ -1,14 +1,14 @@
 import { Worker } from 'node:worker_threads';
 
-/** What a thread is asked and answers carries the number that tells which answer is whose. */
+/** Questions and answers carry a number that pairs them. */
 interface Numbered {
   readonly number: number;
 }
 
-/** Milliseconds without a question after which the thread and its memory are given back. */
+/** Milliseconds without a question after which the thread ends and frees its memory. */
 const REST_MS = 60_000;
 
-/** A thread that answers questions, started with the first one. What crashes it are its own library's faults, not ours. */
+/** A thread that answers questions; it starts with the first one. A crash in it does not end the viewer. */
 export class QuestionWorker<Question extends Numbered, Reply extends Numbered> {
   private worker: Worker | undefined;
   private readonly waiting = new Map<number, (reply: Reply | { number: number; error: string }) => void>();
@@ -43,11 +43,12 @@ export class QuestionWorker<Question extends Numbered, Reply extends Numbered> {
       clearTimeout(this.rest);
       this.rest = setTimeout(() => void worker.terminate(), REST_MS).unref();
     });
-    // those who waited are told; the next question gets a new thread
+    // open questions fail; the next one starts a new thread
     const gone = (): void => {
       if (this.worker !== worker) return;
       this.worker = undefined;
-      for (const [number, resolve] of this.waiting) resolve({ number, error: 'its thread ended' });
+      for (const [number, resolve] of this.waiting)
+        resolve({ number, error: 'the thread that computes it ended; try again' });
       this.waiting.clear();
     };
     worker.on('error', gone);

@@ -8,12 +8,12 @@ import { livingHolder } from '../data/store/lock.js';
 import { readManifest, readPlan } from '../runner/outputs.js';
 import type { Problem } from './api.js';
 
-/** Folders of a run that hold no data sets. */
+/** Folders of a run without data sets. */
 const NO_SETS = new Set(['images', 'metrics', 'tb', 'scratch']);
 /** `eval/<name>` and `online/<name>/<part>` are the deepest. */
 const DEEPEST = 3;
 
-/** What of a run's settings the viewer looks at. */
+/** The parts of run.json that the viewer reads. */
 export interface RunRecord {
   readonly seed?: number;
   readonly settings?: {
@@ -22,7 +22,7 @@ export interface RunRecord {
   };
 }
 
-/** Names of a run's data sets: its folders with a manifest, and those that a stage has begun. Sorted. */
+/** Names of a run's data sets, sorted: its folders with a manifest or a plan. */
 export function dataSets(run: string): string[] {
   const found: string[] = [];
   const look = (below: string, depth: number): void => {
@@ -39,7 +39,7 @@ export function dataSets(run: string): string[] {
   return found.sort();
 }
 
-/** Changes whenever the data set may have: its manifest and plan by size and time. */
+/** Changes whenever the data set may have changed: size and time of its manifest and plan. */
 export function setVersion(folder: string): string {
   return (['manifest', 'plan'] as const)
     .map((which) => statSync(setFile(folder, which), { throwIfNoEntry: false }))
@@ -47,7 +47,7 @@ export function setVersion(folder: string): string {
     .join();
 }
 
-/** One committed file of a data set, found whole. */
+/** One committed file of a data set that is intact. */
 export interface WholeFile {
   readonly path: string;
   /** equal for equal content */
@@ -55,8 +55,8 @@ export interface WholeFile {
 }
 
 /**
- * The committed files of a data set that are whole (size, rows, checksum), and what is wrong with the others, which are
- * left out: one bad shard does not hide the rest.
+ * The intact committed files of a data set (by size, rows and checksum), and what is wrong with the others. A bad shard is
+ * left out and does not hide the rest.
  * @param name the data set's, below the run's folder
  * @param wanted by the end of the file's name
  */
@@ -92,14 +92,14 @@ function stageOf(folder: string): string {
   return stage === undefined ? 'STAGE' : stage;
 }
 
-/** A failure of ours to read something as a problem to show. @throws what is none: an error of the viewer itself */
+/** An error in reading a file, as a problem to show. @throws any other error: it is the viewer's own */
 export function problem(where: string, error: unknown): Problem {
   if (error instanceof UserError || (error as NodeJS.ErrnoException).code !== undefined)
     return { where, message: (error as Error).message };
   throw error;
 }
 
-/** run.json; empty where there is none or it is torn. */
+/** run.json; empty if it is missing or broken. */
 export function runRecord(run: string): RunRecord {
   try {
     return JSON.parse(readFileSync(join(run, 'run.json'), 'utf8')) as RunRecord;
@@ -108,7 +108,7 @@ export function runRecord(run: string): RunRecord {
   }
 }
 
-/** The stage instance that a living process works on in the run's folder. */
+/** The stage instance that a live process is running in the run's folder. */
 export function runningStage(run: string): string | null {
   return livingHolder(join(run, 'lock'))?.running ?? null;
 }

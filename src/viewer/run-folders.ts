@@ -3,31 +3,31 @@ import { basename, dirname, join, resolve } from 'node:path';
 import { isFolder } from '../data/store/file.js';
 import { UserError } from '../errors.js';
 
-/** A name that can be a folder's and no path: what a URL may say of a run. */
+/** A plain folder name, not a path: the only way a URL can name a run. */
 const NAME = /^[^/\\\0]+$/;
 
-/** The folder that holds the runs. A URL names runs; only those that were found here are ever opened. */
+/** The folder that holds the runs. Only runs found in it can be opened by a URL. */
 export class RunFolders {
   private constructor(
-    /** with all symbolic links resolved */
+    /** with symbolic links resolved */
     readonly folder: string,
-    /** the run to begin with */
+    /** the run to show first */
     readonly first: string,
   ) {}
 
   /**
    * @param run a run's name below `data`, or the path of its folder
-   * @throws UserError where there is no such folder
+   * @throws UserError if there is no such folder
    */
   static open(data: string, run: string): RunFolders {
     const path = NAME.test(run) && run !== '.' && run !== '..' ? join(data, run) : resolve(run);
     if (!isFolder(path))
-      throw new UserError(`${path}: there is no such run folder; name a run below ${data}, or its path`);
+      throw new UserError(`${path}: no such run folder; give the name of a run in ${data}, or the path of its folder`);
     const folder = realpathSync(dirname(resolve(path)));
     return new RunFolders(folder, basename(resolve(path)));
   }
 
-  /** Names of the runs, the first one always among them. */
+  /** Names of the runs, always with the first one. */
   names(): string[] {
     const found = readdirSync(this.folder, { withFileTypes: true })
       .filter((entry) => !entry.name.startsWith('.') && isRun(join(this.folder, entry.name)))
@@ -35,15 +35,15 @@ export class RunFolders {
     return [...new Set([...found, this.first])].sort();
   }
 
-  /** The folder of a run that a URL names. @throws UserError where it is none of `names` */
+  /** The folder of a run that a URL names. @throws UserError if it is not in `names` */
   path(name: string): string {
     if (NAME.test(name) && !name.startsWith('.') && (name === this.first || isRun(join(this.folder, name))))
       return join(this.folder, name);
-    throw new UserError(`there is no run ${JSON.stringify(name)} in ${this.folder}`);
+    throw new UserError(`${this.folder}: no run ${JSON.stringify(name)}`);
   }
 }
 
-/** What every run folder has from its first command on. */
+/** Whether a folder is a run's: every run has one of these from its first command on. */
 function isRun(folder: string): boolean {
   if (!isFolder(folder)) return false;
   const entries = readdirSync(folder);

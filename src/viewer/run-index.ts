@@ -5,19 +5,19 @@ import { Interned } from './interned.js';
 import { dataSets, problem, setVersion, wholeFiles } from './run-files.js';
 import { indexShard, type ShardIndex } from './shard-index.js';
 
-/** Files of transitions, by their names: the stages' and the import's. */
+/** Names of files with transitions, from stages and imports. */
 export const TRANSITION_FILES = /transitions[^/]*\.parquet$/;
 
 /** A data set of trajectories with its index. */
 export interface IndexedSet extends SetInfo {
-  /** imported data has no screenshots of its own */
+  /** imported data has no stored screenshots */
   readonly imported: boolean;
   readonly indexed: readonly ShardIndex[];
 }
 
-/** Which trajectories to list. Undefined: whatever. */
+/** Which trajectories to list; undefined fields let all pass. */
 export interface Filter {
-  /** words that the goal, the task's id or the trajectory's id hold, in any order, whatever the case */
+  /** words in the goal, the task's id or the trajectory's id, in any order and case */
   readonly text?: string;
   /** name of a data set */
   readonly in?: string;
@@ -28,7 +28,7 @@ export interface Filter {
   readonly success?: boolean;
 }
 
-/** A trajectory's place: which set, which of its shards, which of the shard's trajectories. */
+/** Where a trajectory is: its data set, its shard, and its index in the shard. */
 export interface Place {
   readonly set: IndexedSet;
   readonly shard: ShardIndex;
@@ -36,8 +36,8 @@ export interface Place {
 }
 
 /**
- * What is listed of all trajectories of a run, in memory: numbers in typed arrays, repeated texts once. Made once; later
- * only shards that are new are read, so that a run in progress can be looked at.
+ * The list of all trajectories of a run, in memory: numbers in typed arrays, repeated texts once. Later refreshes read only
+ * new shards, so that a run in progress can be viewed.
  */
 export class RunIndex {
   private readonly texts = new Interned();
@@ -57,7 +57,7 @@ export class RunIndex {
     return this.faults;
   }
 
-  /** Reads what is new since the last call. */
+  /** Reads new shards since the last call. */
   async refresh(): Promise<void> {
     this.building ??= this.build().finally(() => (this.building = undefined));
     await this.building;
@@ -123,7 +123,7 @@ export class RunIndex {
       .sort();
   }
 
-  /** All trajectories that pass, in the order of sets and shards; how many, and those of one page. */
+  /** How many trajectories pass, and those of one page, in the order of sets and shards. */
   list(filter: Filter, offset: number, limit: number): { total: number; rows: TrajectoryRow[] } {
     const rows: TrajectoryRow[] = [];
     let total = 0;
@@ -134,7 +134,17 @@ export class RunIndex {
     return { total, rows };
   }
 
-  /** The trajectories that pass, one by one. */
+  /** How many trajectories come before one in the list; undefined if it does not pass. */
+  position(filter: Filter, { set, id }: { readonly set: string; readonly id: string }): number | undefined {
+    let before = 0;
+    for (const place of this.places(filter)) {
+      if (place.set.name === set && place.shard.ids[place.at] === id) return before;
+      before++;
+    }
+    return undefined;
+  }
+
+  /** The trajectories that pass. */
   *places({ text = '', in: only, stage, policy, device, family, success }: Filter): Generator<Place> {
     const words = text.toLowerCase().split(/\s+/).filter(Boolean);
     const lower = words.length > 0 ? this.texts.texts.map((one) => one.toLowerCase()) : [];
@@ -154,7 +164,7 @@ export class RunIndex {
     }
   }
 
-  /** A trajectory by the name of its set and its id. */
+  /** A trajectory by data set and id. */
   find(set: string, id: string): Place | undefined {
     const found = this.found.find(({ name }) => name === set);
     for (const shard of found?.indexed ?? []) {
@@ -183,14 +193,14 @@ export class RunIndex {
   }
 }
 
-/** Where a screen is: a content id is 32 hex digits, and imported data knows only paths. */
+/** Where a screenshot is: a content id has 32 hex digits, and imported data refers to paths alone. */
 export function screenOf({ imported }: { imported: boolean }, image: string, path = ''): Screen {
   if (path !== '') return { kind: 'file', path };
   if (imported) return /^[0-9a-f]{32}$/.test(image) || image === '' ? { kind: 'none' } : { kind: 'file', path: image };
   return { kind: 'stored', id: image };
 }
 
-/** What the agent was and where it acted, by the settings that the set was made with. */
+/** Who acted and on which device, by the settings that the data set was made with. */
 function actorOf(name: string, plan: PlanRecord | undefined): { stage: string; policy: string; device: string } {
   const settings = (plan?.settings ?? {}) as Record<string, Record<string, unknown> | undefined>;
   const stage = plan?.stage ?? (name.startsWith('eval/') ? 'eval' : name === 'trajectories' ? 'collect' : name);
@@ -207,12 +217,12 @@ function actorOf(name: string, plan: PlanRecord | undefined): { stage: string; p
           : stage === 'eval'
             ? evaluated
             : '';
-  // the phone is what stages run on whose settings name no other
+  // stages without this setting run on the phone
   const device = settings.device?.backend ?? (plan && plan.stage !== 'import' ? 'phone' : '');
   return { stage, policy: policy ?? '', device: String(device) };
 }
 
-/** What was collected first, then evaluations, then the rest. */
+/** Collected trajectories first, then online runs, evaluations and the rest. */
 function rank({ name }: SetInfo): number {
   if (name === 'trajectories') return 0;
   return name.startsWith('online') ? 1 : name.startsWith('eval/') ? 2 : 3;

@@ -3,7 +3,7 @@ import { TokenWeights } from './token-weights.js';
 import { Trajectories } from './trajectories.js';
 import { ValueReview } from './value-review.js';
 
-/** What is kept in memory of one run. */
+/** One run in memory. */
 export class OpenRun {
   readonly trajectories: Trajectories;
   readonly values: ValueReview;
@@ -16,26 +16,26 @@ export class OpenRun {
   }
 }
 
-/** Runs whose indexes are held at a time. */
+/** Most runs in memory. */
 const MOST = 6;
 
-/** The runs that were looked at last. */
+/** The runs that were viewed last. */
 export class Runs {
   private readonly open = new Map<string, OpenRun>();
 
   constructor(readonly folders: RunFolders) {}
 
-  /** Begins to read what the first view shows. What is wrong with it is told to whoever asks for it. */
+  /** Starts to read what the first view shows; errors appear when it is requested. */
   warm(): void {
     const { trajectories } = this.of(this.folders.first);
     trajectories.warm().catch(() => undefined);
   }
 
-  /** @throws UserError where there is no such run */
+  /** @throws UserError if there is no such run */
   of(name: string): OpenRun {
     const folder = this.folders.path(name);
     const run = this.open.get(name) ?? new OpenRun(folder);
-    // the one looked at last goes to the end
+    // the most recent one goes to the end
     this.open.delete(name);
     this.open.set(name, run);
     for (const oldest of this.open.keys()) {

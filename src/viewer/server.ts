@@ -13,7 +13,7 @@ import { PolicyScorer } from './policy-scores.js';
 import type { RunFolders } from './run-folders.js';
 import { Runs } from './runs.js';
 
-/** Only what the page itself brings: no request leaves for anywhere else, and no page elsewhere embeds it. */
+/** The page may load only its own files, and no other page may embed it. */
 const HEADERS: Readonly<Record<string, string>> = {
   'content-security-policy':
     "default-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'; object-src 'none'",
@@ -23,33 +23,33 @@ const HEADERS: Readonly<Record<string, string>> = {
   'x-content-type-options': 'nosniff',
 };
 
-/** The addresses of the page's views; each is the page itself. */
+/** The paths of the page's views; each serves the page itself. */
 const VIEWS = ['trajectories', 'actions', 'training', 'values', 'tokens', 'evaluations'] as const;
 
 export interface ViewerOptions {
   readonly runs: RunFolders;
-  /** what to listen on; anything but loopback needs the token in the URL */
+  /** the address to listen on; all but loopback need the token in the URL */
   readonly host: string;
-  /** 0 takes a free one */
+  /** 0 picks a free one */
   readonly port: number;
-  /** folder of the screenshots that imported data sets name; undefined: they are not shown */
+  /** folder of the screenshots that imported data sets refer to; undefined: they are not shown */
   readonly images?: string;
-  /** folder of the thumbnails; undefined: the user's cache folder */
+  /** folder for thumbnails; undefined: in the user's cache folder */
   readonly cache?: string;
-  /** told of errors of the viewer itself */
+  /** receives errors of the viewer itself */
   readonly complain: (line: string) => void;
 }
 
-/** A viewer that answers. */
+/** A running viewer. */
 export interface Viewer {
-  /** with the token, where one is needed */
+  /** with the token, if one is needed */
   readonly url: string;
   close(): Promise<void>;
 }
 
 /**
- * Serves the page and what it reads of the run folders, which are never written to.
- * @throws UserError where the page is not built, or the port is taken
+ * Serves the page and its data from the run folders, which it never writes to.
+ * @throws UserError if the page is not built, or the port is taken
  */
 export async function openViewer(options: ViewerOptions): Promise<Viewer> {
   const { host, port } = options;
@@ -62,7 +62,7 @@ export async function openViewer(options: ViewerOptions): Promise<Viewer> {
   const server = createAdaptorServer({ fetch: app.fetch }) as Server;
   await new Promise<void>((started, failed) => {
     server.once('error', (error: NodeJS.ErrnoException) => {
-      const why = error.code === 'EADDRINUSE' ? 'it is taken; --port 0 takes a free one' : error.code;
+      const why = error.code === 'EADDRINUSE' ? 'the port is taken; --port 0 picks a free one' : error.code;
       failed(new UserError(`cannot listen on ${host}, port ${port}: ${why}`));
     });
     server.listen(port, host, started);
@@ -101,7 +101,7 @@ function viewerApp(
     for (const [name, value] of Object.entries(HEADERS)) c.header(name, value);
     if (refusal) return c.json({ error: refusal.error } satisfies Failure, refusal.status);
     if (access.token !== undefined && token !== undefined) {
-      // out of the address line, where it would be copied along
+      // out of the address bar, where it would be copied along
       const url = new URL(c.req.url);
       url.searchParams.delete('token');
       c.header('set-cookie', access.cookie());
@@ -113,9 +113,9 @@ function viewerApp(
   app.get('*', (c) => {
     const path = new URL(c.req.url).pathname;
     const file = page.get((VIEWS as readonly string[]).includes(path.slice(1)) ? '/' : path);
-    if (!file) return c.json({ error: `there is nothing at ${path}` } satisfies Failure, 404);
+    if (!file) return c.json({ error: `no page at ${path}` } satisfies Failure, 404);
     c.header('content-type', file.type);
-    // names of assets change with their content
+    // the names of assets change with their content
     c.header('cache-control', path.startsWith('/assets/') ? 'private, max-age=31536000, immutable' : 'no-cache');
     return c.body(file.bytes);
   });
@@ -123,7 +123,7 @@ function viewerApp(
     for (const [name, value] of Object.entries(HEADERS)) c.header(name, value);
     if (error instanceof UserError) return c.json({ error: error.message } satisfies Failure, 404);
     complain(`${c.req.path}: ${error.message}`);
-    return c.json({ error: `an error of the viewer: ${error.message}` } satisfies Failure, 500);
+    return c.json({ error: `internal error of the viewer: ${error.message}` } satisfies Failure, 500);
   });
   return app;
 }

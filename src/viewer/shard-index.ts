@@ -14,28 +14,28 @@ const COLUMNS = [
   'trajectoryReward',
 ] as const;
 
-/** Where the trajectories of one file of transitions lie, and what the list says of them: a number each, [count]. */
+/** The trajectories of one file of transitions, for the list; arrays have one entry for each trajectory, [count]. */
 export interface ShardIndex {
   readonly file: string;
   readonly count: number;
   readonly ids: readonly string[];
-  /** first row of each trajectory, and the number of its rows */
+  /** first row and number of rows of each trajectory */
   readonly start: Uint32Array;
   readonly steps: Uint32Array;
-  /** numbers of texts */
+  /** numbers of interned texts */
   readonly task: Uint32Array;
   readonly goal: Uint32Array;
   readonly family: Uint32Array;
   readonly reward: Float64Array;
   readonly truncated: Uint8Array;
-  /** content id of the screenshot at the end; for imported data where the last screen is said to be */
+  /** content id of the final screenshot; for imported data, the path it refers to */
   readonly last: readonly string[];
 }
 
 /**
- * Reads the columns that the index needs, a row group at a time. Rows of a trajectory lie together, as every stage and the
- * import write them.
- * @throws UserError where the file is truncated, foreign or damaged
+ * Reads the columns that the index needs, one row group at a time. The rows of a trajectory follow each other: all stages
+ * and imports write them so.
+ * @throws UserError if the file is truncated, foreign or damaged
  */
 export async function indexShard(file: string, texts: Interned): Promise<ShardIndex> {
   const table = await Table.open(file, TRANSITIONS);

@@ -3,7 +3,7 @@ import { parentPort } from 'node:worker_threads';
 import { decodePng } from '../data/formats/png.js';
 import { Resampler } from '../models/resample.js';
 
-/** A picture to make smaller; `number` goes back with the answer. */
+/** A picture to shrink; `number` comes back in the answer. */
 export interface ThumbnailRequest {
   readonly number: number;
   readonly png: Uint8Array;
@@ -16,7 +16,7 @@ export type ThumbnailAnswer =
 
 const QUALITY = 82;
 
-/** For the size of the last picture: the next one is of the same phone. */
+/** For the size of the last picture: the next one is probably from the same device. */
 let resampler: Resampler | undefined;
 
 parentPort!.on('message', ({ number, png, width }: ThumbnailRequest) => {
@@ -26,7 +26,7 @@ parentPort!.on('message', ({ number, png, width }: ThumbnailRequest) => {
   );
 });
 
-/** Not by a canvas of the large picture: its memory is not V8's, which would not know how much of it waits to be freed. */
+/** Without a canvas for the large picture: V8 does not see its memory, and would free it too late. */
 async function small(png: Uint8Array, width: number): Promise<Uint8Array> {
   const frame = decodePng(png);
   const to = { width, height: Math.max(1, Math.round((frame.height * width) / frame.width)) };

@@ -1,6 +1,6 @@
 import { Table, type TableKind } from '../data/tables.js';
 
-/** Where the rows of a table in several files are, by transition: sorted tids, and of each its file and row. [rows] */
+/** Finds rows of a table in several files by transition: sorted tids with file and row of each, [rows]. */
 export class TidIndex<Row extends { tid: number }> {
   private constructor(
     private readonly files: readonly string[],
@@ -11,8 +11,8 @@ export class TidIndex<Row extends { tid: number }> {
   ) {}
 
   /**
-   * Reads the column of tids alone.
-   * @throws UserError where a file is truncated, foreign or damaged
+   * Reads only the column of tids.
+   * @throws UserError if a file is truncated, foreign or damaged
    */
   static async open<Row extends { tid: number }>(
     files: readonly string[],
@@ -42,7 +42,7 @@ export class TidIndex<Row extends { tid: number }> {
     return this.tids.length;
   }
 
-  /** Rows of some transitions, by tid; those that the table does not have are left out. Reads only their row groups. */
+  /** The rows of some transitions, by tid, without those that the table lacks. Reads only their row groups. */
   async read(tids: readonly number[]): Promise<Map<number, Row>> {
     const wanted = new Map<number, number[]>();
     for (const tid of tids) {
@@ -78,7 +78,7 @@ export class TidIndex<Row extends { tid: number }> {
   }
 }
 
-/** Ranges [start, end) of numbers that follow one another. */
+/** Ranges [start, end) of consecutive numbers. */
 function runs(rows: readonly number[]): [start: number, end: number][] {
   const ranges: [number, number][] = [];
   for (const row of [...rows].sort((a, b) => a - b)) {

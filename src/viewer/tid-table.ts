@@ -6,13 +6,13 @@ import { TidIndex } from './tid-index.js';
 
 interface Opened<Row extends { tid: number }> {
   readonly version: string;
-  /** undefined where no file is whole */
+  /** undefined if no file is intact */
   readonly index: TidIndex<Row> | undefined;
   readonly paths: readonly string[];
   readonly problems: readonly Problem[];
 }
 
-/** A data set of a run whose rows are found by transition. Indexed when first asked, and again when it changed. */
+/** A data set of a run with one row for each transition. It is indexed on first use and after each change. */
 export class TidTable<Row extends { tid: number }> {
   private opened: Promise<Opened<Row>> | undefined;
 
@@ -24,7 +24,7 @@ export class TidTable<Row extends { tid: number }> {
     private readonly wanted: RegExp,
   ) {}
 
-  /** The rows that are there of some transitions, and what could not be read. */
+  /** The available rows of some transitions, and what could not be read. */
   async read(tids: readonly number[]): Promise<{ rows: Map<number, Row>; problems: readonly Problem[] }> {
     const { index, problems } = await this.current();
     try {
@@ -34,7 +34,7 @@ export class TidTable<Row extends { tid: number }> {
     }
   }
 
-  /** The whole files, for reading all of them. */
+  /** The intact files, to read all of them. */
   async files(): Promise<{ paths: readonly string[]; problems: readonly Problem[]; version: string }> {
     return this.current();
   }

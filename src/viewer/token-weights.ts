@@ -5,18 +5,18 @@ import type { Problem, TokenMean, TokenPage } from './api.js';
 import { dataSets, problem, setVersion, wholeFiles } from './run-files.js';
 
 const FILES = /token-influence[^/]*\.parquet$/;
-/** Tokens of an iteration that are listed by their mean weight. */
+/** Most tokens to list by mean weight. */
 const LISTED = 24;
 
-/** What is asked of the token weights of a run. */
+/** A query for token weights of a run. */
 export interface TokenQuery {
-  /** the data set of an online run; by default the first that has weights */
+  /** the data set of an online run; default: the first with weights */
   readonly set?: string;
-  /** which time of its training; by default the last */
+  /** default: the last one */
   readonly iteration?: number;
-  /** words that the action's text holds */
+  /** words in the action's text */
   readonly text?: string;
-  /** just this action, at all times of the training */
+  /** only this action, after every iteration */
   readonly action?: string;
   readonly offset: number;
   readonly limit: number;
@@ -25,12 +25,12 @@ export interface TokenQuery {
 interface Indexed {
   readonly version: string;
   readonly paths: readonly string[];
-  /** of each row, file after file */
+  /** iteration of each row, file after file */
   readonly iteration: Int32Array;
   readonly problems: readonly Problem[];
 }
 
-/** CoSo's token weights of a run's online data sets. Only which row is of which iteration is held in memory. */
+/** CoSo's token weights of a run's online data sets. Only the iteration of each row stays in memory. */
 export class TokenWeights {
   private readonly sets = new Map<string, Indexed>();
 
@@ -79,7 +79,7 @@ export class TokenWeights {
     return { sets: names, set, iterations, iteration, total, offset: query.offset, rows, top, problems };
   }
 
-  /** Rows of an iteration, or all, in the order of the files. */
+  /** The rows of one iteration, or all, in the order of the files. */
   private async *rows(set: string, only: number | undefined): AsyncGenerator<InfluenceRow> {
     const { paths, iteration } = this.sets.get(set)!;
     let before = 0;

@@ -1,5 +1,6 @@
 import { Table } from '../data/tables.js';
 import { TRANSITIONS, type Transition } from '../data/transitions.js';
+import { counted } from '../counted.js';
 import { UserError } from '../errors.js';
 import type { RunInfo, Screen, State, Step, Trajectory, TrajectoryPage } from './api.js';
 import { candidatesOf, CriticValues, SCORED, stepScores } from './critic-values.js';
@@ -10,7 +11,7 @@ import { RunIndex, screenOf, type Filter, type Place } from './run-index.js';
 const STRIP = ['tid', 'step', 'action', 'image', 'imagePath', 'reward', 'mcReturn', 'nextImage'] as const;
 const STATE = ['tid', 'step', 'action', 'image', 'imagePath', 'mcReturn', 'prompt'] as const;
 
-/** The trajectories of one run: listed from the index, read from the tables a few rows at a time. */
+/** The trajectories of one run: listed from the index, and read from the tables a few rows at a time. */
 export class Trajectories {
   readonly index: RunIndex;
   readonly critic: CriticValues;
@@ -20,7 +21,7 @@ export class Trajectories {
     this.critic = new CriticValues(run);
   }
 
-  /** Makes the indexes that every view needs. */
+  /** Builds the indexes that every view needs. */
   async warm(): Promise<void> {
     await this.index.refresh();
     await this.critic.read([]);
@@ -44,18 +45,23 @@ export class Trajectories {
     };
   }
 
-  /** A page of the trajectories that pass. */
-  async page(filter: Filter, offset: number, limit: number): Promise<TrajectoryPage> {
+  /** A page of the trajectories that pass the filter. `near`: the page that holds this one, if it passes. */
+  async page(
+    filter: Filter,
+    { offset: from, limit, near }: { offset: number; limit: number; near?: { set: string; id: string } },
+  ): Promise<TrajectoryPage> {
     await this.index.refresh();
     const { sets, problems } = this.index;
     const about = new Set(
       sets.filter(({ name }) => filter.in === undefined || filter.in === name).map(({ name }) => name),
     );
     const listed = problems.filter(({ where }) => about.has(where) || filter.in === undefined);
+    const at = near && limit > 0 ? this.index.position(filter, near) : undefined;
+    const offset = at === undefined ? from : at - (at % limit);
     return { ...this.index.list(filter, offset, limit), offset, problems: listed };
   }
 
-  /** One trajectory, step by step. @throws UserError where there is none of this name, or its file cannot be read */
+  /** One trajectory, step by step. @throws UserError if it does not exist, or its file cannot be read */
   async one(set: string, id: string): Promise<Trajectory> {
     const place = await this.place(set, id);
     const rows = await read(place, STRIP);
@@ -74,12 +80,14 @@ export class Trajectories {
     return { ...this.index.row(place), strip, part: asked ? this.part(id) : null, problems };
   }
 
-  /** One state with all its candidates. @throws UserError as `one`, and where the trajectory has no such step */
+  /** One state with all its candidates. @throws UserError as `one`, and if the trajectory has no such step */
   async state(set: string, id: string, step: number): Promise<State> {
     const place = await this.place(set, id);
     const rows = await read(place, STATE, step);
     if (rows.length === 0)
-      throw new UserError(`${set}: trajectory ${id} has ${place.shard.steps[place.at]} steps, no step ${step}`);
+      throw new UserError(
+        `${set}: trajectory ${id} has ${counted(place.shard.steps[place.at], 'step')}, so no step ${step + 1}`,
+      );
     const [{ tid, action, image, imagePath, mcReturn, prompt }] = rows;
     const { aggregate, threshold } = this.critic.settings();
     const { scored, problems } = await this.scores(set, rows);
@@ -94,7 +102,7 @@ export class Trajectories {
     };
   }
 
-  /** Where the screenshot of a step lies that an imported data set refers to by a path; the one after the last step too. */
+  /** The screenshot of a step that an imported data set refers to by a path. */
   async screen(set: string, id: string, step: number): Promise<Screen> {
     const place = await this.place(set, id);
     const [row] = await read(place, ['image', 'imagePath'], step);
@@ -104,11 +112,11 @@ export class Trajectories {
   private async place(set: string, id: string): Promise<Place> {
     await this.index.refresh();
     const place = this.index.find(set, id);
-    if (!place) throw new UserError(`there is no trajectory ${id} in ${set}, or its file cannot be read`);
+    if (!place) throw new UserError(`${set}: no trajectory ${id}, or its file cannot be read`);
     return place;
   }
 
-  /** Candidates and values are those of the collected trajectories; the tids of other sets name other states. */
+  /** Candidates and values belong to the collected trajectories; equal tids of other sets are other states. */
   private async scores(set: string, rows: readonly { tid: number }[]): ReturnType<CriticValues['read']> {
     if (set !== SCORED) return { scored: new Map(), problems: [] };
     return this.critic.read(rows.map(({ tid }) => tid));
@@ -121,7 +129,7 @@ export class Trajectories {
   }
 }
 
-/** Rows of a trajectory, or the one of a step, with only some columns. */
+/** The rows of a trajectory, or the row of one step, with some columns. */
 async function read<K extends keyof Transition & string>(
   { shard, at }: Place,
   columns: readonly K[],

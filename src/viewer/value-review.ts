@@ -9,15 +9,15 @@ import { SCORED, type CriticValues } from './critic-values.js';
 import { problem, setVersion } from './run-files.js';
 import type { Place, RunIndex } from './run-index.js';
 
-/** Which way critic and outcome disagree: it expected more than came, less, or either. */
+/** Which disagreements to list: Q above the return, below it, or both. */
 export type Side = 'over' | 'under' | 'either';
 
-/** What was found once for a version of the data; the worklist as typed arrays: a trajectory each, [trajectories]. */
+/** The review of one version of the data; the worklist has one entry for each trajectory, [trajectories]. */
 interface Review {
   readonly version: string;
   readonly overview: ValueOverview;
   readonly places: readonly Place[];
-  /** the step where Q is farthest above what came, and below it; what Q and the return are there */
+  /** the step where Q is farthest above the return, and below it */
   readonly over: Extremes;
   readonly under: Extremes;
 }
@@ -28,7 +28,7 @@ interface Extremes {
   readonly mcReturn: Float64Array;
 }
 
-/** How the critic of a run compares with what came of the actions: over all of its collected steps. */
+/** How the critic of a run compares with the returns, over all collected steps. */
 export class ValueReview {
   private made: Promise<Review> | undefined;
 
@@ -43,7 +43,7 @@ export class ValueReview {
     return (await this.current()).overview;
   }
 
-  /** The trajectories where critic and outcome disagree most, the worst first. */
+  /** The trajectories where Q and return differ most, the largest difference first. */
   async worklist(side: Side, offset: number, limit: number): Promise<WorklistPage> {
     const { places, over, under } = await this.current();
     const found: { at: number; from: Extremes; error: number }[] = [];
@@ -134,7 +134,7 @@ export class ValueReview {
     };
   }
 
-  /** The collected steps: typed arrays by row, and the row of each tid. */
+  /** The collected steps as arrays by row, and the row of each tid. */
   private async steps(problems: Problem[]): Promise<{
     readonly places: readonly Place[];
     readonly trajectory: Uint32Array;
@@ -174,7 +174,7 @@ export class ValueReview {
   }
 }
 
-/** Q less what came, where that is most extreme; 0 for a trajectory that the critic was not asked about. */
+/** Q minus return where that is most extreme; 0 for a trajectory without values. */
 function errorOf({ q, mcReturn }: Extremes, at: number): number {
   return q[at] - mcReturn[at];
 }

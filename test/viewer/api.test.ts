@@ -8,6 +8,7 @@ import { advantages, bestCandidate } from '../../src/algorithms/digiq.js';
 import { isValidAction } from '../../src/agents/grammar.js';
 import { importDigiq } from '../../src/data/released/digiq-import.js';
 import { ImageStore } from '../../src/data/images.js';
+import { pairedTest } from '../../src/data/paired.js';
 import { encodePng } from '../../src/data/formats/png.js';
 import { readTable } from '../../src/data/tables.js';
 import { CANDIDATES, TRANSITIONS, VALUES } from '../../src/data/transitions.js';
@@ -199,7 +200,7 @@ test('evaluations: the results, and which episodes only one of two wins', async 
     assert.deepEqual({ rate, ci95, families }, { rate: stored.rate, ci95: stored.ci95, families: stored.families });
   }
   const pair = await of<Paired>('/runs/seen/paired?before=eval/base-test&after=eval/digiq-test');
-  assert.deepEqual(pair.counts, { shared: 6, both: 0, neither: 1, gained: 4, lost: 1 });
+  assert.deepEqual(pair.test, pairedTest({ both: 0, neither: 1, gained: 4, lost: 1 }));
   assert.deepEqual(
     pair.lost.map(({ id }) => id),
     ['000001'],
@@ -340,7 +341,7 @@ test('screenshots: as they are where they are narrow, small ones of wide ones, a
   const bad = join(run.folder, 'images/cd');
   mkdirSync(bad, { recursive: true });
   writeFileSync(join(bad, `${'cd'.repeat(16)}.png`), 'no picture');
-  assert.match(await (await picture(`images/${'cd'.repeat(16)}`)).text(), /is no PNG/);
+  assert.match(await (await picture(`images/${'cd'.repeat(16)}`)).text(), /is not a PNG/);
   t.diagnostic(`thumbnail of ${made.length} bytes`);
 });
 

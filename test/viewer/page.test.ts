@@ -3,9 +3,12 @@ import assert from 'node:assert/strict';
 import { appendFileSync, cpSync, mkdirSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
-import { after, type TestContext } from 'node:test';
-import { chromium, type Page } from 'playwright-core';
-import { readTable } from '../../src/data/tables.js';
+import { after } from 'node:test';
+import { chromium } from 'playwright-core';
+import { recordFile } from '../../src/data/store/integrity.js';
+import { openDataset } from '../../src/data/store/manifest.js';
+import { readTable, writeTable } from '../../src/data/tables.js';
+import { readManifest } from '../../src/runner/outputs.js';
 import { CANDIDATES, TRANSITIONS, VALUES } from '../../src/data/transitions.js';
 import { findChromium } from '../../src/devices/browser/chromium.js';
 import { fixed } from '../../src/report/html.js';
@@ -14,7 +17,8 @@ import { ImageStore } from '../../src/data/images.js';
 import { browserTest } from '../rigs/browser/rig.js';
 import { emptyFolder, start } from '../rigs/process.js';
 import { PROGRAM, realRun } from '../rigs/viewer/real-run.js';
-import { INFLUENCE, viewedRun, viewing } from '../rigs/viewer/rig.js';
+import { hasChromium, opener, texts, values } from '../rigs/viewer/page.js';
+import { INFLUENCE, viewedRun } from '../rigs/viewer/rig.js';
 
 /** What the tests look at, made before the first of them: it takes longer than a test may. */
 async function opened() {
@@ -29,45 +33,10 @@ async function opened() {
 // without a Chromium the tests are left out, or say so themselves
 const { browser, real, made } = hasChromium() ? await opened() : ({} as Awaited<ReturnType<typeof opened>>);
 
-function hasChromium(): boolean {
-  try {
-    return findChromium('') !== '';
-  } catch {
-    return false;
-  }
-}
-
-/** A page on a viewer of its own. Nothing may go wrong in it, and nothing may be asked of anyone else. */
-async function open(t: TestContext, data: string, run: string, path: string): Promise<Page> {
-  const page = await browser.newPage({ viewport: { width: 1280, height: 900 } });
-  // before the viewer is closed: the page goes on asking it
-  t.after(() => page.close());
-  const { url } = await viewing(t, data, run);
-  const faults: string[] = [];
-  page.on('pageerror', (error) => faults.push(error.message));
-  page.on('console', (message) => {
-    // that a screenshot is missing is the browser's to say as well
-    if (message.type() === 'error' && !/404 \(Not Found\)/.test(message.text())) faults.push(message.text());
-  });
-  page.on('request', (request) => {
-    if (new URL(request.url()).origin !== new URL(url).origin) faults.push(`asked ${request.url()}`);
-  });
-  t.after(() => assert.deepEqual(faults, []));
-  await page.goto(new URL(path, url).href);
-  return page;
-}
-
-const texts = (page: Page, selector: string): Promise<string[]> => page.locator(selector).allTextContents();
-const values = (page: Page, selector: string): Promise<(number | null)[]> =>
-  page.locator(`${selector} data.value`).evaluateAll((all) =>
-    all.map((one) => {
-      const { value } = one as unknown as { value: string };
-      return value === '' ? null : Number(value);
-    }),
-  );
+const open = opener(browser);
 
 browserTest(
-  'Trajectories: filters go into the address, steps by the keyboard, numbers are those of the tables',
+  'Trajectories: filters are in the address, keys move by steps, numbers are those of the tables',
   async (t) => {
     const page = await open(t, made.data, 'seen', '/');
     await page.locator('.count', { hasText: '1–18 of 18' }).waitFor();
@@ -132,7 +101,7 @@ browserTest('Trajectories of a real run: pictures with what was done on them', a
 });
 
 browserTest(
-  'Actions: sorted by any column, the chosen ones marked, two policies and two critics side by side',
+  'Actions: sorted by any column, the action taken marked, scored by two policies, compared with another run',
   async (t) => {
     const files = ['candidates-00000.parquet', 'candidates-00001.parquet'];
     const candidates = (
@@ -146,7 +115,7 @@ browserTest(
     const row = rows.find(({ tid }) => scored.some((one) => one.tid === tid))!;
     assert.ok(row, 'some state has a valid candidate that was sampled');
     const { counts, logProbs, valid, actions } = candidates.find(({ tid }) => tid === row.tid)!;
-    cpSync(real.folder, join(real.data, 'other'), { recursive: true });
+    await higherValues(real.folder, join(real.data, 'other'));
     t.after(() => rmSync(join(real.data, 'other'), { recursive: true }));
     const at = `/actions?set=trajectories&id=${row.trajectory}&step=${row.step}`;
     const page = await open(t, real.data, 'pocket', at);
@@ -185,11 +154,28 @@ browserTest(
       const now = computed[shown.indexOf(action)]!;
       assert.ok(Math.abs(now - logProbs[i]) < 1e-3, `${action} was sampled at ${logProbs[i]}, and is now ${now}`);
     }
-    await page.getByLabel('Beside it').selectOption('other');
-    await page.locator('.panel').nth(1).waitFor();
-    assert.deepEqual(await texts(page, '.panel caption'), ['run pocket', 'run other']);
+    await page.getByLabel('Compare with run').selectOption('other');
+    await page.locator('td[data-column="advantage:difference"]').first().waitFor();
+    assert.deepEqual(await texts(page, '.panel caption'), ['Candidates in run pocket and run other']);
+    assert.equal(
+      await page.locator('.panel img').count(),
+      (await page.locator('.panel .steps img').count()) + 1,
+      'one picture',
+    );
     assert.equal(await page.getByRole('alert').count(), 0, 'it is the same state');
-    await page.keyboard.press('Escape');
+    const [q, other, difference] = await Promise.all(['q', 'q:other', 'q:difference'].map(column));
+    assert.deepEqual(
+      difference,
+      q.map((value, i) => other[i]! - value!),
+    );
+    assert.ok(
+      difference.every((value) => Math.abs(value! - 0.25) < 1e-6),
+      'the other critic values everything a quarter higher',
+    );
+    const numbers = await texts(page, 'table.candidates .number');
+    assert.deepEqual([...numbers].sort(), actions.map((_, i) => String(i + 1)).sort(), 'each candidate has a number');
+    const pictured = await texts(page, '.picture .numbered text');
+    assert.ok(pictured.length > 0 && pictured.every((number) => numbers.includes(number)));
     await page.locator('h2').first().click();
     const next = row.step === 0 ? 1 : row.step - 1;
     await page.keyboard.press(row.step === 0 ? 'ArrowRight' : 'ArrowLeft');
@@ -199,7 +185,7 @@ browserTest(
   },
 );
 
-browserTest('Training: curves end where the metrics do, and go on while a stage writes', async (t) => {
+browserTest('Training: curves end where the metrics do, and grow while a stage writes', async (t) => {
   const page = await open(t, made.data, 'seen', '/training');
   for (const instance of ['sft', 'critic', 'actor/digiq']) {
     const lines = readMetrics(join(made.folder, 'metrics', `${instance}.jsonl`));
@@ -229,7 +215,7 @@ browserTest('Values: calibration, a curve, and a worklist that opens the traject
   const page = await open(t, real.data, 'pocket', '/values');
   await page.locator('.worklist tbody tr').first().waitFor();
   const stored = await readTable(join(real.folder, 'values/values.parquet'), VALUES);
-  const steps = await values(page, '.calibration td:nth-of-type(1)');
+  const steps = await values(page, '.calibration td:nth-of-type(2)');
   assert.equal(
     steps.reduce<number>((sum, n) => sum + n!, 0),
     stored.length,
@@ -252,7 +238,7 @@ browserTest('Values: calibration, a curve, and a worklist that opens the traject
   assert.match(page.url(), new RegExp(`/trajectories\\?.*id=${trajectory}`));
 });
 
-browserTest('Tokens: the weights at a time, and of one action at all times', async (t) => {
+browserTest('Tokens: the weights after an iteration, and of one action after every iteration', async (t) => {
   const page = await open(t, made.data, 'seen', '/tokens');
   const first = page.locator('.weighted li').first();
   await first.waitFor();
@@ -263,9 +249,9 @@ browserTest('Tokens: the weights at a time, and of one action at all times', asy
   assert.equal(await first.locator('.action-text').textContent(), INFLUENCE[2].tokens.join(''));
   await page.keyboard.press('ArrowLeft');
   await page.getByRole('heading', { name: 'Actions after iteration 1' }).waitFor();
-  await page.getByRole('link', { name: 'at all times' }).first().click();
-  await page.getByRole('heading', { name: 'at all times' }).waitFor();
-  // the heading may be there before what it is about
+  await page.getByRole('link', { name: 'all iterations' }).first().click();
+  await page.getByRole('heading', { name: 'after every iteration' }).waitFor();
+  // the heading may come before the list
   await page.getByText('after iteration 2, live').first().waitFor();
   assert.deepEqual(await texts(page, '.weighted li > .note'), [
     'after iteration 1, offline',
@@ -303,7 +289,7 @@ browserTest('Evaluations: rates and intervals of the results, failures that open
 });
 
 browserTest(
-  'a truncated shard, a missing screenshot, an empty folder and a run at work are said in place',
+  'a truncated shard, a missing screenshot, an empty folder and a running stage are shown in place',
   async (t) => {
     const data = emptyFolder(t);
     cpSync(made.data, data, { recursive: true });
@@ -322,15 +308,15 @@ browserTest(
       .getByRole('alert')
       .getByText(/base-test\/transitions-00000\.parquet: truncated/)
       .waitFor();
-    await page.getByText('critiq critic is at work in this run').waitFor();
+    await page.getByText('critiq critic is running in this run').waitFor();
     await page.locator('.missing', { hasText: gone.image }).first().waitFor();
     assert.ok((await page.locator('.card img').count()) > 0, 'the other screenshots are there');
     assert.ok((await values(page, '.card')).length > 5);
     for (const [view, said] of [
       ['trajectories', /has no trajectories yet/],
-      ['actions', /no state to look at/],
+      ['actions', /no state to show/],
       ['training', /has written metrics yet/],
-      ['values', /No critic has valued/],
+      ['values', /no critic values/],
       ['tokens', /has no token weights/],
       ['evaluations', /has been evaluated yet/],
     ] as const) {
@@ -340,7 +326,7 @@ browserTest(
   },
 );
 
-browserTest('critiq view prints its URL, and a run at work grows in it; Ctrl-C ends it', async (t) => {
+browserTest('critiq view prints its URL and opens by it; Ctrl-C ends it', async (t) => {
   const view = start(['view', made.folder, '--no-open', '--port', '0'], { cwd: emptyFolder(t), program: PROGRAM });
   t.after(() => view.child.kill('SIGKILL'));
   const url = await new Promise<string>((found, failed) => {
@@ -366,3 +352,16 @@ browserTest('critiq view prints its URL, and a run at work grows in it; Ctrl-C e
   view.child.kill('SIGINT');
   assert.equal((await view.ended).code, 130);
 });
+
+/** A copy of a run whose critic values every candidate a quarter higher. */
+async function higherValues(from: string, to: string): Promise<void> {
+  cpSync(from, to, { recursive: true });
+  const file = 'values.parquet';
+  const rows = await readTable(join(to, 'values', file), VALUES);
+  const raised = rows.map((row) => ({ ...row, q1: row.q1.map((q) => q + 0.25), q2: row.q2.map((q) => q + 0.25) }));
+  // opening checks what is there, so it comes before the change
+  const set = await openDataset(join(to, 'values'));
+  const [line] = readManifest(join(to, 'values')).values();
+  await writeTable(join(to, 'values', file), VALUES, raised);
+  await set.commit({ ...line, files: [await recordFile(join(to, 'values', file), file)] });
+}

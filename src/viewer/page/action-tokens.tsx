@@ -1,7 +1,7 @@
 import type { TokenPage } from '../api.js';
 import { shown } from './numbers.js';
 
-/** An action's text token by token, each the stronger the more it decides; the numbers are in the tooltips. */
+/** The text of an action token by token, darker for larger weights; the weights are in the tooltips. */
 export function ActionTokens({ row: { tokens, weights } }: { row: TokenPage['rows'][number] }) {
   return (
     <p class="action-text">
@@ -11,7 +11,7 @@ export function ActionTokens({ row: { tokens, weights } }: { row: TokenPage['row
           class={`token ${token === '' ? 'end' : ''}`}
           style={{ '--weight': String(Math.min(1, Math.max(0, weights[i]))) }}
           data-weight={weights[i]}
-          title={`${token === '' ? 'the end' : JSON.stringify(token)}: ${shown(weights[i])}`}
+          title={`${token === '' ? 'end of text' : JSON.stringify(token)}: ${shown(weights[i])}`}
         >
           {token}
         </span>

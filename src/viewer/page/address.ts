@@ -1,10 +1,10 @@
 import { useEffect, useState } from 'preact/hooks';
 
-/** The views, in the order of the navigation; each has an address of its own. */
+/** The views in the order of the navigation; each has its own address. */
 export const VIEWS = ['trajectories', 'actions', 'training', 'values', 'tokens', 'evaluations'] as const;
 export type View = (typeof VIEWS)[number];
 
-/** What the address line says: everything that is chosen is in it, so that it can be kept and passed on. */
+/** The address holds everything that is chosen, so that it can be bookmarked and shared. */
 export interface Address {
   readonly view: View;
   readonly params: URLSearchParams;
@@ -20,7 +20,7 @@ function current(): Address {
   return { view, params: new URLSearchParams(location.search) };
 }
 
-/** The address, again whenever it changes. */
+/** The address, updated whenever it changes. */
 export function useAddress(): Address {
   const [address, set] = useState(current);
   useEffect(() => {
@@ -35,7 +35,7 @@ export function useAddress(): Address {
   return address;
 }
 
-/** Parameters with some of them changed; undefined and empty ones are left out. */
+/** Parameters with some changed; undefined and empty ones are removed. */
 export function changed(params: URLSearchParams, changes: Changes): URLSearchParams {
   const made = new URLSearchParams(params);
   for (const [name, value] of Object.entries(changes)) {
@@ -51,7 +51,7 @@ export function href(view: View, params: URLSearchParams | Changes): string {
   return `/${view}${query === '' ? '' : `?${query}`}`;
 }
 
-/** Goes to an address. `replace`: without a step back to where we are, for what changes by the keystroke. */
+/** Goes to an address. `replace`: without a new entry in the browser's history, for changes by keystroke. */
 export function go(to: string, { replace = false } = {}): void {
   if (to === location.pathname + location.search) return;
   if (replace) history.replaceState(null, '', to);
@@ -59,7 +59,7 @@ export function go(to: string, { replace = false } = {}): void {
   for (const listener of listeners) listener();
 }
 
-/** Plain links to views change the address without loading the page again. */
+/** Makes plain links to views change the address without reloading the page. */
 export function followLinks(): void {
   document.addEventListener('click', (event) => {
     const link = (event.target as Element).closest('a');

@@ -1,19 +1,19 @@
 import { useEffect, useState } from 'preact/hooks';
 import type { Failure } from '../api.js';
 
-/** What the server said, or is about to say. While it is asked anew, what it said before stays. */
+/** An answer of the server, or the state before it arrives. During a new request the last answer stays. */
 export interface Answer<T> {
   readonly value: T | undefined;
   readonly error: string | undefined;
   readonly loading: boolean;
 }
 
-/** Answers that were asked for ahead, each used once. */
+/** Answers requested ahead of time, each used once. */
 const ahead = new Map<string, Promise<Answer<unknown>>>();
-/** How many wait at most; the oldest are forgotten. */
+/** Most answers to keep; the oldest are dropped. */
 const MOST_AHEAD = 6;
 
-/** Asks for what the reader is likely to want next. */
+/** Requests what the reader is likely to open next. */
 export function askAhead(path: string): void {
   if (ahead.has(path)) return;
   ahead.set(path, fetchAnswer(path));
@@ -26,9 +26,9 @@ export function askAhead(path: string): void {
 const NOTHING = { value: undefined, error: undefined, loading: true } as const;
 
 /**
- * Asks the server.
- * @param path below `/api`; undefined asks nothing
- * @param everyMs asks again after so long; undefined: once
+ * The server's answer to a request.
+ * @param path below `/api`; undefined: no request
+ * @param everyMs repeats the request after this time; undefined: once
  */
 export function useAnswer<T>(path: string | undefined, everyMs?: number): Answer<T> {
   const [answer, set] = useState<Answer<T> & { readonly path?: string }>(NOTHING);
@@ -54,7 +54,7 @@ export function useAnswer<T>(path: string | undefined, everyMs?: number): Answer
   return path === undefined ? { ...NOTHING, loading: false } : answer;
 }
 
-/** Asks the server once; a failure is an answer too. */
+/** Requests once; a failure is an answer too. */
 export async function fetchAnswer<T>(path: string, signal?: AbortSignal): Promise<Answer<T>> {
   try {
     const response = await fetch(`/api${path}`, { signal });
@@ -62,11 +62,11 @@ export async function fetchAnswer<T>(path: string, signal?: AbortSignal): Promis
     if (response.ok) return { value: body as T, error: undefined, loading: false };
     return { value: undefined, error: (body as Failure).error, loading: false };
   } catch {
-    return { value: undefined, error: 'The viewer does not answer: was critiq view ended?', loading: false };
+    return { value: undefined, error: 'The viewer does not answer. Is critiq view still running?', loading: false };
   }
 }
 
-/** The path of what belongs to a run. */
+/** The path of something in a run. */
 export function runPath(run: string, what = '', params?: URLSearchParams): string {
   const query = params?.toString() ?? '';
   return `/runs/${encodeURIComponent(run)}${what === '' ? '' : `/${what}`}${query === '' ? '' : `?${query}`}`;

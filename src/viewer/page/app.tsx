@@ -1,4 +1,4 @@
-import { useRef } from 'preact/hooks';
+import { useEffect, useRef } from 'preact/hooks';
 import type { RunInfo, RunList } from '../api.js';
 import { ActionsView } from './views/actions.js';
 import { changed, go, href, useAddress, VIEWS, type View } from './address.js';
@@ -7,6 +7,7 @@ import { EvaluationsView } from './views/evaluations.js';
 import { KeyboardHelp } from './keyboard-help.js';
 import { useKeys } from './keyboard.js';
 import { Notice, Waiting } from './notice.js';
+import { FILTERS } from './trajectory-filters.js';
 import type { ViewProps } from './view-props.js';
 import { TokensView } from './views/tokens.js';
 import { TrainingView } from './views/training.js';
@@ -31,9 +32,11 @@ const BODIES: Readonly<Record<View, (props: ViewProps) => preact.ComponentChild>
   evaluations: EvaluationsView,
 };
 
-/** What of the address goes along from one view to another. */
-const KEPT = ['run', 'set', 'id', 'step'] as const;
-/** How often a run that is at work is looked at. */
+/** Parameters of the address that every view keeps. */
+const KEPT: readonly string[] = ['run', 'set', 'id', 'step'];
+/** Parameters that Trajectories and Actions keep for each other. */
+const SHARED: readonly string[] = [...FILTERS, 'offset', 'with', 'sort', 'score', 'score2'];
+/** How often the state of the run is refreshed. */
 const LOOK_MS = 4000;
 
 export function App() {
@@ -42,17 +45,26 @@ export function App() {
   const run = params.get('run') ?? runs.value?.first;
   const info = useAnswer<RunInfo>(run === undefined ? undefined : runPath(run), LOOK_MS);
   const help = useRef<HTMLDialogElement>(null);
-  const kept = new URLSearchParams([...params].filter(([name]) => (KEPT as readonly string[]).includes(name)));
+  const shares = (name: View) => name === 'trajectories' || name === 'actions';
+  const keptFor = (name: View) => {
+    const names = shares(view) && shares(name) ? [...KEPT, ...SHARED] : KEPT;
+    return new URLSearchParams([...params].filter(([param]) => names.includes(param)));
+  };
   useKeys({
     '?': () => help.current?.showModal(),
-    ...Object.fromEntries(VIEWS.map((name, i) => [String(i + 1), () => go(href(name, kept))])),
+    ...Object.fromEntries(VIEWS.map((name, i) => [String(i + 1), () => go(href(name, keptFor(name)))])),
   });
+  // on narrow pages the navigation scrolls
+  useEffect(
+    () => document.querySelector('nav [aria-current=page]')?.scrollIntoView({ block: 'nearest', inline: 'center' }),
+    [view],
+  );
   document.title = `${TITLES[view]} · ${run ?? ''} · critiq`;
   const Body = BODIES[view];
   return (
     <>
       <a class="skip" href="#main">
-        Skip to the content
+        Skip to content
       </a>
       <header>
         <span class="brand">critiq</span>
@@ -61,7 +73,7 @@ export function App() {
           <select
             value={run}
             onChange={({ currentTarget }) => go(href(view, { run: currentTarget.value }))}
-            aria-label="run"
+            aria-label="Run"
           >
             {(runs.value?.runs ?? []).map((name) => (
               <option key={name} value={name}>
@@ -72,12 +84,12 @@ export function App() {
         </label>
         <nav aria-label="Views">
           {VIEWS.map((name) => (
-            <a key={name} href={href(name, kept)} aria-current={name === view ? 'page' : undefined}>
+            <a key={name} href={href(name, keptFor(name))} aria-current={name === view ? 'page' : undefined}>
               {TITLES[name]}
             </a>
           ))}
         </nav>
-        <button type="button" class="quiet" onClick={() => help.current?.showModal()}>
+        <button type="button" class="quiet keys-button" onClick={() => help.current?.showModal()}>
           Keys <kbd>?</kbd>
         </button>
       </header>
@@ -86,8 +98,8 @@ export function App() {
         {info.value?.running && (
           <Notice kind="empty">
             <p>
-              <b>critiq {info.value.running}</b> is at work in this run: what it has finished is shown, and more as it
-              comes.
+              <b>critiq {info.value.running}</b> is running in this run. The page shows what it has finished and updates
+              itself.
             </p>
           </Notice>
         )}

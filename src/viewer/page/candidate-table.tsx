@@ -1,84 +1,50 @@
 import { inWords } from '../../agents/action-words.js';
-import type { Candidate, PolicyScores, State } from '../api.js';
+import type { PolicyScores, State } from '../api.js';
+import { columnsOf, sortedRows, type CandidateRow, type Column } from './candidate-rows.js';
 import { advantageColour, Value } from './numbers.js';
 
-/** A column of numbers that the table can be in the order of. */
-interface Column {
-  /** its name in URLs */
-  readonly key: string;
-  readonly label: string;
-  readonly meaning: string;
-  readonly digits?: number;
-  readonly of: (candidate: Candidate, index: number) => number | null;
-}
-
-/** A column and a direction: `-q` is Q, the largest first. */
-export const FIRST_ORDER = '-advantage';
-
-function columnsOf(state: State, policies: readonly PolicyScores[]): Column[] {
-  return [
-    { key: 'count', label: 'n', meaning: 'how often it was sampled', digits: 0, of: ({ count }) => count },
-    {
-      key: 'logProb',
-      label: 'log p',
-      meaning: 'log-probability under the policy that sampled it, in nats',
-      of: ({ logProb }) => logProb,
-    },
-    ...policies.map(({ policy, logProbs }) => ({
-      key: `p:${policy}`,
-      label: `log p ${policy}`,
-      meaning: `log-probability under policy ${policy}, in nats, computed now`,
-      of: (_: Candidate, index: number) => logProbs[index] ?? null,
-    })),
-    { key: 'q', label: 'Q', meaning: 'what the critic expects of taking it', of: ({ q }) => q },
-    { key: 'v', label: 'V', meaning: 'what the critic expects of the state', of: () => state.v },
-    { key: 'advantage', label: 'A', meaning: 'advantage: Q less V', of: ({ advantage }) => advantage },
-  ];
-}
-
-/** Indices of the candidates by a column; what has no number comes last, and the earlier first among equals. */
-function sorted({ candidates }: State, columns: readonly Column[], order: string): number[] {
-  const column = columns.find(({ key }) => key === order.replace(/^-/, '')) ?? columns.at(-1)!;
-  const sign = order.startsWith('-') ? -1 : 1;
-  const values = candidates.map(column.of);
-  return [...candidates.keys()].sort((a, b) => {
-    const [x, y] = [values[a], values[b]];
-    if (x === null || y === null) return Number(x === null) - Number(y === null) || a - b;
-    return sign * (x - y) || a - b;
-  });
-}
-
-interface CandidateTableProps {
-  readonly state: State;
-  readonly caption: string;
-  /** what policies say of the candidates, a column each */
+export interface CandidateTableProps {
+  readonly runs: readonly [here: string, there?: string];
+  readonly here: State;
+  /** the same state in the other run */
+  readonly there: State | undefined;
+  readonly rows: readonly CandidateRow[];
+  /** the largest advantage, for colours */
+  readonly scale: number;
+  /** log-probabilities by policies, a column each */
   readonly policies: readonly PolicyScores[];
+  readonly colours: ReadonlyMap<string, number>;
   readonly order: string;
   readonly onOrder: (order: string) => void;
-  /** text of the action that is pointed at, in all tables and drawings */
+  /** text of the action under the pointer or with the focus */
   readonly hot: string | undefined;
   readonly onHot: (action: string | undefined) => void;
 }
 
-/** All candidates of a state with their numbers. */
-export function CandidateTable({ state, caption, policies, order, onOrder, hot, onHot }: CandidateTableProps) {
-  const scale = advantageScale(state.candidates);
-  const columns = columnsOf(state, policies);
+/** All candidates of a state with their numbers, of one run or of two. */
+export function CandidateTable(props: CandidateTableProps) {
+  const { runs, here, there, rows, scale, policies, colours, order, onOrder, hot, onHot } = props;
+  const columns = columnsOf(policies, runs);
+  const best = (state: State | undefined) => (state?.best == null ? undefined : state.candidates[state.best].action);
+  const [bestHere, bestThere] = [best(here), best(there)];
   return (
     <div class="scroll">
       <table class="candidates">
-        <caption>{caption}</caption>
+        <caption>
+          {runs[1] === undefined ? `Candidates in run ${runs[0]}` : `Candidates in run ${runs[0]} and run ${runs[1]}`}
+        </caption>
         <thead>
           <tr>
             <th scope="col">action</th>
             {columns.map((column) => (
-              <SortableHead key={column.key} column={column} order={order} onOrder={onOrder} />
+              <SortableHead key={column.key} column={column} colours={colours} order={order} onOrder={onOrder} />
             ))}
           </tr>
         </thead>
         <tbody onMouseLeave={() => onHot(undefined)}>
-          {sorted(state, columns, order).map((i) => {
-            const { action, valid, q1, q2, advantage } = state.candidates[i];
+          {sortedRows(rows, columns, order).map((row) => {
+            const { action, number, valid, taken } = row;
+            const { q1 = null, q2 = null, advantage = null } = row.here ?? {};
             return (
               <tr
                 key={action}
@@ -86,16 +52,19 @@ export function CandidateTable({ state, caption, policies, order, onOrder, hot, 
                 onMouseEnter={() => onHot(action)}
               >
                 <th scope="row">
-                  <i class="swatch" style={{ background: advantageColour(advantage, scale) }} />
+                  <span class="number" style={{ background: advantageColour(advantage, scale) }}>
+                    {number}
+                  </span>
                   <button type="button" title={action} onFocus={() => onHot(action)} onBlur={() => onHot(undefined)}>
                     {inWords(action)}
                   </button>
-                  {i === 0 && <span class="mark taken">taken</span>}
-                  {i === state.best && <span class="mark best">best of N</span>}
+                  {taken && <span class="mark taken">taken</span>}
+                  {action === bestHere && <span class="mark best">best of N</span>}
+                  {action === bestThere && <span class="mark best">best of N in {runs[1]}</span>}
                 </th>
-                {columns.map(({ key, digits, of }) => (
+                {columns.map(({ key, digits, signed, of }) => (
                   <td key={key} data-column={key} title={key === 'q' && q1 !== null ? `Q1 ${q1}, Q2 ${q2}` : undefined}>
-                    <Value of={of(state.candidates[i], i)} digits={digits} />
+                    <Value of={of(row)} digits={digits} signed={signed} />
                   </td>
                 ))}
               </tr>
@@ -107,14 +76,18 @@ export function CandidateTable({ state, caption, policies, order, onOrder, hot, 
   );
 }
 
-function SortableHead({ column, order, onOrder }: { column: Column } & Pick<CandidateTableProps, 'order' | 'onOrder'>) {
-  const { key, label, meaning } = column;
+interface SortableHeadProps extends Pick<CandidateTableProps, 'order' | 'onOrder' | 'colours'> {
+  readonly column: Column;
+}
+
+function SortableHead({ column: { key, label, meaning, policy }, colours, order, onOrder }: SortableHeadProps) {
   const direction = order === key ? 'ascending' : order === `-${key}` ? 'descending' : undefined;
   return (
     <th scope="col" aria-sort={direction}>
+      {policy !== undefined && <i class="swatch" style={{ background: `var(--s${colours.get(policy) ?? 0})` }} />}
       <button
         type="button"
-        title={`${meaning}; sort by it`}
+        title={`${meaning}; click to sort`}
         onClick={() => onOrder(direction === 'descending' ? key : `-${key}`)}
       >
         {label}
@@ -122,9 +95,4 @@ function SortableHead({ column, order, onOrder }: { column: Column } & Pick<Cand
       </button>
     </th>
   );
-}
-
-/** The largest advantage there is, for colours. */
-export function advantageScale(candidates: readonly Candidate[]): number {
-  return Math.max(0, ...candidates.map(({ advantage }) => Math.abs(advantage ?? 0)));
 }

@@ -1,3 +1,4 @@
+import { counted } from '../../counted.js';
 import type { TrajectoryPage } from '../api.js';
 import { href } from './address.js';
 import { runPath, useAnswer } from './answer.js';
@@ -15,13 +16,13 @@ interface FailuresProps {
   readonly to: (offset: number) => string;
 }
 
-/** The failures of an evaluation by the screens that they ended on; each opens its trajectory. */
+/** The failures of an evaluation as final screens; each opens its trajectory. */
 export function Failures({ run, set, offset, to }: FailuresProps) {
   const query = new URLSearchParams({ in: set, success: 'no', offset: String(offset), limit: String(PAGE) });
   const { value, error } = useAnswer<TrajectoryPage>(runPath(run, 'trajectories', query));
   if (error) return <Notice kind="problem">{error}</Notice>;
   if (!value) return <Waiting />;
-  if (value.total === 0) return <p>None: all episodes that can be read succeeded.</p>;
+  if (value.total === 0) return <p>None: every episode that can be read succeeded.</p>;
   return (
     <>
       <ul class="gallery">
@@ -31,14 +32,15 @@ export function Failures({ run, set, offset, to }: FailuresProps) {
               <Screenshot
                 run={run}
                 screen={row.last}
-                words={`the last screen of ${row.id}`}
+                words={`final screen of ${row.id}`}
                 width={150}
                 place={{ set, id: row.id, step: row.steps - 1 }}
               />
               <span>{row.goal}</span>
             </a>
             <span class="note">
-              {row.id} · {row.steps} steps{row.truncated && ', out of steps'}
+              {row.id} · {counted(row.steps, 'step')}
+              {row.truncated && ', out of steps'}
             </span>
           </li>
         ))}

@@ -1,15 +1,18 @@
 import type { Ref } from 'preact';
 
 const KEYS: readonly (readonly [keys: readonly string[], what: string])[] = [
-  [['1', '6'], 'go to a view: 1 Trajectories to 6 Evaluations'],
-  [['←', '→'], 'the step before, the step after'],
-  [['↑', '↓'], 'the trajectory before, the trajectory after'],
-  [['Enter'], "from a trajectory's step to its actions, and back"],
+  [['1', '…', '6'], 'go to a view, from 1 Trajectories to 6 Evaluations'],
+  [['←', '→'], 'previous and next step; on Tokens, previous and next iteration'],
+  [['Home', 'End'], 'first and last step'],
+  [['↑', '↓'], 'previous and next trajectory'],
+  [['Enter'], 'from a step of a trajectory to its actions, and back'],
+  [['Space'], 'play or pause a trajectory'],
+  [['z'], 'enlarge a trajectory; then + and − zoom, Escape closes'],
   [['/'], 'filter by text'],
   [['?'], 'this list'],
 ];
 
-/** The list of keys, opened by `?`. */
+/** The list of keys; `?` opens it. */
 export function KeyboardHelp({ ref }: { ref: Ref<HTMLDialogElement> }) {
   return (
     <dialog ref={ref} aria-labelledby="keys">
@@ -21,7 +24,7 @@ export function KeyboardHelp({ ref }: { ref: Ref<HTMLDialogElement> }) {
               {keys.map((key, i) => (
                 <>
                   {i > 0 && ' '}
-                  <kbd>{key}</kbd>
+                  {key === '…' ? key : <kbd>{key}</kbd>}
                 </>
               ))}
             </dt>

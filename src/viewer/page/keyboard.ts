@@ -1,23 +1,40 @@
 import { useEffect, useRef } from 'preact/hooks';
 
-/** What keys do, by `KeyboardEvent.key`. */
+/** Actions by `KeyboardEvent.key`. */
 export type Keys = Readonly<Record<string, () => void>>;
 
-/** Listens to keys while the component is there; not in fields, and not with Ctrl, Alt or Meta, which are the browser's. */
+/** Handles keys while the component is mounted: not in fields and dialogs, and not with Ctrl, Alt or Meta. */
 export function useKeys(keys: Keys): void {
-  // those of the last rendering: a key that is held down comes sooner than effects do
+  // the latest ones: a key that is held down repeats faster than effects run
   const latest = useRef(keys);
   latest.current = keys;
   useEffect(() => {
     const pressed = (event: KeyboardEvent): void => {
-      if (event.ctrlKey || event.altKey || event.metaKey || event.defaultPrevented) return;
       if ((event.target as Element).closest('input, select, textarea, dialog')) return;
-      const act = latest.current[event.key];
-      if (!act) return;
-      event.preventDefault();
-      act();
+      handle(event, latest.current);
     };
     addEventListener('keydown', pressed);
     return () => removeEventListener('keydown', pressed);
   }, []);
+}
+
+/** Does what a key stands for. Enter and Space stay with the link or button that has the focus. */
+export function handle(event: KeyboardEvent, keys: Keys): void {
+  if (event.ctrlKey || event.altKey || event.metaKey || event.defaultPrevented) return;
+  const focused = (event.target as Element).closest('a, button, summary, select, input');
+  if (focused && (event.key === 'Enter' || event.key === ' ')) return;
+  const act = keys[event.key];
+  if (!act) return;
+  event.preventDefault();
+  act();
+}
+
+/** Takes the focus off a select after a choice by mouse or touch, so that arrow keys go to the view again. */
+export function releaseSelects(): void {
+  let pointer = false;
+  document.addEventListener('pointerdown', () => (pointer = true), true);
+  document.addEventListener('keydown', () => (pointer = false), true);
+  document.addEventListener('change', ({ target }) => {
+    if (pointer && target instanceof HTMLSelectElement) target.blur();
+  });
 }

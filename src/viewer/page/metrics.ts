@@ -10,10 +10,10 @@ export interface InstanceMetrics {
   readonly lines: readonly MetricsLine[];
 }
 
-/** How often a stage that may be at work is asked for more. */
+/** How often metrics of a stage that may be running are refreshed. */
 const FOLLOW_MS = 1500;
 
-/** The metrics of some runs, which grow while their stages write. */
+/** The metrics of some runs; they grow while their stages write. */
 export function useMetrics(runs: readonly string[]): {
   metrics: readonly InstanceMetrics[];
   error: string | undefined;
@@ -59,7 +59,7 @@ export function useMetrics(runs: readonly string[]): {
   return { metrics, error, loading };
 }
 
-/** One file of metrics, read on from where it ended. */
+/** One file of metrics, read from where the last request ended. */
 class Followed {
   lines: readonly MetricsLine[] = [];
   private file = '';

@@ -1,7 +1,8 @@
 import type { ComponentChildren } from 'preact';
+import { counted } from '../../counted.js';
 import type { Problem } from '../api.js';
 
-/** Something that is not as it should be, or not there, said where it would have been. */
+/** A problem, or why something is empty, in the place where it would be. */
 export function Notice({ kind, children }: { kind: 'problem' | 'empty'; children: ComponentChildren }) {
   return (
     <div class={`notice ${kind}`} role={kind === 'problem' ? 'alert' : 'status'}>
@@ -10,15 +11,14 @@ export function Notice({ kind, children }: { kind: 'problem' | 'empty'; children
   );
 }
 
-/** What could not be read. */
+/** Everything that could not be read. */
 export function Problems({ problems }: { problems: readonly Problem[] }) {
   if (problems.length === 0) return null;
   return (
     <Notice kind="problem">
       <p>
         <b>
-          {problems.length === 1 ? 'One thing' : `${problems.length} things`} could not be read; what is shown is
-          without it.
+          {counted(problems.length, 'item')} could not be read and {problems.length === 1 ? 'is' : 'are'} left out.
         </b>
       </p>
       <ul>
@@ -32,11 +32,11 @@ export function Problems({ problems }: { problems: readonly Problem[] }) {
   );
 }
 
-/** While the first answer is on its way. */
+/** Stands in until the first answer arrives. */
 export function Waiting() {
   return (
     <p class="waiting" role="status">
-      Reading…
+      Loading…
     </p>
   );
 }

@@ -1,24 +1,31 @@
-import { decimal, fixed } from '../../report/html.js';
+import { decimal, fixed, signed as withSign } from '../../report/html.js';
 
-/** A value as it is shown everywhere: three decimals; a dash where there is none. */
+/** A value with three decimals, as all views show it; a dash for none. */
 export function shown(value: number | null | undefined, digits = 3): string {
   return value === null || value === undefined ? '–' : fixed(value, digits);
 }
 
-/** A number of the data: three decimals to read (or `digits`, or as many as `rounded` needs), and all of it in the tooltip. */
-export function Value({ of, digits, rounded }: { of: number | null | undefined; digits?: number; rounded?: boolean }) {
+interface ValueProps {
+  readonly of: number | null | undefined;
+  /** decimals; default three */
+  readonly digits?: number;
+  /** as many decimals as three significant digits need */
+  readonly rounded?: boolean;
+  /** with a plus sign for positive numbers */
+  readonly signed?: boolean;
+}
+
+/** A number of the data, rounded, with all its digits in the tooltip. */
+export function Value({ of, digits, rounded, signed }: ValueProps) {
+  const none = of === null || of === undefined;
   return (
-    <data
-      class="value"
-      value={of === null || of === undefined ? '' : String(of)}
-      title={of === null ? undefined : String(of)}
-    >
-      {rounded ? decimal(of) : shown(of, digits)}
+    <data class="value" value={none ? '' : String(of)} title={none ? undefined : String(of)}>
+      {rounded ? decimal(of) : signed && !none ? withSign(of, digits ?? 3) : shown(of, digits)}
     </data>
   );
 }
 
-/** The colour of an advantage between blue (better than the state's value) and orange (worse), grey at none. */
+/** The colour of an advantage: blue above the state's value, orange below, grey at it. */
 export function advantageColour(advantage: number | null, scale: number): string {
   if (advantage === null) return 'var(--dim)';
   const share = Math.round(100 * Math.min(1, Math.abs(advantage) / (scale || 1)));

@@ -1,4 +1,4 @@
-/** Whether a trajectory succeeded, in a word and a sign. */
+/** Whether a trajectory succeeded, as a sign and a word. */
 export function Outcome({ success, truncated }: { success: boolean; truncated: boolean }) {
   return (
     <span class={`outcome ${success ? 'good' : 'bad'}`}>

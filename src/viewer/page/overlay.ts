@@ -5,24 +5,25 @@ import type { InstanceMetrics } from './metrics.js';
 /** A line of a chart. */
 export interface Line {
   readonly run: string;
-  /** which number of the stage: `loss`, `validation_loss`, perhaps with its shard */
+  /** the metric: `loss`, `validation_loss`, perhaps with its shard */
   readonly label: string;
+  readonly heldOut: boolean;
   readonly values: readonly (number | null | undefined)[];
 }
 
-/** One chart of a stage: a column of steps, and lines of as many runs as have it. */
+/** One chart of a stage: a column of steps, and lines of all runs that have this chart. */
 export interface Overlay {
   readonly title: string;
   readonly steps: readonly number[];
   readonly lines: readonly Line[];
 }
 
-/** The charts of a stage instance, with the same chart of all runs laid over one another. */
+/** The charts of a stage instance; equal charts of several runs are overlaid. */
 export function overlays(metrics: readonly InstanceMetrics[]): Overlay[] {
   const titles = new Map<string, { run: string; steps: readonly number[]; lines: readonly Line[] }[]>();
   for (const { run, lines } of metrics) {
     for (const { title, steps, series } of curves(lines)) {
-      const of = { run, steps, lines: series.map(({ label, values }) => ({ run, label, values })) };
+      const of = { run, steps, lines: series.map((one) => ({ run, ...one })) };
       titles.set(title, [...(titles.get(title) ?? []), of]);
     }
   }

@@ -5,7 +5,7 @@ interface PageLinksProps {
   readonly to: (offset: number) => string;
 }
 
-/** The way to the pages before and after; nothing where there is one page. */
+/** Links to the previous and the next page; nothing for a single page. */
 export function PageLinks({ total, offset, size, to }: PageLinksProps) {
   if (total <= size) return null;
   return (

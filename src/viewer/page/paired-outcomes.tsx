@@ -1,10 +1,12 @@
+import { pValue } from '../../report/rates.js';
+import { signed } from '../../report/html.js';
 import type { Paired } from '../api.js';
 import { href } from './address.js';
 import { runPath, useAnswer } from './answer.js';
 import { Notice } from './notice.js';
 import { Value } from './numbers.js';
 
-/** Links that are shown of each kind before "more". */
+/** Most links of each kind. */
 const SHOWN = 12;
 
 interface PairedOutcomesProps {
@@ -13,14 +15,15 @@ interface PairedOutcomesProps {
   readonly after: string;
 }
 
-/** Which episodes only one of two policies wins, on the same tasks and phones. */
+/** Two evaluations on the same tasks and phones: the paired difference, and the episodes that only one wins. */
 export function PairedOutcomes({ run, before, after }: PairedOutcomesProps) {
   const { value, error } = useAnswer<Paired>(runPath(run, 'paired', new URLSearchParams({ before, after })));
   if (error) return <Notice kind="problem">{error}</Notice>;
   if (!value) return null;
-  const { counts, gained, lost } = value;
-  if (counts.shared === 0) return <p>They have no episode of the same task in common.</p>;
-  const list = (kind: string, episodes: Paired['gained'], total: number, winner: string) => (
+  const { test, gained, lost } = value;
+  if (test.shared === 0) return <p>They have no episode with the same task in common.</p>;
+  const points = (rate: number) => signed(100 * rate, 1);
+  const list = (kind: string, episodes: Paired['gained'], total: number) => (
     <section aria-label={kind}>
       <h4>
         {kind}: <Value of={total} digits={0} />
@@ -36,22 +39,20 @@ export function PairedOutcomes({ run, before, after }: PairedOutcomesProps) {
           </li>
         ))}
       </ul>
-      {total > SHOWN && (
-        <p class="note">
-          and {total - SHOWN} more of <code>{winner}</code>
-        </p>
-      )}
+      {total > SHOWN && <p class="note">and {total - SHOWN} more</p>}
     </section>
   );
   return (
     <>
       <p>
-        Of <Value of={counts.shared} digits={0} /> episodes with the same task in both, both win{' '}
-        <Value of={counts.both} digits={0} /> and neither <Value of={counts.neither} digits={0} />.
+        Difference <b>{points(test.difference)} points</b>, 95 % interval {points(test.ci95[0])} to{' '}
+        {points(test.ci95[1])}; exact McNemar test, {pValue(test.p)}. Paired on <Value of={test.shared} digits={0} />{' '}
+        episodes with the same task: both win <Value of={test.both} digits={0} />, neither wins{' '}
+        <Value of={test.neither} digits={0} />.
       </p>
       <div class="charts">
-        {list(`Only ${after.replace('eval/', '')} wins`, gained, counts.gained, after)}
-        {list(`Only ${before.replace('eval/', '')} wins`, lost, counts.lost, before)}
+        {list(`Only ${after.replace('eval/', '')} wins`, gained, test.gained)}
+        {list(`Only ${before.replace('eval/', '')} wins`, lost, test.lost)}
       </div>
     </>
   );

@@ -1,58 +1,57 @@
-import type { PolicyScores, State } from '../api.js';
-import { CandidateTable, advantageScale } from './candidate-table.js';
+import type { ComponentChildren } from 'preact';
+import { candidateRows, advantageScale } from './candidate-rows.js';
+import { CandidateTable, type CandidateTableProps } from './candidate-table.js';
 import { advantageColour } from './numbers.js';
 import { Problems } from './notice.js';
-import { Screenshot } from './screenshot.js';
+import { Screenshot, type Drawn } from './screenshot.js';
 
-interface StatePanelProps {
-  readonly run: string;
-  readonly state: State;
-  readonly caption: string;
-  readonly policies: readonly PolicyScores[];
-  readonly order: string;
-  readonly onOrder: (order: string) => void;
-  readonly hot: string | undefined;
-  readonly onHot: (action: string | undefined) => void;
+interface StatePanelProps extends Omit<CandidateTableProps, 'rows' | 'scale'> {
+  /** what stands above the table */
+  readonly children: ComponentChildren;
 }
 
-/** Pixels that the screenshot is wide. */
+/** Width of the screenshot in CSS pixels. */
 const WIDTH = 300;
 
-/** One state as one critic sees it: the candidates on the screenshot, and their table. */
-export function StatePanel({ run, state, ...table }: StatePanelProps) {
-  const { candidates, screen, set, id, step, problems } = state;
+/** One state in one run or two: the numbered candidates on the screenshot, and their table. */
+export function StatePanel({ children, ...props }: StatePanelProps) {
+  const { runs, here, there, hot } = props;
+  const { candidates, screen, set, id, step, problems } = here;
   const scale = advantageScale(candidates);
-  const pointed = candidates.some(({ action }) => action === table.hot);
-  // the action taken is drawn last, over the others
-  const drawn = candidates
-    .map(({ action, advantage }, i) => ({
+  const rows = candidateRows(here, there);
+  const pointed = rows.some(({ action }) => action === hot);
+  // the best last, over the others, and the action taken over all
+  const drawn = [...rows]
+    .sort((a, b) => Number(a.taken) - Number(b.taken) || b.number - a.number)
+    .filter(({ action }) => !pointed || action === hot)
+    .map(({ action, number, taken, here: own }): Drawn => ({
       action,
-      kind: i === 0 ? ('taken' as const) : ('best' as const),
-      colour: advantageColour(advantage, scale),
-    }))
-    .filter(({ action }) => !pointed || action === table.hot)
-    .reverse();
+      kind: taken ? 'taken' : 'best',
+      label: number,
+      colour: advantageColour(own?.advantage ?? null, scale),
+    }));
   return (
-    <section class="panel" aria-label={table.caption}>
-      <Problems problems={problems} />
+    <section class="panel" aria-label="Candidates">
+      <Problems problems={[...problems, ...(there?.problems ?? [])]} />
       <div class="state">
-        <div>
+        <div class="head">{children}</div>
+        <div class="picture">
           <Screenshot
-            run={run}
+            run={runs[0]}
             screen={screen}
-            words={`screen ${step + 1}, with ${candidates.length} candidates`}
+            words={`screen of step ${step + 1}, with ${rows.length} numbered candidates`}
             width={WIDTH}
             full
             drawn={drawn}
             place={{ set, id, step }}
           />
           <p class="note scale">
-            worse
+            below V
             <i class="ramp" aria-hidden="true" />
-            better than V · × taken
+            above V · <span class="key taken" aria-hidden="true" /> taken
           </p>
         </div>
-        <CandidateTable state={state} {...table} />
+        <CandidateTable {...props} rows={rows} scale={scale} />
       </div>
     </section>
   );

@@ -1,9 +1,10 @@
 import { inWords } from '../../agents/action-words.js';
+import { counted } from '../../counted.js';
 import type { Step, Trajectory } from '../api.js';
-import { advantageColour, Value } from './numbers.js';
 import { Screenshot, type Drawn } from './screenshot.js';
+import { StepValues } from './step-values.js';
 
-/** Pixels that a strip's screenshot is wide. */
+/** Width of a strip's screenshots in CSS pixels. */
 export const CARD = 176;
 
 interface StepCardProps {
@@ -17,15 +18,10 @@ interface StepCardProps {
   readonly actions: string;
 }
 
-/** One step: the screen, what was done on it, and what the critic says of that. */
+/** One step: the screen with the action drawn in, and the critic's values. */
 export function StepCard({ run, of, step, current, scale, to, actions }: StepCardProps) {
-  const { action, screen, scores, reward, mcReturn } = step;
-  const words = inWords(action);
-  const better = scores?.best != null && scores.best !== action ? scores.best : undefined;
-  const drawn: Drawn[] = [
-    ...(better === undefined ? [] : [{ action: better, kind: 'best' } as const]),
-    { action, kind: 'taken' },
-  ];
+  const words = inWords(step.action);
+  const better = preferred(step);
   return (
     <li class="card" aria-current={current ? 'step' : undefined} data-step={step.step}>
       <a class="choose" href={to}>
@@ -34,50 +30,38 @@ export function StepCard({ run, of, step, current, scale, to, actions }: StepCar
         </span>
         <Screenshot
           run={run}
-          screen={screen}
-          words={`screen ${step.step + 1}; then: ${words}`}
+          screen={step.screen}
+          words={`screen of step ${step.step + 1}; action: ${words}`}
           width={CARD}
-          drawn={drawn}
+          drawn={drawingOf(step)}
           place={{ ...of, step: step.step }}
         >
-          {!words.startsWith('tap') && !words.startsWith('swipe') && <span class="said">{words}</span>}
+          {!words.startsWith('tap') && !words.startsWith('swipe') && <span class="done">{words}</span>}
         </Screenshot>
       </a>
-      <dl>
-        {scores && (
-          <>
-            <dt>Q</dt>
-            <dd>
-              <Value of={scores.q} />
-            </dd>
-            <dt>V</dt>
-            <dd>
-              <Value of={scores.v} />
-            </dd>
-            <dt title="advantage: Q less V">A</dt>
-            <dd>
-              <i class="swatch" style={{ background: advantageColour(scores.advantage, scale) }} />
-              <Value of={scores.advantage} />
-            </dd>
-          </>
-        )}
-        <dt>reward</dt>
-        <dd>
-          <Value of={reward} />
-        </dd>
-        <dt title="discounted sum of the rewards from here to the end">return</dt>
-        <dd>
-          <Value of={mcReturn} />
-        </dd>
-      </dl>
+      <StepValues step={step} scale={scale} />
       {better !== undefined && (
         <p class="better">
-          <span class="key best" aria-hidden="true" /> rather: {inWords(better)}
+          <span class="key best" aria-hidden="true" /> better: {inWords(better)}
         </p>
       )}
       <p>
-        <a href={actions}>{scores ? `${scores.candidates} candidates` : 'candidates'}</a>
+        <a href={actions}>{step.scores ? counted(step.scores.candidates, 'candidate') : 'candidates'}</a>
       </p>
     </li>
   );
+}
+
+/** The action that best-of-N would imitate, if it is not the one taken. */
+export function preferred({ action, scores }: Step): string | undefined {
+  return scores?.best != null && scores.best !== action ? scores.best : undefined;
+}
+
+/** The action taken, over the one that best-of-N prefers. */
+export function drawingOf(step: Step): Drawn[] {
+  const better = preferred(step);
+  return [
+    ...(better === undefined ? [] : [{ action: better, kind: 'best' } as const]),
+    { action: step.action, kind: 'taken' },
+  ];
 }

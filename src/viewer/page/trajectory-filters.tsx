@@ -1,16 +1,43 @@
 import type { RunInfo } from '../api.js';
-import { changed, go, href } from './address.js';
+import { changed, go, href, type View } from './address.js';
 
-/** What a trajectory can be chosen by, in the address line and to the server under the same names. */
+/** What trajectories are filtered by, under the same names in the address and in requests. */
 export const FILTERS = ['text', 'success', 'in', 'stage', 'policy', 'device', 'family'] as const;
 
-/** The fields above the list. */
-export function TrajectoryFilters({ info, params }: { info: RunInfo; params: URLSearchParams }) {
+/** Puts the focus into the text filter, unfolded. */
+export function focusFilter(): void {
+  const field = document.getElementById('filter-text');
+  field?.closest('details')?.setAttribute('open', '');
+  field?.focus();
+}
+
+interface TrajectoryFiltersProps {
+  readonly info: RunInfo;
+  readonly view: View;
+  readonly params: URLSearchParams;
+  /** hides the fields behind a line to click */
+  readonly folded: boolean;
+}
+
+/** The fields that filter the list. */
+export function TrajectoryFilters({ info, view, params, folded }: TrajectoryFiltersProps) {
+  const active = FILTERS.filter((name) => params.has(name)).length;
+  const fields = <Fields info={info} view={view} params={params} active={active} />;
+  if (!folded) return fields;
+  return (
+    <details class="fold" open={active > 0}>
+      <summary>Filter trajectories{active > 0 && ` (${active} active)`}</summary>
+      {fields}
+    </details>
+  );
+}
+
+function Fields({ info, view, params, active }: Omit<TrajectoryFiltersProps, 'folded'> & { readonly active: number }) {
   const set = (name: string, value: string, replace = false): void =>
-    go(href('trajectories', changed(params, { [name]: value, offset: undefined })), { replace });
+    go(href(view, changed(params, { [name]: value, offset: undefined })), { replace });
   const distinct = (of: 'stage' | 'policy' | 'device') =>
     [...new Set(info.sets.map((one) => one[of]))].filter((value) => value !== '').sort();
-  const some = FILTERS.some((name) => params.has(name));
+  const none = Object.fromEntries([...FILTERS, 'offset'].map((name) => [name, undefined]));
   return (
     <search class="filters" aria-label="Filter trajectories">
       <label class="text">
@@ -18,7 +45,7 @@ export function TrajectoryFilters({ info, params }: { info: RunInfo; params: URL
         <input
           id="filter-text"
           type="search"
-          placeholder="words of the task or id"
+          placeholder="words of the task, or an id"
           value={params.get('text') ?? ''}
           onInput={({ currentTarget }) => set('text', currentTarget.value, true)}
         />
@@ -49,13 +76,13 @@ export function TrajectoryFilters({ info, params }: { info: RunInfo; params: URL
       />
       {info.families.length > 1 && (
         <Choice
-          name="Kind of task"
+          name="Task family"
           value={params.get('family')}
           options={info.families.map((family) => [family, family])}
           onChoice={(value) => set('family', value)}
         />
       )}
-      {some && <a href={href('trajectories', { run: params.get('run') ?? undefined })}>Clear</a>}
+      {active > 0 && <a href={href(view, changed(params, none))}>Clear filters</a>}
     </search>
   );
 }

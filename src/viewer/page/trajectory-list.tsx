@@ -1,26 +1,24 @@
+import { counted } from '../../counted.js';
 import type { TrajectoryPage, TrajectoryRow } from '../api.js';
 import { changed, href } from './address.js';
 import { Outcome } from './outcome.js';
 import { PageLinks } from './page-links.js';
-
-/** Trajectories of a page of the list. */
-export const PAGE = 50;
+import { PolicyName } from './policy-name.js';
+import { PAGE, type Chosen } from './trajectory-choice.js';
 
 interface TrajectoryListProps {
   readonly page: TrajectoryPage;
   readonly params: URLSearchParams;
-  readonly chosen: Pick<TrajectoryRow, 'set' | 'id'> | undefined;
+  readonly chosen: Chosen | undefined;
+  readonly colours: ReadonlyMap<string, number>;
 }
 
-/** A page of the trajectories that pass, each a link to itself. */
-export function TrajectoryList({ page: { rows, total, offset }, params, chosen }: TrajectoryListProps) {
+/** A page of the trajectories that pass the filters, each a link. */
+export function TrajectoryList({ page: { rows, total, offset }, params, chosen, colours }: TrajectoryListProps) {
   const to = (row: TrajectoryRow) =>
     href('trajectories', changed(params, { set: row.set, id: row.id, step: undefined }));
   const pageAt = (start: number) =>
-    href(
-      'trajectories',
-      changed(params, { offset: start || undefined, set: undefined, id: undefined, step: undefined }),
-    );
+    href('trajectories', changed(params, { offset: start, set: undefined, id: undefined, step: undefined }));
   return (
     <div class="list">
       <p class="count" role="status">
@@ -34,8 +32,8 @@ export function TrajectoryList({ page: { rows, total, offset }, params, chosen }
               <a href={to(row)} aria-current={current ? 'true' : undefined}>
                 <span class="goal">{row.goal}</span>
                 <span class="about">
-                  <Outcome {...row} /> {row.steps} {row.steps === 1 ? 'step' : 'steps'} · {row.policy || row.stage} ·{' '}
-                  {row.id}
+                  <Outcome {...row} /> {counted(row.steps, 'step')} ·{' '}
+                  {row.policy === '' ? row.stage : <PolicyName name={row.policy} colours={colours} />} · {row.id}
                 </span>
               </a>
             </li>

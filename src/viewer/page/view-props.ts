@@ -1,6 +1,6 @@
 import type { RunInfo } from '../api.js';
 
-/** What each view is given. */
+/** The properties of every view. */
 export interface ViewProps {
   readonly info: RunInfo;
   readonly runs: readonly string[];

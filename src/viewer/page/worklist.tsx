@@ -4,22 +4,22 @@ import { Outcome } from './outcome.js';
 import { PageLinks } from './page-links.js';
 import { Value } from './numbers.js';
 
-/** Rows of a page. */
+/** Rows on a page. */
 export const WORKLIST_PAGE = 25;
 
 const SIDES = [
-  ['either', 'either way'],
-  ['over', 'expected more than came'],
-  ['under', 'expected less than came'],
+  ['either', 'all'],
+  ['over', 'Q too high'],
+  ['under', 'Q too low'],
 ] as const;
 
-/** Where critic and outcome disagree most; each row opens the trajectory at its step. */
+/** The trajectories where Q and return differ most; each row opens the trajectory at that step. */
 export function Worklist({ page, params }: { page: WorklistPage; params: URLSearchParams }) {
   const side = params.get('side') ?? 'either';
   const run = params.get('run') ?? undefined;
   return (
     <>
-      <nav class="tabs" aria-label="Which way they disagree">
+      <nav class="tabs" aria-label="Direction of the error">
         {SIDES.map(([name, label]) => (
           <a
             key={name}
@@ -41,7 +41,7 @@ export function Worklist({ page, params }: { page: WorklistPage; params: URLSear
               <th scope="col">return</th>
               <th scope="col">Q − return</th>
               <th scope="col">
-                <span class="hidden">along the episode</span>
+                <span class="hidden">curve</span>
               </th>
             </tr>
           </thead>

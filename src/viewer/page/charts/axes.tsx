@@ -1,7 +1,7 @@
 import { decimal } from '../../../report/html.js';
 import { ticks } from '../../../report/ticks.js';
 
-/** A chart's frame in its own units: the plot's box, and the numbers at its edges. */
+/** The frame of a chart in its own units: the box of the plot, and the values at its edges. */
 export interface Frame {
   readonly left: number;
   readonly right: number;
@@ -11,17 +11,17 @@ export interface Frame {
   readonly y: readonly [low: number, high: number];
 }
 
-/** Where a number of the x axis is. */
+/** The position of a value on the x axis. */
 export function atX({ left, right, x: [low, high] }: Frame, value: number): number {
   return left + ((value - low) / (high - low || 1)) * (right - left);
 }
 
-/** Where a number of the y axis is. */
+/** The position of a value on the y axis. */
 export function atY({ top, bottom, y: [low, high] }: Frame, value: number): number {
   return bottom - ((value - low) / (high - low || 1)) * (bottom - top);
 }
 
-/** The range of some numbers with a little room around them. */
+/** The range of some values, with a little room. */
 export function padded(values: readonly number[]): [number, number] {
   const [low, high] = [Math.min(...values), Math.max(...values)];
   const room = 0.05 * (high - low || 1);
@@ -36,7 +36,7 @@ interface AxesProps {
   readonly format?: (value: number) => string;
 }
 
-/** Grid lines with their numbers, and what the axes are. */
+/** Grid lines with tick labels, and the names of the axes. */
 export function Axes({ frame, xLabel, yLabel, xTicks, format = decimal }: AxesProps) {
   const { left, right, top, bottom } = frame;
   return (
@@ -44,7 +44,7 @@ export function Axes({ frame, xLabel, yLabel, xTicks, format = decimal }: AxesPr
       {(xTicks ?? ticks(...frame.x)).map((tick) => (
         <g key={`x${tick}`}>
           <path class="grid" d={`M${atX(frame, tick)} ${top}V${bottom}`} />
-          <text x={atX(frame, tick)} y={bottom + 15} text-anchor="middle">
+          <text x={atX(frame, tick)} y={bottom + 18} text-anchor="middle">
             {decimal(tick)}
           </text>
         </g>
@@ -57,10 +57,10 @@ export function Axes({ frame, xLabel, yLabel, xTicks, format = decimal }: AxesPr
           </text>
         </g>
       ))}
-      <text x={(left + right) / 2} y={bottom + 32} text-anchor="middle" class="label">
+      <text x={(left + right) / 2} y={bottom + 38} text-anchor="middle" class="label">
         {xLabel}
       </text>
-      <text transform={`translate(12 ${(top + bottom) / 2}) rotate(-90)`} text-anchor="middle" class="label">
+      <text transform={`translate(14 ${(top + bottom) / 2}) rotate(-90)`} text-anchor="middle" class="label">
         {yLabel}
       </text>
     </g>

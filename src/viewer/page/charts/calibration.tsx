@@ -1,30 +1,26 @@
 import type { Reliability } from '../../../report/reliability.js';
 import { Axes, atX, atY, padded, type Frame } from './axes.js';
 import { shown, Value } from '../numbers.js';
+import { PARTS } from '../../../report/verdicts.js';
 
 const COLOURS: Readonly<Record<string, string>> = { train: 's0', validation: 's2', all: 's2' };
-const NAMES: Readonly<Record<string, string>> = {
-  train: 'trained on',
-  validation: 'held out',
-  all: 'all trajectories',
-};
 
-/** Mean Q against the mean return that followed, by bins; on the diagonal the critic is right. */
+/** Mean return against mean Q, by bins of Q; on the diagonal they are equal. */
 export function CalibrationChart({ reliability }: { reliability: Readonly<Record<string, Reliability>> }) {
   const series = Object.entries(reliability);
   const bins = series.flatMap(([, { bins }]) => bins);
   const range = padded([0, ...bins.flatMap(({ predicted, observed, ci95 }) => [predicted, observed, ...(ci95 ?? [])])]);
-  const frame: Frame = { left: 50, right: 410, top: 10, bottom: 330, x: range, y: range };
+  const frame: Frame = { left: 58, right: 410, top: 10, bottom: 330, x: range, y: range };
   const largest = Math.max(...bins.map(({ count }) => count));
   return (
     <figure>
       <svg
         class="chart"
-        viewBox="0 0 420 370"
+        viewBox="0 0 420 380"
         role="img"
-        aria-label="Return that followed against Q, by bins of Q; the table has the numbers"
+        aria-label="Mean return against mean Q, by bins of Q; the table has the numbers"
       >
-        <Axes frame={frame} xLabel="Q of the action taken" yLabel="return that followed" />
+        <Axes frame={frame} xLabel="Q of the action taken (the smaller twin)" yLabel="return" />
         <path class="diagonal" d={`M${frame.left} ${frame.bottom}L${frame.right} ${frame.top}`} />
         {series.map(([name, { bins }]) => (
           <g key={name} style={{ '--stroke': `var(--${COLOURS[name]})` }}>
@@ -43,44 +39,61 @@ export function CalibrationChart({ reliability }: { reliability: Readonly<Record
                   cy={atY(frame, observed)}
                   r={2.5 + 4 * Math.sqrt(count / largest)}
                 >
-                  <title>{`${count} steps: Q ${shown(predicted)}, return ${shown(observed)}`}</title>
+                  <title>{`${count} steps: mean Q ${shown(predicted)}, mean return ${shown(observed)}`}</title>
                 </circle>
               </g>
             ))}
           </g>
         ))}
       </svg>
-      <div class="scroll">
-        <table class="calibration">
-          <thead>
-            <tr>
-              {['trajectories', 'steps', 'bias', 'RMSE', 'correlation', 'calibration error'].map((head) => (
-                <th key={head} scope="col">
-                  {head}
-                </th>
+    </figure>
+  );
+}
+
+/** The numbers of the chart by part of the trajectories. */
+export function CalibrationTable({ reliability }: { reliability: Readonly<Record<string, Reliability>> }) {
+  const series = Object.entries(reliability);
+  return (
+    <div class="scroll">
+      <table class="calibration">
+        <thead>
+          <tr>
+            {[
+              'part',
+              'trajectories',
+              'steps',
+              'mean error',
+              'RMS error',
+              'correlation',
+              'slope',
+              'calibration error',
+            ].map((head) => (
+              <th key={head} scope="col">
+                {head}
+              </th>
+            ))}
+          </tr>
+        </thead>
+        <tbody>
+          {series.map(([name, one]) => (
+            <tr key={name} data-part={name}>
+              <th scope="row">
+                <i class="swatch" style={{ background: `var(--${COLOURS[name]})` }} />
+                {PARTS[name]}
+              </th>
+              <td>{one.trajectories}</td>
+              <td>
+                <Value of={one.steps} digits={0} />
+              </td>
+              {[one.bias, one.rmse, one.correlation, one.slope, one.calibration_error].map((value, i) => (
+                <td key={i}>
+                  <Value of={value} />
+                </td>
               ))}
             </tr>
-          </thead>
-          <tbody>
-            {series.map(([name, one]) => (
-              <tr key={name} data-part={name}>
-                <th scope="row">
-                  <i class="swatch" style={{ background: `var(--${COLOURS[name]})` }} />
-                  {NAMES[name]} ({one.trajectories})
-                </th>
-                <td>
-                  <Value of={one.steps} digits={0} />
-                </td>
-                {[one.bias, one.rmse, one.correlation, one.calibration_error].map((value, i) => (
-                  <td key={i}>
-                    <Value of={value} />
-                  </td>
-                ))}
-              </tr>
-            ))}
-          </tbody>
-        </table>
-      </div>
-    </figure>
+          ))}
+        </tbody>
+      </table>
+    </div>
   );
 }

@@ -1,30 +1,37 @@
-import { useEffect, useRef, useState } from 'preact/hooks';
+import { useEffect, useRef } from 'preact/hooks';
 import uPlot from 'uplot';
 import 'uplot/dist/uPlot.min.css';
 import { curveColour } from '../../../report/curves.js';
 import { decimal } from '../../../report/html.js';
+import { DASHES, LineKey } from '../dash.js';
+import { useMedia } from '../narrow.js';
 import { Value } from '../numbers.js';
 import type { Overlay } from '../overlay.js';
 import { smoothed } from './smoothing.js';
 
-const HEIGHT = 170;
+const HEIGHT = 180;
+
 interface CurvePlotProps {
   readonly overlay: Overlay;
-  /** the runs that are shown, in order: which colour is whose */
+  /** the runs that are shown, in order; it decides their colours */
   readonly runs: readonly string[];
   readonly smoothing: number;
   readonly logarithmic: boolean;
 }
 
-/** One chart of training, drawn by uPlot; the lines' last values stand under it. */
+/** One chart of training, drawn by uPlot; below it the last value of each line. */
 export function CurvePlot({ overlay, runs, smoothing, logarithmic }: CurvePlotProps) {
   const place = useRef<HTMLDivElement>(null);
   const plot = useRef<uPlot | null>(null);
-  const dark = useDark();
+  // a canvas is drawn again when the reader switches between light and dark
+  const dark = useMedia('(prefers-color-scheme: dark)');
   const labels = [...new Set(overlay.lines.map(({ label }) => label))];
-  // by run where there are several, else by number
+  const several = runs.length > 1;
+  // of several runs each has a colour, and each metric a dash; else each metric has a colour, and held-out data a dash
   const colourOf = (line: Overlay['lines'][number]) =>
-    curveColour(runs.length > 1 ? runs.indexOf(line.run) : labels.indexOf(line.label));
+    `s${curveColour(several ? runs.indexOf(line.run) : labels.indexOf(line.label))}`;
+  const dashOf = ({ label, heldOut }: Overlay['lines'][number]) =>
+    DASHES[several ? labels.indexOf(label) % DASHES.length : heldOut ? 1 : 0];
   const shape = JSON.stringify([
     overlay.lines.map(({ run, label }) => [run, label]),
     smoothing > 0,
@@ -45,15 +52,15 @@ export function CurvePlot({ overlay, runs, smoothing, logarithmic }: CurvePlotPr
       stroke: colour('dim'),
       grid: { stroke: colour('rule'), width: 1 },
       ticks: { show: false },
-      font: '11px system-ui',
+      font: '12.5px system-ui',
     };
     const lineOf = (line: Overlay['lines'][number], faint: boolean): uPlot.Series => ({
-      label: runs.length > 1 ? `${line.run} ${line.label}` : line.label,
-      stroke: colour(`s${colourOf(line)}`),
+      label: several ? `${line.run} ${line.label}` : line.label,
+      stroke: colour(colourOf(line)),
       width: faint ? 1 : 1.7,
       alpha: faint ? 0.3 : 1,
       spanGaps: true,
-      dash: runs.length > 1 && labels.indexOf(line.label) > 0 ? [5, 3] : undefined,
+      dash: [...dashOf(line)],
       points: { show: overlay.steps.length < 3 },
       value: (_, value: number | null) => decimal(value),
     });
@@ -65,8 +72,8 @@ export function CurvePlot({ overlay, runs, smoothing, logarithmic }: CurvePlotPr
         scales: { x: { time: false }, y: logarithmic ? { distr: 3 } : {} },
         cursor: { drag: { x: true, y: false } },
         axes: [
-          { ...axis, size: 24 },
-          { ...axis, size: 54, values: (_, ticks) => ticks.map((tick) => decimal(tick)) },
+          { ...axis, size: 26 },
+          { ...axis, size: 58, values: (_, ticks) => ticks.map((tick) => decimal(tick)) },
         ],
         series: [
           { label: 'step' },
@@ -87,7 +94,7 @@ export function CurvePlot({ overlay, runs, smoothing, logarithmic }: CurvePlotPr
       made.destroy();
       plot.current = null;
     };
-    // the data come by setData below, without a new chart
+    // new data goes through setData below, without a new chart
   }, [shape]);
   useEffect(() => plot.current?.setData(data), [overlay, smoothing, shape]);
   return (
@@ -99,8 +106,8 @@ export function CurvePlot({ overlay, runs, smoothing, logarithmic }: CurvePlotPr
           const at = line.values.findLastIndex((value) => value !== null && value !== undefined);
           return (
             <li key={line.run + line.label}>
-              <i class="swatch" style={{ background: `var(--s${colourOf(line)})` }} />
-              {runs.length > 1 && `${line.run} · `}
+              <LineKey colour={`var(--${colourOf(line)})`} dash={dashOf(line)} />
+              {several && `${line.run} · `}
               {line.label} <Value of={line.values[at]} rounded /> <span class="note">at step {overlay.steps[at]}</span>
             </li>
           );
@@ -108,16 +115,4 @@ export function CurvePlot({ overlay, runs, smoothing, logarithmic }: CurvePlotPr
       </ul>
     </figure>
   );
-}
-
-/** Whether the reader prefers dark pages: a canvas has to be drawn again when that changes. */
-function useDark(): boolean {
-  const query = matchMedia('(prefers-color-scheme: dark)');
-  const [dark, set] = useState(query.matches);
-  useEffect(() => {
-    const changed = (): void => set(query.matches);
-    query.addEventListener('change', changed);
-    return () => query.removeEventListener('change', changed);
-  }, []);
-  return dark;
 }

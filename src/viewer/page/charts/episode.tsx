@@ -6,22 +6,30 @@ import { shown } from '../numbers.js';
 const LINES = [
   { name: 'Q of the action taken', colour: 's2', of: (step: Trajectory['strip'][number]) => step.scores?.q },
   { name: 'V', colour: 's1', of: (step: Trajectory['strip'][number]) => step.scores?.v },
-  { name: 'return that followed', colour: 's0', of: (step: Trajectory['strip'][number]) => step.mcReturn },
+  { name: 'return', colour: 's0', of: (step: Trajectory['strip'][number]) => step.mcReturn },
 ] as const;
 
-/** What the critic expects along an episode, and what came. `to`: the address of a step. */
-export function EpisodeChart({ trajectory: { strip }, to }: { trajectory: Trajectory; to: (step: number) => string }) {
+interface EpisodeChartProps {
+  readonly trajectory: Trajectory;
+  /** the address of a step */
+  readonly to: (step: number) => string;
+  /** for a narrow page */
+  readonly narrow: boolean;
+}
+
+/** Q, V and the return along an episode. */
+export function EpisodeChart({ trajectory: { strip }, to, narrow }: EpisodeChartProps) {
   const values = LINES.flatMap(({ of }) => strip.map(of)).filter((value) => value !== undefined);
   const frame: Frame = {
-    ...{ left: 50, right: 630, top: 10, bottom: 230 },
+    ...{ left: 50, right: narrow ? 370 : 630, top: 10, bottom: 230 },
     x: [0.5, strip.length + 0.5],
     y: padded([0, ...values]),
   };
-  const every = Math.ceil(strip.length / 16);
+  const every = Math.ceil(strip.length / (narrow ? 8 : 16));
   const xTicks = strip.map(({ step }) => step + 1).filter((n) => (n - 1) % every === 0);
   return (
     <figure>
-      <svg class="chart wide" viewBox="0 0 640 270" aria-label="Q, V and return by step">
+      <svg class="chart wide" viewBox={`0 0 ${narrow ? 380 : 640} 276`} aria-label="Q, V and return by step">
         <Axes frame={frame} xLabel="step" yLabel="value" xTicks={xTicks} />
         {LINES.map(({ name, colour, of }) => {
           const points = strip.flatMap((step) => {
@@ -42,7 +50,7 @@ export function EpisodeChart({ trajectory: { strip }, to }: { trajectory: Trajec
           );
         })}
       </svg>
-      <figcaption class="note">
+      <figcaption class="legend">
         {LINES.map(({ name, colour }) => (
           <span key={name}>
             <i class="swatch" style={{ background: `var(--${colour})` }} />

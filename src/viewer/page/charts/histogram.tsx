@@ -4,18 +4,18 @@ import { Axes, atX, atY, type Frame } from './axes.js';
 
 interface HistogramChartProps {
   readonly histogram: Histogram;
-  /** a line at this number: above it the actor imitates */
+  /** the actor's threshold, drawn as a line */
   readonly mark: number;
 }
 
-/** Shares of the advantages of actions taken, as an area, and of the other candidates, as a line over it. */
+/** Shares by advantage: of the actions taken as an area, of the other candidates as a line. */
 export function HistogramChart({ histogram: { low, high, counts }, mark }: HistogramChartProps) {
   const series = Object.entries(counts).map(([name, bins]) => {
     const total = bins.reduce((sum, count) => sum + count, 0) || 1;
     return { name, total, shares: bins.map((count) => count / total) };
   });
   const most = Math.max(...series.flatMap(({ shares }) => shares), 1e-9) * 1.05;
-  const frame: Frame = { left: 50, right: 410, top: 16, bottom: 250, x: [low, high], y: [0, most] };
+  const frame: Frame = { left: 58, right: 410, top: 20, bottom: 330, x: [low, high], y: [0, most] };
   const outline = (shares: readonly number[]) =>
     shares
       .map((share, i) => `V${atY(frame, share)}H${atX(frame, low + ((high - low) * (i + 1)) / shares.length)}`)
@@ -24,9 +24,9 @@ export function HistogramChart({ histogram: { low, high, counts }, mark }: Histo
     <figure>
       <svg
         class="chart"
-        viewBox="0 0 420 290"
+        viewBox="0 0 420 380"
         role="img"
-        aria-label="Shares by advantage, of actions taken and of the others"
+        aria-label="Shares by advantage, of the actions taken and of the other candidates"
       >
         <Axes frame={frame} xLabel="advantage" yLabel="share" format={percent} />
         {series.map(({ name, shares }) => (
@@ -39,18 +39,18 @@ export function HistogramChart({ histogram: { low, high, counts }, mark }: Histo
         ))}
         {mark >= low && mark <= high && (
           <>
-            <path class="diagonal" d={`M${atX(frame, mark)} ${frame.top - 6}V${frame.bottom}`} />
-            <text x={atX(frame, mark) + 4} y={frame.top + 2}>
-              imitated above
+            <path class="diagonal" d={`M${atX(frame, mark)} ${frame.top - 14}V${frame.bottom}`} />
+            <text x={atX(frame, mark) + 4} y={frame.top - 4}>
+              threshold {mark}
             </text>
           </>
         )}
       </svg>
-      <figcaption class="note">
+      <figcaption class="legend">
         {series.map(({ name, total }) => (
           <span key={name}>
             <i class="swatch" style={{ background: `var(--${name === 'taken' ? 's0' : 's1'})` }} />
-            {name === 'taken' ? 'actions taken' : 'other candidates'} ({total}){' '}
+            {name === 'taken' ? 'action taken' : 'other candidates'} ({total}){' '}
           </span>
         ))}
       </figcaption>

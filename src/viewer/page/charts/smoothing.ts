@@ -1,7 +1,7 @@
 /**
- * Exponential moving averages of a series, each divided by the weight that it has gathered, so that the first are not pulled
- * to zero (as TensorBoard draws them). Gaps stay gaps.
- * @param weight of what came before, in [0, 1); 0 leaves the series as it is
+ * Exponential moving averages of a series, each divided by its total weight, so that the first values are not pulled to
+ * zero (as in TensorBoard). Gaps stay gaps.
+ * @param weight of the past, in [0, 1); 0 leaves the series unchanged
  */
 export function smoothed(values: readonly (number | null | undefined)[], weight: number): (number | null)[] {
   let mean = 0;

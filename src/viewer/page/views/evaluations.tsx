@@ -1,3 +1,5 @@
+import { byPolicy } from '../../../report/colours.js';
+import { settingOf } from '../../../report/evaluations.js';
 import type { EvaluationList, NamedEvaluation } from '../../api.js';
 import { changed, go, href } from '../address.js';
 import { runPath, useAnswer } from '../answer.js';
@@ -6,15 +8,15 @@ import { Failures } from '../failures.js';
 import { Notice, Problems, Waiting } from '../notice.js';
 import { Value } from '../numbers.js';
 import { PairedOutcomes } from '../paired-outcomes.js';
+import { coloursOf } from '../policy-name.js';
 import { RateBars, type NamedRate } from '../charts/rate-bars.js';
 
-const COLOURS = 6;
-/** How often a run at work is asked for results. */
+/** How often results of a run in progress are refreshed. */
 const LOOK_MS = 5000;
 
 const short = (name: string): string => name.replace('eval/', '');
 
-/** Success rates of the policies, all together and by kind of task; two of them episode by episode; what failed. */
+/** Success rates of the policies, in total and by task family; two of them episode by episode; the failures. */
 export function EvaluationsView({ info, params }: ViewProps) {
   const run = info.name;
   const answer = useAnswer<EvaluationList>(runPath(run, 'evaluations'), info.running ? LOOK_MS : undefined);
@@ -31,19 +33,24 @@ export function EvaluationsView({ info, params }: ViewProps) {
             {unfinished.map((name) => (
               <code key={name}>{name} </code>
             ))}
-            {info.running ? '(it comes when all episodes are done)' : '(the same critiq eval finishes it)'}
+            {info.running ? '(results come when all episodes are done)' : '(run the same critiq eval again to finish)'}
           </p>
         </Notice>
       )}
       {evaluations.length === 0 ? (
         <Notice kind="empty">
           <p>
-            <b>No policy of {run} has been evaluated yet.</b> <code>critiq eval eval.policy=base run={run}</code> does
-            it.
+            <b>No policy of {run} has been evaluated yet.</b> <code>critiq eval eval.policy=base run={run}</code>{' '}
+            evaluates one.
           </p>
         </Notice>
       ) : (
-        <Results run={run} evaluations={evaluations} params={params} />
+        <Results
+          run={run}
+          evaluations={[...evaluations].sort((a, b) => byPolicy(a.policy, b.policy))}
+          params={params}
+          colours={coloursOf(info)}
+        />
       )}
     </div>
   );
@@ -53,20 +60,22 @@ interface ResultsProps {
   readonly run: string;
   readonly evaluations: readonly NamedEvaluation[];
   readonly params: URLSearchParams;
+  readonly colours: ReadonlyMap<string, number>;
 }
 
-function Results({ run, evaluations, params }: ResultsProps) {
-  const families = [...new Set(evaluations.flatMap((one) => Object.keys(one.families)))].sort();
-  const rates = (of: (one: NamedEvaluation) => NamedRate['rate']): NamedRate[] =>
-    evaluations.map((one, i) => ({ name: short(one.name), colour: `s${i % COLOURS}`, rate: of(one) }));
+function Results({ run, evaluations, params, colours }: ResultsProps) {
+  const settings = [...new Set(evaluations.map(settingOf))];
+  const rates = (setting: string, of: (one: NamedEvaluation) => NamedRate['rate']): NamedRate[] =>
+    evaluations
+      .filter((one) => settingOf(one) === setting)
+      .map((one) => ({ name: one.policy, colour: colours.get(one.policy) ?? 0, rate: of(one) }));
   const names = evaluations.map(({ name }) => name);
-  const before =
-    names.find((name) => name === params.get('before')) ?? names.find((name) => name === 'eval/base-test') ?? names[0];
-  const after =
-    names.find((name) => name === params.get('after')) ??
-    names.find((name) => name === 'eval/digiq-test') ??
-    names.at(-1)!;
-  const failed = names.find((name) => name === params.get('failures')) ?? after;
+  const pick = (name: string | null | undefined) => names.find((one) => one === name);
+  const before = pick(params.get('before')) ?? pick('eval/base-test') ?? names[0];
+  const after = pick(params.get('after')) ?? pick('eval/digiq-test') ?? names.at(-1)!;
+  const failed = pick(params.get('failures')) ?? after;
+  const tasks = settings.find((one) => one === params.get('tasks')) ?? settings[0];
+  const families = [...new Set(evaluations.flatMap((one) => Object.keys(one.families)))].sort();
   const select = (name: string, value: string, label: string) => (
     <label>
       {label}
@@ -88,22 +97,38 @@ function Results({ run, evaluations, params }: ResultsProps) {
     <>
       <section aria-labelledby="rates">
         <h2 id="rates">Success rates</h2>
-        <RateBars rates={rates((one) => one)} caption="all tasks; 95 % intervals (Wilson)" />
+        <p class="note">Bars have Wilson's 95 % intervals. Only policies in the same group compare.</p>
+        {settings.map((setting) => (
+          <RateBars key={setting} rates={rates(setting, (one) => one)} caption={setting} />
+        ))}
         <details>
           <summary>How each was measured</summary>
           <Measured evaluations={evaluations} />
         </details>
       </section>
       <section aria-labelledby="families">
-        <h2 id="families">By kind of task</h2>
+        <h2 id="families">By task family</h2>
+        {settings.length > 1 && (
+          <nav class="tabs" aria-label="Tasks">
+            {settings.map((one) => (
+              <a
+                key={one}
+                href={href('evaluations', changed(params, { tasks: one }))}
+                aria-current={one === tasks ? 'true' : undefined}
+              >
+                {one}
+              </a>
+            ))}
+          </nav>
+        )}
         <div class="charts">
           {families.map((family) => (
-            <RateBars key={family} rates={rates((one) => one.families[family])} caption={family} />
+            <RateBars key={family} rates={rates(tasks, (one) => one.families[family])} caption={family} />
           ))}
         </div>
       </section>
       <section aria-labelledby="pair">
-        <h2 id="pair">Two side by side</h2>
+        <h2 id="pair">Before and after</h2>
         <div class="bar">
           {select('before', before, 'Before')}
           {select('after', after, 'After')}
@@ -112,7 +137,7 @@ function Results({ run, evaluations, params }: ResultsProps) {
       </section>
       <section aria-labelledby="failures">
         <h2 id="failures">Failures</h2>
-        <div class="bar">{select('failures', failed, 'Of')}</div>
+        <div class="bar">{select('failures', failed, 'Evaluation')}</div>
         <Failures
           run={run}
           set={failed}
@@ -142,10 +167,8 @@ function Measured({ evaluations }: { evaluations: readonly NamedEvaluation[] }) 
             <tr key={name}>
               <th scope="row">{short(name)}</th>
               <td>{policy}</td>
-              <td>
-                {split}, {protocol}
-              </td>
-              <td>{mode === 'greedy' ? 'greedy' : `sampled at ${temperature}`}</td>
+              <td>{protocol === 'all' ? split : `first 96 of ${split}`}</td>
+              <td>{mode === 'greedy' ? 'greedy' : `temperature ${temperature}`}</td>
               <td>{judge || '–'}</td>
               <td>
                 <Value of={mean_steps} digits={1} />

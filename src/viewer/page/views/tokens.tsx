@@ -11,7 +11,7 @@ import { PageLinks } from '../page-links.js';
 
 const PAGE = 25;
 
-/** Which tokens of an action decide, in the eyes of CoSo's causal model, and how that changed as it learned. */
+/** The weights that CoSo's causal model gives to the tokens of actions, and how they change with training. */
 export function TokensView({ info, params }: ViewProps) {
   const run = info.name;
   const query = new URLSearchParams({ limit: String(PAGE) });
@@ -24,11 +24,11 @@ export function TokensView({ info, params }: ViewProps) {
   const { value, error } = useAnswer<TokenPage>(runPath(run, 'tokens', query));
   const to = (changes: Record<string, string | number | undefined>) =>
     href('tokens', changed(params, { offset: undefined, ...changes }));
-  const times = value?.iterations ?? [];
-  const at = times.indexOf(value?.iteration ?? -1);
+  const iterations = value?.iterations ?? [];
+  const at = iterations.indexOf(value?.iteration ?? -1);
   useKeys({
-    ArrowRight: () => times[at + 1] !== undefined && go(to({ iteration: times[at + 1] }), { replace: true }),
-    ArrowLeft: () => times[at - 1] !== undefined && go(to({ iteration: times[at - 1] }), { replace: true }),
+    ArrowRight: () => iterations[at + 1] !== undefined && go(to({ iteration: iterations[at + 1] }), { replace: true }),
+    ArrowLeft: () => iterations[at - 1] !== undefined && go(to({ iteration: iterations[at - 1] }), { replace: true }),
     '/': () => document.getElementById('filter-text')?.focus(),
   });
   if (error) return <Notice kind="problem">{error}</Notice>;
@@ -38,7 +38,7 @@ export function TokensView({ info, params }: ViewProps) {
   return (
     <div class="tokens">
       <Problems problems={value.problems} />
-      <search class="filters" aria-label="Choose token weights">
+      <search class="filters" aria-label="Filter token weights">
         <label>
           Online run
           <select
@@ -59,9 +59,9 @@ export function TokensView({ info, params }: ViewProps) {
             disabled={action !== null}
             onChange={({ currentTarget }) => go(to({ iteration: currentTarget.value }))}
           >
-            {times.map((time) => (
-              <option key={time} value={time}>
-                {time}
+            {iterations.map((iteration) => (
+              <option key={iteration} value={iteration}>
+                {iteration}
               </option>
             ))}
           </select>
@@ -80,13 +80,15 @@ export function TokensView({ info, params }: ViewProps) {
         {action !== null && <a href={to({ action: undefined })}>All actions</a>}
       </search>
       <p class="about">
-        The darker a token, the more the kind of action depends on it: its weight B is from 0 to 1, and CoSo raises the
-        policy's entropy by it.
+        The darker a token, the more the kind of action depends on it. Its weight B is between 0 and 1; CoSo raises the
+        policy's entropy in proportion to it.
       </p>
       <div class="beside reversed">
         <section aria-label="Actions">
           <h2>
-            {action === null ? `Actions after iteration ${value.iteration}` : `${inWords(action)}: at all times`}{' '}
+            {action === null
+              ? `Actions after iteration ${value.iteration}`
+              : `${inWords(action)}, after every iteration`}{' '}
             <span class="note">({value.total})</span>
           </h2>
           <ul class="weighted">
@@ -96,7 +98,7 @@ export function TokensView({ info, params }: ViewProps) {
                 <span class="note">
                   {action === null ? (
                     <>
-                      {inWords(row.action)} · {row.phase} · <a href={to({ action: row.action })}>at all times</a>
+                      {inWords(row.action)} · {row.phase} · <a href={to({ action: row.action })}>all iterations</a>
                     </>
                   ) : (
                     `after iteration ${row.iteration}, ${row.phase}`
@@ -113,22 +115,22 @@ export function TokensView({ info, params }: ViewProps) {
           />
         </section>
         <section aria-labelledby="deciding">
-          <h2 id="deciding">What decides</h2>
+          <h2 id="deciding">Tokens that matter most</h2>
           <div class="scroll">
             <table>
-              <caption>tokens by their mean weight over these actions</caption>
+              <caption>by mean weight over these actions</caption>
               <thead>
                 <tr>
                   <th scope="col">token</th>
                   <th scope="col">mean B</th>
-                  <th scope="col">times</th>
+                  <th scope="col">count</th>
                 </tr>
               </thead>
               <tbody>
                 {value.top.map(({ token, mean, count }) => (
                   <tr key={token}>
                     <th scope="row">
-                      <code>{token === '' ? 'the end' : JSON.stringify(token)}</code>
+                      <code>{token === '' ? 'end of text' : JSON.stringify(token)}</code>
                     </th>
                     <td>
                       <Value of={mean} />
@@ -151,9 +153,9 @@ function NoTokens({ run, problems }: { run: string; problems: TokenPage['problem
       <Problems problems={problems} />
       <Notice kind="empty">
         <p>
-          <b>{run} has no token weights.</b> CoSo's causal model makes them:{' '}
-          <code>critiq online online.entropy=causal run={run}</code> fine-tunes a policy on live devices with it, and
-          stores after each iteration what every token of the actions decided.
+          <b>{run} has no token weights.</b> They come from CoSo's causal model:{' '}
+          <code>critiq online online.entropy=causal run={run}</code> fine-tunes a policy on live devices and stores the
+          weights after each iteration.
         </p>
       </Notice>
     </>

@@ -1,3 +1,5 @@
+import type { MetricsLine } from '../../../data/metrics.js';
+import { fitInWords, fitOf } from '../../../report/verdicts.js';
 import { changed, go, href } from '../address.js';
 import type { ViewProps } from '../view-props.js';
 import { CurvePlot } from '../charts/curve.js';
@@ -5,10 +7,10 @@ import { useMetrics } from '../metrics.js';
 import { Notice, Waiting } from '../notice.js';
 import { overlays } from '../overlay.js';
 
-/** Runs that are laid over one another at most: as many as there are colours. */
+/** Most runs to overlay. */
 const MOST_RUNS = 6;
 
-/** Every stage's metrics as curves, of one run or of several; they grow while a stage writes. */
+/** The metrics of every stage as curves, of one run or several; they grow while a stage writes. */
 export function TrainingView({ info, runs, params }: ViewProps) {
   const also = (params.get('also') ?? '').split(',').filter((name) => name !== info.name && runs.includes(name));
   const shown = [info.name, ...also].slice(0, MOST_RUNS);
@@ -45,11 +47,11 @@ export function TrainingView({ info, runs, params }: ViewProps) {
             checked={logarithmic}
             onChange={({ currentTarget }) => set({ scale: currentTarget.checked ? 'log' : undefined })}
           />
-          logarithmic
+          logarithmic scale
         </label>
         {runs.length > 1 && (
           <fieldset class="runs">
-            <legend>Laid over {info.name}</legend>
+            <legend>Compare with</legend>
             {runs
               .filter((name) => name !== info.name)
               .map((name) => (
@@ -72,7 +74,8 @@ export function TrainingView({ info, runs, params }: ViewProps) {
         <Notice kind="empty">
           <p>
             <b>No stage of {info.name} has written metrics yet.</b> <code>sft</code>, <code>vlm</code>,{' '}
-            <code>critic</code> and <code>actor</code> do, and they are drawn here while they run.
+            <code>critic</code>, <code>actor</code> and <code>online</code> write them; their curves appear here while
+            they run.
           </p>
         </Notice>
       )}
@@ -80,8 +83,13 @@ export function TrainingView({ info, runs, params }: ViewProps) {
         <section key={instance} aria-labelledby={`stage-${instance}`}>
           <h2 id={`stage-${instance}`}>
             {instance}
-            {info.running === instance && <span class="running"> at work</span>}
+            {info.running === instance && <span class="running"> running</span>}
           </h2>
+          {metrics
+            .filter((one) => one.instance === instance)
+            .map(({ run, lines }) => (
+              <FitVerdict key={run} name={shown.length > 1 ? `${instance} in run ${run}` : instance} lines={lines} />
+            ))}
           <div class="curves">
             {overlays(metrics.filter((one) => one.instance === instance)).map((overlay) => (
               <CurvePlot key={overlay.title} {...{ overlay, runs: shown, smoothing, logarithmic }} />
@@ -91,4 +99,10 @@ export function TrainingView({ info, runs, params }: ViewProps) {
       ))}
     </div>
   );
+}
+
+/** Whether a stage overfits, where its validation losses tell. */
+function FitVerdict({ name, lines }: { name: string; lines: readonly MetricsLine[] }) {
+  const fit = fitOf(lines);
+  return fit ? <p class={`verdict ${fit.kind === 'fine' ? 'fine' : 'poor'}`}>{fitInWords(name, fit)}</p> : null;
 }

@@ -1,16 +1,19 @@
+import { calibrationVerdict } from '../../../report/verdicts.js';
 import type { Trajectory, ValueOverview, WorklistPage } from '../../api.js';
 import { href } from '../address.js';
 import { runPath, useAnswer } from '../answer.js';
 import type { ViewProps } from '../view-props.js';
-import { CalibrationChart } from '../charts/calibration.js';
+import { CalibrationChart, CalibrationTable } from '../charts/calibration.js';
 import { EpisodeChart } from '../charts/episode.js';
 import { HistogramChart } from '../charts/histogram.js';
+import { useNarrow } from '../narrow.js';
 import { Notice, Problems, Waiting } from '../notice.js';
 import { Worklist, WORKLIST_PAGE } from '../worklist.js';
 
-/** How far the critic can be believed: calibration, its values along an episode, and where it was most wrong. */
+/** Critic quality: calibration, advantages, values along an episode, and the largest errors. */
 export function ValuesView({ info, params }: ViewProps) {
   const run = info.name;
+  const narrow = useNarrow();
   const overview = useAnswer<ValueOverview>(runPath(run, 'values'));
   const query = new URLSearchParams({
     side: params.get('side') ?? 'either',
@@ -26,14 +29,15 @@ export function ValuesView({ info, params }: ViewProps) {
   if (overview.error) return <Notice kind="problem">{overview.error}</Notice>;
   if (!overview.value) return <Waiting />;
   const { reliability, advantages, threshold, problems } = overview.value;
+  const verdict = calibrationVerdict(reliability);
   if (Object.keys(reliability).length === 0)
     return (
       <>
         <Problems problems={problems} />
         <Notice kind="empty">
           <p>
-            <b>No critic has valued the trajectories of {run} yet.</b> <code>critiq critic run={run}</code> trains one
-            and stores what it says of every candidate.
+            <b>There are no critic values for {run} yet.</b> <code>critiq critic run={run}</code> trains a critic and
+            stores its values of all candidates.
           </p>
         </Notice>
       </>
@@ -41,6 +45,9 @@ export function ValuesView({ info, params }: ViewProps) {
   return (
     <div class="values">
       <Problems problems={problems} />
+      {verdict && (
+        <p class={`verdict ${verdict.level === 'good' ? 'fine' : verdict.level}`}>{verdict.sentences.join(' ')}</p>
+      )}
       <div class="charts">
         <section aria-labelledby="calibration">
           <h2 id="calibration">Calibration</h2>
@@ -51,6 +58,7 @@ export function ValuesView({ info, params }: ViewProps) {
           {advantages && <HistogramChart histogram={advantages} mark={threshold} />}
         </section>
       </div>
+      <CalibrationTable reliability={reliability} />
       <section aria-labelledby="episode">
         <h2 id="episode">Along an episode</h2>
         {episode.error && <Notice kind="problem">{episode.error}</Notice>}
@@ -64,13 +72,15 @@ export function ValuesView({ info, params }: ViewProps) {
             </p>
             <EpisodeChart
               trajectory={episode.value}
+              narrow={narrow}
               to={(step) => href('trajectories', { run, set: episode.value!.set, id: episode.value!.id, step })}
             />
           </>
         )}
       </section>
       <section aria-labelledby="disagree">
-        <h2 id="disagree">Where critic and outcome disagree most</h2>
+        <h2 id="disagree">Largest errors</h2>
+        <p class="note">The step of each trajectory where Q (the smaller twin) is farthest from the return.</p>
         {worklist.error && <Notice kind="problem">{worklist.error}</Notice>}
         {worklist.value && <Worklist page={worklist.value} params={params} />}
       </section>
