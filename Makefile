@@ -39,7 +39,7 @@ dist/.stamp: node_modules/.stamp tsconfig.json $(SOURCES)
 	@touch $@
 
 # the page of critiq view; it shares types and a few drawings with the rest
-dist/.page-stamp: node_modules/.stamp $(PAGE) $(wildcard src/viewer/*.ts src/report/*.ts) src/agents/grammar.ts
+dist/.page-stamp: node_modules/.stamp $(PAGE) $(wildcard src/viewer/*.ts src/report/*.ts) src/agents/grammar.ts src/agents/action-words.ts src/counted.ts
 	npm run --silent build:page
 	@touch $@
 
