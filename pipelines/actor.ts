@@ -18,6 +18,7 @@ import {
   sft,
 } from '../src/algorithms/digiq.js';
 import { FilteredBC, imitated } from '../src/algorithms/filteredbc.js';
+import { counted } from '../src/counted.js';
 import { ImageVectors } from '../src/data/image-vectors.js';
 import { MinibatchSampler } from '../src/data/replay.js';
 import { readTable } from '../src/data/tables.js';
@@ -47,16 +48,18 @@ export const Actor = ActorSettings.extend({
   method: z
     .enum(METHODS)
     .default('digiq')
-    .describe("how the policy is extracted: by Digi-Q's critic, or by imitating successes (the baseline)"),
-  name: z.string().default('').describe('name of the policy that is made, below `policy/`; empty: the method'),
-  from: z.string().default('base').describe('the policy it starts from'),
+    .describe(
+      "how to extract the policy: with Digi-Q's critic, or by imitating successful trajectories (the baseline)",
+    ),
+  name: z.string().default('').describe('name of the new policy, below `policy/`; empty: the method'),
+  from: z.string().default('base').describe('name of the policy to start from, below `policy/`'),
   filteredbc: FilteredBC.prefault({}),
 });
 type Actor = z.infer<typeof Actor>;
 
 const nameOf = ({ name, method }: Actor) => name || method;
 
-/** Policy extraction (docs/algorithms.md §2.5): imitate the best of N stored actions by the critic; or Filtered BC (§3). */
+/** Policy extraction (docs/algorithms.md §2.5): imitate the stored action that the critic ranks best of N; or Filtered BC (§3). */
 export const actor = stage({
   name: 'actor',
   summary: 'extract a policy: imitate the action that the critic ranks best of N',
@@ -80,20 +83,20 @@ export const actor = stage({
     const policy = await policyOf(ctx, `policy/${settings.from}`);
     const { tokenizer, config } = policy;
     const found = await (settings.method === 'digiq' ? digiqLessons(ctx) : filteredLessons(ctx));
-    // longer than the policy ever says (and an end token): it cannot learn that, and a micro-batch would be padded to it
+    // the policy cannot generate longer actions (plus the end token), and they would lengthen the padding of their batch
     const lessons = found
       .map((lesson) => ({ ...lesson, said: tokenizer.encode(lesson.action) }))
       .filter(({ said }) => said.length <= policy.maxTokens + 1);
     if (lessons.length < found.length) {
       ctx.log.warn(
-        `${found.length - lessons.length} of ${found.length} actions are left out: longer than the ${policy.maxTokens} tokens that the policy may say`,
+        `${found.length - lessons.length} of ${counted(found.length, 'action')} left out: longer than the ${policy.maxTokens} tokens that the policy can generate`,
       );
     }
     if (lessons.length === 0) {
       throw new UserError(
         settings.method === 'digiq'
-          ? `actor.threshold=${settings.threshold}: no action has an advantage above it; lower it, or look at the critic`
-          : 'no trajectory succeeded, so there is nothing to imitate; collect more, or with a better policy',
+          ? `actor.threshold=${settings.threshold}: no action has a higher advantage; lower it, or check the critic`
+          : 'actor.method=filteredbc: no trajectory succeeded, so there is nothing to imitate; collect more, or with a better policy',
       );
     }
     const vectors = ImageVectors.open(await filesOf(ctx.dataset('image-vectors'), 'collect'));
@@ -130,7 +133,7 @@ export const actor = stage({
       checkpoints: settings.iterations,
       trainer,
       parameters: { model: params },
-      label: `imitate ${lessons.length} actions`,
+      label: `training steps on ${counted(lessons.length, 'action')}`,
       step: async (step) => {
         const means = await microBatches(step, accumulate, async (micro) => {
           const rows = [...sampler.indices(micro)];
@@ -158,23 +161,23 @@ export const actor = stage({
   },
 });
 
-/** A state and the action that is imitated in it, with the weight's advantage. */
+/** A state, the action to imitate in it, and the action's advantage. */
 interface Lesson {
   readonly prompt: string;
   readonly image: string;
   readonly action: string;
-  /** not read where all lessons weigh the same */
+  /** unused if all lessons weigh the same */
   readonly advantage: number;
 }
 
-/** The losses that weigh a lesson by its advantage. */
+/** The losses that weight a lesson by its advantage. */
 function lossOf(settings: Actor, logs: Tensor, advantages: Tensor): Tensor {
   if (settings.loss === 'pg') return pg(logs, advantages, settings.pg_factor);
   if (settings.loss === 'awr') return awr(logs, advantages, settings.beta, settings.awr_max);
   return bestOfN(logs, advantages, settings.threshold);
 }
 
-/** What was done in the trajectories that succeeded. */
+/** The actions of successful trajectories. */
 async function filteredLessons(ctx: StageContext<Actor>): Promise<Lesson[]> {
   const rows = await readTransitions(ctx.dataset('trajectories'), 'collect', [
     'trajectory',
@@ -188,8 +191,8 @@ async function filteredLessons(ctx: StageContext<Actor>): Promise<Lesson[]> {
 }
 
 /**
- * Digi-Q's lessons: with best_of_n the best scored candidate of each state where its advantage is above the threshold
- * (those below add nothing to the loss and are left out); with the other losses the action taken.
+ * The lessons of Digi-Q: with best_of_n, the best scored candidate of each state if its advantage exceeds the threshold
+ * (others add nothing to the loss and are left out); with the other losses, the action taken.
  */
 async function digiqLessons(ctx: StageContext<Actor>): Promise<Lesson[]> {
   const { settings, seed } = ctx;
@@ -221,7 +224,7 @@ async function digiqLessons(ctx: StageContext<Actor>): Promise<Lesson[]> {
   }
   if (settings.loss === 'best_of_n') {
     ctx.log.info(
-      `${lessons.length} of ${rows.length} states have an action above the threshold; in ${changed} it is not the one taken`,
+      `${lessons.length} of ${counted(rows.length, 'state')} have an action above the threshold; in ${changed} of them it differs from the action taken`,
     );
   }
   return lessons;

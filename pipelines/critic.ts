@@ -41,38 +41,35 @@ export const CriticStage = CriticSettings.extend({
     .string()
     .default('policy/base')
     .describe(
-      'tokenizer that a fresh text tower reads with (where `models.text` is empty): a data set of the run that holds one, or a folder (a path that begins with `/` or `.`)',
+      'tokenizer of a new text tower (if `models.text` is empty): a data set of the run that contains one, or a folder (a path that starts with `/` or `.`)',
     ),
   text_width: z
     .int()
     .min(4)
     .default(768)
-    .describe("width of a fresh text tower, an encoder of RoBERTa's class (768 in RoBERTa-base)"),
-  text_layers: z.int().min(1).default(12).describe('layers of a fresh text tower (12 in RoBERTa-base)'),
-  text_heads: z.int().min(1).default(12).describe('attention heads of a fresh text tower (12 in RoBERTa-base)'),
+    .describe('width of a new text tower, an encoder with the architecture of RoBERTa (768 in RoBERTa-base)'),
+  text_layers: z.int().min(1).default(12).describe('layers of a new text tower (12 in RoBERTa-base)'),
+  text_heads: z.int().min(1).default(12).describe('attention heads of a new text tower (12 in RoBERTa-base)'),
   text_tokens: z
     .int()
     .min(4)
     .max(512)
     .default(512)
     .describe(
-      'a text tower that is trained reads so many tokens of a text (512 in RoBERTa): an invalid action may ramble, and all are padded to it',
+      'maximum tokens that a trained text tower reads of a text (512 in RoBERTa); limits the padding, since invalid actions can be long',
     ),
   state_rep: z
     .boolean()
     .default(false)
-    .describe('also give the critic the representation of the state alone; needs `represent.state`'),
-  keep: z
-    .enum(['online', 'target'])
-    .default('online')
-    .describe('which of the two networks is kept as the critic in the end'),
+    .describe('also feed the critic the representation of the state alone; needs `represent.state`'),
+  keep: z.enum(['online', 'target']).default('online').describe('which of the two networks becomes the critic'),
 }).refine(({ text_width: width, text_heads: heads }) => width % heads === 0, {
   path: ['text_width'],
   message: 'expected a multiple of critic.text_heads',
 });
 type CriticStage = z.infer<typeof CriticStage>;
 
-/** Transitions of the validation trajectories that are looked at for each line of metrics, at most. */
+/** Maximum number of validation transitions evaluated for each line of metrics. */
 const VALIDATION_ROWS = 2048;
 
 /** The critic (docs/algorithms.md §2.4): twin Q and V by temporal differences, or by Monte-Carlo returns. */
@@ -153,7 +150,7 @@ class CriticLearner {
     return new CriticLearner(ctx, data, { ...config, ...text.file }, text, await runtimeOf(ctx));
   }
 
-  /** A network with random heads, and the pre-trained text tower if there is one. */
+  /** A network with random heads, and with the pre-trained text tower if there is one. */
   private fresh(label: string): Parameters {
     const params = Parameters.init(
       criticNetworkSpecs(this.file),
@@ -164,7 +161,7 @@ class CriticLearner {
     return params;
   }
 
-  /** Train. Returns the network that is kept. */
+  /** Trains the critic. @returns the network to keep */
   async learn(): Promise<Parameters> {
     const { ctx, data, runtime } = this;
     const { settings, seed } = ctx;
@@ -207,7 +204,7 @@ class CriticLearner {
       checkpoints: settings.iterations,
       trainer,
       parameters: { online, target },
-      label: settings.target === 'td' ? 'temporal differences' : 'Monte-Carlo returns',
+      label: 'training steps',
       step: async (step) => {
         const means = await microBatches(step, accumulate, async (micro) => {
           const rows = [...sampler.indices(micro)].map((i) => training[i]);
@@ -227,7 +224,7 @@ class CriticLearner {
     return settings.keep === 'target' ? target : online;
   }
 
-  /** Mean losses on held-out trajectories, and how well the value of what was done goes with what came of it. */
+  /** Mean loss, Q and V on held-out trajectories. */
   private async validate(
     held: readonly number[],
     batch: number,
@@ -249,7 +246,7 @@ class CriticLearner {
     return Object.fromEntries(Object.entries(sums).map(([key, sum]) => [key, sum / batches]));
   }
 
-  /** The loss of a batch of `rows` transitions whose target values are fed. */
+  /** The loss of a batch of `rows` transitions; target values are inputs. */
   private lossGraph(p: Record<string, Tensor>, rows: number): CriticLoss {
     const { file, ctx } = this;
     const { settings } = ctx;
@@ -270,7 +267,7 @@ class CriticLearner {
     );
   }
 
-  /** What the target critic says of the next states and of the backup actions. */
+  /** The target critic's values of the next states and of the backup actions. */
   private targetGraph(p: Record<string, Tensor>, rows: number): Record<string, Tensor> {
     const { file } = this;
     const x = {
@@ -285,7 +282,7 @@ class CriticLearner {
     return { next_v1: nextV[0], next_v2: nextV[1], target_q1: q[0], target_q2: q[1] };
   }
 
-  /** Feeds of `lossGraph` for some transitions; the target critic is asked for what they need. */
+  /** Feeds of `lossGraph` for some transitions, with the targets computed by the target critic. */
   private async batch(
     rows: readonly number[],
     target: Forward<number>,
@@ -320,12 +317,12 @@ class CriticLearner {
     };
   }
 
-  /** Values of all candidates of all transitions by a trained network. */
+  /** Values of all candidates of all transitions, computed by a trained network. */
   async *values(params: Parameters): AsyncGenerator<ValueRow> {
     const { ctx, data, runtime, file, text } = this;
     const scorer = new Critic(runtime, params, file, text.feeds);
     const { dim } = data.representations;
-    const progress = ctx.progress(data.transitions.length, 'value all candidates');
+    const progress = ctx.progress(data.transitions.length, 'states valued');
     for (let start = 0; start < data.transitions.length; start += 64) {
       ctx.signal.throwIfAborted();
       const rows = data.transitions.slice(start, start + 64);
@@ -363,7 +360,7 @@ class CriticLearner {
   }
 }
 
-/** An index, drawn with chances in proportion to the counts. */
+/** A random index, with probabilities proportional to the counts. */
 function drawn(counts: readonly number[], random: Random): number {
   let left = random.int(counts.reduce((sum, count) => sum + count, 0));
   return counts.findIndex((count) => (left -= count) < 0);

@@ -2,6 +2,7 @@ import { join } from 'node:path';
 import { OnlineAgent } from '../src/agents/policy/online-agent.js';
 import { PolicyAgent } from '../src/agents/policy/policy-agent.js';
 import { Policy, policyFiles, saveTrained } from '../src/agents/policy/policy.js';
+import { counted } from '../src/counted.js';
 import { ImageVectors } from '../src/data/image-vectors.js';
 import type { ImageStore } from '../src/data/images.js';
 import { CURVE, ONLINE_STEPS, TOKEN_INFLUENCE, type CurveRow, type InfluenceRow } from '../src/data/online-tables.js';
@@ -31,7 +32,7 @@ import { tasksOf } from './episodes/tasks.js';
 
 const collected = (settings: Online) => iterationsOf(settings).offline > 0;
 
-/** Fine-tuning on live devices (docs/algorithms.md §3 and §4): DigiRL or Filtered BC, with no, naive or CoSo's entropy bonus. */
+/** Fine-tuning on live devices (docs/algorithms.md §3 and §4): DigiRL or Filtered BC, with no, a naive or CoSo's entropy bonus. */
 export const online = stage({
   name: 'online',
   summary: 'fine-tune a policy on live devices (DigiRL, Filtered BC, CoSo)',
@@ -54,7 +55,7 @@ export const online = stage({
       ? [`online/${onlineName(settings)}`]
       : [`policy/${onlineName(settings)}`, `online/${onlineName(settings)}`],
   provides: (dataset, config) => {
-    // how the policy that is evaluated was made is recorded with it
+    // the evaluated policy exists, and its plan records how it was built
     if ((config.online as Online).mode === 'eval') return undefined;
     const entropy = { 'policy/digirl': 'none', 'policy/naive': 'naive', 'policy/coso': 'causal' }[dataset];
     if (entropy === undefined) return undefined;
@@ -76,12 +77,12 @@ export const online = stage({
   },
 });
 
-/** What a checkpoint knows beside parameters and optimizers. */
+/** Content of a checkpoint beside parameters and optimizers. */
 interface Notes {
   readonly curve: readonly CurveRow[];
   readonly influence: readonly InfluenceRow[];
   readonly followed: readonly string[] | null;
-  /** trajectories that were too old to be imitated when they came */
+  /** trajectories that were already too old to be imitated when they arrived */
   readonly stale: readonly string[];
 }
 
@@ -99,7 +100,7 @@ class OnlineRun {
     private readonly learner: OnlineLearner,
     private readonly screens: ScreenVectors,
     private readonly shared: { readonly pool: DevicePool; readonly judge: Judge; readonly images: ImageStore },
-    /** acts by a copy of the policy that follows it */
+    /** acts with a copy of the policy, updated after each iteration */
     private readonly agent: OnlineAgent,
   ) {
     const { parameters, trainers } = learner;
@@ -125,14 +126,14 @@ class OnlineRun {
     return new OnlineRun(ctx, learner, screens, { pool, judge: await judgeOf(ctx), images }, agent);
   }
 
-  /** All iterations that are not done yet. */
+  /** Runs all remaining iterations. */
   async iterate(): Promise<void> {
     const { ctx, learner } = this;
     const { settings } = ctx;
     const { offline, live } = iterationsOf(settings);
     const collected = offline > 0 ? await this.collected() : [];
     learner.replay.add(collected);
-    const progress = ctx.progress(offline + live, settings.mode === 'eval' ? 'evaluate' : onlineName(settings));
+    const progress = ctx.progress(offline + live, 'iterations');
     const recorder = await Recorder.open(ctx, `online/${onlineName(settings)}`);
     const episodes = (this.live = this.openLive(live, recorder, (text) => progress.note(text)));
     this.recorder = recorder;
@@ -144,7 +145,7 @@ class OnlineRun {
       const phase = iteration < offline ? 'offline' : 'live';
       const fresh = phase === 'live' ? await episodes.take(iteration - offline) : [];
       this.takeIn(fresh, iteration);
-      progress.note(`train on ${learner.replay.trajectories.length} trajectories`);
+      progress.note(`training on ${counted(learner.replay.trajectories.length, 'trajectory', 'trajectories')}`);
       const measured = await learner.learn(iteration, { offline: phase === 'offline', stale: this.stale });
       this.agent.publish(learner.policy.params, iteration + 1);
       await this.shared.images.sync();
@@ -158,7 +159,7 @@ class OnlineRun {
     await recorder?.finish();
   }
 
-  /** The policy, and what it was trained on and how it went. */
+  /** Writes the policy, the episodes it was trained on, and the curves. */
   async write(): Promise<Record<string, DatasetOutput>> {
     const { ctx, learner, curve, influence } = this;
     const { settings } = ctx;
@@ -233,7 +234,7 @@ class OnlineRun {
     return live;
   }
 
-  /** The trajectories of `collect`, or imported ones, with their screens' vectors. @throws UserError where these do not fit */
+  /** The collected or imported trajectories, with the vectors of their screens. @throws UserError if the vectors do not fit */
   private async collected(): Promise<OnlineTrajectory[]> {
     const { ctx, screens, learner } = this;
     const rows = await readTransitions(ctx.dataset('trajectories'), 'collect', [
@@ -251,7 +252,7 @@ class OnlineRun {
       const { image } = learner.policy.config;
       if (vectors.dim !== image) {
         throw new UserError(
-          `online.from=${ctx.settings.from}: takes image vectors of ${image} numbers, those of the collected trajectories have ${vectors.dim}; collect with a policy of the same vision tower`,
+          `online.from=${ctx.settings.from}: expects image vectors of ${image} numbers, but those of the collected trajectories have ${vectors.dim}; collect with a policy that has the same vision tower`,
         );
       }
       for (const id of new Set(rows.flatMap(({ image: now, prevImage }) => [now, prevImage]))) {
@@ -265,7 +266,7 @@ class OnlineRun {
     return ofTransitions(rows, ctx.settings.digirl.gamma);
   }
 
-  /** Episodes of an iteration come into the replay. */
+  /** Adds the episodes of an iteration to the replay. */
   private takeIn(episodes: readonly OnlineEpisode[], version: number): void {
     const { digirl, max_age: most, async_rollouts: ahead } = this.ctx.settings;
     const fresh = episodes.flatMap(({ trajectory }) => (trajectory ? [ofEpisode(trajectory, digirl.gamma)] : []));
@@ -276,7 +277,7 @@ class OnlineRun {
     this.learner.replay.add(fresh);
   }
 
-  /** A point of the curve, with an evaluation where one is due. @returns what goes into the metrics */
+  /** Adds a point to the curve, with an evaluation if one is due. @returns values for the metrics */
   private async measure(
     iteration: number,
     phase: string,
@@ -305,7 +306,7 @@ class OnlineRun {
     const { evaluated, successes } = tested;
     if (evaluated > 0) {
       ctx.log.info(
-        `iteration ${iteration}: ${successes} of ${evaluated} test tasks (${((100 * successes) / evaluated).toFixed(1)} %) after ${environmentSteps} steps on devices`,
+        `iteration ${iteration}: ${successes} of ${counted(evaluated, 'test episode')} succeeded (${((100 * successes) / evaluated).toFixed(1)} %) after ${counted(environmentSteps, 'device step')}`,
       );
     }
     return {
@@ -325,7 +326,7 @@ class OnlineRun {
     await this.checkpoints.save(iteration, notes);
   }
 
-  /** Go on from the last checkpoint. @returns iterations done */
+  /** Resumes from the last checkpoint. @returns number of finished iterations */
   private async restore(offline: number, episodes: LiveEpisodes): Promise<number> {
     const found = await this.checkpoints.restore();
     if (!found) return 0;

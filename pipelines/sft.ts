@@ -43,14 +43,14 @@ import { lanesOf, microBatches, schedule, train } from './training/training.js';
 export const Sft = z
   .object({
     epochs: z.number().positive().default(20).describe('passes over the demonstrations'),
-    batch: z.int().min(1).default(32).describe('steps of demonstrations in a micro-batch'),
-    grad_accum_steps: z.int().min(1).default(2).describe('micro-batches whose gradients are averaged for one step'),
-    lr: z.number().positive().default(1e-3).describe('learning rate, after the warm-up and before its linear fall'),
-    warmup: z.int().min(0).default(50).describe('training steps in which the learning rate rises'),
-    weight_decay: z.number().min(0).default(0.01).describe("AdamW's decay"),
-    clip: z.number().positive().default(1).describe('global norm that gradients are clipped at'),
-    width: z.int().min(8).default(96).describe('width of a fresh policy (768 in Auto-UI-Base)'),
-    layers: z.int().min(1).default(2).describe('layers of encoder and decoder each (12 in Auto-UI-Base)'),
+    batch: z.int().min(1).default(32).describe('demonstrated steps per micro-batch'),
+    grad_accum_steps: z.int().min(1).default(2).describe('micro-batches whose gradients are averaged in each step'),
+    lr: z.number().positive().default(1e-3).describe('peak learning rate, after the warm-up; it then decays linearly'),
+    warmup: z.int().min(0).default(50).describe('training steps of the linear warm-up'),
+    weight_decay: z.number().min(0).default(0.01).describe('weight decay of AdamW'),
+    clip: z.number().positive().default(1).describe('global norm at which gradients are clipped'),
+    width: z.int().min(8).default(96).describe('width of the new policy (768 in Auto-UI-Base)'),
+    layers: z.int().min(1).default(2).describe('layers of the encoder and of the decoder (12 in Auto-UI-Base)'),
     heads: z.int().min(1).default(4).describe('attention heads (12 in Auto-UI-Base)'),
     feed_forward: z
       .int()
@@ -63,8 +63,8 @@ export const Sft = z
 type Demonstration = Pick<Transition, 'prompt' | 'action' | 'image'>;
 
 /**
- * The base policy. With `models.policy` that checkpoint is taken in; otherwise a pocket policy imitates the demonstrations.
- * Policy and vision tower are trained together; the tower is frozen afterwards.
+ * The base policy: the checkpoint of `models.policy`, or a pocket policy that imitates the demonstrations. Its vision tower
+ * is trained together with it and frozen afterwards.
  */
 export const sft = stage({
   name: 'sft',
@@ -146,7 +146,7 @@ export const sft = stage({
       every: 20,
       trainer,
       parameters: { model: params },
-      label: 'imitate demonstrations',
+      label: 'training steps',
       step: async (step) => {
         const { loss } = await microBatches(step, accumulate, async (micro) => {
           const indices = [...sampler.indices(micro)];
@@ -171,14 +171,14 @@ export const sft = stage({
       config,
       params: params.select((name) => !vision(name)),
       vision: { config: tower, params: params.select(vision) },
-      // twice the longest demonstration: one that rambles holds up all that are decoded with it
+      // twice the longest demonstration: an endless action would hold up all others in its batch
       maxTokens: 2 * bucket.action,
     });
     return policyFiles(folder);
   },
 });
 
-/** Shrunken screenshots in one file of the scratch folder, read a row at a time: the pictures of a run outgrow memory. */
+/** Downscaled screenshots in one file of the scratch folder, read row by row: those of a whole run do not fit into memory. */
 class PixelPack {
   private readonly bytes = new Uint8Array(shrunkLength(POCKET_TOWER));
 
@@ -187,14 +187,14 @@ class PixelPack {
     private readonly places: readonly number[],
   ) {}
 
-  /** Make the pack of some images (or reuse the one of a killed run). Row i will be the picture of images[i]. */
+  /** Packs images (or reuses the pack of a killed run). Row i is the picture of images[i]. */
   static async open(ctx: ShardContext<unknown>, images: readonly string[]): Promise<PixelPack> {
     const distinct = [...new Set(images)];
     const place = new Map(distinct.map((id, i) => [id, i]));
     const file = join(ctx.scratch(), 'pixels.bin');
     if (!existsSync(file)) {
       const store = await imagesOf(ctx);
-      const progress = ctx.progress(distinct.length, 'shrink screenshots');
+      const progress = ctx.progress(distinct.length, 'screenshots downscaled');
       await writeAtomic(file, async (out) => {
         for (const id of distinct) {
           ctx.signal.throwIfAborted();
@@ -210,7 +210,7 @@ class PixelPack {
     );
   }
 
-  /** Put the picture of a row into `into` as its `slot`-th one. */
+  /** Reads the picture of a row into position `slot` of `into`. */
   read(row: number, into: Float32Array, slot: number): void {
     readSync(this.file, this.bytes, 0, this.bytes.length, this.places[row] * this.bytes.length);
     into.set(this.bytes, slot * this.bytes.length);

@@ -7,6 +7,7 @@ import {
   vlmInputs,
   type FedState,
 } from '../src/agents/representers/pocket-representer.js';
+import { counted } from '../src/counted.js';
 import { writeAtomic } from '../src/data/store/atomic.js';
 import { MinibatchSampler, splitTrajectories } from '../src/data/replay.js';
 import {
@@ -45,32 +46,32 @@ import { lanesOf, microBatches, schedule, train } from './training/training.js';
 import { registerVlm } from './vlm/reference.js';
 
 export const Vlm = z.object({
-  transitions: z.int().min(8).default(4000).describe('transitions to learn from, drawn from all that were collected'),
-  epochs: z.number().positive().default(3).describe('passes over them'),
-  batch: z.int().min(1).default(32).describe('transitions in a micro-batch'),
-  grad_accum_steps: z.int().min(1).default(2).describe('micro-batches whose gradients are averaged for one step'),
-  lr: z.number().positive().default(3e-4).describe('learning rate, after the warm-up and before its linear fall'),
-  warmup: z.int().min(0).default(20).describe('training steps in which the learning rate rises'),
-  weight_decay: z.number().min(0).default(0.01).describe("AdamW's decay"),
-  clip: z.number().positive().default(1).describe('global norm that gradients are clipped at'),
+  transitions: z.int().min(8).default(4000).describe('transitions to train on, drawn from the collected ones'),
+  epochs: z.number().positive().default(3).describe('passes over these transitions'),
+  batch: z.int().min(1).default(32).describe('transitions per micro-batch'),
+  grad_accum_steps: z.int().min(1).default(2).describe('micro-batches whose gradients are averaged in each step'),
+  lr: z.number().positive().default(3e-4).describe('peak learning rate, after the warm-up; it then decays linearly'),
+  warmup: z.int().min(0).default(20).describe('training steps of the linear warm-up'),
+  weight_decay: z.number().min(0).default(0.01).describe('weight decay of AdamW'),
+  clip: z.number().positive().default(1).describe('global norm at which gradients are clipped'),
   threshold: z
     .number()
     .min(0)
     .default(30)
     .describe(
-      'the screen has changed where the mean squared difference of quarter-size pixels is above this (docs/algorithms.md §2.2)',
+      'a screen counts as changed if the mean squared difference of its quarter-size pixels exceeds this (docs/algorithms.md §2.2)',
     ),
   policy: z
     .string()
     .default('base')
-    .describe('the policy whose weights the pocket VLM starts from, by its name below `policy/`'),
+    .describe('name of the policy whose weights initialise the pocket VLM, below `policy/`'),
 });
 
 export type Vlm = z.infer<typeof Vlm>;
 
 const SHARED_FILES = ['tokenizer.json', 'tokenizer_config.json', 'vision/config.json', 'vision/model.safetensors'];
 
-/** Read the configuration of a pocket VLM's folder. */
+/** Reads the configuration in the folder of a pocket VLM. */
 export function readVlmConfig(folder: string): PocketVlmConfig {
   const file = join(folder, 'config.json');
   const json = readJson(file) as { model_type?: string; autoui?: unknown; yes?: number; no?: number };
@@ -86,7 +87,7 @@ export const vlm = stage({
   summary: 'fine-tune the VLM of the representations: does an action change the screen?',
   settings: Vlm,
   uses: ['seed', 'models.vlm'],
-  // a VLM from elsewhere is referred to, and nothing is trained
+  // an external VLM is only registered, not trained
   inputs: ({ policy }, config) =>
     modelsOf(config).vlm === '' ? ['trajectories', 'image-vectors', `policy/${policy}`] : [],
   outputs: () => ['vlm'],
@@ -116,7 +117,7 @@ export const vlm = stage({
     ]);
     const rows = new Random(seed, 'vlm', 'transitions').shuffled(all).slice(0, settings.transitions);
     const plain = ImageVectors.open(await filesOf(ctx.dataset('image-vectors'), 'collect'));
-    const progress = ctx.progress(rows.length, 'compare screenshots');
+    const progress = ctx.progress(rows.length, 'screenshots compared');
     const states: FedState[] = [];
     const labels: number[] = [];
     for (let start = 0; start < rows.length; start += 64) {
@@ -179,7 +180,7 @@ export const vlm = stage({
         indices.map((state) => ({ state, row: 0 })),
         size,
       );
-      // the mean over the action's tokens is for the representation; the answer does not read it
+      // the mask of the action's tokens serves the representation; the answer does not use it
       const { action_mask: _, ...read } = feeds;
       return { bucket, feeds: read };
     };
@@ -190,7 +191,7 @@ export const vlm = stage({
       every: 20,
       trainer,
       parameters: { model: params },
-      label: 'does it change the screen?',
+      label: 'training steps',
       step: async (step) => {
         const means = await microBatches(step, accumulate, async (micro) => {
           const indices = [...sampler.indices(micro)].map((i) => training[i]);
@@ -214,7 +215,7 @@ export const vlm = stage({
     const changed = labels.reduce((sum, label) => sum + label, 0) / labels.length;
     const accuracy = right / Math.max(1, held.length);
     ctx.log.info(
-      `${(100 * changed).toFixed(1)} % of actions change the screen; ${(100 * accuracy).toFixed(1)} % of ${held.length} held-out ones are told right`,
+      `${(100 * changed).toFixed(1)} % of the actions change the screen; ${(100 * accuracy).toFixed(1)} % of ${held.length} held-out answers are correct`,
     );
     trainer.close();
 
@@ -237,11 +238,15 @@ export const vlm = stage({
   },
 });
 
-/** The data set `vlm` as a reference to a model that was made elsewhere. */
+/** Makes the data set `vlm` a reference to an external model. */
 async function register(ctx: StageContext<unknown>, model: string) {
-  ctx.log.debug(`reads the files of ${model} for their hashes, if it is a folder`);
+  ctx.log.debug(`hashing the files of ${model} if it is a folder`);
   const { name, folder, files } = await registerVlm(ctx.dataset('vlm'), model, { signal: ctx.signal });
-  ctx.log.info(folder === '' ? `the VLM that a server calls ${name}` : `the VLM in ${folder} (${files.length} files)`);
+  ctx.log.info(
+    folder === ''
+      ? `using the VLM that a server calls ${name}`
+      : `using the VLM in ${folder} (${counted(files.length, 'file')})`,
+  );
   return { vlm: { files: ['config.json'] } };
 }
 

@@ -18,11 +18,11 @@ import { withCheckpoint, type Checkpoint, type CheckpointTensor } from '../../sr
 export const DTYPES = { f32: 'F32', f16: 'F16', bf16: 'BF16' } as const;
 
 export interface ConvertOptions {
-  /** what floating-point tensors are stored as; as they are by default */
+  /** type to store floating-point tensors in; default: unchanged */
   readonly dtype?: keyof typeof DTYPES;
   /**
-   * `hf`: what Python's classes load; for Auto-UI with the copies of the embedding table that a strict load_state_dict
-   * wants. `critiq`: just what critiq reads, under the names it has in its graphs; of a whole BLIP-2 its vision tower.
+   * `hf`: all tensors, as the Python classes name them; for Auto-UI with the copies of the embedding table that a strict
+   * load_state_dict needs. `critiq`: only what critiq reads, under the names in its graphs; of BLIP-2 the vision tower.
    */
   readonly names?: 'hf' | 'critiq';
 }
@@ -40,18 +40,18 @@ const COMPANIONS = [
   'vocab.json',
 ];
 
-/** What transformers calls the types. */
+/** Names of the types in transformers. */
 const TORCH_NAMES: Partial<Record<SafetensorsType, string>> = { F32: 'float32', F16: 'float16', BF16: 'bfloat16' };
 
 /**
- * Write a checkpoint folder anew: model.safetensors (with the metadata that transformers asks for), config.json, the
- * tokenizer's files, and a policy's `vision/`, which Python does not look at. Tensor by tensor, so that a checkpoint may
- * be larger than memory. `to` appears whole or not at all.
- * @throws UserError where `to` is there already, `from` is no checkpoint or does not fit its config.json, or a number is
- * beyond float16's range
+ * Rewrites a checkpoint folder: model.safetensors (with the metadata that transformers requires), config.json, the
+ * tokenizer's files, and a policy's `vision/`, which Python ignores. It works tensor by tensor, so a checkpoint may be larger
+ * than memory. `to` appears complete or not at all.
+ * @throws UserError if `to` exists, `from` is not a checkpoint or does not match its config.json, or a number exceeds the
+ *   range of float16
  */
 export async function convertCheckpoint(from: string, to: string, options: ConvertOptions = {}) {
-  if (existsSync(to)) throw new UserError(`${to}: is there already; give a folder that is not`);
+  if (existsSync(to)) throw new UserError(`${to}: already exists; choose a new folder`);
   if (!existsSync(join(from, 'config.json'))) {
     throw new UserError(`${from}: expected a checkpoint folder (config.json with its weights)`);
   }
@@ -60,7 +60,7 @@ export async function convertCheckpoint(from: string, to: string, options: Conve
     const plan = planCheckpoint(from, checkpoint);
     if (plan) checkShapes(plan.tensors, plan.specs, from);
     if (names === 'critiq' && !plan) {
-      throw new UserError(`${from}: a model that critiq does not load; --names hf converts any`);
+      throw new UserError(`${from}: critiq does not load this kind of model; use --names hf, which converts any`);
     }
     const sources = namedTensors(checkpoint.tensors, plan, names);
     const dtype = options.dtype && DTYPES[options.dtype];
@@ -83,7 +83,7 @@ export async function convertCheckpoint(from: string, to: string, options: Conve
   return withCheckpoint(from, convert, names === 'critiq' ? usedTensors(from) : undefined);
 }
 
-/** The tensors to write, by the names to write them under. */
+/** The tensors to write, by their new names. */
 function namedTensors(
   all: ReadonlyMap<string, CheckpointTensor>,
   plan: CheckpointPlan | undefined,
@@ -98,7 +98,7 @@ function namedTensors(
   return tensors;
 }
 
-/** A tensor as it is written: its own bytes, or its numbers in another type. */
+/** A tensor to write: its own bytes, or its numbers converted to another type. */
 function stored(
   name: string,
   { dtype: own, shape, source, stored: at }: CheckpointTensor,
@@ -130,21 +130,21 @@ function narrowed(name: string, values: Float32Array, dtype: SafetensorsType): A
     const lost = values.findIndex((value, i) => Number.isFinite(value) && (bits[i] & 0x7fff) === 0x7c00);
     if (lost >= 0) {
       throw new UserError(
-        `tensor ${name}: ${values[lost]} is beyond float16's range; convert with --dtype bf16 or f32`,
+        `tensor ${name}: ${values[lost]} exceeds the range of float16; convert with --dtype bf16 or f32`,
       );
     }
   }
   return bits;
 }
 
-/** The one floating-point type of the tensors; several are told by the widest. */
+/** The widest floating-point type of the tensors, by its name in transformers. */
 function commonType(tensors: ReadonlyMap<string, TensorToStore>): string {
   const types = new Set([...tensors.values()].map(({ dtype }) => dtype));
   const type = (['F64', 'F32', 'BF16', 'F16'] as const).find((one) => types.has(one)) ?? 'F32';
   return TORCH_NAMES[type] ?? 'float64';
 }
 
-/** config.json, generation_config.json, the tokenizer's files and a policy's tower. */
+/** Writes config.json, generation_config.json, the tokenizer's files and a policy's vision tower. */
 function writeCompanions(
   from: string,
   to: string,
@@ -154,12 +154,12 @@ function writeCompanions(
 ): void {
   const at = (name: string) => join(from, name);
   const write = (name: string, json: object) => writeFileSync(join(to, name), `${JSON.stringify(json, null, 2)}\n`);
-  // transformers 4 reads one of these, 5 the other
+  // transformers 4 reads torch_dtype, transformers 5 reads dtype
   const types = { torch_dtype: dtype, dtype };
   if (plan?.kind === 'auto-ui') {
     const config = plan.config as AutoUIConfig;
     write('config.json', { ...autoUIConfigJson(config), is_encoder_decoder: true, ...types });
-    // generate() asks this file, and not config.json, where it is there
+    // if this file exists, generate() reads it instead of config.json
     const ids = { decoder_start_token_id: config.start, eos_token_id: config.eos, pad_token_id: config.pad };
     const generation = existsSync(at('generation_config.json')) ? readJson(at('generation_config.json')) : {};
     const { max_new_tokens: most } = generation as { max_new_tokens?: number };
@@ -177,7 +177,7 @@ function writeCompanions(
   if (existsSync(at('vision'))) cpSync(at('vision'), join(to, 'vision'), { recursive: true });
 }
 
-/** The type replaced in the text itself: JSON.stringify would write 1.0 as 1, which transformers 5 refuses. */
+/** Replaces the type in the JSON text itself: JSON.stringify would write 1.0 as 1, which transformers 5 rejects. */
 function withType(text: string, dtype: string): string {
   return text.replace(/("(?:torch_)?dtype"\s*:\s*)"\w+"/g, `$1"${dtype}"`);
 }

@@ -9,32 +9,32 @@ import { openRuntime } from '../../src/graph/index.js';
 import { loadAutoUI } from '../../src/models/autoui/checkpoint.js';
 import { Random } from '../../src/random.js';
 
-/** Prompts where none are given. */
+/** Number of prompts without a prompt file. */
 const PROMPTS = 8;
 
 export interface GreedyOptions {
-  /** file with a prompt a line; by default prompts of the embedded phone's tasks */
+  /** file with one prompt per line; default: prompts of tasks of the embedded phone */
   readonly prompts?: string;
-  /** tokens of an action at most; by default what generation_config.json says, or 128 */
+  /** maximum tokens per action; default: max_new_tokens of generation_config.json, or 128 */
   readonly maxTokens?: number;
-  /** decides the image vectors @default 0 */
+  /** seed of the image vectors @default 0 */
   readonly seed?: number;
   readonly threads?: number;
 }
 
-/** What a policy says to a prompt and an image vector, taking the likeliest token each time. */
+/** The greedy output of a policy for a prompt and an image vector. */
 export interface GreedyCase {
   readonly prompt: string;
   readonly image: readonly number[];
-  /** token ids, the end token left out */
+  /** token ids without the end token */
   readonly tokens: readonly number[];
   readonly text: string;
 }
 
 /**
- * Greedy actions of an Auto-UI checkpoint for some prompts, with image vectors drawn at random (standard normal), in the
- * form that examples/python/autoui_parity.py compares with PyTorch.
- * @throws UserError where the checkpoint or the prompts cannot be read
+ * Greedy actions of an Auto-UI checkpoint for some prompts and random image vectors (standard normal), in the format that
+ * examples/python/autoui_parity.py compares with PyTorch.
+ * @throws UserError if the checkpoint or the prompts cannot be read
  */
 export async function greedyActions(folder: string, options: GreedyOptions = {}) {
   const { maxTokens = readMaxTokens(folder), seed = 0, threads = 2 } = options;
@@ -71,8 +71,8 @@ function phonePrompts(seed: number): string[] {
 }
 
 function promptsOf(file: string): string[] {
-  if (!existsSync(file)) throw new UserError(`${file}: not there; expected a file with a prompt a line`);
+  if (!existsSync(file)) throw new UserError(`${file}: no such file; expected a file with one prompt per line`);
   const prompts = readFileSync(file, 'utf8').split('\n').filter((line) => line.trim() !== ''); // prettier-ignore
-  if (prompts.length === 0) throw new UserError(`${file}: empty; expected a prompt a line`);
+  if (prompts.length === 0) throw new UserError(`${file}: empty; expected one prompt per line`);
   return prompts;
 }

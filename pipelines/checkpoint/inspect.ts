@@ -8,25 +8,25 @@ import { checkpointKind, planCheckpoint, usedTensors, type CheckpointKind } from
 import { withCheckpoint, type Checkpoint } from '../../src/models/checkpoint/tensors.js';
 import { readTowerReference, towerKind } from '../../src/models/checkpoint/tower-folder.js';
 
-/** What critiq would use a model as. */
+/** What critiq uses a model for. */
 const USES: Record<CheckpointKind, string> = {
-  'auto-ui': 'an Auto-UI policy: models.policy',
-  roberta: "the critic's text tower: models.text",
-  'blip-2': 'the vision tower: models.image',
+  'auto-ui': 'a policy, for models.policy',
+  roberta: "the critic's text tower, for models.text",
+  'blip-2': 'a vision tower, for models.image',
 };
 
-/** What `critiq checkpoint inspect` says. */
+/** Result of `critiq checkpoint inspect`. */
 export interface Inspection {
   readonly path: string;
   readonly kind: CheckpointKind | 'unknown';
   readonly use: string;
-  /** the architecture as config.json and the weights have it; only for folders of a kind that is known */
+  /** the architecture from config.json and the weights; only for folders of a known kind */
   readonly architecture?: object;
   readonly files: readonly { file: string; bytes: number; tensors: number }[];
   readonly tensors: number;
-  /** numbers in all tensors as stored, and in what critiq would load of them */
+  /** numbers in all stored tensors, and in those that critiq would load */
   readonly parameters: { readonly stored: number; readonly loaded?: number };
-  /** tensors of each type */
+  /** number of tensors by type */
   readonly dtypes: Readonly<Record<string, number>>;
   readonly tiedHead?: boolean;
   readonly pooler?: boolean;
@@ -34,18 +34,18 @@ export interface Inspection {
   /** a policy's vision tower */
   readonly vision?: string;
   readonly fingerprint?: string;
-  /** why critiq could not load it, one line each */
+  /** reasons why critiq cannot load it, one line each */
   readonly problems: readonly string[];
 }
 
 /**
- * Look at a checkpoint folder or weight file without loading it; of a whole BLIP-2 at its vision tower alone, so that the
- * language model's shards need not be there.
- * @throws UserError where there are no weights, or a file is broken
+ * Inspects a checkpoint folder or weight file without loading it. Of a full BLIP-2 it reads only the vision tower, so the
+ * shards of the language model may be missing.
+ * @throws UserError if there are no weights or a file is broken
  */
 export async function inspectCheckpoint(path: string): Promise<Inspection> {
   const stat = statSync(path, { throwIfNoEntry: false });
-  if (!stat) throw new UserError(`${path}: not there; expected a checkpoint folder or a weight file`);
+  if (!stat) throw new UserError(`${path}: no such file or folder; expected a checkpoint folder or a weight file`);
   const only = stat.isDirectory() ? usedTensors(path) : undefined;
   const look = async (checkpoint: Checkpoint): Promise<Inspection> => {
     const stored = [...checkpoint.tensors.values()];
@@ -62,7 +62,7 @@ export async function inspectCheckpoint(path: string): Promise<Inspection> {
     const numbers = countNumbers(stored);
     if (!stat.isDirectory()) {
       const kind = checkpointKind(dirname(path), checkpoint.tensors.keys()) ?? 'unknown';
-      const problems = ['a weight file alone: critiq loads folders, with config.json beside the weights'];
+      const problems = ['only a weight file: critiq loads folders with config.json beside the weights'];
       return { ...facts, kind, use: useOf(kind), parameters: { stored: numbers }, problems };
     }
     return { ...facts, ...(await inspectFolder(path, checkpoint, numbers)) };
@@ -106,7 +106,7 @@ async function inspectFolder(
 }
 
 function useOf(kind: CheckpointKind | 'unknown'): string {
-  return kind === 'unknown' ? 'nothing that critiq loads itself (a VLM is asked through models.vlm)' : USES[kind];
+  return kind === 'unknown' ? 'not a model that critiq loads itself (a VLM is used through models.vlm)' : USES[kind];
 }
 
 function tokenizerFacts(folder: string) {
@@ -138,7 +138,7 @@ export function formatInspection(found: Inspection): string {
   const millions = (count: number) => `${(count / 1e6).toFixed(count < 1e7 ? 3 : 1)}M`;
   const { parameters, architecture, tokenizer } = found;
   const lines: [string, string | undefined][] = [
-    ['is', `${found.kind}: ${found.use}`],
+    ['kind', `${found.kind}: ${found.use}`],
     [
       'parameters',
       parameters.loaded === undefined || parameters.loaded === parameters.stored
@@ -151,10 +151,13 @@ export function formatInspection(found: Inspection): string {
       `${file}: ${(bytes / 1e6).toFixed(1)} MB, ${tensors} tensors`,
     ]),
     ['architecture', architecture && Object.entries(architecture).map(([key, value]) => `${key} ${value}`).join(', ')], // prettier-ignore
-    ['head', found.tiedHead === undefined ? undefined : found.tiedHead ? 'the embedding table, scaled' : 'its own'],
+    [
+      'head',
+      found.tiedHead === undefined ? undefined : found.tiedHead ? 'tied to the embedding table, scaled' : 'separate',
+    ],
     [
       'pooler',
-      found.pooler === undefined ? undefined : found.pooler ? 'its own' : 'none: one is drawn from a fixed seed',
+      found.pooler === undefined ? undefined : found.pooler ? 'present' : 'missing: initialised from a fixed seed',
     ],
     ['tokenizer', tokenizer && `${tokenizer.type}, ${tokenizer.vocabulary} ids, end of sequence ${tokenizer.eos}`],
     ['vision', found.vision],

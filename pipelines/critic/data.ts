@@ -23,8 +23,8 @@ const COLUMNS = [
 export type CriticTransition = Pick<Transition, (typeof COLUMNS)[number]>;
 
 /**
- * What the critic learns from: the texts of all transitions in memory, vectors and representations on disk, read by
- * position.
+ * The training data of the critic: the texts of all transitions in memory; vectors and representations on disk, read on
+ * demand.
  */
 export class CriticData {
   private constructor(
@@ -44,12 +44,12 @@ export class CriticData {
     return new CriticData(transitions, candidates, vectors, Representations.open(files));
   }
 
-  /** Index of the transition after this one; itself at the end of its trajectory, where no value follows. */
+  /** Index of the next transition; the same one at the end of its trajectory, where no value follows. */
   next(index: number): number {
     return this.transitions[index].done || index + 1 >= this.transitions.length ? index : index + 1;
   }
 
-  /** Previous and current (`after`: next) image vectors of a state into `into` at row `row`. */
+  /** Reads the image vectors of a state (its previous and current screen) into row `row`. @param after the next state */
   readImages(index: number, after: boolean, into: Float32Array, row: number): void {
     const { image, prevImage, nextImage, nextPrevImage } = this.transitions[index];
     const { dim } = this.vectors;
@@ -58,12 +58,12 @@ export class CriticData {
     this.vectors.read(current, into, (2 * row + 1) * dim);
   }
 
-  /** Representation of a candidate (0: the action taken) into `into` at row `row`. */
+  /** Reads the representation of a candidate (0: the action taken) into row `row`. */
   readRep(index: number, candidate: number, into: Float32Array, row: number): void {
     this.representations.readRows(this.transitions[index].tid, [candidate], into, row * this.representations.dim);
   }
 
-  /** Representation of the state alone into `into` at row `row`. */
+  /** Reads the representation of the state alone into row `row`. */
   readStateRep(index: number, into: Float32Array, row: number): void {
     this.representations.readRows(this.transitions[index].tid, [STATE], into, row * this.representations.dim);
   }
@@ -74,16 +74,16 @@ export class CriticData {
   }
 }
 
-/** Feeds of the critic's graphs (models/critic-network.ts) for transitions, given by their indices. */
+/** Feeds of the critic's graphs (src/models/critic/network.ts) for transitions, given by their indices. */
 export class CriticInputs {
-  /** @param stateRep length of the representation of a state alone that the critic takes; 0: none */
+  /** @param stateRep length of the state representation that the critic takes; 0: none */
   constructor(
     private readonly data: CriticData,
     private readonly feeds: CriticFeeds,
     private readonly stateRep: number,
   ) {}
 
-  /** Feeds of `stateInputs` for the states before (or `after`) some transitions. */
+  /** Feeds of `stateInputs` for the states before some transitions, or after them (`after`). */
   async state(prefix: string, rows: readonly number[], after: boolean): Promise<Feeds> {
     const { data, feeds } = this;
     const texts = rows.map((row) => {

@@ -21,12 +21,12 @@ import type { ShardContext } from '../../src/runner/stage.js';
 import type { Online } from './settings.js';
 import { runtimeOf } from '../resources.js';
 
-/** Rows that go through the causal model together. */
+/** Rows per forward pass of the causal model. */
 const ROWS = 256;
-/** A micro-batch at most; a step's batch is divided into equal parts. */
+/** Maximum size of a micro-batch; the batch of a step is divided into equal parts. */
 const MICRO = 64;
 
-/** Actions kept as tokens. */
+/** Maximum number of actions cached as tokens. */
 const REMEMBERED = 100_000;
 
 /** An action as the causal model reads it. */
@@ -35,7 +35,7 @@ interface Tokens {
   readonly label: number;
 }
 
-/** CoSo's causal model (docs/algorithms.md §4) while it is trained, and the token weights that it gives. */
+/** Trains CoSo's causal model (docs/algorithms.md §4) and computes token weights with it. */
 export class CausalLearner {
   readonly params: Parameters;
   readonly trainer: Trainer<number>;
@@ -77,7 +77,7 @@ export class CausalLearner {
     });
   }
 
-  /** @param longest tokens that an action of the policy may have, its end token included */
+  /** @param longest maximum tokens of an action of the policy, including the end token */
   static async create(ctx: ShardContext<Online>, tokenizer: TextTokenizer, longest: number): Promise<CausalLearner> {
     const { coso } = ctx.settings;
     const config = {
@@ -87,15 +87,15 @@ export class CausalLearner {
       heads: coso.heads,
       feedForward: coso.feed_forward,
       classes: classCount(coso),
-      // one length for all: the mean over positions counts padding (as released), so it must not depend on the batch
+      // one length for all: the mean over positions includes padding (as in the released code), so the batch must not set it
       positions: longest,
     };
     return new CausalLearner(ctx, tokenizer, config, await runtimeOf(ctx));
   }
 
   /**
-   * Train on actions drawn from these. @param label decides what is drawn
-   * @returns mean cross-entropy; nothing where there are no steps
+   * Trains on random actions from a list. @param label seeds the draw
+   * @returns mean cross-entropy; empty without steps
    */
   async train(actions: readonly string[], steps: number, label: string): Promise<{ causal_loss?: number }> {
     if (steps === 0) return {};
@@ -123,17 +123,17 @@ export class CausalLearner {
     return { causal_loss: sum / steps / micros };
   }
 
-  /** B_t of each of an action's tokens, its end token among them: between 0 and 1 (docs/algorithms.md §4). */
+  /** The weight B_t of each token of an action, including the end token: between 0 and 1 (docs/algorithms.md §4). */
   weights(action: string): Float32Array {
     const weights = this.weightsOf.get(action);
-    if (!weights) throw new RangeError(`no weights of ${JSON.stringify(action)}: call prepare first`);
+    if (!weights) throw new RangeError(`no weights for ${JSON.stringify(action)}: call prepare first`);
     return weights;
   }
 
-  /** Makes the weights of these actions with the model as it is now. */
+  /** Computes the weights of these actions with the current model. */
   async prepare(actions: Iterable<string>): Promise<void> {
     const fresh = [...new Set(actions)].filter((action) => !this.weightsOf.has(action));
-    // the whole action, then its variants; rows of many actions go through together
+    // the complete action, then its variants; the rows of many actions share forward passes
     const rows: { readonly ids: ArrayLike<number>; readonly label: number }[] = [];
     const unknown = this.tokenizer.unknown ?? this.tokenizer.eos;
     for (const action of fresh) {

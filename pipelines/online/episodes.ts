@@ -12,10 +12,10 @@ import type { Recorder } from '../episodes/recordings.js';
 import type { ScreenVectors } from './screens.js';
 import type { Online } from './settings.js';
 
-/** How a planned episode ended, as it is journalled: each exactly once. */
+/** The journalled outcome of a planned episode; each episode has exactly one. */
 export interface OnlineEpisode {
   readonly episode: string;
-  /** `unknown`: nobody could judge it; `lost`: faults of devices kept it from its end. Neither is learnt from. */
+  /** `unknown`: no verdict; `lost`: ended by device faults. Neither is used for training. */
   readonly outcome: 'judged' | 'unknown' | 'lost';
   readonly trajectory?: Episode;
   readonly faults?: readonly EpisodeFault[];
@@ -28,10 +28,10 @@ export interface LiveOptions {
   readonly judge: Judge;
   readonly images: ImageStore;
   readonly screens: ScreenVectors;
-  /** of episode n */
+  /** task of episode n */
   readonly task: (episode: number) => Task;
   readonly seed: (episode: number) => number;
-  /** all live episodes of the run */
+  /** number of live episodes in the run */
   readonly total: number;
   readonly onEpisode?: () => void;
   /** keeps videos of the episodes */
@@ -39,15 +39,15 @@ export interface LiveOptions {
 }
 
 /**
- * The live episodes of a run, journalled as they end. Iteration k has the k-th `rollout_size` of them: by their numbers, or
- * with `async_rollouts` in the order in which they ended, which the journal keeps.
+ * The live episodes of a run, journalled when they end. Iteration k gets the k-th group of `rollout_size` episodes: by
+ * number, or with `async_rollouts` in the order in which they ended (that of the journal).
  */
 export class LiveEpisodes {
   private readonly journal: Journal<OnlineEpisode>;
   private readonly stop = new AbortController();
   private running: Promise<void> | undefined;
   private failure: { readonly error: unknown } | undefined;
-  /** called when an episode ends, or more may be played */
+  /** called when an episode ends or more episodes are allowed */
   private readonly waiting = new Set<() => void>();
   private allowed = 0;
 
@@ -59,12 +59,12 @@ export class LiveEpisodes {
     );
   }
 
-  /** episodes that have ended */
+  /** number of ended episodes */
   get count(): number {
     return this.journal.episodes.length;
   }
 
-  /** The episodes of iteration `k` (from 0): they are played now, or have been while something else went on. */
+  /** The episodes of iteration `k` (from 0). They are played now, or were played in the background. */
   async take(k: number): Promise<readonly OnlineEpisode[]> {
     const { ctx } = this.options;
     const { rollout_size: size, async_rollouts: ahead } = ctx.settings;
@@ -86,7 +86,7 @@ export class LiveEpisodes {
     return this.journal.episodes.slice(k * size, (k + 1) * size);
   }
 
-  /** Episodes that iterations before were made of, in the order in which they were taken. */
+  /** The episodes of the first `iterations` iterations, in the order in which they were taken. */
   taken(iterations: number): readonly (readonly OnlineEpisode[])[] {
     const { rollout_size: size, async_rollouts: ahead } = this.options.ctx.settings;
     const all = ahead
@@ -95,13 +95,13 @@ export class LiveEpisodes {
     return Array.from({ length: iterations }, (_, k) => all.slice(k * size, (k + 1) * size));
   }
 
-  /** Ends what is still being played. */
+  /** Stops running episodes. */
   async close(): Promise<void> {
     this.stop.abort(new Error('no more episodes are needed'));
     await this.running;
   }
 
-  /** Let episodes be begun that iteration k may need, and as far ahead as their age allows. */
+  /** Allows the episodes that iteration k needs, and those ahead of it as far as `max_age` permits. */
   private allow(k: number): void {
     const { ctx, pool, total } = this.options;
     const { rollout_size: size, max_age: age } = ctx.settings;
@@ -129,7 +129,7 @@ export class LiveEpisodes {
     this.running = Promise.all(Array.from({ length: pool.count }, () => worker().catch(failed))).then(() => undefined);
   }
 
-  /** Resolves when an episode has ended, more may be played, or nothing more will be. */
+  /** Resolves when an episode ended, more episodes are allowed, or no more will be played. */
   private changed(signal: AbortSignal): Promise<void> {
     return new Promise((resolve) => {
       if (signal.aborted) return resolve();

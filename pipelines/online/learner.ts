@@ -12,13 +12,13 @@ import type { Online } from './settings.js';
 import { ValueLearner } from './values.js';
 import type { TaskSettings } from '../sections.js';
 
-/** Actions of each type whose token weights are followed through the training. */
+/** Number of actions per type whose token weights are tracked during training. */
 const FOLLOWED = 3;
 
-/** Everything that is trained, and the replay it is trained on. */
+/** Everything that is trained, and the replay. */
 export class OnlineLearner {
   readonly replay: OnlineReplay;
-  /** actions whose token weights are followed; undefined until the causal model is first trained */
+  /** actions whose token weights are tracked; undefined until the causal model is first trained */
   followed: readonly string[] | undefined;
 
   private constructor(
@@ -42,7 +42,7 @@ export class OnlineLearner {
     return new OnlineLearner(ctx, policy, screens, values, causal, actor);
   }
 
-  /** What a checkpoint must hold. */
+  /** Parameters for the checkpoint. */
   get parameters(): Record<string, Parameters> {
     const { policy, values, causal } = this;
     return {
@@ -67,9 +67,10 @@ export class OnlineLearner {
   }
 
   /**
-   * One iteration of training on the replay: values, causal model, policy.
-   * @param iteration from 0, of all phases @param stale trajectories that are too old to be imitated, by id
-   * @returns what was measured
+   * Runs one iteration of training on the replay: values, causal model, policy.
+   * @param iteration counts from 0 over all phases
+   * @param stale ids of trajectories that are too old to be imitated
+   * @returns metrics
    */
   async learn(
     iteration: number,
@@ -89,7 +90,7 @@ export class OnlineLearner {
     return { ...measured, ...(await actor.train(lessons, iteration)) };
   }
 
-  /** The token weights of the followed actions as the causal model sees them now. */
+  /** Token weights of the tracked actions by the current causal model. */
   async influence(iteration: number, phase: string): Promise<InfluenceRow[]> {
     const { causal, policy, followed } = this;
     if (!causal || !followed) return [];

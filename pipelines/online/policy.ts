@@ -30,18 +30,18 @@ import type { ValueLearner } from './values.js';
 import { runtimeOf } from '../resources.js';
 import { lanesOf, microBatches } from '../training/training.js';
 
-/** Texts kept as tokens; the same come again and again. */
+/** Maximum number of texts cached as tokens; the same texts recur often. */
 const REMEMBERED = 100_000;
 
-/** A step of a trajectory that was picked; whether it is imitated. */
+/** A step of a picked trajectory, and whether it is imitated. */
 export interface OnlineLesson extends OnlineStep {
   readonly kept: boolean;
 }
 
 /**
- * What the policy learns from: the valid actions of the trajectories that the algorithm picks, and which of them it
- * imitates. An invalid action is in neither the log-probabilities nor the advantages (in the released code it is missing
- * from the first alone).
+ * The lessons of the policy: the valid actions of the trajectories that the algorithm picks, and which of them are imitated.
+ * Invalid actions are left out of both the log-probabilities and the advantages (the released code leaves them out of the
+ * log-probabilities only).
  */
 export async function lessonsOf(
   trajectories: readonly OnlineTrajectory[],
@@ -79,7 +79,7 @@ function valid(lessons: readonly OnlineLesson[]): OnlineLesson[] {
   return lessons.filter(({ action }) => isValidAction(action));
 }
 
-/** The policy while it is trained, in place: imitation of what is kept, and the entropy bonus (docs/algorithms.md §3 and §4). */
+/** Trains the policy in place: imitation of the kept steps, plus the entropy bonus (docs/algorithms.md §3 and §4). */
 export class PolicyLearner {
   readonly trainer: Trainer<ImitationBucket>;
   private readonly tokens = new Map<string, readonly number[]>();
@@ -123,7 +123,7 @@ export class PolicyLearner {
     });
   }
 
-  /** @param causal gives the tokens' weights; undefined: all weigh the same */
+  /** @param causal computes the weights of tokens; undefined: equal weights */
   static async create(
     ctx: ShardContext<Online>,
     policy: Policy,
@@ -133,12 +133,12 @@ export class PolicyLearner {
     return new PolicyLearner(ctx, policy, screens, causal, await runtimeOf(ctx));
   }
 
-  /** Train on lessons drawn from these. @returns means of what was measured; nothing where there are none */
+  /** Trains on lessons drawn from these. @returns mean metrics; empty if no lesson is imitated */
   async train(found: readonly OnlineLesson[], iteration: number): Promise<Record<string, number>> {
     const { ctx, policy, causal } = this;
     const { settings, seed } = ctx;
     if (this.tokens.size > REMEMBERED) this.tokens.clear();
-    // longer than the policy ever says: it cannot learn that
+    // the policy cannot generate longer actions
     const lessons = found.filter(({ action }) => this.encoded(action).length <= policy.maxTokens + 1);
     if (!lessons.some(({ kept }) => kept)) return {};
     await causal?.prepare(lessons.map(({ action }) => action));

@@ -2,14 +2,14 @@ import { monteCarloReturns } from '../../src/data/returns.js';
 import type { Episode } from '../../src/data/store/journal.js';
 import type { Transition } from '../../src/data/transitions.js';
 
-/** One step as the values and the policy learn from it. */
+/** One step, as used to train values and policy. */
 export interface OnlineStep {
   readonly prompt: string;
   readonly action: string;
-  /** ids of the screens before the action and a step earlier (the first step repeats its own) */
+  /** ids of the screen before the action and of the one a step earlier (the first step repeats its own) */
   readonly image: string;
   readonly previousImage: string;
-  /** version of the policy that acted; undefined where that is not known */
+  /** version of the policy that acted; undefined if unknown */
   readonly version?: number;
 }
 
@@ -25,7 +25,7 @@ export interface OnlineTrajectory {
   readonly returns: Float64Array;
 }
 
-/** What an episode is in the replay. @param gamma discount of the returns */
+/** Converts an episode for the replay. @param gamma discount of the returns */
 export function ofEpisode({ episode, task, reward, steps }: Episode, gamma: number): OnlineTrajectory {
   const rewards = Float64Array.from(steps, (_, i) => (i === steps.length - 1 ? reward : 0));
   return {
@@ -49,7 +49,7 @@ type Row = Pick<
   'trajectory' | 'task' | 'prompt' | 'action' | 'image' | 'prevImage' | 'reward' | 'trajectoryReward'
 >;
 
-/** Collected trajectories, from their transitions in order. */
+/** Collected trajectories from their ordered transitions. */
 export function ofTransitions(rows: readonly Row[], gamma: number): OnlineTrajectory[] {
   const by = new Map<string, Row[]>();
   for (const row of rows) {
@@ -60,7 +60,7 @@ export function ofTransitions(rows: readonly Row[], gamma: number): OnlineTrajec
   return [...by].map(([id, steps]) => {
     const rewards = Float64Array.from(steps, ({ reward }) => reward);
     return {
-      // beside the live episodes' numbers
+      // must not clash with the numbers of live episodes
       id: `collected-${id}`,
       task: steps[0].task,
       reward: steps[0].trajectoryReward,
@@ -71,7 +71,7 @@ export function ofTransitions(rows: readonly Row[], gamma: number): OnlineTrajec
   });
 }
 
-/** The newest trajectories, whole ones, of at most `capacity` steps together (but always the newest). */
+/** The newest complete trajectories with at most `capacity` steps in total (but always at least the newest one). */
 export class OnlineReplay {
   private held: OnlineTrajectory[] = [];
 
@@ -90,7 +90,7 @@ export class OnlineReplay {
     return this.held;
   }
 
-  /** ids of all screens that its steps show */
+  /** ids of all screens of its steps */
   screens(): Set<string> {
     return new Set(
       this.held.flatMap(({ steps }) => steps.flatMap(({ image, previousImage }) => [image, previousImage])),

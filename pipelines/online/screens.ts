@@ -1,16 +1,16 @@
 import type { ImageStore } from '../../src/data/images.js';
 import type { Policy } from '../../src/agents/policy/policy.js';
 
-/** Screens whose vectors are made together. */
+/** Screens encoded together. */
 const BATCH = 64;
 
-/** Vectors of the screens in the replay, by content id; those that nobody has made yet are made from the stored pictures. */
+/** Vectors of the screens in the replay, by content id. Missing ones are computed from the stored screenshots. */
 export class ScreenVectors {
   private known = new Map<string, Float32Array>();
 
   constructor(
     private readonly images: ImageStore,
-    /** its tower makes them; one without a tower learns from vectors of others */
+    /** its vision tower computes missing vectors; a policy without a tower needs all vectors by `add` */
     private readonly policy: Policy,
   ) {}
 
@@ -18,7 +18,7 @@ export class ScreenVectors {
     return this.policy.config.image;
   }
 
-  /** Vectors that others have made. */
+  /** Adds computed vectors. */
   add(vectors: Iterable<readonly [id: string, vector: Float32Array]>): void {
     for (const [id, vector] of vectors) this.known.set(id, vector);
   }
@@ -27,7 +27,7 @@ export class ScreenVectors {
     return this.known.has(id);
   }
 
-  /** From now on exactly the vectors of these screens are known. */
+  /** Computes missing vectors of these screens, and forgets those of all others. */
   async keep(ids: ReadonlySet<string>): Promise<void> {
     const missing = [...ids].filter((id) => !this.known.has(id));
     const { policy } = this;
@@ -40,10 +40,10 @@ export class ScreenVectors {
     this.known = new Map([...ids].map((id) => [id, this.known.get(id)!]));
   }
 
-  /** Writes a screen's vector at `at`. */
+  /** Copies the vector of a screen into `into`, from position `at`. */
   read(id: string, into: Float32Array, at: number): void {
     const vector = this.known.get(id);
-    if (!vector) throw new RangeError(`no vector of screen ${id}`);
+    if (!vector) throw new RangeError(`no vector for screen ${id}`);
     into.set(vector, at);
   }
 }

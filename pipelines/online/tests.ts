@@ -7,9 +7,9 @@ import { episodeId, rolloutOptions } from '../episodes/episodes.js';
 import type { LiveOptions } from './episodes.js';
 import { tasksOf } from '../episodes/tasks.js';
 
-/** What an evaluation found. */
+/** Result of an evaluation. */
 export interface TestResult {
-  /** judged episodes */
+  /** number of judged episodes */
   readonly evaluated: number;
   readonly successes: number;
 }
@@ -17,9 +17,9 @@ export interface TestResult {
 type Tried = Pick<Episode, 'episode'> & { readonly reward: number | null };
 
 /**
- * Evaluate a policy on test tasks: the same episodes each time, so that what differs is the policy. Journalled, so that a
- * killed evaluation goes on.
- * @param agent acts greedily or samples, as it was made @param label tells evaluations apart
+ * Evaluates a policy on test tasks, with the same episodes each time, so that only the policy differs. Journalled, so that a
+ * killed evaluation resumes.
+ * @param label identifies the evaluation
  */
 export async function evaluateOn(
   options: Pick<LiveOptions, 'ctx' | 'pool' | 'judge' | 'images'>,
@@ -37,7 +37,7 @@ export async function evaluateOn(
   })).filter(({ episode }) => !journal.has(episode));
   await rollout({
     ...rolloutOptions(ctx, { ...options, agent }),
-    // nobody looks at their screens
+    // no screens are stored: nothing reads them
     keep: undefined,
     episodes: plans,
     onEpisode: async ({ episode: { episode, reward }, verdict }) => {

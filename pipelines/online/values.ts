@@ -27,16 +27,16 @@ import type { Online } from './settings.js';
 import { cachesOf, modelsOf, runtimeOf } from '../resources.js';
 import { lanesOf, microBatches } from '../training/training.js';
 
-/** A batch's rows, and the length of its prompts in tokens (0: they come as vectors). */
+/** Rows of a batch, and the length of its prompts in tokens (0: prompts are vectors). */
 interface Bucket {
   readonly rows: number;
   readonly length: number;
 }
 
-/** Steps that are valued together. */
+/** Steps valued together. */
 const VALUED = 256;
 
-/** DigiRL's values (docs/algorithms.md §3) while they are trained: of a step, and of an instruction. */
+/** Trains DigiRL's value functions (docs/algorithms.md §3): of steps and of instructions. */
 export class ValueLearner {
   readonly params: Parameters;
   readonly trainers: { readonly steps: Trainer<Bucket>; readonly instruction: Trainer<Bucket> };
@@ -61,7 +61,7 @@ export class ValueLearner {
         trainable: (name) => !name.startsWith('instruction.'),
         loss: (p, bucket) => ({ loss: stepValueLoss(this.stepGraph(p, bucket), input('outcome', [bucket.rows])) }),
       }),
-      // of a tower that is trained the steps decide
+      // the text tower is trained by the step values only
       instruction: new Trainer<Bucket>({
         ...common,
         optimizer: optimizer(),
@@ -87,7 +87,7 @@ export class ValueLearner {
     return new ValueLearner(ctx, prompts, screens, config, await runtimeOf(ctx));
   }
 
-  /** Train both on the replay. @param iteration decides what is drawn @returns mean losses */
+  /** Trains both on the replay. @param iteration seeds the draw @returns mean losses */
   async train(replay: OnlineReplay, iteration: number): Promise<{ value_loss: number; instruction_loss: number }> {
     const { trajectories } = replay;
     const steps = trajectories.flatMap((trajectory) => trajectory.steps.map((_, step) => ({ trajectory, step })));
@@ -122,7 +122,7 @@ export class ValueLearner {
     for (const trainer of Object.values(this.trainers)) trainer.close();
   }
 
-  /** Optimizer steps of one of the trainers on rows drawn from `count`. @returns the mean loss */
+  /** Runs `count` optimizer steps of one trainer on batches drawn from `rows` rows. @returns the mean loss */
   private async fit(
     which: 'steps' | 'instruction',
     count: number,
@@ -157,7 +157,7 @@ export class ValueLearner {
       this.ctx.signal.throwIfAborted();
       const part = items.slice(start, start + VALUED);
       const rows = rowBucket(part.length);
-      // filled up with its first
+      // padded with copies of its first item
       const { length, ...fed } = await feeds(Array.from({ length: rows }, (_, i) => part[i] ?? part[0]));
       const { value } = await forward.run({ rows, length }, fed as Record<string, Float32Array>);
       values.set((value as Float32Array).subarray(0, part.length), start);
@@ -199,10 +199,10 @@ export class ValueLearner {
   }
 }
 
-/** Feeds, and the length of the prompts among them. */
+/** Feeds, and the length of their prompts. */
 type Fed = Record<string, Float32Array | BigInt64Array | number> & { readonly length: number };
 
-/** How the values read prompts: by `models.text`, which stays as it is, or by a fresh tower, which is trained. */
+/** How the value functions read prompts: with `models.text`, which stays frozen, or with a new tower, which is trained. */
 async function promptFeeds(ctx: ShardContext<Online>): Promise<PromptFeeds> {
   const { settings } = ctx;
   const folder = modelsOf(ctx.config).text;

@@ -3,14 +3,14 @@ import { join } from 'node:path';
 import { writeAtomic } from '../../src/data/store/atomic.js';
 import { Parameters, type Trainer } from '../../src/graph/index.js';
 
-/** What a checkpoint holds: everything that training changes, by the names of its files. */
+/** Content of a checkpoint: everything that training changes, by file name. */
 export interface Checkpointed {
   readonly parameters: Readonly<Record<string, Parameters>>;
-  /** their optimizers' state */
+  /** the state of their optimizers */
   readonly trainers: Readonly<Record<string, Pick<Trainer<never>, 'save' | 'load'>>>;
 }
 
-/** Two folders in turn and a file that says which one counts, so that a kill while saving leaves the one before. */
+/** Two alternating folders and a file that names the valid one, so that a kill while saving leaves the previous checkpoint. */
 export class Checkpoints {
   private readonly pointer: string;
 
@@ -21,7 +21,7 @@ export class Checkpoints {
     this.pointer = join(folder, 'checkpoint.json');
   }
 
-  /** Restore the last checkpoint into the parameters and optimizers. Returns its step and notes; undefined if there is none. */
+  /** Restores the last checkpoint into parameters and optimizers. @returns its step and notes; undefined if there is none */
   async restore(): Promise<{ readonly step: number; readonly notes: unknown } | undefined> {
     if (!existsSync(this.pointer)) return undefined;
     const { step, place, notes } = JSON.parse(readFileSync(this.pointer, 'utf8')) as {
@@ -39,7 +39,7 @@ export class Checkpoints {
     return { step, notes };
   }
 
-  /** @param notes whatever else must be known to go on, as JSON */
+  /** @param notes whatever else is needed to resume, as JSON */
   async save(step: number, notes?: unknown): Promise<void> {
     const place = existsSync(this.pointer) && readFileSync(this.pointer, 'utf8').includes('"place":"a"') ? 'b' : 'a';
     const folder = join(this.folder, place);

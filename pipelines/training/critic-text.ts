@@ -21,7 +21,7 @@ export interface TextSettings {
   readonly train_text_tower: boolean;
 }
 
-/** The texts of the critic's data: they decide how long its inputs are. */
+/** The texts of the critic's data: they determine the length of its inputs. */
 export interface Texts {
   readonly goals: Iterable<string>;
   readonly actions: Iterable<string>;
@@ -32,17 +32,17 @@ export interface CriticText {
   /** length of a text's vector */
   readonly dim: number;
   readonly feeds: CriticFeeds;
-  /** what it adds to the critic's config.json */
+  /** its part of the critic's config.json */
   readonly file: Pick<CriticFile, 'text' | 'text_tower' | 'marked'>;
-  /** folder of the tokenizer's files that the critic keeps beside its own tower */
+  /** folder of the tokenizer, which is copied beside the critic's own tower */
   readonly tokenizer?: string;
-  /** weights that its own tower starts from; none for a fresh one */
+  /** initial weights of its own tower; undefined for a new one */
   readonly weights?: Parameters;
-  /** makes the vectors of texts before they are needed a batch at a time */
+  /** computes the vectors of texts in advance, in large batches */
   warm?(texts: Texts): Promise<void>;
 }
 
-/** The data set of the run that holds the tokenizer, where it is not a folder's. */
+/** The data set of the run that contains the tokenizer; undefined if it comes from a folder. */
 export function tokenizerDataset(
   { tokenizer }: Pick<TextSettings, 'tokenizer'>,
   models: ModelSettings,
@@ -51,9 +51,9 @@ export function tokenizerDataset(
 }
 
 /**
- * With `models.text`: that RoBERTa, frozen (its vectors are made once and kept for all runs) or as the start of a tower
- * that is trained. Without: a fresh tower, to be trained.
- * @throws UserError where a folder is no RoBERTa checkpoint, or a fresh tower would never be trained
+ * With `models.text`: that RoBERTa, either frozen (its vectors are cached for all runs) or as the initial weights of a
+ * trained tower. Without: a new tower, which is trained.
+ * @throws UserError if a folder is not a RoBERTa checkpoint, or a new tower would never be trained
  */
 export async function criticText(ctx: StageContext<TextSettings>, texts: () => Texts): Promise<CriticText> {
   const { settings } = ctx;
@@ -62,7 +62,7 @@ export async function criticText(ctx: StageContext<TextSettings>, texts: () => T
   return settings.train_text_tower ? trainedText(folder, texts(), settings) : frozenText(ctx, folder);
 }
 
-/** Texts whose vectors are made together while warming up. */
+/** Texts encoded together by `warm`. */
 const CHUNK = 256;
 
 async function frozenText(ctx: StageContext<TextSettings>, folder: string): Promise<CriticText> {
@@ -74,7 +74,7 @@ async function frozenText(ctx: StageContext<TextSettings>, folder: string): Prom
     warm: async ({ goals, actions }) => {
       const parts = [...actions].map(actionTexts).flatMap(({ type, decision }) => [type, decision]);
       const distinct = [...new Set([...goals, ...parts])];
-      const progress = ctx.progress(distinct.length, 'vectors of texts');
+      const progress = ctx.progress(distinct.length, 'texts encoded');
       for (let start = 0; start < distinct.length; start += CHUNK) {
         ctx.signal.throwIfAborted();
         const texts = distinct.slice(start, start + CHUNK);
@@ -94,7 +94,7 @@ async function trainedText(folder: string, texts: Texts, { text_tokens: most }: 
   const positions = tower.max_position_embeddings - tower.pad_token_id - 1;
   if (longest(lengths) > positions) {
     throw new UserError(
-      `${folder}: reads ${positions} tokens at most, and there are texts of ${longest(lengths)}; set critic.text_tokens=${positions}`,
+      `${folder}: reads at most ${positions} tokens, but a text has ${longest(lengths)}; set critic.text_tokens=${positions}`,
     );
   }
   const feeds = new TokenFeeds(tokenizer, lengths, true);
@@ -111,7 +111,7 @@ async function freshText(ctx: StageContext<TextSettings>, texts: Texts): Promise
   const { settings } = ctx;
   if (!settings.train_text_tower) {
     throw new UserError(
-      'critic.train_text_tower=false: a fresh text tower would stay random; name a pre-trained one with models.text=FOLDER, or train it',
+      'critic.train_text_tower=false: a new text tower would stay random; set models.text=FOLDER to a pre-trained one, or train it',
     );
   }
   const folder = tokenizerFolder(ctx, settings.tokenizer);
@@ -122,7 +122,7 @@ async function freshText(ctx: StageContext<TextSettings>, texts: Texts): Promise
   return { dim: tower.hidden_size, feeds, file: { text: { tower, lengths }, marked: false }, tokenizer: folder };
 }
 
-/** An encoder of RoBERTa's class for texts of at most `tokens` tokens. */
+/** A new encoder with the architecture of RoBERTa for texts of at most `tokens` tokens. */
 export function freshTower(
   { vocabulary }: TextTokenizer,
   { text_width, text_layers, text_heads }: Pick<TextSettings, 'text_width' | 'text_layers' | 'text_heads'>,
@@ -142,7 +142,7 @@ export function freshTower(
   };
 }
 
-/** Where a fresh tower's tokenizer lies: a folder that is named as such, or a data set of the run. */
+/** The folder of a new tower's tokenizer: the named folder, or a data set of the run. */
 export function tokenizerFolder(ctx: StageContext<unknown>, tokenizer: string): string {
   return isFolder(tokenizer) ? tokenizer : ctx.dataset(tokenizer);
 }

@@ -2,29 +2,28 @@ import type { Parameters, Trainer } from '../../src/graph/index.js';
 import type { ShardContext } from '../../src/runner/stage.js';
 import { Checkpoints } from './checkpoints.js';
 
-/** A number of training steps that a kill can interrupt anywhere. */
+/** A training run that a kill may interrupt at any moment. */
 export interface TrainingPlan {
   readonly steps: number;
-  /** steps between two lines of metrics, which hold the means over them */
+  /** steps between two lines of metrics; each line holds the means over these steps */
   readonly every: number;
-  /** checkpoints are written at multiples of `every`, about this many in all @default 10 */
+  /** approximate number of checkpoints, written at multiples of `every` @default 10 */
   readonly checkpoints?: number;
-  /** whose state is kept beside the parameters; `step` is what trains with it */
+  /** its state is saved beside the parameters; `step` trains with it */
   readonly trainer: Pick<Trainer<never>, 'save' | 'load'>;
-  /** everything that changes: the trained parameters, and the targets that follow them */
+  /** everything that changes: trained parameters, and the target networks that follow them */
   readonly parameters: Readonly<Record<string, Parameters>>;
-  /** One step (from 0), a function of its number alone beside the parameters. Returns what to log. */
+  /** Runs one step (from 0); must depend only on its number and the parameters. @returns values to log */
   readonly step: (step: number) => Promise<Record<string, number>>;
-  /** more to log at each line of metrics, for example on held-out data */
+  /** further values for each line of metrics, for example on held-out data */
   readonly evaluate?: (step: number) => Promise<Record<string, number>>;
   readonly label: string;
 }
 
 /**
- * One optimizer step's micro-batches, `grad_accum_steps` of them. They may run at the same time: give the trainer
- * `lanes: lanesOf(ctx, grad_accum_steps)`.
- * @param run the k-th micro-batch of this step; numbers that it returns are averaged
- * @param micro its number since the beginning of the training
+ * Runs the micro-batches of one optimizer step, in parallel if the trainer has `lanes: lanesOf(ctx, grad_accum_steps)`.
+ * @param count micro-batches per step
+ * @param run runs one micro-batch, given its number since the start of training; the returned numbers are averaged
  */
 export async function microBatches<K extends string>(
   step: number,
@@ -37,14 +36,14 @@ export async function microBatches<K extends string>(
   return Object.fromEntries(keys.map((key) => [key, mean(key)])) as Record<K, number>;
 }
 
-/** Micro-batches of a step that run at the same time: as many as there are, and threads for. */
+/** Number of micro-batches of a step to run in parallel: at most one per thread. */
 export function lanesOf(ctx: ShardContext<unknown>, count: number): number {
   return Math.max(1, Math.min(ctx.threads, count));
 }
 
 /**
- * Run a training plan with progress, metrics and checkpoints in the shard's scratch folder. A run that was killed goes
- * on from its last checkpoint and ends with the same parameters and metrics, bit for bit, as an undisturbed one.
+ * Runs a training plan with progress, metrics, and checkpoints in the shard's scratch folder. A killed run resumes from its
+ * last checkpoint and ends with the same parameters and metrics, bit for bit, as an uninterrupted one.
  */
 export async function train(ctx: ShardContext<unknown>, plan: TrainingPlan): Promise<void> {
   const { steps, every, label } = plan;
@@ -73,14 +72,14 @@ export async function train(ctx: ShardContext<unknown>, plan: TrainingPlan): Pro
   progress.done();
 }
 
-/** Learning rate at a step: rises linearly over `warmup` steps, then falls linearly to `floor` × lr at the end. */
+/** Learning rate of a step: rises linearly over `warmup` steps, then decays linearly to `floor` × lr at the end. */
 export function schedule(lr: number, step: number, steps: number, { warmup = 0, floor = 1 } = {}): number {
   const rise = warmup > 0 ? Math.min(1, (step + 1) / warmup) : 1;
   const fall = 1 - (1 - floor) * (step / Math.max(1, steps - 1));
   return lr * Math.min(rise, fall);
 }
 
-/** The learning rate of a step by an algorithm's settings: constant, or down to 0 over all steps. */
+/** Learning rate of a step by an algorithm's settings: constant, or decaying to 0 over all steps. */
 export function learningRate(
   { lr, lr_schedule }: { lr: number; lr_schedule: 'constant' | 'linear' | 'cosine' },
   step: number,

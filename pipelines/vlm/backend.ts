@@ -18,13 +18,13 @@ import { plainUrl } from '../episodes/server-settings.js';
 import { checkVlmReference, hiddenSize, readVlmReference, type VlmReference } from './reference.js';
 import { readVlmConfig } from '../vlm.js';
 
-/** The VLM of a run at work, and how often it was asked where it counts that. */
+/** The loaded VLM of a run, with the number of calls if it counts them. */
 export interface LoadedVlm {
   readonly representer: Representer;
   readonly counts?: AskedCounts;
 }
 
-/** The VLM of this run, behind the backend that `represent.*` says; of whatever stage is asking. */
+/** The VLM of this run with the backend of `represent.*`, for any stage. */
 export function vlmOf(ctx: StageContext<unknown>): Promise<LoadedVlm> {
   return once(ctx, 'vlm', async () => {
     const settings = ctx.config.represent as Represent;
@@ -44,7 +44,7 @@ export function vlmOf(ctx: StageContext<unknown>): Promise<LoadedVlm> {
   });
 }
 
-/** @throws UserError where the backend cannot work with the VLM that the run has */
+/** @throws UserError if the backend cannot run the VLM of this run */
 function checkBackend(backend: Represent['backend'], reference: VlmReference | undefined, folder: string): void {
   const file = join(folder, 'config.json');
   if (backend === 'pocket' && reference) {

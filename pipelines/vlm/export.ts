@@ -4,6 +4,7 @@ import { basename, join } from 'node:path';
 import PQueue from 'p-queue';
 import { stringify } from 'yaml';
 import { vlmPrompt, type Answer } from '../../src/agents/representers/vlm-prompt.js';
+import { counted } from '../../src/counted.js';
 import { temporaryName, writeAtomic } from '../../src/data/store/atomic.js';
 import { ImageStore } from '../../src/data/images.js';
 import { encodePng } from '../../src/data/formats/png.js';
@@ -22,7 +23,7 @@ import type { Vlm } from '../vlm.js';
 export const VLM_FORMATS = ['llava', 'llamafactory', 'both'] as const;
 export type VlmFormat = (typeof VLM_FORMATS)[number];
 
-/** An example of the data set: a picture, a question, its answer. */
+/** An example of the data set: a picture, a question and its answer. */
 interface Example {
   readonly id: string;
   /** file below `images/` */
@@ -34,7 +35,7 @@ interface Example {
 type Split = 'train' | 'validation';
 const SPLITS: readonly Split[] = ['train', 'validation'];
 
-/** What was exported; `critiq-export.json` of the folder, which also says that the folder is ours. */
+/** Summary of an export: `critiq-export.json` in its folder, which also marks the folder as an export. */
 export interface VlmExported {
   readonly run: string;
   readonly threshold: number;
@@ -46,20 +47,20 @@ export interface VlmExported {
 
 const MARK = 'critiq-export.json';
 const OURS = new Set([MARK, temporaryName(MARK), 'images', 'llava', 'llamafactory']);
-/** `<content id>.png`, or with a cursor at [y, x] in ten-thousandths */
+/** `<content id>.png`, or `<content id>-<y>-<x>.png` with a cursor, in ten-thousandths */
 const PICTURE = /^\.?[0-9a-f]{32}(-\d{1,5}-\d{1,5})?\.png(\.tmp)?$/;
-/** Pictures that are compressed and written at the same time. */
+/** Number of pictures compressed and written in parallel. */
 const WRITERS = 4;
 
 type Row = Awaited<ReturnType<typeof rowsOf>>[number];
 
 /**
- * `critiq vlm export OUT`: the data set of the representation fine-tuning (docs/algorithms.md §2.2) for somebody else's trainer:
- * the question about each action, the screenshot with its cursor, and Yes where the pixels changed by more than
- * `vlm.threshold`. The same transitions as `critiq vlm` would learn from, nine tenths of the trajectories for training.
+ * `critiq vlm export OUT`: writes the data set of the representation fine-tuning (docs/algorithms.md §2.2) for another
+ * trainer: the question about each action, the screenshot with a cursor, and Yes if the pixels changed by more than
+ * `vlm.threshold`. It has the transitions that `critiq vlm` would train on; 90 % of the trajectories are for training.
  *
- * Interrupted, it goes on from the pictures that are there; the JSON files come last, each whole.
- * @throws UserError where the run has no trajectories, or `out` holds files of others
+ * After an interruption it resumes with the missing pictures; the JSON files come last, each written atomically.
+ * @throws UserError if the run has no trajectories, or `out` holds files that no export wrote
  */
 export async function exportVlm(
   out: string,
@@ -70,7 +71,7 @@ export async function exportVlm(
   refuseForeign(out);
   const { threshold } = config.vlm as Vlm;
   const rows = await rowsOf(config);
-  // from here on the folder is ours, also if this is interrupted
+  // marks the folder as an export, even if this one is interrupted
   await writeAtomic(join(out, MARK), '{}\n');
   const store = new ImageStore(datasetFolder(config, 'images'));
   const { train } = splitTrajectories(
@@ -103,16 +104,16 @@ export async function exportVlm(
   return exported;
 }
 
-/** The summary of an export, in lines. */
+/** The summary of an export as lines for people. */
 export function describeExport({ train, validation, pictures, threshold }: VlmExported): string[] {
   const share = ({ examples, yes }: VlmExported['train']) =>
-    `${examples} (${examples === 0 ? 0 : ((100 * yes) / examples).toFixed(1)} % Yes)`;
+    `(${examples === 0 ? 0 : ((100 * yes) / examples).toFixed(1)} % Yes)`;
   return [
-    `vlm export: ${share(train)} examples for training, ${share(validation)} for validation, ${pictures} pictures; Yes where the pixels changed by more than ${threshold}`,
+    `vlm export: ${counted(train.examples, 'training example')} ${share(train)}, ${counted(validation.examples, 'validation example')} ${share(validation)}, ${counted(pictures, 'picture')}; Yes: the pixels changed by more than ${threshold}`,
   ];
 }
 
-/** The transitions that `critiq vlm` would learn from. */
+/** The transitions that `critiq vlm` would train on. */
 async function rowsOf(config: Config) {
   const folder = datasetFolder(config, 'trajectories');
   const columns = ['tid', 'trajectory', 'goal', 'action', 'image', 'nextImage'] as const;
@@ -134,7 +135,7 @@ async function exampleOf(row: Row, store: ImageStore, images: string, threshold:
   return { id: String(tid), picture, text, answer: changed ? 'Yes' : 'No' };
 }
 
-/** Examples of rows in their order, a few at a time; equal pictures are not written at the same time. */
+/** Makes the examples of all rows, in their order and a few in parallel; never two with the same screenshot. */
 async function inOrder(
   rows: readonly Row[],
   signal: AbortSignal,
@@ -164,7 +165,7 @@ async function inOrder(
   await queue.onIdle();
   progress.done();
   if (failure) throw failure.error;
-  if (signal.aborted) throw new Interrupted('vlm export: stopped; the same command goes on from there');
+  if (signal.aborted) throw new Interrupted('vlm export: stopped; run the same command again to resume');
   return out;
 }
 
@@ -187,8 +188,8 @@ async function writeLlava(folder: string, examples: Record<Split, readonly Examp
 }
 
 /**
- * LLaMA-Factory's sharegpt form (hiyouga/LLaMA-Factory, data/README.md) with the images as a list, its dataset_info.json,
- * and a settings file for each of the two VLMs that the papers tune; to be run in OUT, which `media_dir` is relative to.
+ * LLaMA-Factory's sharegpt format (hiyouga/LLaMA-Factory, data/README.md) with a list of images, its dataset_info.json, and
+ * a settings file for each of the two VLMs that the papers fine-tune. Run it in OUT: `media_dir` is relative to that folder.
  */
 async function writeLlamaFactory(folder: string, examples: Record<Split, readonly Example[]>): Promise<void> {
   for (const split of SPLITS) {
@@ -252,14 +253,14 @@ function training(name: string, model: string, template: string, validated: bool
 
 const WRITE = { llava: writeLlava, llamafactory: writeLlamaFactory };
 
-/** @throws UserError where the folder holds anything that no export of ours wrote */
+/** @throws UserError if the folder holds anything that no export wrote */
 function refuseForeign(out: string): void {
   const stat = statSync(out, { throwIfNoEntry: false });
   if (!stat) {
     mkdirSync(out, { recursive: true });
     return;
   }
-  if (!stat.isDirectory()) throw new UserError(`${out}: is a file; give a new folder`);
+  if (!stat.isDirectory()) throw new UserError(`${out}: expected a folder, got a file; choose a new folder`);
   const names = readdirSync(out);
   const images = join(out, 'images');
   const pictures = names.includes('images') && statSync(images).isDirectory() ? readdirSync(images) : [];
@@ -269,17 +270,17 @@ function refuseForeign(out: string): void {
       : (names.find((name) => !OURS.has(name)) ?? pictures.find((name) => !PICTURE.test(name)));
   if (foreign === undefined) return;
   throw new UserError(
-    `${out}: holds ${basename(foreign)}, which no \`critiq vlm export\` wrote; give a new or empty folder`,
+    `${out}: holds ${basename(foreign)}, which no \`critiq vlm export\` wrote; choose a new or empty folder`,
   );
 }
 
 function isMarked(out: string): boolean {
   const mark = join(out, MARK);
-  // empty while an export is under way
+  // empty braces while an export is running
   return existsSync(mark) && /^\{/.test(readFileSync(mark, 'utf8'));
 }
 
-/** Pictures of an export before, with other settings, and halves of one that was killed. */
+/** Removes pictures of an earlier export with other settings, and partial files of a killed one. */
 async function removeStale(images: string, wanted: ReadonlySet<string>): Promise<void> {
   for (const name of existsSync(images) ? readdirSync(images) : []) {
     if (!wanted.has(name)) await rm(join(images, name), { force: true });

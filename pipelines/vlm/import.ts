@@ -15,15 +15,15 @@ const DATASET = 'vlm';
 export interface VlmImportOptions {
   readonly display: Display;
   readonly signal: AbortSignal;
-  /** replace a VLM that a stage of this run made */
+  /** replace a VLM that a stage of this run built */
   readonly force: boolean;
 }
 
 /**
- * `critiq vlm import FOLDER --name NAME`: makes the model in a folder the VLM of this run. It stays where it is; its
- * files are remembered by size and SHA-256. Repeated, it registers again.
- * @param name under which a server has it
- * @throws UserError where the folder holds no model, or a stage made this run's VLM and `force` is not given
+ * `critiq vlm import FOLDER --name NAME`: makes the model in a folder the VLM of this run. Its files are not copied, only
+ * recorded with size and SHA-256. Repeating it registers the model again.
+ * @param name its name on a server
+ * @throws UserError if the folder holds no model, or a stage built this run's VLM and `force` is not set
  */
 export async function importVlm(
   folder: string,
@@ -33,7 +33,7 @@ export async function importVlm(
 ): Promise<VlmReference> {
   if (!statSync(folder, { throwIfNoEntry: false })?.isDirectory()) {
     throw new UserError(
-      `${folder}: no such folder; give the folder of the tuned model (a LoRA adapter merged into it)`,
+      `${folder}: no such folder; expected the folder of the fine-tuned model, with any LoRA adapter merged`,
     );
   }
   const at = datasetFolder(config, DATASET);
@@ -42,12 +42,12 @@ export async function importVlm(
     const made = (readPlan(at)?.stage ?? IMPORT) !== IMPORT;
     if (made && !force) {
       throw new UserError(
-        `${at}: made by \`critiq vlm\`: import into another with run=NAME, or replace it with --force`,
+        `${at}: built by \`critiq vlm\`; import into another run with run=NAME, or replace it with --force`,
       );
     }
     lock.update(`${DATASET} ${IMPORT}`);
     let read = 0;
-    // before anything is changed: a folder that is refused must not make an earlier import unfinished
+    // before any change: a rejected folder must not mark an earlier import as unfinished
     const reference = await referTo(folder, {
       name,
       signal,
@@ -56,7 +56,7 @@ export async function importVlm(
         display.count(`vlm import: ${(read / 1e9).toFixed(2)} GB read, ${file}`);
       },
     }).catch((error: unknown) => {
-      throw signal.aborted ? new Interrupted('vlm import: stopped') : error;
+      throw signal.aborted ? new Interrupted('vlm import: stopped; run the same command again') : error;
     });
     if (made) rmSync(at, { recursive: true });
     const output = new Output(DATASET, at);

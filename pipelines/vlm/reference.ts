@@ -11,14 +11,14 @@ import { readJson } from '../../src/models/checkpoint/checkpoint.js';
 const RegisteredFile = z.object({ file: z.string().min(1), bytes: z.int().min(0), sha256: z.string().length(64) });
 
 /**
- * `vlm/config.json` of a run whose VLM is not the pocket one: a model that is too large to copy, or that only a server
- * has. `fingerprint` stands for its weights wherever something is kept that it made.
+ * `vlm/config.json` of a run with an external VLM: a model that is too large to copy, or that only a server has.
+ * `fingerprint` identifies its weights in caches.
  */
 const VlmReference = z.object({
   model_type: z.literal('critiq-vlm'),
-  /** name under which a server has it */
+  /** its name on a server */
   name: z.string().min(1),
-  /** absolute path of its files; '' where only a server has them */
+  /** absolute path of its files; '' if only a server has them */
   folder: z.string(),
   fingerprint: z.string().regex(/^[0-9a-f]{16,64}$/),
   files: z.array(RegisteredFile),
@@ -26,17 +26,17 @@ const VlmReference = z.object({
 export type VlmReference = z.infer<typeof VlmReference>;
 
 export interface RegisterOptions {
-  /** the server's name of it; default the folder's absolute path (what `vllm serve FOLDER` calls it), or the name given */
+  /** its name on the server; default: the folder's absolute path (as `vllm serve FOLDER` names it), or the given name */
   readonly name?: string;
-  /** told of files and bytes that were read */
+  /** called with the file and the number of bytes just read */
   readonly onBytes?: (file: string, bytes: number) => void;
   readonly signal?: AbortSignal;
 }
 
 /**
- * A reference to a model. Every file of a folder is read once, for its SHA-256.
- * @param model a folder of it, or a name under which a server has it
- * @throws UserError where the folder holds no model
+ * A reference to a model. Reads every file of a folder once, for its SHA-256.
+ * @param model its folder, or its name on a server
+ * @throws UserError if the folder holds no model
  */
 export async function referTo(model: string, options: RegisterOptions = {}): Promise<VlmReference> {
   const { name } = options;
@@ -44,20 +44,20 @@ export async function referTo(model: string, options: RegisterOptions = {}): Pro
   return ofServer(model, name ?? model);
 }
 
-/** Write `config.json` of a data set `vlm`. */
+/** Writes `config.json` of a data set `vlm`. */
 export async function writeVlmReference(dataset: string, reference: VlmReference): Promise<void> {
   mkdirSync(dataset, { recursive: true });
   await writeAtomic(join(dataset, 'config.json'), `${JSON.stringify(reference, null, 2)}\n`);
 }
 
-/** `referTo`, and the reference becomes the data set `vlm`. */
+/** Makes a reference to a model (`referTo`) the data set `vlm`. */
 export async function registerVlm(dataset: string, model: string, options?: RegisterOptions): Promise<VlmReference> {
   const reference = await referTo(model, options);
   await writeVlmReference(dataset, reference);
   return reference;
 }
 
-/** The reference in a data set `vlm`; undefined where it holds the pocket VLM. @throws UserError where it is damaged */
+/** The reference in a data set `vlm`; undefined if it holds the pocket VLM. @throws UserError if it is damaged */
 export function readVlmReference(dataset: string): VlmReference | undefined {
   const file = join(dataset, 'config.json');
   const json = readJson(file) as { model_type?: unknown };
@@ -70,19 +70,19 @@ export function readVlmReference(dataset: string): VlmReference | undefined {
   );
 }
 
-/** That the files of a reference are still the ones that were registered, as far as their sizes tell. @throws UserError */
+/** Checks that the files of a reference still have their registered sizes. @throws UserError */
 export function checkVlmReference({ folder, files }: VlmReference): void {
   for (const { file, bytes } of files) {
     const path = join(folder, file);
     const size = statSync(path, { throwIfNoEntry: false })?.size;
     if (size === bytes) continue;
     throw new UserError(
-      `${path}: ${size === undefined ? 'is missing' : `has ${size} bytes`}, expected the ${bytes} that were registered; put it back, or register the model again (critiq vlm --force, or critiq vlm import)`,
+      `${path}: ${size === undefined ? 'no such file' : `has ${size} bytes`}, expected the registered file of ${bytes} bytes; restore it, or register the model again (critiq vlm --force, or critiq vlm import)`,
     );
   }
 }
 
-/** Floats in a hidden state of the model, by its own config.json; undefined where it has none or does not say. */
+/** Length of the model's hidden states, from its own config.json; undefined if that is missing or does not say. */
 export function hiddenSize({ folder }: VlmReference): number | undefined {
   const file = join(folder, 'config.json');
   if (folder === '' || !existsSync(file)) return undefined;
@@ -93,7 +93,7 @@ export function hiddenSize({ folder }: VlmReference): number | undefined {
 
 function ofServer(model: string, name: string): VlmReference {
   if (/[\\/]$|^[.~/]/.test(model)) {
-    throw new UserError(`${model}: no such folder; give the folder of a VLM, or the name under which a server has it`);
+    throw new UserError(`${model}: no such folder; expected the folder of a VLM, or its name on a server`);
   }
   return { model_type: 'critiq-vlm', name, folder: '', fingerprint: fingerprint([name]), files: [] };
 }
@@ -103,7 +103,7 @@ async function ofFolder(folder: string, name: string, options: RegisterOptions):
   const names = paths.map((path) => relative(folder, path));
   if (!names.includes('config.json') || !names.some((file) => /\.(safetensors|bin|onnx)$/.test(file))) {
     throw new UserError(
-      `${folder}: expected the folder of a VLM, with config.json and .safetensors, .bin or .onnx files; a LoRA adapter is merged first (docs/vlm.md)`,
+      `${folder}: expected the folder of a VLM, with config.json and .safetensors, .bin or .onnx files; merge a LoRA adapter first (docs/vlm.md)`,
     );
   }
   const files: VlmReference['files'] = [];
@@ -126,10 +126,10 @@ async function hashFile(
   return { bytes, sha256: hash.digest('hex') };
 }
 
-/** Files that are no model's would make a checkpoint folder's hashes take hours: a mistake in the path. */
+/** More files than any model has: a wrong path, whose hashing might take hours. */
 const MOST_FILES = 1000;
 
-/** Regular files below a folder, in the order of their names; hidden ones (`.git`, `.cache`) are nobody's weights. */
+/** Regular files below a folder, in the order of their names; hidden ones (`.git`, `.cache`) are never weights. */
 function filesBelow(folder: string): string[] {
   const found: string[] = [];
   const walk = (at: string): void => {
@@ -141,7 +141,7 @@ function filesBelow(folder: string): string[] {
       if (entry.isDirectory()) walk(path);
       else if (statSync(path, { throwIfNoEntry: false })?.isFile()) found.push(path);
       if (found.length > MOST_FILES) {
-        throw new UserError(`${folder}: more than ${MOST_FILES} files; give the folder of one VLM`);
+        throw new UserError(`${folder}: more than ${MOST_FILES} files; expected the folder of a single VLM`);
       }
     }
   };

@@ -6,37 +6,37 @@ export const Represent = z.object({
     .enum(['pocket', 'vllm', 'onnx'])
     .default('pocket')
     .describe(
-      'what runs the VLM: critiq itself (the pocket VLM), a vLLM pooling server (`represent.url`), or ONNX Runtime on a local export; see docs/vlm.md',
+      'what runs the VLM: critiq itself (the pocket VLM), a vLLM pooling server (`represent.url`), or ONNX Runtime with a local export (docs/vlm.md)',
     ),
   position: z
     .enum(['answer', 'prompt'])
     .default('answer')
     .describe(
-      'the token whose last hidden state is the representation: that of the Yes/No answer, as in Digi-Q, or the last one of the prompt, from which an answer is said. Not for the pocket VLM',
+      'token whose last hidden state is the representation: the Yes/No answer, as in Digi-Q, or the last token of the prompt, from which the answer is generated. Not for the pocket VLM',
     ),
   answer: z
     .enum(['yes', 'no', 'generated'])
     .default('yes')
     .describe(
-      "the answer at position `answer`. `yes` puts the same word into the model's mouth every time, so that representations differ by what is seen only, in one call each; `generated` asks `represent.chat_url` first, as Digi-Q does. Not for the pocket VLM",
+      'answer at position `answer`: `yes` or `no` appends the same word every time, so that representations differ only by the input and take one call each; `generated` asks `represent.chat_url` first, as Digi-Q does. Not for the pocket VLM',
     ),
-  state: z.boolean().default(false).describe('represent each state alone as well, for `critic.state_rep`'),
-  url: Url.default('http://127.0.0.1:8000').describe('the vLLM pooling server'),
+  state: z.boolean().default(false).describe('also represent each state alone, for `critic.state_rep`'),
+  url: Url.default('http://127.0.0.1:8000').describe('URL of the vLLM pooling server'),
   chat_url: z
     .union([Url, z.literal('')])
     .default('')
-    .describe('a vLLM server that generates with the same model, for `represent.answer=generated`'),
-  concurrency: z.int().min(1).max(1024).default(32).describe('requests to the server at the same time'),
-  timeout_ms: z.int().min(1).max(300_000).default(120_000).describe('milliseconds that a request may take'),
+    .describe('URL of a vLLM server that generates with the same model, for `represent.answer=generated`'),
+  concurrency: z.int().min(1).max(1024).default(32).describe('parallel requests to the server'),
+  timeout_ms: z.int().min(1).max(300_000).default(120_000).describe('time limit of a request, in milliseconds'),
   retries: z
     .int()
     .min(0)
     .max(100)
     .default(10)
-    .describe('times that a request is sent again where the server fails or answers wrongly, before the stage fails'),
+    .describe('retries of a request when the server fails or its answer is wrong; after that the stage fails'),
   backoff_ms: BackoffMs,
   api_key_env: VariableName.default('VLLM_API_KEY').describe(
-    "name of the environment variable that holds the server's key, if it wants one; the key itself is no setting",
+    "name of the environment variable with the server's API key, if it needs one; the key itself is never a setting",
   ),
 });
 export type Represent = z.infer<typeof Represent>;

@@ -135,12 +135,12 @@ test('an impossible conversion fails with one line and leaves nothing behind', a
     assert.deepEqual(readdirSync(dirname(to)), before);
   };
   const from = checkpointCopy('autoui-safetensors-bf16');
-  await refused(from, from, {}, /is there already; give a folder that is not/);
+  await refused(from, from, {}, /already exists; choose a new folder/);
   await refused(join(from, 'vision'), newPlace(), {}, /expected a checkpoint folder/);
   const tensors = new Map<string, TensorToStore>(readSafetensors(from).tensors);
   tensors.set('gate_dense.bias', { dtype: 'F32', shape: [12], data: new Float32Array(12).fill(1e5) });
   await writeSafetensors(join(from, 'model.safetensors'), tensors);
-  await refused(from, newPlace(), { dtype: 'f16' }, /gate_dense\.bias: 100000 is beyond float16's range; .*bf16/);
+  await refused(from, newPlace(), { dtype: 'f16' }, /gate_dense\.bias: 100000 exceeds the range of float16; .*bf16/);
   tensors.delete('gate_dense.bias');
   await writeSafetensors(join(from, 'model.safetensors'), tensors);
   await refused(from, newPlace(), {}, /gate_dense\.bias is missing/);
@@ -171,7 +171,7 @@ test('inspect says what a folder is and what is wrong with it', async () => {
   );
   const alone = await inspectCheckpoint(join(checkpointCopy('autoui-bin'), 'pytorch_model.bin'));
   assert.equal(alone.kind, 'auto-ui');
-  assert.match(alone.problems.join(), /a weight file alone/);
+  assert.match(alone.problems.join(), /only a weight file/);
 });
 
 test('the command line', async (t) => {
@@ -179,7 +179,7 @@ test('the command line', async (t) => {
   const from = checkpointCopy('autoui-bin');
   const run = (...args: string[]) => critiq(['checkpoint', ...args], { cwd, program: CLI });
   const lines = (await succeed(['checkpoint', 'inspect', from], { cwd, program: CLI })).stdout;
-  assert.match(lines, /^is +auto-ui: an Auto-UI policy: models\.policy\nparameters .*\ntypes +F32 x 58\n/);
+  assert.match(lines, /^kind +auto-ui: a policy, for models\.policy\nparameters .*\ntypes +F32 x 58\n/);
   assert.equal((JSON.parse((await run('inspect', from, '--json')).stdout) as { kind: string }).kind, 'auto-ui');
   assert.match(
     (await run('convert', from, 'out', '--dtype', 'bf16')).stderr,
@@ -190,12 +190,12 @@ test('the command line', async (t) => {
   const { cases } = JSON.parse(greedy.stdout) as { cases: { prompt: string; tokens: number[] }[] };
   assert.deepEqual(cases.map(({ prompt }) => prompt), ['Goal: open the settings</s>', 'Goal: go</s>']); // prettier-ignore
   assert.ok(cases.every(({ tokens }) => tokens.length <= 5));
-  failedInOneLine(await run('convert', from, 'out'), 2, /out: is there already/);
+  failedInOneLine(await run('convert', from, 'out'), 2, /out: already exists/);
   failedInOneLine(await run('convert', from, 'new', '--dtype', 'f8'), 2, /--dtype.*f32, f16, bf16/);
   failedInOneLine(
     await run('greedy', 'out', '--max-tokens', 'many'),
     2,
     /--max-tokens: expected an integer >= 1, got many/,
   );
-  failedInOneLine(await run('inspect', 'nowhere'), 2, /nowhere: not there/);
+  failedInOneLine(await run('inspect', 'nowhere'), 2, /nowhere: no such file or folder/);
 });

@@ -1,4 +1,4 @@
-/** Online fine-tuning on the embedded phone, tiny: every mode and algorithm, killed at random, with devices that hang. */
+/** Online fine-tuning on the embedded phone with tiny settings: every mode and algorithm, killed at random moments. */
 import assert from 'node:assert/strict';
 import { cpSync, existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -19,7 +19,7 @@ const TINY = [
   'tasks.max_steps=4',
   'demos.episodes=60',
   'demos.shard=60',
-  // enough for some of what it says to be actions
+  // enough for some of its outputs to be valid actions
   'sft.epochs=40',
   'sft.batch=16',
   'sft.grad_accum_steps=1',
@@ -40,7 +40,7 @@ const TINY = [
   ...TINY_ONLINE,
 ];
 
-/** A run that has a base policy and collected trajectories. */
+/** A run with a base policy and collected trajectories. */
 let prepared: string;
 before(async (t) => {
   prepared = emptyFolder(t as TestContext);
@@ -65,7 +65,7 @@ async function tables(cwd: string, name: string) {
   };
 }
 
-test('CoSo from offline to online: what it did is all there, and the policy that it makes can be evaluated', async (t) => {
+test('CoSo from offline to online: all its data is written, and its policy can be evaluated', async (t) => {
   const cwd = runFolder(t);
   await succeed(['eval', 'eval.policy=coso', 'eval.episodes=2', ...COSO.slice(1)], { cwd, program });
   const { transitions, steps, curve, influence } = await tables(cwd, 'coso');
@@ -93,7 +93,7 @@ test('CoSo from offline to online: what it did is all there, and the policy that
     assert.equal(tokens.length, weights.length);
     assert.equal(tokens.join(''), action);
     assert.ok(weights.every((weight) => weight >= 0 && weight <= 1));
-    assert.equal(weights.at(-1), 0, 'the end token decides nothing');
+    assert.equal(weights.at(-1), 0, 'the end token has no influence');
   }
   assert.ok(
     influence.some(({ weights }) => Math.max(...weights) === 1),
@@ -107,10 +107,10 @@ test('CoSo from offline to online: what it did is all there, and the policy that
   for (const name of ['value_loss', 'causal_loss', 'entropy', 'weighted_entropy', 'grad_norm', 'test_success']) {
     assert.ok(Number.isFinite(last[name]), `${name}: ${last[name]}`);
   }
-  assert.equal(existsSync(join(cwd, 'data/pocket/scratch/online')), false, 'checkpoints are gone with the commit');
+  assert.equal(existsSync(join(cwd, 'data/pocket/scratch/online')), false, 'the commit removes the checkpoints');
 });
 
-test('kill -9 at random moments: every finished episode counts once, and the bytes are those of an undisturbed run', async (t) => {
+test('kill -9 at random moments: every finished episode counts once, and the bytes match an uninterrupted run', async (t) => {
   const calm = runFolder(t);
   await succeed(COSO, { cwd: calm, program });
   const cwd = runFolder(t);
@@ -119,18 +119,18 @@ test('kill -9 at random moments: every finished episode counts once, and the byt
     { cwd, program },
     { most: 10, ms: { first: 700, more: 120, chance: 1500 }, random: new Random(0, 'kill online') },
   );
-  assert.ok(kills >= 3, `killed ${kills} times only`);
+  assert.ok(kills >= 3, `killed only ${kills} times`);
   await succeed(COSO, { cwd, program });
   const of = (folder: string) => {
     const all = contents(join(folder, 'data/pocket'));
-    // a killed episode may leave a screen that nobody names
+    // a killed episode may leave an unreferenced screen
     return Object.fromEntries(Object.entries(all).filter(([file]) => !file.startsWith('images/')));
   };
   assert.deepEqual(of(cwd), of(calm));
   t.diagnostic(`killed ${kills} times`);
 });
 
-test('every other way to run it', async (t) => {
+test('the other modes and algorithms', async (t) => {
   const cwd = runFolder(t);
   const run = (...settings: string[]) => succeed(['online', ...TINY, ...settings], { cwd, program });
   await run('online.entropy=naive', 'online.digirl.advantage=released', 'online.eval_every=0');
@@ -153,7 +153,7 @@ test('every other way to run it', async (t) => {
   const offline = await tables(cwd, 'off');
   assert.deepEqual([offline.transitions.length, offline.curve.length], [0, 2]);
   const { stdout, stderr } = await run('online.mode=eval', 'online.from=naive');
-  assert.match(stdout + stderr, /iteration 0: \d of 3 test tasks/);
+  assert.match(stdout + stderr, /iteration 0: \d of 3 test episodes succeeded/);
   assert.equal((await tables(cwd, 'naive-tested')).curve.length, 1);
   await run('online.async_rollouts=true', 'online.name=async', 'online.entropy=causal');
   const ahead = await tables(cwd, 'async');
@@ -161,7 +161,7 @@ test('every other way to run it', async (t) => {
   assert.ok(ahead.steps.every(({ iteration, version }) => version < iteration));
 });
 
-test('a mistake in the settings is one line', async (t) => {
+test('a wrong setting is reported in one line', async (t) => {
   const cwd = runFolder(t);
   const wrong = await critiq(['online', ...TINY, 'online.coso.width=9'], { cwd, program });
   assert.equal(wrong.code, 2);

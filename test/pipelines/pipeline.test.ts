@@ -1,4 +1,4 @@
-/** The whole loop on the embedded phone, tiny: every stage from nothing, repeated, changed, and killed. */
+/** The whole pipeline on the embedded phone with tiny settings: every stage from scratch, repeated, changed, and killed. */
 import assert from 'node:assert/strict';
 import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -13,7 +13,7 @@ import { TINY_OFFLINE } from '../rigs/tiny-settings.js';
 
 const program = fileURLToPath(new URL('../../src/cli/main.js', import.meta.url));
 
-/** Sizes at which nothing is learned and everything is done. */
+/** Settings so small that nothing is learned, but everything runs. */
 const TINY = [
   'device.count=4',
   'tasks.max_steps=4',
@@ -31,7 +31,7 @@ const TINY = [
 
 const DIGIQ = ['eval', 'eval.policy=digiq', 'eval.best_of_q=3', ...TINY];
 
-test('one command makes everything it needs; repeated, it changes nothing; a setting redoes what it touches', async (t) => {
+test('one command builds all its inputs; repeated, it changes nothing; a changed setting rebuilds what depends on it', async (t) => {
   const cwd = emptyFolder(t);
   const first = await succeed(DIGIQ, { cwd, program });
   for (const stage of ['demos', 'sft', 'collect', 'candidates', 'vlm', 'represent', 'critic', 'actor/digiq']) {
@@ -49,7 +49,7 @@ test('one command makes everything it needs; repeated, it changes nothing; a set
     assert.match(text, new RegExp(`${stage}: up to date`));
   }
   await succeed(DIGIQ, { cwd, program });
-  assert.deepEqual(contents(join(cwd, 'data/pocket')), made, 'the old settings make the old bytes again');
+  assert.deepEqual(contents(join(cwd, 'data/pocket')), made, 'the old settings give the old bytes again');
 
   const pretrained = await makeTower(join(cwd, 'tower'));
   const tower = ['critic', ...TINY, 'models.text=./tower'];
@@ -61,7 +61,7 @@ test('one command makes everything it needs; repeated, it changes nothing; a set
   const same = pretrained
     .names()
     .every((name) => Buffer.compare(bytes(tuned.get(`text.${name}`).data), bytes(pretrained.get(name).data)) === 0);
-  assert.ok(!same, 'a text tower that is trained changes');
+  assert.ok(!same, 'a trained text tower changes');
   const frozen = await kept(false);
   assert.deepEqual(
     frozen.names().filter((name) => name.startsWith('text.')),
@@ -69,8 +69,8 @@ test('one command makes everything it needs; repeated, it changes nothing; a set
     'a frozen one is not copied',
   );
   const cached = readdirSync(join(cwd, 'data/.cache')).find((name) => name.startsWith('roberta-'));
-  assert.ok(cached, 'its vectors are kept');
-  // and the critic finds it again
+  assert.ok(cached, 'its vectors are cached');
+  // and the evaluation finds it again
   await succeed(['eval', ...TINY, ...tower.slice(-1), 'critic.train_text_tower=false', 'eval.best_of_q=3'], {
     cwd,
     program,
@@ -88,12 +88,12 @@ test('one command makes everything it needs; repeated, it changes nothing; a set
   assert.match(gone.stderr, /^critiq: .*tower.*\n$/m);
   const random = await critiq(['critic', ...TINY, 'critic.train_text_tower=false'], { cwd, program });
   assert.equal(random.code, 2);
-  assert.match(random.stderr, /^critiq: critic\.train_text_tower=false: a fresh text tower would stay random; .*\n$/m);
+  assert.match(random.stderr, /^critiq: critic\.train_text_tower=false: a new text tower would stay random; .*\n$/m);
 });
 
 const bytes = ({ buffer, byteOffset, byteLength }: Float32Array) => Buffer.from(buffer, byteOffset, byteLength);
 
-/** A RoBERTa checkpoint as transformers saves one with a language model's head, with a tokenizer of its own. */
+/** A RoBERTa checkpoint as transformers saves one with a language model head, with its own tokenizer. */
 async function makeTower(folder: string): Promise<Parameters> {
   mkdirSync(folder);
   const grid = { rows: 4, columns: 3 };
@@ -120,7 +120,7 @@ async function makeTower(folder: string): Promise<Parameters> {
   return params;
 }
 
-test('kill -9 at random moments of all stages leaves the same bytes as an undisturbed run', async (t) => {
+test('kill -9 at random moments of all stages leaves the same bytes as an uninterrupted run', async (t) => {
   const calm = emptyFolder(t);
   await succeed(DIGIQ, { cwd: calm, program });
   const cwd = emptyFolder(t);
@@ -129,7 +129,7 @@ test('kill -9 at random moments of all stages leaves the same bytes as an undist
     { cwd, program },
     { most: 12, ms: { first: 600, more: 150, chance: 1200 }, random: new Random(0, 'kill the pipeline') },
   );
-  assert.ok(kills >= 4, `killed ${kills} times only`);
+  assert.ok(kills >= 4, `killed only ${kills} times`);
   await succeed(DIGIQ, { cwd, program });
   assert.deepEqual(contents(join(cwd, 'data/pocket')), contents(join(calm, 'data/pocket')));
 });
@@ -142,7 +142,7 @@ test('an evaluation stores what it prints', async (t) => {
   assert.match(stdout + stderr, new RegExp(`${result.successes} of 6 succeed`));
 });
 
-test('--no-deps: what is missing is named with the command that makes it', async (t) => {
+test('--no-deps names the missing input and the command that builds it', async (t) => {
   const cwd = emptyFolder(t);
   const missing = await critiq(['collect', '--no-deps', ...TINY], { cwd, program });
   assert.equal(missing.code, 2);

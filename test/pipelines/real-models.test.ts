@@ -34,7 +34,7 @@ async function save(folder: string, config: object, specs: ParameterSpecs, seed:
   writeFileSync(join(folder, 'config.json'), JSON.stringify(config));
 }
 
-/** Almost a token for each character: what a random policy says is as long when it is read again. */
+/** Almost one token per character, so that the output of a random policy keeps its length when it is read again. */
 const tokenizer = (folder: string) => {
   mkdirSync(folder, { recursive: true });
   return writePocketTokenizer(folder, { pieces: ['.com'], words: ['go'], grid: { rows: 24, columns: 12 } });
@@ -88,7 +88,7 @@ const SMALL = [
     'critic.backup_action=sampled',
     'critic.train_text_tower=false',
   ],
-  // what a random policy says is not valid: there is no best action to imitate
+  // a random policy gives no valid action, so there is no best action to imitate
   ...[
     'critic.state_rep=false',
     'actor.loss=pg',
@@ -100,7 +100,7 @@ const SMALL = [
   ...['represent.state=false', 'eval.episodes=2'],
 ];
 
-test('the same stages run on checkpoints of the real architectures, and everything large is referred to and asked once', async (t) => {
+test('the same stages run on checkpoints of the real architectures; large models are referenced, and each question is asked once', async (t) => {
   const cwd = emptyFolder(t);
   const server = await VllmServer.start(t, { model: 'llava', dim: 20 });
   await makePolicy(join(cwd, 'auto-ui'), 1);
@@ -157,7 +157,7 @@ test('the same stages run on checkpoints of the real architectures, and everythi
 
   await makePolicy(join(cwd, 'auto-ui'), 9);
   const changed = await succeed(['sft', ...settings], where);
-  assert.match(changed.stderr + changed.stdout, /sft: done/, 'another checkpoint at the same place is taken in anew');
+  assert.match(changed.stderr + changed.stdout, /sft: done/, 'another checkpoint in the same folder is adopted again');
   await save(join(cwd, 'blip2'), { model_type: 'blip_2_vision_model', ...BLIP2 }, blip2VisionSpecs(BLIP2), 5);
   const swapped = await critiq(['collect', '--no-deps', ...settings], where);
   assert.equal(swapped.code, 2);

@@ -1,4 +1,4 @@
-/** `critiq represent` with a served VLM and with a local export: resumed, repeated, killed, and told wrong things. */
+/** `critiq represent` with a served VLM and with a local export: resumed, repeated, killed, and with wrong settings. */
 import assert from 'node:assert/strict';
 import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -17,7 +17,7 @@ const KEY = 'sk-do-not-tell-anybody';
 
 const made = mkdtempSync(join(tmpdir(), 'critiq-vlm-'));
 let size: SmallRun;
-/** What a run without faults makes, and the calls that it takes. */
+/** The output of a run without faults, and its calls. */
 let expected: { files: Record<string, string>; calls: number; contents: Set<string>; stderr: string };
 before(async () => {
   size = await smallRun(made);
@@ -49,7 +49,7 @@ const served = ({ url }: VllmServer, ...more: string[]) => [
 
 const representations = (cwd: string, run = 'pocket') => contents(join(cwd, 'data', run, 'representations'));
 
-test('every distinct screenshot and action is asked once; other runs ask nothing; a position asks again', async (t) => {
+test('each distinct screenshot and action is asked once; other runs ask nothing; another position asks again', async (t) => {
   const { calls, stderr } = expected;
   const rows = size.rows + size.transitions;
   assert.equal(expected.contents.size, calls, 'no content twice');
@@ -61,7 +61,7 @@ test('every distinct screenshot and action is asked once; other runs ask nothing
   const server = await VllmServer.start(t);
   await succeed(served(server), { cwd, program });
   const again = await succeed(served(server, 'represent.concurrency=2', 'represent.retries=1'), { cwd, program });
-  assert.match(again.stderr, /represent: up to date/, 'how the server is spoken to does not matter');
+  assert.match(again.stderr, /represent: up to date/, 'the limits of requests do not matter');
   for (const name of ['trajectories', 'candidates', 'images']) {
     cpSync(join(cwd, 'data/pocket', name), join(cwd, 'data/second', name), { recursive: true });
   }
@@ -75,7 +75,7 @@ test('every distinct screenshot and action is asked once; other runs ask nothing
   assert.notDeepEqual(representations(cwd), expected.files);
 });
 
-test('the server dies again and again, and so does critiq by kill -9: the same bytes as undisturbed', async (t) => {
+test('the server crashes repeatedly, and critiq is killed: the same bytes as an uninterrupted run', async (t) => {
   const cwd = copied(t);
   const random = new Random(0, 'moments');
   const server = await VllmServer.start(t, { delayMs: 10 });
@@ -98,7 +98,7 @@ test('the server dies again and again, and so does critiq by kill -9: the same b
       () => (ready = true),
       () => {},
     );
-    // every life gets somewhere: it is ended at a random answer, and some moment after it
+    // every process makes progress: it is killed at a random answer, or a moment later
     const enough = server.answered.length + 5 + random.int(40);
     while (!ready && server.answered.length < enough) await sleep(3);
     await sleep(random.int(20));
@@ -111,17 +111,17 @@ test('the server dies again and again, and so does critiq by kill -9: the same b
   going.on = false;
   await unrest;
   t.diagnostic(`${kills} kills of critiq, ${going.downs} of the server`);
-  assert.ok(kills >= 2, `killed ${kills} times only`);
-  assert.ok(going.downs >= 5, `${going.downs} times down only`);
+  assert.ok(kills >= 2, `killed only ${kills} times`);
+  assert.ok(going.downs >= 5, `only ${going.downs} server crashes`);
   assert.deepEqual(representations(cwd), expected.files);
   const distinct = expected.calls;
   assert.equal(new Set(server.answered).size, distinct);
-  // what was under way when somebody died is lost, and no more
+  // only answers in flight at a crash are lost
   const lost = server.answered.length - distinct;
   assert.ok(lost <= 2 * (kills + going.downs), `${lost} answers were lost by ${kills} kills`);
 });
 
-test('a server that is gone ends the stage in one line; when it is back, the rest is asked', async (t) => {
+test('an unreachable server ends the stage with one line; when it is back, the remaining questions are asked', async (t) => {
   const cwd = copied(t);
   const half = await VllmServer.start(t, { behave: () => (half.answered.length < 10 ? 'well' : 'broken') });
   const args = (server: VllmServer) => served(server, 'represent.retries=1', '--quiet');
@@ -143,7 +143,7 @@ test('a server that is gone ends the stage in one line; when it is back, the res
   assert.deepEqual(representations(cwd), expected.files);
 });
 
-test('Ctrl-C is answered at once, and nothing is lost', async (t) => {
+test('Ctrl-C stops at once, and no answer is lost', async (t) => {
   const cwd = copied(t);
   const server = await VllmServer.start(t, { behave: () => (server.answered.length < 5 ? 'well' : 'hang') });
   const { child, ended } = start(served(server, '--quiet'), { cwd, program });
@@ -159,7 +159,7 @@ test('Ctrl-C is answered at once, and nothing is lost', async (t) => {
   assert.deepEqual(representations(cwd), expected.files);
 });
 
-test('the key is sent, and is nowhere else', async (t) => {
+test('the API key is sent to the server and appears nowhere else', async (t) => {
   const cwd = copied(t);
   const args = ['represent.api_key_env=MY_KEY', '--verbose'];
   const env = process.env;
@@ -179,7 +179,7 @@ test('the key is sent, and is nowhere else', async (t) => {
   }
 });
 
-test('a local export: the same from the graph and from the cache', async (t) => {
+test('a local export: the same vectors from the graph and from the cache', async (t) => {
   const cwd = copied(t);
   const args = ['represent', `models.vlm=${EXPORT}`, 'represent.backend=onnx'];
   const first = await succeed(args, { cwd, program });
@@ -191,7 +191,7 @@ test('a local export: the same from the graph and from the cache', async (t) => 
   assert.deepEqual(representations(cwd), files);
 });
 
-test('combinations that cannot work are refused in one line', async (t) => {
+test('impossible combinations of settings are rejected with one line', async (t) => {
   const cwd = copied(t);
   cpSync(join(cwd, 'data/pocket/trajectories'), join(cwd, 'data/pocket/image-vectors'), { recursive: true });
   const server = await VllmServer.start(t);
@@ -201,7 +201,10 @@ test('combinations that cannot work are refused in one line', async (t) => {
       ['models.vlm=tiny-llava', 'represent.backend=onnx'],
       /is only a server's name, and represent\.backend=onnx reads files/,
     ],
-    [['models.vlm=./nothing', 'represent.backend=vllm'], /\.\/nothing: no such folder; give the folder of a VLM, or/],
+    [
+      ['models.vlm=./nothing', 'represent.backend=vllm'],
+      /\.\/nothing: no such folder; expected the folder of a VLM, or/,
+    ],
     [['models.vlm=./data', 'represent.backend=vllm'], /data: expected the folder of a VLM, with config\.json/],
     [served(server, 'represent.answer=generated').slice(1), /represent\.answer=generated: needs represent\.chat_url/],
     [

@@ -1,4 +1,4 @@
-/** Live episodes for training: each counts once, none keeps the others waiting, and what acts says how old it is. */
+/** Live episodes for training: each counts once, none blocks the others, and steps record the policy's version. */
 import assert from 'node:assert/strict';
 import { test, type TestContext } from 'node:test';
 import { LiveEpisodes } from '../../../pipelines/online/episodes.js';
@@ -34,7 +34,7 @@ const scripted: Agent = {
   },
 };
 
-/** Live episodes on three phones, in a folder that outlives them. */
+/** Live episodes on three phones, journalled in `folder`. */
 function open(
   t: TestContext,
   folder: string,
@@ -81,7 +81,7 @@ function open(
 
 const names = (episodes: readonly { episode: string }[]) => episodes.map(({ episode }) => Number(episode));
 
-test('an iteration has its episodes by number, of known version; another process finds them and plays none again', async (t) => {
+test('an iteration gets its episodes by number, with versions; another process finds them and replays none', async (t) => {
   const folder = emptyFolder(t);
   const first = open(t, folder, {});
   assert.deepEqual(names(await first.live.take(0)), [0, 1, 2, 3]);
@@ -97,7 +97,7 @@ test('an iteration has its episodes by number, of known version; another process
   ]);
 });
 
-/** The device of episode 1 hangs in its first attempt. */
+/** The device of episode 1 hangs in the first attempt. */
 function hangsOnce(): FaultPlan {
   let hung = false;
   return ({ seed }) => {
@@ -107,7 +107,7 @@ function hangsOnce(): FaultPlan {
   };
 }
 
-test('a device that hangs keeps an iteration waiting for its step timeout, and its episode is played anew', async (t) => {
+test('a hung device delays an iteration by its step timeout, and its episode is restarted', async (t) => {
   const { live, happenings } = open(t, emptyFolder(t), {}, { plan: hangsOnce(), deadlineMs: 500 });
   const episodes = await live.take(0);
   assert.deepEqual(names(episodes), [0, 1, 2, 3]);
@@ -117,7 +117,7 @@ test('a device that hangs keeps an iteration waiting for its step timeout, and i
   assert.ok(episodes.every(({ trajectory }) => trajectory!.reward === 1));
 });
 
-test('with async_rollouts a device that hangs keeps nobody waiting: iterations go on with what the others play', async (t) => {
+test("with async_rollouts a hung device delays nothing: iterations continue with the other devices' episodes", async (t) => {
   // it would answer in an hour
   const ahead = { async_rollouts: true, max_age: 1 };
   const { live, happenings } = open(t, emptyFolder(t), ahead, { plan: hangsOnce(), deadlineMs: 3_600_000 });
@@ -128,7 +128,7 @@ test('with async_rollouts a device that hangs keeps nobody waiting: iterations g
   assert.deepEqual(happenings.faults, ['hangs']);
 });
 
-test('episodes are begun ahead only as far as their age allows, and each is journalled once', async (t) => {
+test('episodes start ahead only as far as max_age permits, and each is journalled once', async (t) => {
   const { live, happenings } = open(t, emptyFolder(t), { async_rollouts: true, max_age: 1 });
   await live.take(0);
   // iteration 1 may be played meanwhile, 2 not yet
@@ -146,7 +146,7 @@ test('episodes are begun ahead only as far as their age allows, and each is jour
   );
 });
 
-test('an episode that is lost is counted, said and not learnt from', async (t) => {
+test('a lost episode is counted, logged and not used for training', async (t) => {
   const plan: FaultPlan = ({ seed }) => (seed === 1002 ? { kind: 'act throws', call: 1 } : undefined);
   const { live, warned } = open(t, emptyFolder(t), {}, { plan });
   const episodes = await live.take(0);
@@ -178,7 +178,7 @@ const episode = (id: string, length: number, reward: number): Episode => ({
   truncated: false,
 });
 
-test('the replay keeps the newest whole trajectories; returns are discounted', () => {
+test('the replay keeps the newest complete trajectories; returns are discounted', () => {
   const replay = new OnlineReplay(5);
   const of = (id: string, length: number) => ofEpisode(episode(id, length, 1), 0.5);
   replay.add([of('a', 2), of('b', 3)]);
@@ -194,6 +194,6 @@ test('the replay keeps the newest whole trajectories; returns are discounted', (
   assert.deepEqual(
     replay.trajectories.map(({ id }) => id),
     ['d'],
-    'also one that is longer than all it may hold',
+    'even one that is longer than the capacity',
   );
 });

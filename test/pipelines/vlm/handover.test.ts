@@ -1,4 +1,4 @@
-/** Fine-tuning elsewhere: `critiq vlm export` and `critiq vlm import`. */
+/** Fine-tuning with another trainer: `critiq vlm export` and `critiq vlm import`. */
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import {
@@ -56,7 +56,7 @@ interface Sharegpt {
   images: string[];
 }
 
-test('every transition becomes a question with its picture and the answer of the pixels, split by trajectory', async (t) => {
+test('each transition becomes a question with a picture and an answer from the pixels, split by trajectory', async (t) => {
   const cwd = copied(t);
   const { stderr } = await succeed(['vlm', 'export', 'out', 'vlm.threshold=20'], { cwd, program });
   const run = join(cwd, 'data/pocket');
@@ -93,7 +93,7 @@ test('every transition becomes a question with its picture and the answer of the
   }
   assert.ok(taps > 5 && yes > 5 && yes < rows.size, `${taps} taps, ${yes} Yes of ${rows.size}`);
   const pictures = new Set([...train, ...validation].map(({ image }) => image));
-  assert.deepEqual(new Set(readdirSync(join(out, 'images'))), pictures, 'each distinct picture once, and no other');
+  assert.deepEqual(new Set(readdirSync(join(out, 'images'))), pictures, 'each distinct picture once, and no others');
   const told = json<{ train: { examples: number; yes: number }; validation: { yes: number } }>(
     out,
     'critiq-export.json',
@@ -101,7 +101,7 @@ test('every transition becomes a question with its picture and the answer of the
   assert.deepEqual([told.train.examples, told.train.yes + told.validation.yes], [train.length, yes]);
   assert.match(
     stderr,
-    new RegExp(`${train.length} \\([\\d.]+ % Yes\\) examples for training, .* ${pictures.size} pictures`),
+    new RegExp(`${train.length} training examples \\([\\d.]+ % Yes\\), .* ${pictures.size} pictures`),
   );
 
   const sharegpt = json<Sharegpt[]>(out, 'llamafactory/train.json');
@@ -125,7 +125,7 @@ test('every transition becomes a question with its picture and the answer of the
   assert.deepEqual([yaml.dataset_dir, yaml.media_dir, yaml.template], ['llamafactory', 'images', 'qwen2_vl']);
 });
 
-test('killed, it goes on; repeated, it gives the same; with other settings nothing old stays', async (t) => {
+test('a killed export resumes; a repeated one gives the same bytes; other settings leave nothing old', async (t) => {
   const cwd = copied(t);
   const args = (out: string, ...more: string[]) => ['vlm', 'export', out, ...more];
   await succeed(args('calm'), { cwd, program });
@@ -147,7 +147,7 @@ test('killed, it goes on; repeated, it gives the same; with other settings nothi
   assert.deepEqual(readdirSync(join(cwd, 'out')).sort(), ['critiq-export.json', 'images', 'llava']);
 });
 
-test('a folder of others is not written to', async (t) => {
+test('a folder with other files is rejected', async (t) => {
   const cwd = copied(t);
   mkdirSync(join(cwd, 'mine/images'), { recursive: true });
   writeFileSync(join(cwd, 'mine/images/cat.png'), 'cat');
@@ -155,7 +155,7 @@ test('a folder of others is not written to', async (t) => {
   failedInOneLine(
     await refused(),
     2,
-    /mine: holds images, which no `critiq vlm export` wrote; give a new or empty folder/,
+    /mine: holds images, which no `critiq vlm export` wrote; choose a new or empty folder/,
   );
   writeFileSync(join(cwd, 'mine/critiq-export.json'), '{}');
   failedInOneLine(await refused(), 2, /mine: holds cat\.png, which no/);
@@ -169,7 +169,7 @@ test('a folder of others is not written to', async (t) => {
   );
 });
 
-test('an imported model is remembered by the hashes of its files, and changes are noticed before it is used', async (t) => {
+test('an imported model is recorded by the hashes of its files, and changes are noticed before use', async (t) => {
   const cwd = copied(t);
   const server = await VllmServer.start(t, { model: 'tuned', dim: 16 });
   cpSync(MODEL, join(cwd, 'merged'), { recursive: true });
@@ -195,27 +195,27 @@ test('an imported model is remembered by the hashes of its files, and changes ar
 
   const use = ['represent', 'represent.backend=vllm', `represent.url=${server.url}`, '--quiet'];
   await succeed(use, { cwd, program });
-  assert.ok(server.asked.length > 20, 'critiq vlm does not make another');
+  assert.ok(server.asked.length > 20, 'critiq vlm does not build another');
   appendFileSync(join(cwd, 'merged/model.onnx'), 'x');
   const changed = await critiq([...use, '--force'], { cwd, program });
   failedInOneLine(
     changed,
     2,
-    /merged\/model\.onnx: has \d+ bytes, expected the \d+ that were registered; put it back, or/,
+    /merged\/model\.onnx: has \d+ bytes, expected the registered file of \d+ bytes; restore it, or/,
   );
   const before = server.asked.length;
   await succeed(into, { cwd, program });
   await succeed(use, { cwd, program });
-  assert.equal(server.asked.length, 2 * before, 'another model is asked everything again');
+  assert.equal(server.asked.length, 2 * before, 'a new model is asked everything again');
 });
 
-test('an import is refused where it is no model, or would replace what a stage made', async (t) => {
+test('an import is rejected if the folder holds no model, or if it would replace the output of a stage', async (t) => {
   const cwd = copied(t);
   const into = (folder: string, ...more: string[]) => ['vlm', 'import', folder, '--name', 'tuned', ...more];
   failedInOneLine(
     await critiq(into('nowhere'), { cwd, program }),
     2,
-    /nowhere: no such folder; give the folder of the tuned/,
+    /nowhere: no such folder; expected the folder of the fine-tuned/,
   );
   failedInOneLine(
     await critiq(into('data'), { cwd, program }),
@@ -227,7 +227,7 @@ test('an import is refused where it is no model, or would replace what a stage m
   failedInOneLine(
     await critiq(into(MODEL, '--quiet'), { cwd, program }),
     2,
-    /vlm: made by `critiq vlm`: import into another/,
+    /vlm: built by `critiq vlm`; import into another/,
   );
   await succeed(into(MODEL, '--force'), { cwd, program });
   assert.equal(json<{ name: string }>(cwd, 'data/pocket/vlm/config.json').name, 'tuned');
