@@ -73,8 +73,16 @@ export default defineConfig({
   // the index of the local search is one chunk
   vite: { build: { chunkSizeWarningLimit: 4000 } },
   themeConfig: {
-    search: { provider: 'local' },
-    outline: 'deep',
+    search: {
+      provider: 'local',
+      options: {
+        // of the API reference each name is one entry, and pages come first
+        _render: (source, env, md) =>
+          md.render(isApi(env.relativePath) ? source.replace(/^#{4,} (.*)$/gm, '**$1**') : source, env),
+        miniSearch: { searchOptions: { boostDocument: (id) => (String(id).includes('/api/') ? 0.3 : 1) } },
+      },
+    },
+    outline: [2, 3],
     sidebar: [
       { text: start.text, items: [{ text: 'critiq', link: '/' }, ...start.items] },
       ...groups.filter(({ items }) => items.length > 0),
@@ -90,6 +98,10 @@ export default defineConfig({
   },
   buildEnd: ({ outDir, site }) => checkSite(outDir, site.base),
 });
+
+function isApi(page: string): boolean {
+  return /(^|\/)api\//.test(page);
+}
 
 function isThere(name: string): boolean {
   return existsSync(join(root, `${name}.md`));
