@@ -1,11 +1,11 @@
 /**
- * Installs what the rig drives: adb, and a Java where there is none, from Debian; Appium, its UiAutomator2 driver and
- * Selenium from npm, in the versions of test/rigs/appium/package-lock.json, into .rig. Does nothing where all of it is there.
+ * Installs what the rig needs: adb and, if missing, Java from Debian; Appium, its UiAutomator2 driver and Selenium from npm,
+ * in the versions of test/rigs/appium/package-lock.json, into .rig. Does nothing if everything is installed.
  */
 import { spawnSync } from 'node:child_process';
 import { copyFileSync, existsSync, mkdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { findTools, HOME, programOf, ROOT } from './tools.js';
+import { findTools, HOME, PACKAGE, programOf, ROOT } from './tools.js';
 
 const run = (program: string, args: readonly string[], cwd = ROOT): boolean =>
   spawnSync(program, args, { cwd, stdio: ['ignore', 'ignore', 'inherit'] }).status === 0;
@@ -21,14 +21,13 @@ if (packages.length > 0) {
   apt('install', '-y', '--no-install-recommends', ...packages);
 }
 
-const source = join(ROOT, 'test', 'rig');
 const same = (name: string): boolean =>
-  existsSync(join(HOME, name)) && readFileSync(join(HOME, name), 'utf8') === readFileSync(join(source, name), 'utf8');
+  existsSync(join(HOME, name)) && readFileSync(join(HOME, name), 'utf8') === readFileSync(join(PACKAGE, name), 'utf8');
 // npm writes this file last
 const installed = existsSync(join(HOME, 'node_modules', '.package-lock.json'));
 if (!installed || !same('package.json') || !same('package-lock.json')) {
   mkdirSync(HOME, { recursive: true });
-  for (const name of ['package.json', 'package-lock.json']) copyFileSync(join(source, name), join(HOME, name));
+  for (const name of ['package.json', 'package-lock.json']) copyFileSync(join(PACKAGE, name), join(HOME, name));
   run('npm', ['ci', '--no-audit', '--no-fund', '--loglevel=error'], HOME);
 }
 

@@ -3,16 +3,19 @@ import { existsSync, readFileSync, realpathSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
-/** The project's folder, from dist/test/rig. */
+/** The project's folder, from dist/test/rigs/appium. */
 export const ROOT = fileURLToPath(new URL('../../../../', import.meta.url));
 
-/** Where `make test-appium` puts Appium, its driver and Selenium: a folder that git does not know, away from the project's. */
+/** The folder of the package.json and package-lock.json with the versions of Appium, its driver and Selenium. */
+export const PACKAGE = join(ROOT, 'test', 'rigs', 'appium');
+
+/** Where `make test-appium` installs Appium, its driver and Selenium: ignored by git, apart from the project's packages. */
 export const HOME = join(ROOT, '.rig');
 
-/** What the rig drives, by their paths. */
+/** Paths of the programs that the rig needs. */
 export interface Tools {
   readonly appium: string;
-  /** folder that Appium takes for the Android SDK: it has platform-tools/adb */
+  /** the folder that Appium uses as the Android SDK; it contains platform-tools/adb */
   readonly sdk: string;
   readonly adb: string;
   readonly java: string;
@@ -20,7 +23,7 @@ export interface Tools {
   readonly selenium: string;
 }
 
-/** A program of the PATH, with all links followed. */
+/** The real path of a program on the PATH; undefined if there is none. */
 export function programOf(name: string): string | undefined {
   try {
     return realpathSync(execFileSync('/bin/sh', ['-c', `command -v ${name}`], { encoding: 'utf8' }).trim());
@@ -29,7 +32,7 @@ export function programOf(name: string): string | undefined {
   }
 }
 
-/** The tools that are installed. @throws Error that names what is missing */
+/** Finds the installed tools. @throws Error that names what is missing */
 export function findTools(): Tools {
   const modules = join(HOME, 'node_modules');
   const appium = join(modules, 'appium', 'index.js');
@@ -38,7 +41,7 @@ export function findTools(): Tools {
   const folder = join(modules, 'selenium-server');
   const missing = [
     existsSync(appium) && existsSync(join(modules, 'appium-uiautomator2-driver', 'package.json')) ? '' : 'Appium',
-    // an SDK's adb lies in its platform-tools
+    // Appium needs an adb in a folder called platform-tools, as in an SDK
     adb && dirname(adb).endsWith('platform-tools') ? '' : 'adb',
     java ? '' : 'java',
     existsSync(folder) ? '' : 'Selenium',

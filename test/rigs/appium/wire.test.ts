@@ -1,6 +1,6 @@
 /** The parts of the Appium rig that need no Appium: messages of adb, lines of the shell, the console of the emulator. */
 import assert from 'node:assert/strict';
-import { writeFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { connect } from 'node:net';
 import { join } from 'node:path';
 import { test } from 'node:test';
@@ -8,9 +8,16 @@ import { encodeMessage, MAX_PAYLOAD, MessageReader } from './adb-message.js';
 import { commandsOf, runShell } from './android-shell.js';
 import { EmulatorConsole } from './emulator-console.js';
 import { ServedPhone } from './served-phone.js';
+import { PACKAGE } from './tools.js';
 import { emptyFolder } from '../process.js';
 
-test('messages of adb come whole out of any pieces, and what is none is refused', () => {
+test("the installer finds the rig's package.json and its lock file", () => {
+  const read = (name: string) => JSON.parse(readFileSync(join(PACKAGE, name), 'utf8')) as Record<string, object>;
+  assert.ok('appium' in read('package.json').dependencies);
+  assert.ok('node_modules/appium' in read('package-lock.json').packages);
+});
+
+test('adb messages are read whole from any pieces, and other bytes are refused', () => {
   const sent = [
     encodeMessage('OPEN', 1, 0, 'shell:ls\0'),
     encodeMessage('OKAY', 2, 1),
