@@ -1,4 +1,4 @@
-/** `critiq eval` and `critiq collect` with a policy: the same data sets on phones in process, by Appium and by a Grid. */
+/** `critiq eval` and `critiq collect` with a policy: the same data sets on phones in process, through Appium and a Grid. */
 import assert from 'node:assert/strict';
 import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -17,7 +17,7 @@ import { Rig, until } from '../../rigs/appium/rig.js';
 import { contents, emptyFolder, start, succeed } from '../../rigs/process.js';
 
 const program = fileURLToPath(new URL('../../../src/cli/main.js', import.meta.url));
-/** A folder in which a policy has been trained, and evaluated and collected with, on phones in process. */
+/** A folder with a policy that was trained, evaluated and used for collecting on phones in process. */
 const inProcess = shared(async () => {
   const cwd = mkdtempSync(join(tmpdir(), 'critiq-wire-'));
   await run(cwd, SETTINGS, ['sft'], ['eval'], ['collect']);
@@ -28,7 +28,7 @@ const rig = shared(() => Rig.start({ phones: 2 }));
 
 const SEED = 0;
 const EPISODES = { eval: 12, collect: 8 };
-/** A policy that has learned how actions are written, and little else. */
+/** Settings for a policy that learns to write valid actions and little else. */
 const SETTINGS = {
   run: 'wire',
   seed: SEED,
@@ -40,7 +40,7 @@ const SETTINGS = {
   collect: { episodes: EPISODES.collect, temperature: 0.6 },
 };
 
-/** The phone's tasks as files from which other devices get them in the same order. */
+/** The phone's tasks as files, arranged so that other devices get them in the same order. */
 function taskFiles(folder: string): { train_file: string; test_file: string } {
   const set = 'general';
   const write = (name: string, tasks: readonly Task[]) => {
@@ -50,14 +50,14 @@ function taskFiles(folder: string): { train_file: string; test_file: string } {
   const test = phoneTasks({ set, split: 'test', seed: new Random(SEED, 'eval').int(2 ** 31) });
   const seed = new Random(SEED, 'collect').int(2 ** 31);
   const train = phoneTasks({ set, split: 'train', count: EPISODES.collect, seed });
-  // training tasks of a file are shuffled: this order becomes the phone's
+  // training tasks from a file are shuffled: write them in the order that the shuffle turns into the phone's
   const order = new Random(seed, 'tasks', 0).shuffled(train.map((_, i) => i));
   const shuffled: Task[] = [];
   order.forEach((from, to) => (shuffled[from] = train[to]));
   return { train_file: write('train.jsonl', shuffled), test_file: write('test.jsonl', test) };
 }
 
-/** A folder with the policy, and settings with which it acts on devices of the rig. */
+/** A folder with the policy, and settings for the rig's devices. */
 async function wired(t: TestContext, webdriver: WebDriverSettings): Promise<{ cwd: string; settings: object }> {
   const cwd = emptyFolder(t);
   for (const made of ['policy', 'demos']) {
@@ -73,54 +73,57 @@ async function run(cwd: string, settings: object, ...stages: readonly (readonly 
   for (const stage of stages) await succeed([...stage, '--config', 'settings.yaml'], { cwd, program });
 }
 
-/** What the episodes were: transitions, image vectors, and what the evaluation found. */
+/** The episodes' data: transitions, image vectors, and the result of the evaluation. */
 function found(cwd: string): object {
   const data = join(cwd, 'data', 'wire');
   const all = Object.entries(contents(data));
-  // manifests have the fingerprints of the settings, in which the devices differ
+  // without manifests: their fingerprints of the settings differ between devices
   const kept = all.filter(([name]) => /^(eval|trajectories|image-vectors)\/.*\.(parquet|arrow)$/.test(name));
   const { unseen: _, ...result } = readResult(join(data, 'eval', 'base-test'));
   return { ...Object.fromEntries(kept), result };
 }
 
-/** The screens that were stored, by the digests of their pixels, which are their names. */
+/** The names of the stored screens, which are digests of their pixels. */
 function screens(cwd: string): string[] {
   return Object.keys(contents(join(cwd, 'data', 'wire', 'images')));
 }
 
-appiumTest('eval and collect find the same on phones in process, by Appium and by a Grid of two nodes', async (t) => {
-  const { cwd: alone } = await inProcess();
-  const expected = found(alone);
-  assert.ok(Object.keys(expected).filter((name) => name.endsWith('.parquet')).length === 2);
+appiumTest(
+  'eval and collect give the same data on phones in process, through Appium and a Grid of two nodes',
+  async (t) => {
+    const { cwd: alone } = await inProcess();
+    const expected = found(alone);
+    assert.ok(Object.keys(expected).filter((name) => name.endsWith('.parquet')).length === 2);
 
-  const grid = await (await rig()).grid();
-  const appium = await (await rig()).appium();
-  t.after(() => appium.stop());
+    const grid = await (await rig()).grid();
+    const appium = await (await rig()).appium();
+    t.after(() => appium.stop());
 
-  for (const webdriver of [rigSettings(await rig(), appium.url), rigSettings(await rig(), grid, { udids: [] })]) {
-    const { cwd, settings } = await wired(t, webdriver);
-    const before = (await rig()).phones.map(({ episodes }) => episodes);
-    await run(cwd, settings, ['eval', '--no-deps'], ['collect', '--no-deps']);
-    assert.deepEqual(found(cwd), expected);
-    const known = new Set(screens(alone));
-    assert.ok(screens(cwd).length > 20 && screens(cwd).every((name) => known.has(name)));
-    // both devices were at work, and every episode was begun once
-    const begun = (await rig()).phones.map(({ episodes }, i) => episodes - before[i]);
-    assert.ok(
-      begun.every((episodes) => episodes > 0),
-      String(begun),
-    );
-    assert.equal(begun[0] + begun[1], EPISODES.eval + EPISODES.collect);
-    for (const set of ['eval/base-test', 'trajectories']) {
-      const manifest = readFileSync(join(cwd, 'data', 'wire', set, '_manifest.jsonl'), 'utf8');
-      assert.doesNotMatch(manifest, /repeated|lost/);
+    for (const webdriver of [rigSettings(await rig(), appium.url), rigSettings(await rig(), grid, { udids: [] })]) {
+      const { cwd, settings } = await wired(t, webdriver);
+      const before = (await rig()).phones.map(({ episodes }) => episodes);
+      await run(cwd, settings, ['eval', '--no-deps'], ['collect', '--no-deps']);
+      assert.deepEqual(found(cwd), expected);
+      const known = new Set(screens(alone));
+      assert.ok(screens(cwd).length > 20 && screens(cwd).every((name) => known.has(name)));
+      // both devices were used, and every episode started once
+      const started = (await rig()).phones.map(({ episodes }, i) => episodes - before[i]);
+      assert.ok(
+        started.every((episodes) => episodes > 0),
+        String(started),
+      );
+      assert.equal(started[0] + started[1], EPISODES.eval + EPISODES.collect);
+      for (const set of ['eval/base-test', 'trajectories']) {
+        const manifest = readFileSync(join(cwd, 'data', 'wire', set, '_manifest.jsonl'), 'utf8');
+        assert.doesNotMatch(manifest, /repeated|lost/);
+      }
     }
-  }
-});
+  },
+);
 
 for (const [signal, what, code] of [
-  ['SIGINT', 'Ctrl-C ends the sessions, and no server', 130],
-  ['SIGKILL', 'a session of a critiq that was killed ends when its time has passed', null],
+  ['SIGINT', 'Ctrl-C ends the sessions but no server', 130],
+  ['SIGKILL', 'the sessions of a killed critiq end by their timeout', null],
 ] as const) {
   appiumTest(what, async (t) => {
     const appium = await (await rig()).appium();
@@ -137,9 +140,9 @@ for (const [signal, what, code] of [
     child.kill(signal);
     assert.equal((await ended).code, code);
     await until('no session', () => phones.every(({ processes }) => !processes.instrumented), 60_000);
-    assert.equal((await fetch(`${appium.url}/status`)).status, 200, 'the server is not ours to end');
+    assert.equal((await fetch(`${appium.url}/status`)).status, 200, 'the server still runs');
     const now = taken();
     await sleep(300);
-    assert.equal(taken(), now, 'nothing is done any more');
+    assert.equal(taken(), now, 'no further input arrives');
   });
 }

@@ -1,4 +1,4 @@
-/** The phone in process, and behind the real adb, UiAutomator2 driver and Appium, and a Grid: the same episodes. */
+/** The same episodes on the phone in process, and behind the real adb, UiAutomator2 driver, Appium and Grid. */
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import { formatAction } from '../../../src/agents/grammar.js';
@@ -38,7 +38,7 @@ async function play(count: number, open: (slot: number) => Promise<Device>, agen
   }
 }
 
-/** What a person of many errors does on phones in process, and an agent that does the same again on any device. */
+/** The episodes of an error-prone person on phones in process, and an agent that repeats their actions on any device. */
 async function demonstrated(): Promise<{ rollouts: Rollout[]; again: Agent }> {
   const person = demonstrator({ noise: 1 });
   const people = new Map<Device, Demonstrator>();
@@ -61,7 +61,7 @@ async function overTheWire(settings: WebDriverSettings, agent: Agent): Promise<R
 }
 
 appiumTest(
-  'a person with all their errors: the same screens, actions and successes, by Appium and by a Grid',
+  'through Appium and a Grid, a demonstration has the same screens, actions and verdicts as in process',
   async (t) => {
     const { rollouts, again } = await demonstrated();
     const successes = rollouts.filter(({ verdict }) => verdict === 'success').length;

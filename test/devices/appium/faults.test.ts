@@ -1,4 +1,4 @@
-/** Faults on the real Appium, driver and Grid: the run ends, nobody else waits, nothing is done twice, nothing remains. */
+/** Faults of the real Appium, driver and Grid: the run ends, other devices go on, no action is repeated, no session remains. */
 import assert from 'node:assert/strict';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { appiumTest } from '../../rigs/appium/shared-rig.js';
@@ -25,10 +25,10 @@ import { rigSettings } from '../../rigs/appium/rig-settings.js';
 import type { Appium } from '../../rigs/appium/rig.js';
 import type { ServedPhone } from '../../rigs/appium/served-phone.js';
 
-/** Warnings of the backend, which tests of faults are full of. */
+// the backend warns about each injected fault
 process.removeAllListeners('warning');
 
-appiumTest('undisturbed, the taps are the same in process and by Appium', async () => {
+appiumTest('without faults, the taps are the same in process and through Appium', async () => {
   const since = await marks();
   const run = await play(await openOn((await appium()).url));
   assert.equal((await marked(run)).size, 0);
@@ -36,7 +36,7 @@ appiumTest('undisturbed, the taps are the same in process and by Appium', async 
   await nothingRemains();
 });
 
-appiumTest('a device that dies in the middle of a tap: the other goes on, the tap is not repeated', async () => {
+appiumTest('if a device dies during a tap, the other one goes on and the tap is not repeated', async () => {
   const since = await marks();
   const steps = new Map<string, number>();
   const devices = new Map<number, string>();
@@ -45,7 +45,7 @@ appiumTest('a device that dies in the middle of a tap: the other goes on, the ta
     phone.fault = (what) => {
       const at = phone.taken.slice(since[0]).length;
       if (what !== 'input' || revived || at < 4) return undefined;
-      // as long as nobody brings it back it is gone, and the other goes on without it
+      // it stays dead until the other device has made progress without it
       revived = othersGoOn(steps, `webdriver-${phone.serial}`, 12).then(async () => (await rig()).revive(phone));
       return 'die';
     };
@@ -53,7 +53,7 @@ appiumTest('a device that dies in the middle of a tap: the other goes on, the ta
   const watch: Watch = ({ device, episode }) => void devices.set(episode, device);
   const run = await play(await openOn((await appium()).url), { watch, steps });
   for (const phone of (await rig()).phones) phone.fault = () => undefined;
-  assert.ok(revived, 'it died');
+  assert.ok(revived, 'the device died');
   await revived;
   const [[, episode], ...others] = await marked(run);
   assert.deepEqual(others, []);
@@ -64,7 +64,7 @@ appiumTest('a device that dies in the middle of a tap: the other goes on, the ta
   await nothingRemains();
 });
 
-appiumTest('the server is killed and started again: the run waits for it, and ends', async () => {
+appiumTest('if the server is killed and restarted, the run waits for it and ends well', async () => {
   const since = await marks();
   const own = await (await rig()).appium();
   let restarted: Promise<Appium> | undefined;
@@ -75,7 +75,7 @@ appiumTest('the server is killed and started again: the run waits for it, and en
   const run = await play(await openOn(own.url), { watch });
   const after = await restarted!;
   const repeated = await marked(run);
-  assert.ok(repeated.size >= 1 && repeated.size <= 2, `${repeated.size} episodes were under way`);
+  assert.ok(repeated.size >= 1 && repeated.size <= 2, `${repeated.size} episodes were running`);
   for (const [, { faults }] of repeated) assert.ok(faults!.length >= 1);
   await attempts(since);
   await nothingRemains();
@@ -83,7 +83,7 @@ appiumTest('the server is killed and started again: the run waits for it, and en
 });
 
 appiumTest(
-  'an action that is never answered: its episode goes on at its deadline, the other device never waits',
+  'after an action without an answer, the episode continues at the deadline; the other device never waits',
   async (t) => {
     const proxy = await proxyTo(t, (await appium()).url);
     const since = await marks();
@@ -105,7 +105,7 @@ appiumTest(
     };
     const run = await play(await openOn(proxy.url), { watch, steps, deadlineMs: 5000 });
     assert.ok(hung);
-    assert.ok(others, 'the other device did six steps before the hung one was given up');
+    assert.ok(others, 'the other device did six steps before the deadline of the hung call');
     const affected = await marked(run);
     assert.deepEqual([...affected.keys()], [`e${hung.episode}`]);
     const [[, episode]] = affected;
@@ -119,33 +119,30 @@ appiumTest(
   },
 );
 
-appiumTest(
-  'a device that hangs, screenshots and all: given up at its deadline, the other device never waits',
-  async () => {
-    const since = await marks();
-    const steps = new Map<string, number>();
-    let others: Promise<void> | undefined;
-    for (const [i, phone] of (await rig()).phones.entries()) {
-      let hangs = false;
-      phone.fault = (what) => {
-        if (what === 'input' && !others && phone.taken.length > since[i] + 4) {
-          hangs = true;
-          others = othersGoOn(steps, `webdriver-${phone.serial}`, 6).then(() => void (hangs = false));
-        }
-        return hangs ? 'hang' : undefined;
-      };
-    }
-    const run = await play(await openOn((await appium()).url), { steps, deadlineMs: 6000, graceMs: 500 });
-    for (const phone of (await rig()).phones) phone.fault = () => undefined;
-    await others!;
-    const affected = await marked(run);
-    assert.equal(affected.size, 1);
-    await attempts(since);
-    await nothingRemains();
-  },
-);
+appiumTest('a fully hung device fails at its deadline; the other device never waits', async () => {
+  const since = await marks();
+  const steps = new Map<string, number>();
+  let others: Promise<void> | undefined;
+  for (const [i, phone] of (await rig()).phones.entries()) {
+    let hangs = false;
+    phone.fault = (what) => {
+      if (what === 'input' && !others && phone.taken.length > since[i] + 4) {
+        hangs = true;
+        others = othersGoOn(steps, `webdriver-${phone.serial}`, 6).then(() => void (hangs = false));
+      }
+      return hangs ? 'hang' : undefined;
+    };
+  }
+  const run = await play(await openOn((await appium()).url), { steps, deadlineMs: 6000, graceMs: 500 });
+  for (const phone of (await rig()).phones) phone.fault = () => undefined;
+  await others!;
+  const affected = await marked(run);
+  assert.equal(affected.size, 1);
+  await attempts(since);
+  await nothingRemains();
+});
 
-appiumTest('500, 502 and a reset on an action: it is sent once, and what is not known is marked', async (t) => {
+appiumTest('after 500, 502 or a reset, an action is not sent again and is applied "unknown"', async (t) => {
   const proxy = await proxyTo(t, (await appium()).url);
   const injections: readonly Injected[] = ([500, 502, 'reset'] as const).flatMap((how) => [
     { how, when: 'before' },
@@ -165,7 +162,7 @@ appiumTest('500, 502 and a reset on an action: it is sent once, and what is not 
   const done = await attempts(since);
   for (const [i, { when }] of injections.entries()) {
     const episode = affected.get(`e${i}`)!;
-    assert.equal(episode.faults, undefined, 'the device is fine');
+    assert.equal(episode.faults, undefined, 'the device is healthy');
     assert.deepEqual(
       episode.steps.map(({ applied }) => applied),
       ['yes', 'yes', 'unknown', 'yes', 'yes', 'yes'],
@@ -176,7 +173,7 @@ appiumTest('500, 502 and a reset on an action: it is sent once, and what is not 
   await nothingRemains();
 });
 
-appiumTest('newCommandTimeout passes while the agent thinks: a new session, and the episode anew', async () => {
+appiumTest('if newCommandTimeout passes while the agent thinks, the episode restarts in a new session', async () => {
   const since = await marks();
   const steps = new Map<string, number>();
   let thought: Promise<void> | undefined;
@@ -189,7 +186,7 @@ appiumTest('newCommandTimeout passes while the agent thinks: a new session, and 
   const run = await play(await openOn((await appium()).url, more), { watch, steps });
   const affected = await marked(run);
   assert.deepEqual([...affected.keys()], ['e3']);
-  // what was lost is known to have been lost
+  // the lost attempt is recorded
   assert.equal(affected.get('e3')!.faults!.length, 1);
   assert.match(affected.get('e3')!.faults![0].reason, /session/i);
   const tries = (await attempts(since)).get(3)!.sort((a, b) => a.length - b.length);
@@ -200,7 +197,7 @@ appiumTest('newCommandTimeout passes while the agent thinks: a new session, and 
   await nothingRemains();
 });
 
-appiumTest('a second session on the same device ends the first: the episode is begun anew', async () => {
+appiumTest('if a second session ends the first on a device, the episode restarts', async () => {
   const since = await marks();
   const { url } = await appium();
   let stolen: Promise<string> | undefined;
@@ -228,7 +225,7 @@ appiumTest('a second session on the same device ends the first: the episode is b
   await nothingRemains();
 });
 
-appiumTest('screenshots that fail: one is taken again, a device that takes none is given up', async () => {
+appiumTest('a failed screenshot is retried; a device whose screenshots keep failing is replaced', async () => {
   const since = await marks();
   const [first, second] = (await rig()).phones;
   let [once, always] = [0, 0];
@@ -247,7 +244,7 @@ appiumTest('screenshots that fail: one is taken again, a device that takes none 
   await nothingRemains();
 });
 
-appiumTest('a node of a Grid is killed: its episode goes to the other, which never waits', async (t) => {
+appiumTest('if a node of a Grid is killed, its episode restarts on the other, which never waits', async (t) => {
   const since = await marks();
   const hub = await (await rig()).hub();
   t.after(() => hub.stop());
@@ -260,7 +257,7 @@ appiumTest('a node of a Grid is killed: its episode goes to the other, which nev
   let others: Promise<void> | undefined;
   const watch: Watch = async ({ device, episode, step }) => {
     if (episode < 2 || step !== 2 || killed) return;
-    // which node it is only the phones know: it is the one whose last tap is this episode's
+    // only the phones know which node it is: the one whose phone had the last tap of this episode
     const { phones } = await rig();
     const last = ({ taken }: ServedPhone) => taken.at(-1)?.input;
     const here = phones.findIndex((phone) => {

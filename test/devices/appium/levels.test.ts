@@ -1,4 +1,4 @@
-/** What else of an emulator critiq asks for: snapshots by the console, new sessions, and films of the screen. */
+/** Further features of emulators: snapshots by the console, new sessions, and recordings of the screen. */
 import assert from 'node:assert/strict';
 import type { TestContext } from 'node:test';
 import { tap } from '../../../src/data/action.js';
@@ -17,7 +17,7 @@ const appium = shared(async () => {
 });
 const tasks = phoneTasks({ set: 'general', split: 'train', count: 2, seed: 9 });
 
-/** Three taps in each of two episodes give the screens that they give in process. */
+/** Asserts that three taps in each of two episodes give the same screens as in process. */
 async function same(device: Device): Promise<void> {
   const phone = new Phone();
   for (const [seed, task] of tasks.entries()) {
@@ -45,17 +45,14 @@ async function closed(device: Device): Promise<void> {
   await until('no session', () => !processes.instrumented, 30_000);
 }
 
-appiumTest(
-  'a snapshot is loaded by the console for each episode, and what drove the device is lost with it',
-  async (t) => {
-    const device = await open(t, { reset: 'snapshot', snapshot: 'default_boot' });
-    await same(device);
-    const loads = (await rig()).said.flat().filter((line) => line === 'avd snapshot load default_boot');
-    assert.equal(loads.length, tasks.length);
-  },
-);
+appiumTest('a snapshot is loaded by the console for each episode, which ends the session', async (t) => {
+  const device = await open(t, { reset: 'snapshot', snapshot: 'default_boot' });
+  await same(device);
+  const loads = (await rig()).consoleLines.flat().filter((line) => line === 'avd snapshot load default_boot');
+  assert.equal(loads.length, tasks.length);
+});
 
-appiumTest('a snapshot that is not there is refused in a line', async (t) => {
+appiumTest('a missing snapshot is a one-line error', async (t) => {
   const device = await open(t, { reset: 'snapshot', snapshot: 'nowhere' });
   const reset = device.reset('app', { task: tasks[0], seed: 0, ...PATIENT });
   await assert.rejects(reset, {
@@ -64,7 +61,7 @@ appiumTest('a snapshot that is not there is refused in a line', async (t) => {
   });
 });
 
-appiumTest('recreate: a session for each episode', async (t) => {
+appiumTest('recreate opens a session for each episode', async (t) => {
   const device = await open(t, { reset: 'recreate' });
   await same(device);
 });
@@ -78,5 +75,5 @@ appiumTest('the device films itself from the first action to the last', async (t
   await device.act(tap([0.5, 0.5]), PATIENT);
   const film = Buffer.from(await device.stopRecording!(PATIENT)).toString('latin1');
   assert.match(film, new RegExp(`^....ftyp[^]*inputs ${from} to ${from + 1}$`));
-  assert.deepEqual((await rig()).unknown, [], 'the phone knew all that the driver asked for');
+  assert.deepEqual((await rig()).unknown, [], 'the phone knew all requests of the driver');
 });

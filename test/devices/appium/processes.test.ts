@@ -1,4 +1,4 @@
-/** What the rig starts goes with it, however it ends; the adb servers of others are left alone. */
+/** However the rig ends, all its processes end too; other adb servers are left alone. */
 import assert from 'node:assert/strict';
 import { spawn, spawnSync } from 'node:child_process';
 import { readdirSync, readFileSync } from 'node:fs';
@@ -11,13 +11,13 @@ import { emptyFolder } from '../../rigs/process.js';
 
 const program = fileURLToPath(new URL('../../rigs/appium/main.js', import.meta.url));
 
-interface Said {
+interface Started {
   readonly url: string;
   readonly adb: string;
   readonly pids: readonly number[];
 }
 
-/** All processes that run now whose command line says this. */
+/** Ids of the running processes whose command line contains these words. */
 function processesOf(words: string): string[] {
   return readdirSync('/proc')
     .filter((name) => /^\d+$/.test(name))
@@ -31,7 +31,7 @@ function processesOf(words: string): string[] {
 }
 
 for (const signal of ['SIGINT', 'SIGKILL'] as const) {
-  appiumTest(`nothing of a rig remains after ${signal}, and another adb server goes on`, async (t) => {
+  appiumTest(`no process of a rig remains after ${signal}, and another adb server keeps running`, async (t) => {
     const { adb } = findTools();
     const port = String(await freePort());
     const env = { PATH: process.env.PATH, HOME: emptyFolder(t), ADB_LOCAL_TRANSPORT_MAX_PORT: '5553' };
@@ -44,19 +44,23 @@ for (const signal of ['SIGINT', 'SIGKILL'] as const) {
       stdio: ['ignore', 'pipe', 'inherit'],
     });
     t.after(() => child.kill('SIGKILL'));
-    const said = await new Promise<Said>((resolve, reject) => {
-      child.stdout.once('data', (line: Buffer) => resolve(JSON.parse(String(line)) as Said));
+    const started = await new Promise<Started>((resolve, reject) => {
+      child.stdout.once('data', (line: Buffer) => resolve(JSON.parse(String(line)) as Started));
       child.once('exit', () => reject(new Error('the rig has ended')));
     });
-    const server = said.adb.replace(/^adb /, '');
-    assert.equal(said.pids.length, 2);
+    const server = started.adb.replace(/^adb /, '');
+    assert.equal(started.pids.length, 2);
     assert.ok(processesOf(server).length > 0);
 
     child.kill(signal);
-    await until('all processes gone', () => said.pids.every((pid) => processesOf('').indexOf(String(pid)) < 0), 30_000);
+    await until(
+      'all processes gone',
+      () => started.pids.every((pid) => processesOf('').indexOf(String(pid)) < 0),
+      30_000,
+    );
     await until('its adb server gone', () => processesOf(`${server} `).length === 0, 30_000);
     const listed = spawnSync(adb, ['-P', port, 'devices'], { env, encoding: 'utf8' });
-    assert.match(listed.stdout, /^List of devices attached\s*$/, 'it never heard of the phones');
+    assert.match(listed.stdout, /^List of devices attached\s*$/, 'the other adb server never learned of the phones');
     assert.equal(other.exitCode, null);
   });
 }

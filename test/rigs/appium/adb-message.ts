@@ -11,11 +11,11 @@ export interface AdbMessage {
 
 /** Version 1 of the protocol, in which every payload has a checksum. */
 export const VERSION = 0x01000000;
-/** Largest payload that either side sends. */
+/** Largest payload of a message. */
 export const MAX_PAYLOAD = 256 * 1024;
 const HEADER = 24;
 
-/** A message as it goes over the wire. */
+/** Encodes a message. */
 export function encodeMessage(command: AdbCommand, arg0: number, arg1: number, payload: Buffer | string = ''): Buffer {
   const bytes = Buffer.from(payload);
   const message = Buffer.alloc(HEADER + bytes.length);
@@ -24,20 +24,20 @@ export function encodeMessage(command: AdbCommand, arg0: number, arg1: number, p
   message.writeUInt32LE(arg1 >>> 0, 8);
   message.writeUInt32LE(bytes.length, 12);
   message.writeUInt32LE(checksum(bytes), 16);
-  // the "magic": the command with all bits turned
+  // the "magic": the command with all bits inverted
   message.writeUInt32LE(~message.readUInt32LE(0) >>> 0, 20);
   bytes.copy(message, HEADER);
   return message;
 }
 
-/** Takes a connection's bytes as they come. */
+/** Reads messages from a connection's bytes, however they are split. */
 export class MessageReader {
   private chunks: Buffer[] = [];
   private length = 0;
 
   /**
-   * The messages that are complete now.
-   * @throws where the bytes are none of this protocol's
+   * @returns the messages that are complete now
+   * @throws Error if the bytes do not follow the protocol
    */
   push(chunk: Buffer): AdbMessage[] {
     this.chunks.push(chunk);
@@ -47,8 +47,8 @@ export class MessageReader {
     const messages: AdbMessage[] = [];
     while (bytes.length >= HEADER) {
       const size = bytes.readUInt32LE(12);
-      if (~bytes.readUInt32LE(0) >>> 0 !== bytes.readUInt32LE(20)) throw new Error('adb: no message: bad magic');
-      if (size > MAX_PAYLOAD) throw new Error(`adb: a payload of ${size} bytes, expected ${MAX_PAYLOAD} at most`);
+      if (~bytes.readUInt32LE(0) >>> 0 !== bytes.readUInt32LE(20)) throw new Error('adb: invalid message: bad magic');
+      if (size > MAX_PAYLOAD) throw new Error(`adb: a payload of ${size} bytes, expected at most ${MAX_PAYLOAD}`);
       if (bytes.length < HEADER + size) break;
       messages.push({
         command: bytes.toString('latin1', 0, 4) as AdbCommand,

@@ -9,12 +9,12 @@ function message(id: string, value: number, data: Buffer | string = ''): Buffer 
 }
 
 const CHUNK = 64 * 1024;
-/** Largest name or piece that is taken. */
+/** Largest accepted name or piece, in bytes. */
 const LARGEST = 1 << 20;
-/** Of a plain file that all may read; SYNC.TXT has the mode as stat(2) does. */
+/** Mode of a plain file that everybody may read, as in stat(2). */
 const FILE_MODE = 0o100644;
 
-/** `adb push`, `adb pull` and the stat before them, on the files of a device. */
+/** Serves `adb push`, `adb pull` and the stat before them, on a device's files. */
 export function serveSync(stream: Stream, files: Map<string, Buffer>): void {
   let bytes = Buffer.alloc(0);
   let sending: { path: string; pieces: Buffer[] } | undefined;
@@ -64,7 +64,7 @@ export function serveSync(stream: Stream, files: Map<string, Buffer>): void {
     while (bytes.length >= 8) {
       const id = bytes.toString('latin1', 0, 4);
       const value = bytes.readUInt32LE(4);
-      // the number of DONE is a time, that of QUIT nothing; of all others it is the length of what follows
+      // DONE's number is a time and QUIT's has no meaning; all others have the length of the data that follows
       const length = id === 'DONE' || id === 'QUIT' ? 0 : value;
       if (length > LARGEST) return stream.end();
       if (bytes.length < 8 + length) return;

@@ -3,37 +3,37 @@ import { encodeMessage, MAX_PAYLOAD, MessageReader, VERSION, type AdbMessage } f
 import { serveSync } from './adb-sync.js';
 import { listenOnLoopback } from './loopback.js';
 
-/** One of the many conversations on a connection. */
+/** One of the streams on a connection. */
 export interface Stream {
   write(data: Buffer | string): void;
-  /** Closes it when all that was written has been taken. */
+  /** Closes the stream once the other side has taken everything. */
   end(): void;
   onData(listener: (data: Buffer) => void): void;
   onClose(listener: () => void): void;
 }
 
-/** Where a command of the shell writes, and how it ends. */
+/** Output and exit of a shell command. */
 export interface ShellIo {
   out(data: Buffer | string): void;
   err(data: Buffer | string): void;
   exit(code: number): void;
 }
 
-/** What adbd needs of the device that it is on. */
+/** What adbd needs from its device. */
 export interface AdbDevice {
   /** as `adb devices -l` shows them */
   readonly product: Readonly<Record<'name' | 'model' | 'device', string>>;
   readonly files: Map<string, Buffer>;
-  /** Runs a command line; what is returned is called when nobody reads any more. */
+  /** Runs a command line. @returns a function to call when the other side stops reading */
   shell(line: string, io: ShellIo): (() => void) | void;
-  /** The port of this machine at which the device's port is served, once it is; undefined: refused. */
+  /** The local port that serves a port of the device, once it is open; undefined: refused. */
   port(number: number): Promise<number | undefined>;
 }
 
-/** Kinds of packets of `shell,v2`: a kind, a length, the data. */
+/** Packet types of `shell,v2`; a packet has its type, a length, and data. */
 const SHELL = { stdout: 1, stderr: 2, exit: 3 } as const;
 
-/** A device's end of adb: takes the connections of adb servers, as the adbd of an emulator does, without authentication. */
+/** The device's end of adb: accepts connections of adb servers without authentication, like an emulator's adbd. */
 export class Adbd {
   private server: Server | undefined;
   private readonly sockets = new Set<Socket>();
@@ -46,7 +46,7 @@ export class Adbd {
     return listenOnLoopback(this.server, port);
   }
 
-  /** Drops all connections, as a device does that is gone. `listen` begins again. */
+  /** Drops all connections and accepts no more, like a device that is gone, until `listen` is called again. */
   async close(): Promise<void> {
     const { server } = this;
     this.server = undefined;
@@ -54,7 +54,7 @@ export class Adbd {
     if (server) await new Promise((resolve) => server.close(resolve));
   }
 
-  /** Drops all connections, and takes new ones. */
+  /** Drops all connections, but accepts new ones. */
   disconnect(): void {
     for (const socket of this.sockets) socket.destroy();
   }
@@ -123,7 +123,7 @@ export class Adbd {
         },
       });
       if (stop) stream.onClose(stop);
-      // what is typed into the command: none of ours reads it
+      // input for the command; none of our commands reads it
       stream.onData(() => undefined);
     } else if (kind === 'sync') {
       stream.accept();
@@ -147,7 +147,7 @@ function shellPacket(id: number, data: Buffer | string): Buffer {
   return packet;
 }
 
-/** Ties a stream to a port of this machine. */
+/** Connects a stream to a local port. */
 function relay(port: number, stream: AdbStream): void {
   const socket = connect(port, '127.0.0.1', () => stream.accept());
   socket.setNoDelay(true);
@@ -158,10 +158,10 @@ function relay(port: number, stream: AdbStream): void {
   stream.onClose(() => socket.destroy());
 }
 
-/** adb's flow control: one WRTE is under way until its OKAY has come. */
+/** A stream with adb's flow control: only one WRTE is in flight, until its OKAY arrives. */
 class AdbStream implements Stream {
   private readonly queue: Buffer[] = [];
-  private underWay = false;
+  private inFlight = false;
   private ending = false;
   private over = false;
   private accepted = false;
@@ -182,7 +182,7 @@ class AdbStream implements Stream {
   }
 
   refuse(): void {
-    // a stream that was never open has no number of ours
+    // a stream that was never open has no local id
     this.socket.write(encodeMessage('CLSE', 0, this.remote));
     this.closed();
   }
@@ -207,19 +207,19 @@ class AdbStream implements Stream {
     else this.onEnd.push(listener);
   }
 
-  /** The other side wrote. */
+  /** Handles data from the other side. */
   taken(payload: Buffer): void {
     this.send('OKAY');
     this.data(payload);
   }
 
-  /** The other side has taken what was under way. */
+  /** Handles the OKAY for the data in flight. */
   ready(): void {
-    this.underWay = false;
+    this.inFlight = false;
     this.pump();
   }
 
-  /** The other side, or the connection, is gone. */
+  /** Handles the end of the other side or of the connection. */
   closed(): void {
     if (this.over) return;
     this.over = true;
@@ -228,10 +228,10 @@ class AdbStream implements Stream {
   }
 
   private pump(): void {
-    if (this.over || this.underWay) return;
+    if (this.over || this.inFlight) return;
     const next = this.accepted ? this.queue.shift() : undefined;
     if (next) {
-      this.underWay = true;
+      this.inFlight = true;
       this.send('WRTE', next);
     } else if (this.ending) {
       if (this.accepted) this.send('CLSE');

@@ -9,19 +9,19 @@ interface Running {
   readonly onEnd: () => void;
 }
 
-/** The processes of a device that were started through its shell and go on. */
+/** The running processes that were started through a device's shell. */
 export class Processes {
   private readonly running = new Map<number, Running>();
   private next = 1000;
 
-  /** @returns its number */
+  /** @returns the process id */
   start(name: string, io: ShellIo, onEnd: () => void = () => undefined): number {
     const pid = this.next++;
     this.running.set(pid, { name, io, onEnd });
     return pid;
   }
 
-  /** Whether there was such a process. */
+  /** Ends a process. @returns whether it existed */
   end(pid: number, code = 0): boolean {
     const found = this.running.get(pid);
     if (!found) return false;
@@ -48,7 +48,7 @@ export class Processes {
     return this.named(SERVER_PACKAGE).length > 0;
   }
 
-  /** As `ps -A` of Android's toybox prints them. */
+  /** The output of `ps -A` in Android's toybox. */
   get list(): string {
     const row = (pid: number, name: string) =>
       `shell ${String(pid).padStart(10)} 1 1000000 50000 0 0 S ${name}`.replace(

@@ -4,7 +4,7 @@ import type { ShellIo } from './adbd.js';
 import { SERVER_PACKAGE } from './android-process.js';
 import { STATE_FILE, type ServedPhone } from './served-phone.js';
 
-/** What `getprop` knows. */
+/** The values for `getprop`. */
 const PROPERTIES: Readonly<Record<string, string>> = {
   'init.svc.bootanim': 'stopped',
   'persist.sys.locale': 'en-US',
@@ -18,7 +18,7 @@ const PROPERTIES: Readonly<Record<string, string>> = {
   'sys.boot_completed': '1',
 };
 
-/** The keys of `input keyevent` that do something on this phone. */
+/** The keys of `input keyevent` that have an effect on this phone. */
 const KEYS: Readonly<Record<string, 'HOME' | 'BACK' | 'ENTER'>> = {
   3: 'HOME',
   KEYCODE_HOME: 'HOME',
@@ -28,7 +28,7 @@ const KEYS: Readonly<Record<string, 'HOME' | 'BACK' | 'ENTER'>> = {
   KEYCODE_ENTER: 'ENTER',
 };
 
-/** The keys by their Android numbers. */
+/** A key by its Android code. */
 export function keyOf(code: string | number): 'HOME' | 'BACK' | 'ENTER' | undefined {
   return KEYS[String(code)];
 }
@@ -37,7 +37,7 @@ interface Result {
   readonly out?: string | Buffer;
   readonly err?: string;
   readonly code?: number;
-  /** it goes on; its end is the end of the line */
+  /** stops a command that keeps running; the line ends with it */
   readonly running?: () => void;
 }
 
@@ -93,7 +93,7 @@ const COMMANDS: Readonly<Record<string, Command>> = {
         }
       : { out: `DUMP OF SERVICE ${service}:\n` },
   input: (phone, args) => {
-    // a source may stand before the verb: input touchscreen swipe ...
+    // the verb may follow a source: input touchscreen swipe ...
     const [verb, ...rest] = /^(touchscreen|keyboard)$/.test(args[0]) ? args.slice(1) : args;
     const [x, y, x2, y2] = rest.map(Number);
     const key = keyOf(rest[0]);
@@ -107,7 +107,7 @@ const COMMANDS: Readonly<Record<string, Command>> = {
   screencap: async (phone) => ({ out: await screenPng(phone) }),
   screenrecord: (phone, args, io) => {
     const path = args.at(-1)!;
-    // no video: a box that says MP4 and one with the number of inputs at the beginning and the end
+    // not a real video: an MP4 box, and one with the number of inputs at the start and the end
     const write = (from: number, to: number) => phone.files.set(path, recording(from, to));
     const from = phone.taken.length;
     write(from, from);
@@ -141,8 +141,8 @@ const COMMANDS: Readonly<Record<string, Command>> = {
 };
 
 /**
- * Run a line of the shell: commands with quoted arguments, joined by `;`, `&&` or `||`. What the phone does not know is
- * written down in `unknown` and fails with 127, as in Android's shell.
+ * Runs a shell line: commands with quoted arguments, joined by `;`, `&&` or `||`. Unknown commands are recorded in `unknown`
+ * and fail with 127, as in Android's shell.
  */
 export function runShell(phone: ServedPhone, line: string, io: ShellIo): (() => void) | void {
   let stop: (() => void) | undefined;
@@ -175,7 +175,7 @@ export function runShell(phone: ServedPhone, line: string, io: ShellIo): (() => 
   return () => stop?.();
 }
 
-/** `am start -n critiq.phone/.Main --es goal '{"kind": ...}' --es seed 7 --es task NAME` begins an episode. */
+/** `am start -n critiq.phone/.Main --es goal '{"kind": ...}' --es seed 7 --es task NAME` starts an episode. */
 function startActivity(phone: ServedPhone, args: readonly string[]): Result {
   const component = args[args.indexOf('-n') + 1];
   if (component !== 'critiq.phone/.Main') {
@@ -211,11 +211,11 @@ function recording(from: number, to: number): Buffer {
 
 interface Joined {
   readonly words: readonly string[];
-  /** what stands before it */
+  /** the operator before it */
   readonly after: ';' | '&&' | '||';
 }
 
-/** A line cut into commands and words, by the quoting rules of POSIX shells; nothing is expanded. */
+/** Splits a line into commands and words by the quoting rules of POSIX shells; nothing is expanded. */
 export function commandsOf(line: string): Joined[] {
   const commands: { words: string[]; after: Joined['after'] }[] = [{ words: [], after: ';' }];
   let word: string | undefined;
@@ -223,7 +223,7 @@ export function commandsOf(line: string): Joined[] {
     if (word !== undefined) commands.at(-1)!.words.push(word);
     word = undefined;
   };
-  // a quoted piece, an escaped character, a joint, space, or anything else
+  // a quoted piece, an escaped character, an operator, space, or anything else
   const pieces = /'([^']*)'|"((?:[^"\\]|\\[^])*)"|\\([^])|(;|&&|\|\|)|(\s+)|([^'"\\\s;&|]+|[&|])/g;
   for (const [, single, double, escaped, joint, space, plain] of line.matchAll(pieces)) {
     if (joint) {

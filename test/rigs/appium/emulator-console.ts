@@ -6,12 +6,12 @@ import { listenOnLoopback } from './loopback.js';
 const LONGEST_LINE = 4096;
 
 /**
- * The telnet console of an emulator, as far as it can put back snapshots. It asks for `auth TOKEN` with the token of a file,
- * as the real one does with that of ~/.emulator_console_auth_token; none is asked for where that is empty or not there.
+ * An emulator's telnet console, as far as snapshots need it. It requires `auth TOKEN` with the token of a file, like the real
+ * one with ~/.emulator_console_auth_token; without a token in the file it requires nothing.
  */
 export class EmulatorConsole {
-  /** what was said to it, each line */
-  readonly said: string[] = [];
+  /** all lines that it received */
+  readonly received: string[] = [];
   private server: Server | undefined;
   private readonly sockets = new Set<Socket>();
 
@@ -49,7 +49,7 @@ export class EmulatorConsole {
       const lines = text.split(/\r?\n/);
       text = lines.pop()!;
       for (const line of lines) {
-        this.said.push(line);
+        this.received.push(line);
         const [verb, ...rest] = line.trim().split(/\s+/);
         if (verb === 'quit') return socket.end();
         if (verb === 'auth') {

@@ -3,8 +3,8 @@ import type { AddressInfo } from 'node:net';
 import { listenOnLoopback } from './loopback.js';
 
 /**
- * What becomes of a request: `hang` is never answered, `reset` ends the connection without an answer, a number is the status
- * of an answer that is none of WebDriver's. With `before` the server has not had the request, with `after` it has.
+ * A fault of a request: `hang` never answers, `reset` ends the connection without an answer, a number is the status of an
+ * answer that is not WebDriver's. With `before` the server does not get the request, with `after` it does.
  */
 export interface Injected {
   readonly how: 'hang' | 'reset' | number;
@@ -14,17 +14,17 @@ export interface Injected {
 /** A call to a WebDriver server. */
 export interface Call {
   readonly method: string;
-  /** without the number of the session */
+  /** without the session */
   readonly path: string;
   readonly session: string | undefined;
   readonly body: string;
 }
 
-/** Stands between critiq and a server, and spoils the calls that a test chooses. */
+/** A proxy between critiq and a server that injects faults into the calls that a test chooses. */
 export class FaultProxy {
-  /** asked for each call; undefined: it goes through */
+  /** chooses the fault of each call; undefined: none */
   inject: (call: Call) => Injected | undefined = () => undefined;
-  /** all that came, in its order */
+  /** all calls in order */
   readonly calls: Call[] = [];
   private server: Server | undefined;
 
@@ -41,7 +41,7 @@ export class FaultProxy {
     return `http://127.0.0.1:${(this.server!.address() as AddressInfo).port}${this.target.pathname.replace(/\/$/, '')}`;
   }
 
-  /** Calls that came to a path of any session. */
+  /** Number of calls to a path, in any session. */
   count(method: string, path: string): number {
     return this.calls.filter((call) => call.method === method && call.path === path).length;
   }
@@ -60,17 +60,17 @@ export class FaultProxy {
     const call: Call = { method: from.method!, path: path!, session, body: body.toString('utf8') };
     this.calls.push(call);
     const injected = this.inject(call);
-    const spoil = (): void => {
+    const fail = (): void => {
       if (injected!.how === 'reset') from.socket.resetAndDestroy();
-      else if (injected!.how !== 'hang') to.writeHead(injected!.how).end('the proxy says so');
+      else if (injected!.how !== 'hang') to.writeHead(injected!.how).end('injected by the proxy');
     };
-    if (injected?.when === 'before') return spoil();
+    if (injected?.when === 'before') return fail();
     const { host: _, connection: __, ...headers } = from.headers;
     const onward = request(
       { host: this.target.hostname, port: this.target.port, path: url, method: from.method, headers, agent: false },
       (answer) => {
         if (injected) {
-          answer.resume().on('end', spoil);
+          answer.resume().on('end', fail);
           return;
         }
         to.writeHead(answer.statusCode!, answer.headers);

@@ -1,6 +1,6 @@
 /**
- * node leash.js PROGRAM ARGUMENTS...: runs the program in a process group of its own, and ends the whole group when standard
- * input closes, which it does however the process ends that holds its other end. No other process is ever touched.
+ * node leash.js PROGRAM ARGUMENTS...: runs the program in its own process group, and ends the whole group when standard input
+ * closes, that is, however the process at its other end ends. No other process is ever touched.
  */
 import { spawn } from 'node:child_process';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -14,7 +14,7 @@ child.on('error', (error) => {
   console.error(`leash: ${program}: ${error.message}`);
   process.exit(1);
 });
-// our own group gets the signals of the terminal; the end of whoever started us closes our input
+// signals of the terminal reach our own group; the end of our parent process closes our input
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => void end());
 
 const group = (signal: NodeJS.Signals | 0): boolean => {
@@ -37,5 +37,5 @@ async function end(): Promise<void> {
 
 process.stdin.on('end', () => void end()).on('error', () => void end());
 process.stdin.resume();
-// what the program has left behind in its group goes with it
+// end what the program has left in its group
 child.on('exit', () => void end());

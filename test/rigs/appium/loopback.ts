@@ -1,7 +1,7 @@
 import type { AddressInfo, Server } from 'node:net';
 
 /**
- * Lets a server listen on 127.0.0.1, where nobody else than this machine reaches it.
+ * Lets a server listen on 127.0.0.1, where only this machine reaches it.
  * @param port 0 takes a free one
  * @returns the port
  */

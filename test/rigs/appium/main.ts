@@ -1,6 +1,6 @@
 /**
- * node dist/test/rigs/appium/main.js [--phones N] [--grid] [--config FILE]: phones behind a real adb and Appium (or a Grid with an
- * Appium for each), until Ctrl-C, and settings with which critiq drives them (docs/appium-rig.md).
+ * node dist/test/rigs/appium/main.js [--phones N] [--grid] [--config FILE]: runs phones behind a real adb and Appium (or a Grid
+ * with an Appium for each) until Ctrl-C, and writes settings for critiq (docs/appium-rig.md).
  */
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { dirname, join, relative, resolve } from 'node:path';

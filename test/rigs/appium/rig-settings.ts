@@ -1,7 +1,7 @@
 import { WebDriverSettings } from '../../../src/devices/webdriver/settings.js';
 import type { Rig } from './rig.js';
 
-/** What an Appium is to know of the phones of a rig, and how critiq begins and judges episodes on them. */
+/** Settings of the webdriver backend for a rig's phones: capabilities, and how episodes start and are judged. */
 export function rigSettings(rig: Rig, url: string, more: Readonly<Record<string, unknown>> = {}): WebDriverSettings {
   const shell = (command: string, ...args: string[]) => ({ script: 'mobile: shell', args: { command, args } });
   const { capabilities, ...others } = more as { capabilities?: object };
@@ -13,7 +13,7 @@ export function rigSettings(rig: Rig, url: string, more: Readonly<Record<string,
       'appium:automationName': 'UiAutomator2',
       'appium:adbPort': rig.adbPort,
       'appium:newCommandTimeout': 60,
-      // the phone has the server, and needs neither the settings app nor a log
+      // the phone already has the server, and needs neither the settings app nor a log
       'appium:skipServerInstallation': true,
       'appium:skipDeviceInitialization': true,
       'appium:skipUnlock': true,

@@ -11,16 +11,16 @@ import { findTools, HOME, type Tools } from './tools.js';
 import { Uiautomator2Server } from './uiautomator2.js';
 import { listenOnLoopback } from './loopback.js';
 
-/** Milliseconds that a server may take to be there, on a machine that is busy. */
+/** Milliseconds that a server may take to start, even on a busy machine. */
 const START_MS = 60_000;
 
-/** What critiq's device pool would have to know of an Appium. */
+/** A running Appium server. */
 export interface Appium {
   readonly url: string;
   readonly port: number;
-  /** all that it has written */
+  /** its output so far */
   log(): string;
-  /** Ends it and waits for that; `kill` as the kernel does when memory is short. */
+  /** Ends the server and waits for its end. */
   stop(how?: 'SIGTERM' | 'SIGKILL'): Promise<void>;
   readonly pid: number;
 }
@@ -34,13 +34,13 @@ interface Served {
 }
 
 /**
- * Phones that are Android emulators for a real adb server, and real Appium servers and Selenium Grids to drive them. All has
- * ports of its own (free ones) and a home of its own; what the rig started goes with it, and nothing else is ever touched.
+ * Phones that a real adb server takes for Android emulators, and real Appium servers and Selenium Grids that drive them. All
+ * use free ports and a separate home folder. The rig ends everything that it started, and never touches anything else.
  */
 export class Rig {
   readonly phones: readonly ServedPhone[];
   readonly adbPort: number;
-  /** folder for logs and whatever the tools keep at home */
+  /** folder for logs and the tools' home folder */
   readonly folder: string;
   private readonly children = new Set<Leashed>();
 
@@ -54,7 +54,7 @@ export class Rig {
     this.folder = folder;
   }
 
-  /** Phones, and an adb server that knows them. @throws Error where the tools are not installed */
+  /** Starts phones, and an adb server that knows them. @throws Error if the tools are not installed */
   static async start({ phones }: { phones: number }): Promise<Rig> {
     const tools = findTools();
     const folder = mkdtempSync(join(tmpdir(), 'critiq-rig-'));
@@ -70,7 +70,7 @@ export class Rig {
         phone.die = () => void adbd.close();
         phone.disconnect = () => {
           adbd.disconnect();
-          // an emulator that is there says so to the adb server
+          // emulators announce themselves to the adb server
           void announce(rig.adbPort, adbPort);
         };
         await announce(rig.adbPort, adbPort);
@@ -87,17 +87,17 @@ export class Rig {
     return this.phones.map(({ serial }) => serial);
   }
 
-  /** Requests of the drivers that the phones did not know. */
+  /** Requests that the phones did not know. */
   get unknown(): string[] {
     return this.served.flatMap(({ phone, automation }) => [...phone.unknown, ...automation.unknown]);
   }
 
-  /** What was said to the consoles of the emulators. */
-  get said(): string[][] {
-    return this.served.map(({ console }) => console.said);
+  /** The lines that the emulators' consoles received. */
+  get consoleLines(): string[][] {
+    return this.served.map(({ console }) => console.received);
   }
 
-  /** Takes connections with a phone again that has died. */
+  /** Brings a dead phone back: it accepts connections again. */
   async revive(phone: ServedPhone): Promise<void> {
     const { adbd, adbPort } = this.served.find((one) => one.phone === phone)!;
     phone.processes.endAll();
@@ -110,14 +110,15 @@ export class Rig {
     );
   }
 
-  /** What `adb` says. @throws Error with what it complains of */
+  /** The output of an `adb` command. @throws Error with its error output */
   async adb(...args: string[]): Promise<string> {
     return outputOf(this.tools.adb, ['-P', String(this.adbPort), ...args], this.environment());
   }
 
   /**
-   * An Appium server.
-   * @param options.port 0 takes a free one @param options.nodeOf the hub of a Grid at which it registers
+   * Starts an Appium server.
+   * @param options.port 0 takes a free one
+   * @param options.nodeOf the Grid's hub at which it registers
    */
   async appium({
     port = 0,
@@ -133,7 +134,7 @@ export class Rig {
       const file = join(this.folder, `node-${at}.json`);
       writeFileSync(file, JSON.stringify(nodeConfig(nodeOf, at, udids)));
       args.push('--base-path', '/wd/hub', '--nodeconfig', file);
-      // a hub passes on what was asked for, without what it knows of the node's device
+      // a hub passes on only the requested capabilities, not those of the node's device
       if (udids.length === 1) args.push('--default-capabilities', JSON.stringify({ 'appium:udid': udids[0] }));
     }
     const child = this.launch(`appium-${at}`, process.execPath, [this.tools.appium, ...args]);
@@ -148,7 +149,7 @@ export class Rig {
     };
   }
 
-  /** A hub of Selenium Grid 3. */
+  /** Starts a hub of Selenium Grid 3. */
   async hub(): Promise<Hub> {
     const port = await freePort();
     const child = this.launch(`hub-${port}`, this.tools.java, [
@@ -162,7 +163,7 @@ export class Rig {
     return { url, port, nodes: () => nodesOf(port), ready, stop: (how) => this.stop(child, how) };
   }
 
-  /** A hub with a node for each phone. @returns its URL */
+  /** Starts a hub with a node for each phone. @returns its URL */
   async grid(): Promise<string> {
     const hub = await this.hub();
     await Promise.all(this.udids.map((udid) => this.appium({ nodeOf: hub, udids: [udid] })));
@@ -170,15 +171,15 @@ export class Rig {
     return hub.url;
   }
 
-  /** Numbers of the processes that it has started. */
+  /** Ids of the processes that the rig has started. */
   async pids(): Promise<number[]> {
     return Promise.all([...this.children].map((child) => child.pid()));
   }
 
-  /** Ends all that the rig has started, in the order in which one uses the other. */
+  /** Ends everything that the rig has started, in reverse order. */
   async close(): Promise<void> {
     for (const child of [...this.children].reverse()) await this.stop(child);
-    // a client that found no server may have started one
+    // an adb client that found no server may have started one
     await outputOf(this.tools.adb, ['-P', String(this.adbPort), 'kill-server'], this.environment()).catch(
       () => undefined,
     );
@@ -196,7 +197,7 @@ export class Rig {
       ANDROID_HOME: this.tools.sdk,
       APPIUM_HOME: HOME,
       ANDROID_ADB_SERVER_PORT: String(this.adbPort),
-      // the emulators of others, at 5555 and above, are none of ours
+      // keeps adb from connecting to other emulators, at 5555 and above
       ADB_LOCAL_TRANSPORT_MAX_PORT: '5553',
     };
   }
@@ -234,14 +235,14 @@ export class Rig {
 export interface Hub {
   readonly url: string;
   readonly port: number;
-  /** URLs of the nodes that are registered */
+  /** URLs of the registered nodes */
   nodes(): Promise<string[]>;
-  /** Waits until so many are. */
+  /** Waits until this many nodes are registered. */
   ready(nodes: number): Promise<void>;
   stop(how?: 'SIGTERM' | 'SIGKILL'): Promise<void>;
 }
 
-/** A program that ends with us, by way of leash.ts. */
+/** A program that ends together with this process, by leash.ts. */
 class Leashed {
   over = false;
   private readonly leash: ChildProcess;
@@ -268,7 +269,7 @@ class Leashed {
     return readFileSync(this.file, 'utf8');
   }
 
-  /** Number of the program's process. */
+  /** Id of the program's process. */
   async pid(): Promise<number> {
     const children = readFileSync(`/proc/${this.leash.pid}/task/${this.leash.pid}/children`, 'utf8');
     return Number(children.trim().split(/\s+/)[0]);
@@ -282,7 +283,7 @@ class Leashed {
 }
 
 async function servePhone(tokenFile: string): Promise<Served> {
-  // an emulator has a console at an even port, whose number is in its name, and adbd at the next
+  // an emulator has its console at an even port, which is part of its name, and adbd at the next port
   for (;;) {
     const consolePort = 2 * Math.ceil((await freePort()) / 2);
     const phone = new ServedPhone(`emulator-${consolePort}`);
@@ -301,7 +302,7 @@ async function servePhone(tokenFile: string): Promise<Served> {
   }
 }
 
-/** Tells an adb server that an emulator is there, as emulators do. */
+/** Announces an emulator to an adb server, as emulators do. */
 function announce(serverPort: number, adbPort: number): Promise<void> {
   const request = `host:emulator:${adbPort}`;
   return new Promise((resolve, reject) => {
@@ -314,7 +315,7 @@ function announce(serverPort: number, adbPort: number): Promise<void> {
   });
 }
 
-/** What an Appium says to a Grid of itself: a slot for each of its devices. */
+/** The configuration by which an Appium registers at a Grid: a slot for each of its devices. */
 function nodeConfig({ port: hubPort }: Hub, port: number, udids: readonly string[]): object {
   return {
     capabilities: udids.map((udid) => ({
@@ -340,7 +341,7 @@ async function nodesOf(port: number): Promise<string[]> {
   return [...new Set([...page.matchAll(/id : (http:\/\/[^,\s<]+)/g)].map(([, id]) => id))];
 }
 
-/** A port that nobody has now. */
+/** A port that is free now. */
 export async function freePort(): Promise<number> {
   const server = createServer();
   const port = await listenOnLoopback(server);
@@ -372,10 +373,10 @@ function outputOf(program: string, args: readonly string[], env: NodeJS.ProcessE
   });
 }
 
-/** Waits until something is so, looking again and again. @throws after `ms` */
+/** Polls until a condition holds. @throws after `ms` */
 export async function until(what: string, so: () => boolean | Promise<boolean>, ms: number): Promise<void> {
   for (const end = performance.now() + ms; !(await so());) {
-    if (performance.now() > end) throw new Error(`not so after ${ms} ms: ${what}`);
+    if (performance.now() > end) throw new Error(`not reached within ${ms} ms: ${what}`);
     await new Promise((resolve) => setTimeout(resolve, 50));
   }
 }

@@ -10,38 +10,38 @@ interface Pixel {
   readonly y: number;
 }
 
-/** What reached the phone, in the words of a driver. */
+/** An input that reached the phone. */
 export type Input =
   | { readonly do: 'finger'; readonly from: Pixel; readonly to?: Pixel }
   | { readonly do: 'type'; readonly text: string }
   | { readonly do: 'press'; readonly key: 'BACK' | 'HOME' | 'ENTER' };
 
-/** An input that the phone has taken; its episode counts from 1, 0 is before the first. */
+/** An input with its episode, counted from 1; 0 is before the first episode. */
 export interface Taken {
   readonly episode: number;
   readonly input: Input;
 }
 
-/** What goes wrong at the device, where a test says so. */
+/** A fault that a test injects at the device. */
 export type Fault = 'fail' | 'hang' | 'die';
 
-/** The state that an emulator is put back to: the episode and what was done in it. */
+/** A state to restore: the episode and its inputs. */
 interface Snapshot {
   readonly episode: { readonly task: Task; readonly seed: number } | undefined;
   readonly inputs: readonly Input[];
 }
 
-/** What a phone shows on which no episode has begun: a goal that nobody asks for. */
+/** The task of a phone before its first episode; nobody asks for its goal. */
 const IDLE: Task = { id: 'idle', text: '', family: 'idle', goal: { kind: 'open', app: 'camera' } satisfies Goal };
 const IDLE_SEED = 0;
 
-/** The file in which the app says how its task stands; `cat` reads it. */
+/** The file with the state of the app's task; `cat` reads it. */
 export const STATE_FILE = '/sdcard/Android/data/critiq.phone/files/state.json';
 
 /**
- * The embedded phone as an Android device: its shell, its files and what has been done to it. An episode begins with
- * `am start -n critiq.phone/.Main --es goal JSON --es seed N`; `cat STATE_FILE` or `settings get global critiq_achieved`
- * say whether its goal is achieved.
+ * The embedded phone as an Android device with a shell, files and a record of its inputs. `am start -n critiq.phone/.Main
+ * --es goal JSON --es seed N` starts an episode; `cat STATE_FILE` or `settings get global critiq_achieved` tell whether its
+ * goal is achieved.
  */
 export class ServedPhone implements AdbDevice {
   readonly product = { name: 'critiq', model: 'critiq_phone', device: 'critiq' };
@@ -49,19 +49,19 @@ export class ServedPhone implements AdbDevice {
   readonly settings = new Map<string, string>();
   readonly processes = new Processes();
   readonly phone: Phone;
-  /** all that was ever done to it */
+  /** all inputs so far */
   readonly taken: Taken[] = [];
-  /** commands of the shell that it did not know */
+  /** shell commands that it did not know */
   readonly unknown: string[] = [];
-  /** how many episodes have begun */
+  /** number of episodes started */
   episodes = 0;
-  /** asked before each input and each screenshot; what it says happens, `die` after an input was taken */
+  /** chooses the fault of each input and screenshot; `die` happens after the input */
   fault: (what: 'input' | 'screenshot') => Fault | undefined = () => undefined;
-  /** ends the connections with the device, and takes no more until it is revived; set by who serves it */
+  /** drops the device's connections, and accepts none until it is revived; set by the rig */
   die: () => void = () => undefined;
-  /** ends the connections with the device, as putting back a snapshot does */
+  /** drops the device's connections, as loading a snapshot does */
   disconnect: () => void = () => undefined;
-  /** port of this machine at which its UiAutomator2 server is, while it runs */
+  /** local port of its UiAutomator2 server, while that runs */
   automationPort: number | undefined;
   private episode: Snapshot['episode'];
   private inputs: Input[] = [];
@@ -72,7 +72,7 @@ export class ServedPhone implements AdbDevice {
     this.begin(undefined);
   }
 
-  /** Begin an episode. @throws UserError for a goal that the phone does not know */
+  /** Starts an episode. @throws UserError for an unknown goal */
   start(goal: Goal, seed: number, id = 'task'): void {
     const task = { id, text: '', family: 'wire', goal };
     goalOf(task);
@@ -80,12 +80,12 @@ export class ServedPhone implements AdbDevice {
     this.begin({ task, seed });
   }
 
-  /** Whether the goal is achieved; undefined where no episode has begun. */
+  /** Whether the goal is achieved; undefined before the first episode. */
   get achieved(): boolean | undefined {
     return this.episode && this.phone.achieved();
   }
 
-  /** What the app writes down of its task. */
+  /** The content of STATE_FILE. */
   get state(): string {
     const { achieved, episodes, inputs } = this;
     return `${JSON.stringify({ episode: episodes, seed: this.episode?.seed ?? null, inputs: inputs.length, achieved: achieved ?? null })}\n`;
@@ -101,10 +101,10 @@ export class ServedPhone implements AdbDevice {
     return runShell(this, line, io);
   }
 
-  /** The UiAutomator2 server is there while its instrumentation runs, or is about to. */
+  /** The port of the UiAutomator2 server, which exists while its instrumentation runs or starts. */
   async port(number: number): Promise<number | undefined> {
     if (number !== 6790) return undefined;
-    // the driver looks for it right after it has asked for it, and then only once a second
+    // the driver tries right after starting it, and then only once a second
     for (let i = 0; i < 20 && !this.processes.instrumented; i++) await new Promise((next) => setTimeout(next, 10));
     return this.processes.instrumented ? this.automationPort : undefined;
   }
@@ -113,7 +113,7 @@ export class ServedPhone implements AdbDevice {
     this.snapshots.set(name, { episode: this.episode, inputs: [...this.inputs] });
   }
 
-  /** Whether there was one of this name. The connections are lost, as on an emulator. */
+  /** Loads a snapshot, which drops the connections as on an emulator. @returns whether the snapshot exists */
   loadSnapshot(name: string): boolean {
     const snapshot = this.snapshots.get(name);
     if (!snapshot) return false;

@@ -1,7 +1,7 @@
 import { after, test, type TestContext } from 'node:test';
 import { findTools } from './tools.js';
 
-/** Why the tests that need Appium, adb and Grid are left out; false where they are there, or where none may be left out. */
+/** Why the tests that need Appium, adb and Grid are skipped; false if they are installed, or if no test may be skipped. */
 function missing(): string | false {
   try {
     findTools();
@@ -16,12 +16,12 @@ function missing(): string | false {
 
 const skip = missing();
 
-/** A test that needs Appium and what goes with it. */
+/** A test that needs Appium, adb and Grid. */
 export function appiumTest(name: string, body: (t: TestContext) => Promise<void>): void {
   test(name, { skip, timeout: 300_000 }, body);
 }
 
-/** Something that all tests of a file share: made when it is first asked for, closed after the last. */
+/** A resource that all tests of a file share: made when first needed, closed after the last test. */
 export function shared<T extends { close(): Promise<void> }>(make: () => Promise<T>): () => Promise<T> {
   let made: Promise<T> | undefined;
   after(async () => (await made)?.close());

@@ -1,4 +1,4 @@
-/** Episodes of taps of which no two are the same, so that one can tell what the phones of a rig have taken, and how often. */
+/** Episodes of distinct taps, so that tests can tell which taps the rig's phones received, and how often. */
 import assert from 'node:assert/strict';
 import type { TestContext } from 'node:test';
 import { formatAction } from '../../../src/agents/grammar.js';
@@ -22,14 +22,14 @@ const PATIENCE_MS = 60_000;
 
 export const rig = shared(() => Rig.start({ phones: 2 }));
 let server: Promise<Appium> | undefined;
-/** The Appium that the tests share which do it no harm. */
+/** The Appium shared by the tests that do not kill it. */
 export const appium = () => (server ??= rig().then((rig) => rig.appium()));
 
 const episodes: EpisodePlan[] = phoneTasks({ set: 'general', split: 'train', count: EPISODES, seed: 4 }).map(
   (task, i) => ({ episode: `e${i}`, task, seed: 70 + i }),
 );
 
-/** The pixel that an episode taps at a step: no two are the same, so that one can tell what was done, and how often. */
+/** The pixel that an episode taps at a step; all are distinct. */
 export function pixelOf(episode: number, step: number): { x: number; y: number } {
   return { x: 30 + 40 * step, y: 40 + 45 * episode };
 }
@@ -40,15 +40,15 @@ function actionOf(episode: number, step: number): Action {
   return tap([(y + 0.5) / SCREEN.height, (x + 0.5) / SCREEN.width]);
 }
 
-/** What a test sees and does while the agent acts. */
+/** A test's callback before each action of the agent. */
 export type Watch = (at: { device: string; episode: number; step: number }) => void | Promise<void>;
 
-/** An agent that taps its way. @param told how many steps each device has begun */
-function tapper(watch: Watch, told: Map<string, number>): Agent {
+/** An agent that taps the episodes' pixels. @param steps counts the steps that each device has started */
+function tapper(watch: Watch, steps: Map<string, number>): Agent {
   return {
     act: async ({ key, device }) => {
       const [episode, step] = key.slice(1).split('/').map(Number);
-      told.set(device.id, (told.get(device.id) ?? 0) + 1);
+      steps.set(device.id, (steps.get(device.id) ?? 0) + 1);
       await watch({ device: device.id, episode, step });
       const action = actionOf(episode, step);
       return { text: formatAction(action), action };
@@ -59,8 +59,9 @@ function tapper(watch: Watch, told: Map<string, number>): Agent {
 interface Run {
   readonly rollouts: readonly Rollout[];
   readonly lost: readonly LostEpisode[];
-  readonly told: readonly string[];
-  /** steps that each device has begun */
+  /** lines of the pool's events */
+  readonly events: readonly string[];
+  /** steps that each device has started */
   readonly steps: ReadonlyMap<string, number>;
 }
 
@@ -77,8 +78,8 @@ export async function play(
     deadlineMs?: number;
   } = {},
 ): Promise<Run> {
-  const told: string[] = [];
-  const onEvent = ({ line }: { line: string }) => void told.push(line);
+  const events: string[] = [];
+  const onEvent = ({ line }: { line: string }) => void events.push(line);
   const pool = new DevicePool({
     count: 2,
     open,
@@ -103,7 +104,7 @@ export async function play(
       attempts: 5,
       keep,
     });
-    return { rollouts, lost, told, steps };
+    return { rollouts, lost, events, steps };
   } finally {
     await pool.close();
   }
@@ -121,40 +122,44 @@ let calm: Promise<Run> | undefined;
 /** The same episodes on phones in process. */
 const undisturbed = () => (calm ??= play(async (slot) => createPhones(2)[slot]));
 
-/** What the phones had taken before a run, so that what came since can be told. */
+/** The number of inputs of each phone so far, to tell later inputs apart. */
 export async function marks(): Promise<number[]> {
   return (await rig()).phones.map(({ taken }) => taken.length);
 }
 
 /**
- * The fingers of each attempt at an episode, as the steps that they were: of one episode, each step once at most, in their order.
- * @returns steps by episode
+ * The tapped steps of each attempt at an episode. Asserts that an attempt taps only its own episode's pixels, each step at
+ * most once and in order.
+ * @returns the attempts' steps by episode
  */
 export async function attempts(since: readonly number[]): Promise<Map<number, number[][]>> {
   const found = new Map<number, number[][]>();
   for (const [i, phone] of (await rig()).phones.entries()) {
-    const begun = new Map<number, { episode: number; step: number }[]>();
+    const started = new Map<number, { episode: number; step: number }[]>();
     for (const { episode, input } of phone.taken.slice(since[i])) {
       if (input.do !== 'finger') continue;
       const { x, y } = input.from;
       const place = { episode: (y - 40) / 45, step: (x - 30) / 40 };
-      begun.set(episode, [...(begun.get(episode) ?? []), place]);
+      started.set(episode, [...(started.get(episode) ?? []), place]);
     }
-    for (const places of begun.values()) {
+    for (const places of started.values()) {
       const [{ episode }] = places;
       const steps = places.map(({ step }) => step);
       assert.ok(
         places.every((place) => place.episode === episode),
-        'an attempt is of one episode',
+        'an attempt belongs to one episode',
       );
-      assert.deepEqual(steps, [...new Set(steps)].sort(), 'no step is done twice, or before its turn');
+      assert.deepEqual(steps, [...new Set(steps)].sort(), 'no step is repeated or out of order');
       found.set(episode, [...(found.get(episode) ?? []), steps]);
     }
   }
   return found;
 }
 
-/** Every episode came to its end, those without a mark as if nothing had happened; those with one are given. */
+/**
+ * Asserts that every episode ended, and that those without faults or unknown actions equal the undisturbed ones.
+ * @returns the episodes with faults or unknown actions
+ */
 export async function marked({ rollouts, lost }: Run): Promise<Map<string, Rollout['episode']>> {
   assert.deepEqual(lost, []);
   assert.deepEqual(
@@ -172,7 +177,7 @@ export async function marked({ rollouts, lost }: Run): Promise<Map<string, Rollo
   return marks;
 }
 
-/** No session is left at the devices. */
+/** Waits until no session is left on the devices. */
 export async function nothingRemains(): Promise<void> {
   for (const { serial, processes } of (await rig()).phones) {
     await until(`no session on ${serial}`, () => !processes.instrumented, PATIENCE_MS);
@@ -197,14 +202,14 @@ export async function proxyTo(t: TestContext, url: string): Promise<FaultProxy> 
   return proxy;
 }
 
-/** Resolves when the devices other than one have begun so many more steps. */
+/** Resolves when the devices other than `device` have started `more` further steps. */
 export function othersGoOn(steps: ReadonlyMap<string, number>, device: string, more: number): Promise<void> {
   const others = () => [...steps].reduce((sum, [id, count]) => sum + (id === device ? 0 : count), 0);
   const from = others();
   return until(`${more} more steps on other devices`, () => others() >= from + more, PATIENCE_MS);
 }
 
-/** Which tap a body of /actions is. */
+/** The episode and step of the tap in a body of /actions. */
 export function tapIn(body: string): { episode: number; step: number } {
   const { actions } = JSON.parse(body) as { actions: { actions: { x: number; y: number }[] }[] };
   const { x, y } = actions[0].actions[0];

@@ -6,7 +6,7 @@ import { keyOf, screenPng } from './android-shell.js';
 import type { Input, ServedPhone } from './served-phone.js';
 import { listenOnLoopback } from './loopback.js';
 
-/** Name of the field by which WebDriver passes elements on. */
+/** WebDriver's field name for the id of an element. */
 const ELEMENT = 'element-6066-11e4-a52e-4f735466cecf';
 const LARGEST_BODY = 1 << 20;
 
@@ -41,9 +41,9 @@ interface Body {
   readonly value?: readonly string[];
 }
 
-/** The HTTP API of appium-uiautomator2-server, as far as the driver asks for it, on a phone of the rig. */
+/** The HTTP API of appium-uiautomator2-server on a phone of the rig, as far as the driver uses it. */
 export class Uiautomator2Server {
-  /** requests that it did not know */
+  /** unknown requests */
   readonly unknown: string[] = [];
   private session: string | undefined;
   private server: Server | undefined;
@@ -53,7 +53,7 @@ export class Uiautomator2Server {
   /** @returns the port on 127.0.0.1 */
   async listen(): Promise<number> {
     const server = createServer((request, response) => void this.serve(request, response));
-    // Appium keeps connections longer than Node's servers do
+    // Appium keeps connections longer than Node's default
     server.keepAliveTimeout = 60_000;
     this.server = server;
     return listenOnLoopback(server);
@@ -97,7 +97,7 @@ export class Uiautomator2Server {
         return { sessionId: this.session, capabilities: {} };
       case 'DELETE /':
         this.session = undefined;
-        // after the answer, as the server on a device ends
+        // the server on a device ends after its answer, too
         setTimeout(() => this.phone.processes.endNamed(SERVER_PACKAGE), 10);
         return null;
       case 'GET /appium/device/info':
@@ -133,7 +133,7 @@ export class Uiautomator2Server {
         return (await screenPng(this.phone)).toString('base64');
       }
       case 'GET /element/active':
-        // where no field has the focus the root view has it, and swallows what is typed
+        // without a focused field the root view has the focus and swallows the text
         return { [ELEMENT]: this.phone.phone.state.focus ?? 'root', ELEMENT: this.phone.phone.state.focus ?? 'root' };
       case 'POST /element/:id/value':
       case 'POST /keys':
@@ -151,7 +151,7 @@ export class Uiautomator2Server {
         return this.input({ do: 'press', key: 'BACK' });
       default:
         this.unknown.push(`${method} ${path}`);
-        throw new WebDriverError(404, 'unknown command', `${method} ${path} is none of this server's`);
+        throw new WebDriverError(404, 'unknown command', `${method} ${path} is not supported by this server`);
     }
   }
 
@@ -170,16 +170,16 @@ export class Uiautomator2Server {
   }
 }
 
-/** What is returned where nothing is answered. */
+/** Stands for no answer at all. */
 const HANGS = Symbol('hangs');
 
-/** Text, and ENTER for an end of line after it, as the real server presses it. */
+/** The text, followed by ENTER if it ends with a newline, as in the real server. */
 function typed(text: string): Input[] {
   const line: Input = { do: 'type', text: text.replace(/\n$/, '') };
   return text.endsWith('\n') ? [line, { do: 'press', key: 'ENTER' }] : [line];
 }
 
-/** What fingers and keys of W3C actions come to: a finger that has moved is drawn, one that has not taps. */
+/** The inputs of W3C pointer and key actions: a finger that moves swipes, any other taps. */
 function inputsOf(source: Source): Input[] {
   if (source.type === 'key') {
     const keys = source.actions.flatMap(({ type, value = '' }) => (type === 'keyDown' ? [value] : []));

@@ -1,4 +1,4 @@
-/** The parts of the Appium rig that need no Appium: messages of adb, lines of the shell, the console of the emulator. */
+/** The parts of the Appium rig that need no Appium: adb messages, shell lines, the emulator's console. */
 import assert from 'node:assert/strict';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { connect } from 'node:net';
@@ -39,7 +39,7 @@ test('adb messages are read whole from any pieces, and other bytes are refused',
   assert.throws(() => new MessageReader().push(Buffer.from('GET / HTTP/1.1\r\nHost: localhost\r\n\r\n')), /bad magic/);
 });
 
-test('lines are cut into commands and words as a shell cuts them', () => {
+test('shell lines are split into commands and words', () => {
   const words = (line: string) => commandsOf(line).map(({ words, after }) => [after, ...words]);
   assert.deepEqual(words(String.raw`am start --es goal '{"a":"it'\''s"}' "b \"c\"" d\ e ''`), [
     [';', 'am', 'start', '--es', 'goal', `{"a":"it's"}`, 'b "c"', 'd e', ''],
@@ -52,7 +52,7 @@ test('lines are cut into commands and words as a shell cuts them', () => {
   ]);
 });
 
-async function said(phone: ServedPhone, line: string): Promise<{ out: string; err: string; code: number }> {
+async function shell(phone: ServedPhone, line: string): Promise<{ out: string; err: string; code: number }> {
   let [out, err] = ['', ''];
   const code = await new Promise<number>((exit) => {
     runShell(phone, line, { out: (text) => (out += String(text)), err: (text) => (err += String(text)), exit });
@@ -60,30 +60,30 @@ async function said(phone: ServedPhone, line: string): Promise<{ out: string; er
   return { out, err, code };
 }
 
-test('an episode begins by an intent, is played by input, and says how its goal stands', async () => {
+test('an intent starts an episode, inputs act on it, and its state can be read', async () => {
   const phone = new ServedPhone('emulator-1');
-  assert.equal((await said(phone, 'settings get global critiq_achieved')).out, 'null\n');
+  assert.equal((await shell(phone, 'settings get global critiq_achieved')).out, 'null\n');
   const begin = `am start -n critiq.phone/.Main --es goal '{"kind":"open","app":"clock"}' --es seed 7`;
-  assert.equal((await said(phone, begin)).code, 0);
-  assert.equal((await said(phone, 'settings get global critiq_achieved')).out, '0\n');
+  assert.equal((await shell(phone, begin)).code, 0);
+  assert.equal((await shell(phone, 'settings get global critiq_achieved')).out, '0\n');
   const { rect } = phone.phone.view().elements.find(({ id }) => id === 'icon:clock')!;
   const tap = `input tap ${rect.x + 10} ${rect.y + 10}`;
-  await said(phone, tap);
-  // a slow page comes with the next action, here one that meets nothing
-  if (phone.phone.state.loading) await said(phone, 'input tap 135 1');
-  assert.equal((await said(phone, 'settings get global critiq_achieved')).out, '1\n');
-  await said(phone, 'input keyevent 3');
+  await shell(phone, tap);
+  // a slow page appears with the next action; this one hits nothing
+  if (phone.phone.state.loading) await shell(phone, 'input tap 135 1');
+  assert.equal((await shell(phone, 'settings get global critiq_achieved')).out, '1\n');
+  await shell(phone, 'input keyevent 3');
   assert.equal(phone.achieved, false);
-  assert.deepEqual(await said(phone, 'frob; echo on'), {
+  assert.deepEqual(await shell(phone, 'frob; echo on'), {
     out: 'on\n',
     err: '/system/bin/sh: frob: inaccessible or not found\n',
     code: 0,
   });
   assert.deepEqual(phone.unknown, ['frob']);
-  assert.equal((await said(phone, `am start -n critiq.phone/.Main --es goal '{"kind":"fly"}' --es seed 7`)).code, 255);
+  assert.equal((await shell(phone, `am start -n critiq.phone/.Main --es goal '{"kind":"fly"}' --es seed 7`)).code, 255);
 });
 
-test('the console wants the token of its file, saves snapshots and puts them back', async (t) => {
+test('the console requires its token, and saves and loads snapshots', async (t) => {
   const phone = new ServedPhone('emulator-1');
   const file = join(emptyFolder(t), 'token');
   writeFileSync(file, 'secret\n');
