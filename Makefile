@@ -1,7 +1,7 @@
 # make demo: the whole pipeline from scratch on the embedded phone. make help: the other targets.
 # Every target first installs and builds what changed since the last call.
 
-CONFIG ?= configs/pocket.yaml
+CONFIG ?= pocket
 ARGS ?=
 FOLDER ?= test/fixtures/golden
 
@@ -44,22 +44,10 @@ dist/.page-stamp: node_modules/.stamp $(PAGE) $(wildcard src/viewer/*.ts src/rep
 	@touch $@
 
 # CoSo by default
-online: CONFIG = configs/pocket-coso.yaml
+online: CONFIG = pocket-coso
 
-$(STAGES) status config: setup
+demo $(STAGES) status config: setup
 	$(CRITIQ) $@ --config $(CONFIG) $(ARGS)
-
-demo: setup
-	$(CRITIQ) demos --config $(CONFIG) $(ARGS)
-	$(CRITIQ) sft --config $(CONFIG) $(ARGS)
-	$(CRITIQ) collect --config $(CONFIG) $(ARGS)
-	$(CRITIQ) candidates --config $(CONFIG) $(ARGS)
-	$(CRITIQ) vlm --config $(CONFIG) $(ARGS)
-	$(CRITIQ) represent --config $(CONFIG) $(ARGS)
-	$(CRITIQ) critic --config $(CONFIG) $(ARGS)
-	$(CRITIQ) actor --config $(CONFIG) $(ARGS) actor.method=filteredbc
-	$(CRITIQ) actor --config $(CONFIG) $(ARGS) actor.method=digiq
-	$(CRITIQ) report --config $(CONFIG) $(ARGS)
 
 test: setup
 	node --test --test-reporter=spec $(TESTS)
@@ -116,4 +104,4 @@ help:
 	@echo 'make clean         removes builds and installed packages; keeps data/ and checkpoints/'
 	@echo ''
 	@echo 'Stages, status, config and demo take a settings file and settings:'
-	@echo '  make critic CONFIG=configs/pocket.yaml ARGS="seed=1 critic.lr=1e-4"'
+	@echo '  make critic CONFIG=pocket ARGS="seed=1 critic.lr=1e-4"'

@@ -1,7 +1,9 @@
 import { existsSync } from 'node:fs';
 import type { Command } from 'commander';
+import { counted } from '../counted.js';
 import { UserError } from '../errors.js';
 import type { Display, Verbosity } from '../runner/display.js';
+import type { Summary } from '../runner/execute.js';
 import type { LoadedRegistry, Registry } from '../runner/registry.js';
 import type { Config } from '../settings/settings.js';
 
@@ -110,6 +112,12 @@ export async function work(
   } finally {
     display.clear();
   }
+}
+
+/** A finished stage in one line. */
+export function summaryLine({ instance, shards, made, rows }: Summary): string {
+  const size = `${counted(shards, 'shard')}${rows > 0 ? `, ${counted(rows, 'row')}` : ''}`;
+  return made === 0 ? `${instance}: up to date (${size})` : `${instance}: done (${size}; ${made} built)`;
 }
 
 function verbosity({ quiet, verbose, json }: Options): Verbosity {

@@ -10,10 +10,13 @@ import {
   Interrupt,
   load,
   print,
+  summaryLine,
   wholeNumber,
   work,
   type Options,
 } from './command.js';
+import { addDemoCommand } from './demo.js';
+import { addInitCommand } from './init.js';
 import { addJudgeCommand } from './judge.js';
 import { addCheckpointCommands, addVlmCommands } from './models.js';
 import { addRecordCommand } from './record.js';
@@ -90,6 +93,9 @@ Example:
       });
     if (name === 'vlm') addVlmCommands(command, registry, interrupt);
   }
+
+  addDemoCommand(critiq, registry, interrupt);
+  addInitCommand(critiq);
 
   const importing = critiq.command('import').description("import other projects' data");
   importing.addHelpText('after', '\nExample:\n  $ critiq import digiq general-offline.pt run=general');
@@ -173,21 +179,6 @@ Example:
       }
     });
   return critiq;
-}
-
-function summaryLine({
-  instance,
-  shards,
-  made,
-  rows,
-}: {
-  instance: string;
-  shards: number;
-  made: number;
-  rows: number;
-}): string {
-  const size = `${counted(shards, 'shard')}${rows > 0 ? `, ${counted(rows, 'row')}` : ''}`;
-  return made === 0 ? `${instance}: up to date (${size})` : `${instance}: done (${size}; ${made} built)`;
 }
 
 /** Prints the error to stderr, in one line (wrong settings: a line each). @returns the exit code */

@@ -8,6 +8,8 @@ import { test, type TestContext } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Lock, LockedError } from '../../src/data/store/lock.js';
 import { packageRoot } from '../../src/package.js';
+import type { Ended } from './process.js';
+import { TINY_DEMO, TINY_TASKS } from './tiny-settings.js';
 
 export interface Installed {
   /** an npm project with critiq as its only dependency; tests may make folders of their own in it */
@@ -28,7 +30,16 @@ const SOURCES = [
 /** npm cannot reach its registry, and its cache lacks a package. */
 export class NoRegistry extends Error {}
 
+/** A finished `critiq demo` of the installed program, with the settings TINY_DEMO. */
+export interface Demonstrated extends Installed {
+  /** a folder in the project, with tasks.jsonl and data/pocket */
+  readonly cwd: string;
+  /** what the demo said */
+  readonly log: string;
+}
+
 let once: Promise<Installed> | undefined;
+let demoOnce: Promise<Demonstrated> | undefined;
 
 /**
  * Packs and installs critiq, once for all test processes: the folder stays in the system's temporary folder until the sources
@@ -37,6 +48,25 @@ let once: Promise<Installed> | undefined;
  */
 export function installed(): Promise<Installed> {
   return (once ??= install());
+}
+
+/** Installs critiq and runs its demo, both once for all test processes; tests read what it made and do not change it. */
+export function demonstrated(): Promise<Demonstrated> {
+  return (demoOnce ??= demonstrate());
+}
+
+/** Runs the installed program, or another one. */
+export async function run(
+  bin: string,
+  args: readonly string[],
+  cwd: string,
+  env: NodeJS.ProcessEnv = process.env,
+): Promise<Ended> {
+  return new Promise((resolve) => {
+    const child = execFile(bin, args, { cwd, env }, (_, stdout, stderr) =>
+      resolve({ code: child.exitCode, killed: child.signalCode, stdout, stderr }),
+    );
+  });
 }
 
 /** A test with critiq installed. Without a registry it is skipped, unless CRITIQ_NO_SKIP=1. */
@@ -95,6 +125,25 @@ async function install(): Promise<Installed> {
     readdirSync(home).find((name) => name.endsWith('.tgz'))!,
   );
   return { folder, tarball, bin: join(folder, 'node_modules', '.bin', 'critiq') };
+}
+
+async function demonstrate(): Promise<Demonstrated> {
+  const there = await installed();
+  const cwd = join(there.folder, 'demo');
+  const log = join(there.folder, 'demo.log');
+  const lock = await acquired(join(there.folder, 'demo.lock'));
+  try {
+    if (!existsSync(log)) {
+      mkdirSync(cwd, { recursive: true });
+      writeFileSync(join(cwd, 'tasks.jsonl'), TINY_TASKS);
+      const { code, stderr } = await run(there.bin, ['demo', ...TINY_DEMO], cwd);
+      if (code !== 0) throw new Error(`critiq demo: exit code ${code}: ${stderr}`);
+      writeFileSync(log, stderr);
+    }
+  } finally {
+    lock.release();
+  }
+  return { ...there, cwd, log: readFileSync(log, 'utf8') };
 }
 
 /** Packs a copy of the sources, so that neither what lies in this tree gets into the package nor this build is touched. */

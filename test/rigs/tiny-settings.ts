@@ -37,3 +37,36 @@ export const TINY_ONLINE: readonly string[] = [
   'online.coso.feed_forward=8',
   'online.coso.batch_size=8',
 ];
+
+/** A list of one task for the embedded phone. */
+export const TINY_TASKS = '{"id":"clock","text":"Open the clock","goal":{"kind":"open","app":"clock"}}\n';
+
+/**
+ * Settings for a fast `critiq demo` whose base policy succeeds in some episodes, as Filtered BC needs. They name the file
+ * tasks.jsonl, of TINY_TASKS.
+ */
+export const TINY_DEMO: readonly string[] = [
+  ...TINY_OFFLINE,
+  'tasks.train_file=tasks.jsonl',
+  'tasks.test_file=tasks.jsonl',
+  'tasks.max_steps=3',
+  'tasks.rows=8',
+  'tasks.columns=4',
+  'device.count=4',
+  'demos.episodes=60',
+  'demos.noise=0',
+  'sft.epochs=24',
+  'sft.batch=4',
+  'sft.lr=1e-2',
+  'sft.warmup=5',
+  'sft.width=32',
+  'sft.heads=2',
+  'sft.layers=1',
+  'sft.feed_forward=32',
+  'collect.episodes=24',
+  'collect.shard=24',
+  'collect.temperature=0',
+  'candidates.samples=3',
+  'report.evals=[base-test, filteredbc-test, digiq-test]',
+  'report.compare=[base-test, digiq-test]',
+];
