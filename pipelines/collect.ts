@@ -6,7 +6,14 @@ import { deviceInfluence, deviceWorkers } from './episodes/devices.js';
 import { collectShard, episodeShards, judgedEpisodes, sayHowToRepeat } from './episodes/episodes.js';
 import { judgeFingerprint, judgeOf, judgeSummary, judgeWorkers, reportUnknown } from './episodes/judge.js';
 import { policyOf } from './resources.js';
-import { AgentKind, agentFingerprint, servedAgent, servedSummary } from './episodes/served.js';
+import {
+  AgentKind,
+  agentFingerprint,
+  servedAgent,
+  servedName,
+  servedSettings,
+  servedSummary,
+} from './episodes/served.js';
 import { tasksOf } from './episodes/tasks.js';
 
 export const Collect = z.object({
@@ -66,6 +73,10 @@ export const collect = stage({
         settings.agent === 'served'
           ? await servedAgent(ctx, own)
           : new PolicyAgent(policy, { seed: own, temperature: settings.temperature }),
+      actor:
+        settings.agent === 'served'
+          ? { policy: servedName(ctx.config), temperature: servedSettings(ctx.config).temperature }
+          : { policy: settings.policy, temperature: settings.temperature },
       task: (episode) => list[episode],
       seed: (episode) => new Random(seed, 'collect', episode).int(2 ** 31),
       gamma: settings.gamma,

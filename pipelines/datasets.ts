@@ -1,5 +1,6 @@
 import { basename } from 'node:path';
 import { openDataset } from '../src/data/store/manifest.js';
+import { UserError } from '../src/errors.js';
 import { readTable, type TableKind } from '../src/data/tables.js';
 import { CANDIDATES, TRANSITIONS, type CandidateRow, type Transition } from '../src/data/transitions.js';
 
@@ -7,6 +8,10 @@ import { CANDIDATES, TRANSITIONS, type CandidateRow, type Transition } from '../
 export const FILES = {
   transitions: (id: string) => `transitions-${id}.parquet`,
   answers: (id: string) => `_answers-${id}.jsonl`,
+  // of an online run, beside its transitions; a folder for each table, so that each is read as a whole
+  onlineSteps: '_steps/steps.parquet',
+  curve: '_curve/curve.parquet',
+  tokenInfluence: '_token-influence/token-influence.parquet',
   candidates: (id: string) => `candidates-${id}.parquet`,
   vectors: (id: string) => `images-${id}.arrow`,
   representations: (id: string) => `representations-${id}.arrow`,
@@ -34,6 +39,19 @@ export function readTransitions<K extends keyof Transition & string = keyof Tran
 /** All candidate rows of a data set, in the order of their tids. */
 export function readCandidates(folder: string, stage: string): Promise<CandidateRow[]> {
   return readAll(folder, stage, CANDIDATES);
+}
+
+/** Rows of a table that a data set has once. @param file its name in `FILES`; an older run has it under another folder */
+export async function readOnce<Row extends object>(
+  folder: string,
+  stage: string,
+  file: string,
+  kind: TableKind<Row>,
+): Promise<Row[]> {
+  const [found] = await filesOf(folder, stage, basename(file));
+  if (found === undefined)
+    throw new UserError(`${folder}: has no ${basename(file)}; run \`critiq ${stage}\` again after deleting ${folder}`);
+  return readTable(found, kind);
 }
 
 async function readAll<Row extends object, K extends keyof Row & string>(

@@ -59,6 +59,7 @@ export const demos = stage({
     };
     return collectShard(shard, ctx, 'demos', {
       agent,
+      actor: { policy: 'demonstrator', temperature: null },
       task: (episode) => list[episode],
       seed: (episode) => new Random(seed, 'demos', episode).int(2 ** 31),
       gamma: 1,

@@ -154,6 +154,7 @@ export const evaluate = stage({
     const list = tasksOf(ctx.config, settings.split, { seed: new Random(seed, 'eval').int(2 ** 31) });
     return collectShard(shard, ctx, evaluation(settings, ctx.config), {
       agent: await agentOf(ctx),
+      actor: { policy: agentName(settings, ctx.config), temperature: temperatureOf(settings, ctx.config) },
       task: (episode) => list[episode % list.length],
       // the same phones for every policy, so that all differences come from the policies
       seed: (episode) => new Random(seed, 'eval', settings.split, episode).int(2 ** 31),

@@ -1,4 +1,5 @@
 import { join } from 'node:path';
+import { actionColumns } from '../src/agents/action-columns.js';
 import { OnlineAgent } from '../src/agents/policy/online-agent.js';
 import { PolicyAgent } from '../src/agents/policy/policy-agent.js';
 import { Policy, policyFiles, saveTrained } from '../src/agents/policy/policy.js';
@@ -175,17 +176,26 @@ class OnlineRun {
     await writeTable(
       file(FILES.transitions('live')),
       TRANSITIONS,
-      judged.flatMap(({ trajectory }, n) => toTransitions(trajectory, first(n), settings.digirl.gamma)),
+      judged.flatMap(({ trajectory }, n) =>
+        toTransitions(trajectory, {
+          firstTid: first(n),
+          gamma: settings.digirl.gamma,
+          policy: name,
+          temperature: settings.temperature,
+          parse: actionColumns,
+        }),
+      ),
+      { mcReturn: `discount ${settings.digirl.gamma}` },
     );
     await writeTable(
-      file('steps.parquet'),
+      file(FILES.onlineSteps),
       ONLINE_STEPS,
       judged.flatMap(({ trajectory: { steps }, iteration }, n) =>
         steps.map(({ version = -1 }, step) => ({ tid: first(n) + step, iteration, version })),
       ),
     );
-    await writeTable(file('curve.parquet'), CURVE, curve);
-    await writeTable(file('token-influence.parquet'), TOKEN_INFLUENCE, influence);
+    await writeTable(file(FILES.curve), CURVE, curve);
+    await writeTable(file(FILES.tokenInfluence), TOKEN_INFLUENCE, influence);
     const count = (outcome: OnlineEpisode['outcome']) => taken.filter((episode) => episode.outcome === outcome).length;
     const facts = {
       episodes: judged.length,
@@ -194,7 +204,7 @@ class OnlineRun {
       lost: count('lost'),
       stale: this.stale.size,
     };
-    const files = [FILES.transitions('live'), 'steps.parquet', 'curve.parquet', 'token-influence.parquet'];
+    const files = [FILES.transitions('live'), FILES.onlineSteps, FILES.curve, FILES.tokenInfluence];
     const output = { [`online/${name}`]: { files, facts } };
     if (settings.mode === 'eval') return output;
     const policy = ctx.dataset(`policy/${name}`);

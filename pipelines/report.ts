@@ -2,7 +2,6 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { writeAtomic } from '../src/data/store/atomic.js';
 import { CURVE, TOKEN_INFLUENCE } from '../src/data/online-tables.js';
-import { readTable } from '../src/data/tables.js';
 import { curves } from '../src/report/curves.js';
 import type { Evaluation } from '../src/report/evaluations.js';
 import type { OnlinePart } from '../src/report/online.js';
@@ -13,6 +12,7 @@ import { readMetrics } from '../src/data/metrics.js';
 import { readPlan } from '../src/runner/outputs.js';
 import { stage, type StageContext } from '../src/runner/stage.js';
 import { type Config, settingsToYaml } from '../src/settings/settings.js';
+import { FILES, readOnce } from './datasets.js';
 import { readResult } from './eval.js';
 import { Comparisons } from './report/comparison.js';
 import { ReportData } from './report/data.js';
@@ -88,11 +88,9 @@ async function reportOf(ctx: StageContext<ReportSettings>): Promise<Report> {
 async function onlineParts(ctx: StageContext<ReportSettings>): Promise<OnlinePart[]> {
   const parts: OnlinePart[] = [];
   for (const name of ctx.settings.online) {
-    const at = (file: string) => join(ctx.dataset(`online/${name}`), file);
-    const [curve, influence] = [
-      await readTable(at('curve.parquet'), CURVE),
-      await readTable(at('token-influence.parquet'), TOKEN_INFLUENCE),
-    ];
+    const folder = ctx.dataset(`online/${name}`);
+    const curve = await readOnce(folder, 'online', FILES.curve, CURVE);
+    const influence = await readOnce(folder, 'online', FILES.tokenInfluence, TOKEN_INFLUENCE);
     parts.push({ name, curve, influence });
   }
   return parts;

@@ -5,6 +5,7 @@
  */
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
+import { actionColumns } from '../../src/agents/action-columns.js';
 import { UserError } from '../../src/errors.js';
 import { ImageVectorWriter } from '../../src/data/image-vectors.js';
 import { fingerprint, openDataset, type Shard } from '../../src/data/store/manifest.js';
@@ -148,6 +149,9 @@ function transition(seed: number, tid: number): Transition {
     prompt: prompt(first ? '' : actionText(tid - 1, 0)),
     prevAction: first ? '' : actionText(tid - 1, 0),
     action: actionText(tid, 0),
+    ...actionColumns(actionText(tid, 0)),
+    policy: 'made-up',
+    temperature: null,
     image: imageName(tid),
     prevImage: imageName(first ? tid : tid - 1),
     nextImage: last ? imageName(tid, true) : imageName(tid + 1),

@@ -6,6 +6,7 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
+import { actionColumns } from '../../src/agents/action-columns.js';
 import { formatAction } from '../../src/agents/grammar.js';
 import { ImageStore } from '../../src/data/images.js';
 import { recordFile } from '../../src/data/store/integrity.js';
@@ -51,7 +52,15 @@ export async function makeTrajectories(folder: string, size: TrajectoriesSize): 
         ...{ steps, finalImage: screens[n % SCREENS], finalPrompt: '', reward: random.chance(0.4) ? 1 : 0 },
         truncated: false,
       };
-      transitions.push(...toTransitions(episode, n * 1000, 0.95));
+      transitions.push(
+        ...toTransitions(episode, {
+          firstTid: n * 1000,
+          gamma: 0.95,
+          policy: 'made-up',
+          temperature: 1,
+          parse: actionColumns,
+        }),
+      );
     }
     await commit(folder, 'trajectories', `transitions-${shard}.parquet`, TRANSITIONS, transitions);
     const candidates = transitions.map(({ tid, action }) => ({

@@ -11,8 +11,8 @@ import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import PQueue from 'p-queue';
+import { FILES, readOnce } from '../../pipelines/datasets.js';
 import { CURVE } from '../../src/data/online-tables.js';
-import { readTable } from '../../src/data/tables.js';
 import { metricsFile, readMetrics } from '../../src/data/metrics.js';
 import { studyChart, studyTable, type Study, type StudyRun } from './report.js';
 
@@ -130,9 +130,10 @@ for (const [k, variant] of names.entries()) {
   const runs: StudyRun[] = [];
   for (let seed = 0; seed < seeds; seed++) {
     const folder = folderOf(`${k}-${seed}`);
+    const curveOf = (name: string) => readOnce(join(folder, 'online', name), 'online', FILES.curve, CURVE);
     runs.push({
-      curve: await readTable(join(folder, 'online', 'tuned', 'curve.parquet'), CURVE),
-      greedy: (await readTable(join(folder, 'online', 'greedy', 'curve.parquet'), CURVE))[0],
+      curve: await curveOf('tuned'),
+      greedy: (await curveOf('greedy'))[0],
       metrics: readMetrics(metricsFile(folder, 'online/tuned')),
     });
   }

@@ -1,6 +1,6 @@
 import { rmSync } from 'node:fs';
 import { z } from 'zod';
-import { isValidAction } from '../../src/agents/grammar.js';
+import { actionColumns } from '../../src/agents/action-columns.js';
 import type { Imported } from '../../src/data/released/digiq-import.js';
 import { UserError } from '../../src/errors.js';
 import type { Display } from '../../src/runner/display.js';
@@ -61,7 +61,7 @@ export async function importFile(
     };
     await plan(false);
     const imported = await importDigiq(file, runFolder(config), {
-      valid: isValidAction,
+      parse: actionColumns,
       gamma,
       representations,
       images,

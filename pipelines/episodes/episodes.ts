@@ -1,4 +1,5 @@
 import { join } from 'node:path';
+import { actionColumns } from '../../src/agents/action-columns.js';
 import {
   rollout,
   type Agent,
@@ -46,6 +47,8 @@ export const STEPS = 1000;
 
 interface CollectOptions {
   readonly agent: Agent;
+  /** how the transitions name who acted, and what it sampled with; null if it has no temperature */
+  readonly actor: { readonly policy: string; readonly temperature: number | null };
   readonly judge: Judge;
   /** task of the episode with this number */
   readonly task: (episode: number) => Task;
@@ -129,7 +132,15 @@ export async function collectShard(
   await writeTable(
     join(folder, transitions),
     TRANSITIONS,
-    episodes.flatMap((episode) => toTransitions(episode, Number(episode.episode) * STEPS, options.gamma)),
+    episodes.flatMap((episode) =>
+      toTransitions(episode, {
+        firstTid: Number(episode.episode) * STEPS,
+        gamma: options.gamma,
+        ...options.actor,
+        parse: actionColumns,
+      }),
+    ),
+    { mcReturn: `discount ${options.gamma}` },
   );
   const successes = episodes.filter(({ reward }) => reward > 0).length;
   const answers = await writeAnswers(folder, shard.id, episodes);

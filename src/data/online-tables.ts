@@ -9,11 +9,15 @@ export interface OnlineStepRow {
 
 export const ONLINE_STEPS: TableKind<OnlineStepRow> = {
   name: 'online-steps',
-  version: 1,
+  version: 2,
+  reads: [1],
   columns: {
-    tid: column('int64', 'the transition'),
-    iteration: column('int32', 'iteration that first learned from it, from 1'),
-    version: column('int32', 'version of the policy that acted: how many iterations had trained it'),
+    tid: column('int64', 'the transition', { name: 'transition_id' }),
+    iteration: column('int32', 'iteration that first learned from it', { range: [1, null] }),
+    version: column('int32', 'version of the policy that acted: how many iterations had trained it', {
+      name: 'policy_version',
+      range: [0, null],
+    }),
   },
 };
 
@@ -30,15 +34,23 @@ export interface CurveRow {
 
 export const CURVE: TableKind<CurveRow> = {
   name: 'online-curve',
-  version: 1,
+  version: 2,
+  reads: [1],
   columns: {
-    iteration: column('int32', 'iterations done'),
+    iteration: column('int32', 'iterations done', { range: [0, null] }),
     phase: column('string', 'offline: from collected trajectories; live: from live episodes; start: nothing trained yet'),
-    environmentSteps: column('int64', 'steps on devices that the policy had learned from until then, evaluations not counted'),
-    liveEpisodes: column('int32', 'judged live episodes of this iteration, on training tasks'),
-    liveSuccesses: column('int32', 'of these the successes'),
-    evaluated: column('int32', 'judged episodes of an evaluation on test tasks after it; 0: there was none'),
-    successes: column('int32', 'of these the successes'),
+    environmentSteps: column('int64', 'steps on devices that the policy had learned from until then, evaluations not counted', {
+      unit: 'steps',
+      range: [0, null],
+    }),
+    liveEpisodes: column('int32', 'judged live episodes of this iteration, on training tasks', { unit: 'episodes', range: [0, null] }),
+    liveSuccesses: column('int32', 'of these the successes', { unit: 'episodes', range: [0, null] }),
+    evaluated: column('int32', 'judged episodes of an evaluation on test tasks after it; 0: there was none', {
+      name: 'test_episodes',
+      unit: 'episodes',
+      range: [0, null],
+    }),
+    successes: column('int32', 'of these the successes', { name: 'test_successes', unit: 'episodes', range: [0, null] }),
   },
 };
 
@@ -53,12 +65,16 @@ export interface InfluenceRow {
 
 export const TOKEN_INFLUENCE: TableKind<InfluenceRow> = {
   name: 'token-influence',
-  version: 1,
+  version: 2,
+  reads: [1],
   columns: {
-    iteration: column('int32', 'iterations done'),
+    iteration: column('int32', 'iterations done', { range: [1, null] }),
     phase: column('string', 'offline or live'),
     action: column('string', 'text of the action'),
     tokens: listColumn('string', 'its tokens, the end token among them as the empty text'),
-    weights: listColumn('float', 'B_i of each token (docs/algorithms.md §4), 0 to 1'),
+    weights: listColumn('float', 'B_i of each token: how much it decides the action (docs/algorithms.md §4)', {
+      name: 'token_weights',
+      range: [0, 1],
+    }),
   },
 };

@@ -1,60 +1,14 @@
-import { parquetMetadataAsync, parquetReadObjects, type FileMetaData, type SchemaElement } from 'hyparquet';
+import { parquetMetadataAsync, parquetReadObjects, type FileMetaData } from 'hyparquet';
 import { ByteWriter, ParquetWriter } from 'hyparquet-writer';
+import { describeColumns, namesInFile, parquetSchema, type Column, type TableKind } from './columns.js';
+import { arrowSchema } from './formats/arrow-schema.js';
 import { writeAtomic, type AtomicFile, type Written } from './store/atomic.js';
 import { PositionalFile } from './store/file.js';
 
-/** What a column holds: `int64` is a JavaScript number (safe integers only), `bigint64` a bigint; both are INT64 on disk. */
-export type ColumnType = 'int64' | 'bigint64' | 'int32' | 'float' | 'double' | 'bool' | 'string';
-
-/** One column: its type, whether a row holds a list of them, and what it means (unit included). */
-export interface Column {
-  readonly type: ColumnType;
-  readonly list: boolean;
-  readonly meaning: string;
-}
-
-/** A kind of table: its columns in order. `version` changes whenever a column's name, type or meaning does. */
-export interface TableKind<Row> {
-  readonly name: string;
-  readonly version: number;
-  readonly columns: { readonly [K in keyof Row & string]: Column };
-}
-
-export function column(type: ColumnType, meaning: string): Column {
-  return { type, list: false, meaning };
-}
-
-/** A column whose every row holds a list (a real Parquet LIST group). */
-export function listColumn(type: ColumnType, meaning: string): Column {
-  return { type, list: true, meaning };
-}
+export { column, listColumn, type Column, type ColumnDetails, type ColumnType, type TableKind } from './columns.js';
 
 /** Rows in a row group: the unit of reading and of the memory that writing takes. */
 export const ROW_GROUP = 500;
-
-const PHYSICAL: Record<ColumnType, Pick<SchemaElement, 'type' | 'converted_type' | 'logical_type'>> = {
-  int64: { type: 'INT64' },
-  bigint64: { type: 'INT64' },
-  int32: { type: 'INT32' },
-  float: { type: 'FLOAT' },
-  double: { type: 'DOUBLE' },
-  bool: { type: 'BOOLEAN' },
-  string: { type: 'BYTE_ARRAY', converted_type: 'UTF8', logical_type: { type: 'STRING' } },
-};
-
-function schemaOf(columns: Record<string, Column>): SchemaElement[] {
-  const schema: SchemaElement[] = [{ name: 'root', num_children: Object.keys(columns).length }];
-  for (const [name, { type, list }] of Object.entries(columns)) {
-    if (list) {
-      schema.push(
-        { name, repetition_type: 'REQUIRED', num_children: 1, converted_type: 'LIST', logical_type: { type: 'LIST' } },
-        { name: 'list', repetition_type: 'REPEATED', num_children: 1 },
-      );
-    }
-    schema.push({ name: list ? 'element' : name, repetition_type: 'REQUIRED', ...PHYSICAL[type] });
-  }
-  return schema;
-}
 
 /** Gathers a row group's bytes in memory, then hands them to the file and waits for it. */
 class GroupWriter extends ByteWriter {
@@ -73,35 +27,41 @@ class GroupWriter extends ByteWriter {
 }
 
 /**
- * Writes a Parquet table atomically: Snappy, row groups of 500 rows, key-value metadata `critiq.table` and
- * `schema_version`. Holds one row group in memory.
+ * Writes a Parquet table atomically: Snappy, row groups of 500 rows. Key-value metadata: `critiq.table`, `schema_version`,
+ * and what each column means, for people (`critiq.columns`, JSON) and for pyarrow (`ARROW:schema`). Holds one row group in
+ * memory.
+ * @param notes what to say of a column of this file alone, for example a discount; ends its description
  * @throws Error where a value does not fit its column (table, row and column named)
  */
 export async function writeTable<Row extends object>(
   file: string,
   kind: TableKind<Row>,
   rows: Iterable<Row> | AsyncIterable<Row>,
+  notes?: Readonly<Partial<Record<keyof Row & string, string>>>,
 ): Promise<Written & { rows: number }> {
-  const columns = Object.entries<Column>(kind.columns);
+  const columns = [...namesInFile(kind)].map(([field, name]) => ({ field: field as keyof Row & string, name }));
+  const described = describeColumns(kind, notes);
   let count = 0;
   const written = await writeAtomic(file, async (out) => {
     const writer = new ParquetWriter({
       writer: new GroupWriter(out),
-      schema: schemaOf(kind.columns),
+      schema: parquetSchema(kind),
       codec: 'SNAPPY',
       createdBy: 'critiq',
       kvMetadata: [
         { key: 'critiq.table', value: kind.name },
         { key: 'schema_version', value: String(kind.version) },
+        { key: 'critiq.columns', value: JSON.stringify(Object.fromEntries(described.map(({ name, about }) => [name, about]))) },
+        { key: 'ARROW:schema', value: arrowSchema(described) },
       ],
     });
     let group: Row[] = [];
     const flush = async () => {
-      const columnData = columns.map(([name, column]) => ({
+      const columnData = columns.map(({ field, name }) => ({
         name,
         // RLE booleans are within the format, but @dsnp/parquetjs misreads them
-        ...(column.type === 'bool' ? { encoding: 'PLAIN' as const } : {}),
-        data: group.map((row, i) => encoded((row as Record<string, unknown>)[name], column, kind.name, count + i, name)),
+        ...(kind.columns[field].type === 'bool' ? { encoding: 'PLAIN' as const } : {}),
+        data: group.map((row, i) => encoded(row[field], kind.columns[field], kind.name, count + i, field)),
       }));
       count += group.length;
       group = [];
@@ -117,7 +77,8 @@ export async function writeTable<Row extends object>(
   return { ...written, rows: count };
 }
 
-function encoded(value: unknown, { type, list }: Column, table: string, row: number, name: string): unknown {
+function encoded(value: unknown, { type, list, optional }: Column, table: string, row: number, name: string): unknown {
+  if (optional && value === null) return null;
   const fits = (item: unknown) => {
     switch (type) {
       case 'int64':
@@ -159,6 +120,8 @@ export class Table<Row extends object> {
     private readonly source: PositionalFile,
     private readonly metadata: FileMetaData,
     private readonly kind: TableKind<Row>,
+    /** its columns' names by field; a file of an older version lacks the fields that came later */
+    private readonly names: ReadonlyMap<string, string>,
   ) {}
 
   /**
@@ -173,8 +136,7 @@ export class Table<Row extends object> {
     const source = new PositionalFile(file, whatToDo);
     try {
       const metadata = await readMetadata(source);
-      checkKind(source, metadata, kind);
-      return new Table(source, metadata, kind);
+      return new Table(source, metadata, kind, namesInFile(kind, checkKind(source, metadata, kind)));
     } catch (error) {
       source.close();
       throw error;
@@ -187,18 +149,28 @@ export class Table<Row extends object> {
 
   /** The rows of the part, each with just the columns asked for. */
   async read(part: Part<Row> = {}): Promise<Row[]> {
-    const names = part.columns ?? (Object.keys(this.kind.columns) as (keyof Row & string)[]);
+    const fields = part.columns ?? (Object.keys(this.kind.columns) as (keyof Row & string)[]);
+    const stored = fields.flatMap((field) => this.names.get(field) ?? []);
     const rowStart = part.rowStart ?? 0;
     const rowEnd = Math.min(part.rowEnd ?? this.rows, this.rows);
     if (rowEnd <= rowStart) return [];
+    const read = stored.length === 0 ? undefined : await this.stored(stored, rowStart, rowEnd);
+    return Array.from({ length: rowEnd - rowStart }, (_, i) => {
+      const row: Record<string, unknown> = {};
+      for (const field of fields) {
+        const name = this.names.get(field);
+        row[field] = name === undefined ? null : this.decoded(read![i][name], this.kind.columns[field], name);
+      }
+      return row as Row;
+    });
+  }
+
+  private async stored(columns: string[], rowStart: number, rowEnd: number): Promise<Record<string, unknown>[]> {
     let read: Record<string, unknown>[];
     try {
       read = await parquetReadObjects({
-        file: asyncBuffer(this.source),
-        metadata: this.metadata,
-        columns: [...names],
-        rowStart,
-        rowEnd,
+        ...{ file: asyncBuffer(this.source), metadata: this.metadata },
+        ...{ columns, rowStart, rowEnd },
       });
     } catch (error) {
       throw this.source.fault(`damaged: ${(error as Error).message}`);
@@ -206,9 +178,7 @@ export class Table<Row extends object> {
     if (read.length !== rowEnd - rowStart) {
       throw this.source.fault(`damaged: expected ${rowEnd - rowStart} rows, got ${read.length}`);
     }
-    const wide = names.filter((name) => this.kind.columns[name].type === 'int64');
-    for (const row of read) for (const name of wide) row[name] = this.narrowed(row[name], name);
-    return read as Row[];
+    return read;
   }
 
   /** All rows of the part, in order, holding one row group at a time. */
@@ -223,6 +193,11 @@ export class Table<Row extends object> {
 
   close(): void {
     this.source.close();
+  }
+
+  private decoded(value: unknown, { type, optional }: Column, name: string): unknown {
+    if (optional && (value === null || value === undefined)) return null;
+    return type === 'int64' ? this.narrowed(value, name) : value;
   }
 
   private narrowed(value: unknown, name: string): number | number[] {
@@ -280,22 +255,25 @@ async function readMetadata(source: PositionalFile): Promise<FileMetaData> {
   }
 }
 
-function checkKind(source: PositionalFile, metadata: FileMetaData, kind: TableKind<never>): void {
+/** @returns the version that the file was written as */
+function checkKind(source: PositionalFile, metadata: FileMetaData, kind: TableKind<never>): number {
   const keys = new Map(metadata.key_value_metadata?.map(({ key, value }) => [key, value]));
   const name = keys.get('critiq.table');
   if (name !== kind.name) {
     throw source.fault(`foreign: expected critiq's table ${kind.name}, got ${name ?? 'another Parquet file'}`);
   }
-  if (keys.get('schema_version') !== String(kind.version)) {
+  const version = [kind.version, ...(kind.reads ?? [])].find((one) => keys.get('schema_version') === String(one));
+  if (version === undefined) {
     throw source.fault(
       `written by another version of critiq: expected ${kind.name} schema_version ${kind.version}, got ${keys.get('schema_version')}`,
     );
   }
-  const expected = schemaOf(kind.columns).map(({ name, type }) => `${name}:${type ?? 'group'}`);
+  const expected = parquetSchema(kind, version).map(({ name, type }) => `${name}:${type ?? 'group'}`);
   const got = metadata.schema.map(({ name, type }) => `${name}:${type ?? 'group'}`);
   if (expected.join() !== got.join()) {
     throw source.fault(`foreign: expected the columns ${expected.slice(1).join(' ')}, got ${got.slice(1).join(' ')}`);
   }
+  return version;
 }
 
 function asyncBuffer(source: PositionalFile) {

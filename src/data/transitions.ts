@@ -1,9 +1,24 @@
+import type { ActionType } from './action.js';
 import type { Episode } from './store/journal.js';
 import { monteCarloReturns } from './returns.js';
 import { column, listColumn, type TableKind } from './tables.js';
 
+/** What an action text says, in columns; see `TRANSITIONS` for each. */
+export interface ActionColumns {
+  /** `INVALID` where the text is not an action; null in files of version 1, which do not have these columns */
+  actionType: ActionType | typeof INVALID | null;
+  touchX: number | null;
+  touchY: number | null;
+  liftX: number | null;
+  liftY: number | null;
+  typedText: string | null;
+}
+
+/** The type of an action text that is not an action. */
+export const INVALID = 'INVALID';
+
 /** One step of one trajectory: what the critic and the actor learn from. */
-export interface Transition {
+export interface Transition extends ActionColumns {
   tid: number;
   trajectory: string;
   step: number;
@@ -13,6 +28,8 @@ export interface Transition {
   prompt: string;
   prevAction: string;
   action: string;
+  policy: string | null;
+  temperature: number | null;
   image: string;
   prevImage: string;
   nextImage: string;
@@ -26,30 +43,55 @@ export interface Transition {
   imagePath: string;
 }
 
+/** Of a column that version 2 added, and that may be null. */
+const added = { optional: true, since: 2 } as const;
+const fraction = (of: 'width' | 'height') => ({ ...added, unit: `fraction of the screen's ${of}`, range: [0, 1] }) as const;
+
 export const TRANSITIONS: TableKind<Transition> = {
   name: 'transitions',
-  version: 1,
+  version: 2,
+  reads: [1],
   columns: {
-    tid: column('int64', 'number of the transition, unique in the data set; names its candidates and representations'),
-    trajectory: column('string', 'id of the trajectory (the episode it was collected in)'),
-    step: column('int32', 'position in the trajectory, from 0'),
-    task: column('string', 'id of the task'),
-    goal: column('string', 'the instruction the agent was given'),
-    family: column('string', 'kind of task, for rates by family; empty where unknown'),
+    tid: column('int64', 'number of the transition, unique in the data set; joins with candidates, values and representations', {
+      name: 'transition_id',
+    }),
+    trajectory: column('string', 'id of the trajectory: the episode that the step belongs to', { name: 'trajectory_id' }),
+    step: column('int32', 'position in the trajectory', { unit: 'steps', range: [0, null] }),
+    task: column('string', 'id of the task', { name: 'task_id' }),
+    goal: column('string', 'the instruction that the agent was given'),
+    family: column('string', 'kind of task, for success rates by kind; empty if unknown', { name: 'task_family' }),
     prompt: column('string', "the policy's prompt: `Previous Actions: {last action, or nothing} Goal: {goal}</s>`"),
-    prevAction: column('string', 'text of the action before this one; empty at the first step'),
+    prevAction: column('string', 'text of the action before this one; empty at the first step', { name: 'previous_action' }),
     action: column('string', "text of the action taken, in the policy's words"),
-    image: column('string', 'content id of the screenshot (or imported image vector) before the action'),
-    prevImage: column('string', 'content id of the one a step earlier; at the first step the same as image'),
-    nextImage: column('string', 'content id of the one after the action'),
-    nextPrevImage: column('string', 'content id of the one before nextImage: image, unless the data was imported'),
-    reward: column('double', 'reward of this step: 0, or 1 at the end of a success'),
+    actionType: column('string', `type of the action (DUAL_POINT is a tap or a swipe); ${INVALID} if the text is not an action`, added),
+    touchX: column('double', 'where the finger goes down, from the left; null if the action is no tap or swipe', fraction('width')),
+    touchY: column('double', 'where the finger goes down, from the top', fraction('height')),
+    liftX: column('double', 'where the finger goes up, from the left; a tap if within 0.04 of where it went down', fraction('width')),
+    liftY: column('double', 'where the finger goes up, from the top', fraction('height')),
+    typedText: column('string', 'the text that was typed; null if the action types nothing', added),
+    policy: column('string', 'name of the policy or agent that acted; null if unknown (imported data)', added),
+    temperature: column('double', 'temperature that the policy sampled its action with; 0 is greedy; null if it has none', {
+      ...added,
+      range: [0, null],
+    }),
+    image: column('string', 'content id of the screenshot (or imported image vector) before the action', { name: 'image_id' }),
+    prevImage: column('string', 'content id of the one a step earlier; at the first step the same as image_id', {
+      name: 'previous_image_id',
+    }),
+    nextImage: column('string', 'content id of the one after the action', { name: 'next_image_id' }),
+    nextPrevImage: column('string', 'content id of the one before next_image_id: image_id, unless the data was imported', {
+      name: 'next_previous_image_id',
+    }),
+    reward: column('double', 'reward of this step: 0, or 1 at the end of a success', { range: [0, 1] }),
     done: column('bool', 'whether the trajectory ends with this step (no value follows it)'),
     truncated: column('bool', 'whether it ends because the steps ran out; done is true as well'),
-    mcReturn: column('double', 'discounted sum of rewards from this step to the end (docs/algorithms.md §0)'),
-    trajectoryReward: column('double', 'undiscounted sum of rewards of the whole trajectory'),
+    mcReturn: column('double', 'discounted sum of rewards from this step to the end (docs/algorithms.md §0)', { range: [0, 1] }),
+    trajectoryReward: column('double', 'undiscounted sum of rewards of the whole trajectory: 1 is a success, 0 a failure', {
+      name: 'episode_return',
+      range: [0, 1],
+    }),
     nextPrompt: column('string', "the policy's prompt after the action"),
-    imagePath: column('string', 'where an imported data set says its screenshot is; empty for our own'),
+    imagePath: column('string', 'where an imported data set says that its screenshot is; empty for data that critiq collected'),
   },
 };
 
@@ -64,22 +106,45 @@ export interface CandidateRow {
 
 export const CANDIDATES: TableKind<CandidateRow> = {
   name: 'candidates',
-  version: 1,
+  version: 2,
+  reads: [1],
   columns: {
-    tid: column('int64', 'the transition'),
+    tid: column('int64', 'the transition', { name: 'transition_id' }),
     actions: listColumn('string', 'distinct action texts; entry 0 is the action taken'),
-    counts: listColumn('int32', 'how often each was sampled; the action taken counts as one sample at least'),
-    valid: listColumn('bool', 'whether the text parses as an action of the allowed kinds (docs/algorithms.md §0)'),
-    logProbs: listColumn('float', 'log probability under the policy that sampled it, in nats; NaN where unknown'),
+    counts: listColumn('int32', 'how often each was sampled; the action taken counts as one sample at least', {
+      name: 'sample_counts',
+      unit: 'samples',
+      range: [1, null],
+    }),
+    valid: listColumn('bool', 'whether the text parses as an action of the allowed kinds (docs/algorithms.md §0)', {
+      name: 'is_valid',
+    }),
+    logProbs: listColumn('float', 'log probability under the policy that sampled it; NaN if unknown', {
+      unit: 'nats',
+      range: [null, 0],
+    }),
   },
 };
 
-/**
- * The transitions of an episode, in order.
- * @param firstTid the tid of its first step; the following steps count on from it
- * @param gamma discount of the Monte Carlo return
- */
-export function toTransitions(episode: Episode, firstTid: number, gamma: number): Transition[] {
+/** What the transitions of an episode have that the episode does not say. */
+export interface TransitionOptions {
+  /** the tid of its first step; the following steps count on from it */
+  readonly firstTid: number;
+  /** discount of the Monte Carlo return */
+  readonly gamma: number;
+  /** who acted; null if unknown */
+  readonly policy: string | null;
+  /** of its sampling; null if it has none */
+  readonly temperature: number | null;
+  /** what an action text says; the action grammar lives above this layer (`actionColumns`) */
+  readonly parse: (action: string) => ActionColumns;
+}
+
+/** The transitions of an episode, in order. */
+export function toTransitions(
+  episode: Episode,
+  { firstTid, gamma, policy, temperature, parse }: TransitionOptions,
+): Transition[] {
   const { steps } = episode;
   const rewards = Float64Array.from(steps, (_, i) => (i === steps.length - 1 ? episode.reward : 0));
   const returns = monteCarloReturns(rewards, gamma);
@@ -95,6 +160,9 @@ export function toTransitions(episode: Episode, firstTid: number, gamma: number)
       prompt: step.prompt,
       prevAction: i === 0 ? '' : steps[i - 1].action,
       action: step.action,
+      ...parse(step.action),
+      policy,
+      temperature,
       image: step.image,
       prevImage: i === 0 ? step.image : steps[i - 1].image,
       nextImage: last ? episode.finalImage : steps[i + 1].image,
@@ -121,10 +189,11 @@ export interface ValueRow {
 
 export const VALUES: TableKind<ValueRow> = {
   name: 'values',
-  version: 1,
+  version: 2,
+  reads: [1],
   columns: {
-    tid: column('int64', 'the transition'),
-    q1: listColumn('float', 'the first Q of each candidate, in the order of the candidates'),
+    tid: column('int64', 'the transition', { name: 'transition_id' }),
+    q1: listColumn('float', 'the first Q of each candidate, in the order of the candidates (0 is the action taken)'),
     q2: listColumn('float', 'the second Q of each candidate'),
     v1: column('float', 'the first V of the state'),
     v2: column('float', 'the second V of the state'),

@@ -1,4 +1,5 @@
 import parquet from '@dsnp/parquetjs';
+import { RecordBatchReader } from 'apache-arrow';
 import assert from 'node:assert/strict';
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -13,6 +14,7 @@ import {
   writeTable,
   type TableKind,
 } from '../../src/data/tables.js';
+import { actionColumns } from '../../src/agents/action-columns.js';
 import { temporaryName } from '../../src/data/store/atomic.js';
 import { CANDIDATES, toTransitions, TRANSITIONS, type CandidateRow } from '../../src/data/transitions.js';
 import { Random } from '../../src/random.js';
@@ -29,6 +31,8 @@ interface Everything {
   texts: string[];
   ids: number[];
   flags: boolean[];
+  maybe: number | null;
+  camelCase: string | null;
 }
 
 const EVERYTHING: TableKind<Everything> = {
@@ -45,6 +49,8 @@ const EVERYTHING: TableKind<Everything> = {
     texts: listColumn('string', 'texts'),
     ids: listColumn('int64', 'safe integers'),
     flags: listColumn('bool', 'flags'),
+    maybe: column('int64', 'a safe integer, or nothing', { name: 'perhaps', optional: true, unit: 'steps', range: [0, null] }),
+    camelCase: column('string', 'a text, or nothing', { optional: true }),
   },
 };
 
@@ -61,6 +67,9 @@ function row(i: number): Everything {
     texts: Array.from({ length: i % 4 }, (_, k) => `${i}.${k}`),
     ids: Array.from({ length: i % 3 }, (_, k) => sign * (2 ** 53 - 1 - k)),
     flags: Array.from({ length: i % 20 }, (_, k) => (i + k) % 3 === 0),
+    maybe: i % 7 === 0 ? null : i,
+    // a row group of nulls only
+    camelCase: i < 600 || i % 2 ? null : `c${i}`,
   };
 }
 
@@ -101,13 +110,33 @@ test('an independent reader finds the same, lists as lists and the version in th
   const file = join(tempFolder(t), 'all.parquet');
   await writeTable(file, EVERYTHING, rows(700));
   const reader = await parquet.ParquetReader.openFile(file);
-  assert.deepEqual(reader.getMetadata(), { 'critiq.table': 'everything', schema_version: '3' });
+  const { 'critiq.columns': described, 'ARROW:schema': arrow, ...metadata } = reader.getMetadata() as Record<string, string>;
+  assert.deepEqual(metadata, { 'critiq.table': 'everything', schema_version: '3' });
+  const about = JSON.parse(described) as Record<string, object>;
+  assert.deepEqual(about.perhaps, { description: 'a safe integer, or nothing', unit: 'steps', minimum: 0, maximum: null });
+  assert.deepEqual(about.camel_case, { description: 'a text, or nothing' });
+  const { schema } = RecordBatchReader.from(Buffer.from(arrow, 'base64')).open();
+  assert.deepEqual(schema.names, Object.keys(about));
+  assert.equal(schema.fields[0].metadata.get('description'), 'a safe integer');
+  assert.deepEqual(
+    schema.fields.filter(({ nullable }) => nullable).map(({ name }) => name),
+    ['perhaps', 'camel_case'],
+  );
+  assert.deepEqual(
+    schema.fields.map(({ type }) => String(type)),
+    [
+      ...['Int64', 'Int64', 'Int32', 'Float32', 'Float64', 'Bool', 'Utf8', 'List<Utf8>', 'List<Int64>', 'List<Bool>'],
+      ...['Int64', 'Utf8'],
+    ],
+  );
   const cursor = reader.getCursor();
   const list = (items: unknown[]) => ({ list: items.length ? items.map((element) => ({ element })) : null });
   for (const expected of rows(700)) {
-    const { id, texts, ids, flags, ...rest } = expected;
+    const { id, texts, ids, flags, maybe, camelCase, ...rest } = expected;
     assert.deepEqual(await cursor.next(), {
       ...rest,
+      perhaps: maybe === null ? null : BigInt(maybe),
+      camel_case: camelCase,
       id: BigInt(id),
       texts: list(texts),
       ids: list(ids.map(BigInt)),
@@ -132,6 +161,8 @@ test('a value that does not fit its column is named and nothing is left behind',
     [{ text: null }, /column text: expected string, got null/],
     [{ texts: 'one' }, /column texts: expected a list of string/],
     [{ flags: [true, 1] }, /column flags: expected a list of bool/],
+    [{ maybe: 0.5 }, /column maybe: expected int64, got 0\.5/],
+    [{ maybe: undefined }, /column maybe: expected int64, got undefined/],
   ];
   for (const [change, message] of wrong) {
     await assert.rejects(() => writeTable(file, EVERYTHING, [row(0), { ...row(1), ...change } as Everything]), message);
@@ -194,6 +225,37 @@ test('foreign files, other tables and other versions are told apart', async (t) 
   );
 });
 
+test('a file of an older version is read by its own names, and what it lacks is null', async (t) => {
+  const file = join(tempFolder(t), 'old.parquet');
+  interface Row {
+    stepNumber: number;
+    goal: string;
+    later: string | null;
+  }
+  const now: TableKind<Row> = {
+    name: 'steps',
+    version: 2,
+    reads: [1],
+    columns: {
+      stepNumber: column('int64', 'a number', { name: 'step' }),
+      goal: column('string', 'a goal'),
+      later: column('string', 'a text', { since: 2, optional: true }),
+    },
+  };
+  const before: TableKind<Omit<Row, 'later'>> = {
+    name: 'steps',
+    version: 1,
+    columns: { stepNumber: column('int64', 'a number', { name: 'stepNumber' }), goal: column('string', 'a goal') },
+  };
+  await writeTable(file, before, [{ stepNumber: 3, goal: 'g' }]);
+  assert.deepEqual(await readTable(file, now), [{ stepNumber: 3, goal: 'g', later: null }]);
+  assert.deepEqual(await readTable(file, now, { columns: ['later'] }), [{ later: null }]);
+  await rejectsWithLine(() => readTable(file, { ...now, reads: [] }), /expected steps schema_version 2, got 1/);
+  await writeTable(file, now, [{ stepNumber: 4, goal: 'h', later: 'x' }]);
+  assert.deepEqual(await readTable(file, now), [{ stepNumber: 4, goal: 'h', later: 'x' }]);
+  assert.deepEqual(await readTable(file, now, { columns: ['later', 'stepNumber'] }), [{ later: 'x', stepNumber: 4 }]);
+});
+
 test('candidates and transitions survive, NaN and all', async (t) => {
   const folder = tempFolder(t);
   const candidates: CandidateRow = {
@@ -218,7 +280,13 @@ test('candidates and transitions survive, NaN and all', async (t) => {
     reward: 1,
     truncated: true,
   };
-  const transitions = toTransitions(episode, 10, 0.5);
+  const transitions = toTransitions(episode, {
+    firstTid: 10,
+    gamma: 0.5,
+    policy: 'base',
+    temperature: 0.7,
+    parse: actionColumns,
+  });
   assert.deepEqual(
     transitions.map(({ tid, prevImage, image, nextImage, prevAction, reward, done, truncated, mcReturn, nextPrompt }) =>
       [tid, prevImage, image, nextImage, prevAction, reward, done, truncated, mcReturn, nextPrompt].join(' '),

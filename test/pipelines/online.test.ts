@@ -4,6 +4,7 @@ import { cpSync, existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { before, test, type TestContext } from 'node:test';
 import { fileURLToPath } from 'node:url';
+import { FILES } from '../../pipelines/datasets.js';
 import { CURVE, ONLINE_STEPS, TOKEN_INFLUENCE } from '../../src/data/online-tables.js';
 import { readTable } from '../../src/data/tables.js';
 import { TRANSITIONS } from '../../src/data/transitions.js';
@@ -58,10 +59,10 @@ const COSO = ['online', 'online.mode=off2on', 'online.entropy=causal', ...TINY];
 async function tables(cwd: string, name: string) {
   const at = (file: string) => join(cwd, 'data/pocket/online', name, file);
   return {
-    transitions: await readTable(at('transitions-live.parquet'), TRANSITIONS),
-    steps: await readTable(at('steps.parquet'), ONLINE_STEPS),
-    curve: await readTable(at('curve.parquet'), CURVE),
-    influence: await readTable(at('token-influence.parquet'), TOKEN_INFLUENCE),
+    transitions: await readTable(at(FILES.transitions('live')), TRANSITIONS),
+    steps: await readTable(at(FILES.onlineSteps), ONLINE_STEPS),
+    curve: await readTable(at(FILES.curve), CURVE),
+    influence: await readTable(at(FILES.tokenInfluence), TOKEN_INFLUENCE),
   };
 }
 

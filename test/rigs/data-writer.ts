@@ -3,6 +3,7 @@
  * representations for every five episodes, and skips what exists. test/data/store/kill.test.ts starts it repeatedly.
  */
 import { join } from 'node:path';
+import { actionColumns } from '../../src/agents/action-columns.js';
 import { ImageStore } from '../../src/data/images.js';
 import { Journal, type Episode } from '../../src/data/store/journal.js';
 import { openDataset } from '../../src/data/store/manifest.js';
@@ -50,9 +51,15 @@ const origin = { inputs: 'journal', settings: 'none' };
 for (let first = 0; first < EPISODES; first += SHARD) {
   const shard = String(first / SHARD);
   if (set.has(shard, origin)) continue;
-  const transitions = journal.episodes
-    .slice(first, first + SHARD)
-    .flatMap((episode, i) => toTransitions(episode, (first + i) * STEPS, 0.9));
+  const transitions = journal.episodes.slice(first, first + SHARD).flatMap((episode, i) =>
+    toTransitions(episode, {
+      firstTid: (first + i) * STEPS,
+      gamma: 0.9,
+      policy: 'made up',
+      temperature: 1,
+      parse: actionColumns,
+    }),
+  );
   const table = await writeTable(set.path(`t${shard}.parquet`), TRANSITIONS, transitions);
   const writer = await RepresentationWriter.open(set.path(`r${shard}.arrow`), DIM);
   for (const { tid } of transitions) await writer.append(tid, new Float32Array(4 * DIM).fill(tid));

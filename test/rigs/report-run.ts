@@ -1,6 +1,7 @@
 /** A small synthetic run folder for `critiq report`, written by the real writers. */
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { actionColumns } from '../../src/agents/action-columns.js';
 import { formatAction } from '../../src/agents/grammar.js';
 import { rollout } from '../../src/agents/rollout.js';
 import { recordFile } from '../../src/data/store/integrity.js';
@@ -39,7 +40,15 @@ export interface FakeRun {
 export async function makeRun(folder: string, episodes = 6): Promise<FakeRun> {
   const images = new ImageStore(join(folder, 'images'));
   const played = await play(images, episodes);
-  const transitions = played.flatMap((episode, n) => toTransitions(episode, 1000 * n, 0.95));
+  const transitions = played.flatMap((episode, n) =>
+    toTransitions(episode, {
+      firstTid: 1000 * n,
+      gamma: 0.95,
+      policy: 'demonstrator',
+      temperature: null,
+      parse: actionColumns,
+    }),
+  );
   await dataset(folder, 'trajectories', 'transitions-00000.parquet', TRANSITIONS, transitions);
   const random = new Random(0, 'fake values');
   const candidates = transitions.map(({ tid, action }, i) => {

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { before, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { advantages, bestCandidate } from '../../src/algorithms/digiq.js';
-import { isValidAction } from '../../src/agents/grammar.js';
+import { actionColumns } from '../../src/agents/action-columns.js';
 import { importDigiq } from '../../src/data/released/digiq-import.js';
 import { ImageStore } from '../../src/data/images.js';
 import { pairedTest } from '../../src/data/paired.js';
@@ -349,7 +349,7 @@ test('an imported Digi-Q data set: its steps and candidates, and where its scree
   const data = emptyFolder(t);
   const folder = join(data, 'general');
   const file = fileURLToPath(new URL('../../../test/fixtures/torch/digiq-numpy.pt', import.meta.url));
-  const { trajectories } = await importDigiq(file, folder, { valid: isValidAction });
+  const { trajectories } = await importDigiq(file, folder, { parse: actionColumns });
   const settings = { import: {}, file };
   await new Output('trajectories', join(folder, 'trajectories')).writePlan({
     ...{ stage: 'import', instance: 'import', settings, finished: true, shards: [] },

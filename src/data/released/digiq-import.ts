@@ -7,12 +7,19 @@ import { RepresentationWriter } from '../representations.js';
 import { monteCarloReturns } from '../returns.js';
 import { writeTable } from '../tables.js';
 import { TorchFile } from '../formats/torch.js';
-import { CANDIDATES, TRANSITIONS, type CandidateRow, type Transition } from '../transitions.js';
+import {
+  CANDIDATES,
+  INVALID,
+  TRANSITIONS,
+  type ActionColumns,
+  type CandidateRow,
+  type Transition,
+} from '../transitions.js';
 import type { VectorType } from '../vectors.js';
 
 export interface DigiqImport {
-  /** whether an action text is valid (docs/algorithms.md §0); the grammar of actions is in a higher layer */
-  readonly valid: (action: string) => boolean;
+  /** the meaning of an action text (`actionColumns`); the grammar of actions is in a higher layer */
+  readonly parse: (action: string) => ActionColumns;
   /** discount of the Monte Carlo returns, if the file has none */
   readonly gamma?: number;
   /** how representations are stored: float16 (default, half the size) or float32 (exact) */
@@ -157,10 +164,12 @@ class Import {
       );
     }
     await this.commit('candidates', shard, `candidates-${shard}.parquet`, range, (path) =>
-      writeTable(path, CANDIDATES, candidateRows(steps, firstTid, this.options.valid)),
+      writeTable(path, CANDIDATES, candidateRows(steps, firstTid, this.options.parse)),
     );
     await this.commit('trajectories', shard, `transitions-${shard}.parquet`, range, (path) =>
-      writeTable(path, TRANSITIONS, transitionRows(steps, firstTid, this.options.gamma ?? 0.95)),
+      writeTable(path, TRANSITIONS, transitionRows(steps, firstTid, this.options), {
+        mcReturn: `as the imported file states it, else with discount ${this.options.gamma ?? 0.95}`,
+      }),
     );
   }
 
@@ -240,19 +249,23 @@ export function vectorId(vector: Float32Array): string {
   return createHash('sha256').update(`vector ${vector.length}:`).update(bytes).digest('hex').slice(0, 32);
 }
 
-function* candidateRows(steps: ImportedStep[], firstTid: number, valid: (text: string) => boolean): Generator<CandidateRow> {
+function* candidateRows(steps: ImportedStep[], firstTid: number, parse: DigiqImport['parse']): Generator<CandidateRow> {
   for (const [i, { candidates }] of steps.entries()) {
     yield {
       tid: firstTid + i,
       actions: candidates.map(({ action }) => action),
       counts: candidates.map(({ count }) => count),
-      valid: candidates.map(({ action }) => valid(action)),
+      valid: candidates.map(({ action }) => parse(action).actionType !== INVALID),
       logProbs: candidates.map(() => NaN),
     };
   }
 }
 
-function* transitionRows(steps: ImportedStep[], firstTid: number, gamma: number): Generator<Transition> {
+function* transitionRows(
+  steps: ImportedStep[],
+  firstTid: number,
+  { gamma = 0.95, parse }: DigiqImport,
+): Generator<Transition> {
   for (let start = 0, end: number; start < steps.length; start = end) {
     end = start;
     while (end < steps.length && steps[end].trajectory === steps[start].trajectory) end++;
@@ -273,6 +286,9 @@ function* transitionRows(steps: ImportedStep[], firstTid: number, gamma: number)
         prompt: step.prompt,
         prevAction: i === 0 ? '' : trajectory[i - 1].candidates[0].action,
         action: step.candidates[0].action,
+        ...parse(step.candidates[0].action),
+        policy: null,
+        temperature: null,
         image,
         prevImage: step.prevImage ? vectorId(step.prevImage) : '',
         nextImage: vectorId(step.nextImage),

@@ -12,8 +12,8 @@ export interface Written {
 }
 
 /**
- * The path of a file until it is complete. The name begins with a dot, so that readers of whole folders (pyarrow, polars,
- * DuckDB) skip it.
+ * The path of a file until it is complete. The name begins with a dot, so that readers of whole folders (pyarrow, Spark)
+ * skip it.
  */
 export function temporaryName(file: string): string {
   return join(dirname(file), `.${basename(file)}.tmp`);

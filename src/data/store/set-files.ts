@@ -5,8 +5,8 @@ import { syncFolder, writeFailure } from './atomic.js';
 
 /**
  * The metadata files in a data set's folder: the committed shards, the stage's plan, and the result of an evaluation. Their
- * names begin with an underscore, so that pyarrow, polars and Spark skip them when they read the folder as a table. Old
- * runs have names without it.
+ * names begin with an underscore, so that pyarrow (and so pandas) and Spark skip them when they read the folder as a
+ * table. Old runs have names without it.
  */
 const NAMES = {
   manifest: { now: '_manifest.jsonl', before: 'manifest.jsonl' },

@@ -7,15 +7,21 @@ import { ImageVectors } from '../../../src/data/image-vectors.js';
 import { openDataset } from '../../../src/data/store/manifest.js';
 import { Representations } from '../../../src/data/representations.js';
 import { readTable } from '../../../src/data/tables.js';
-import { CANDIDATES, TRANSITIONS } from '../../../src/data/transitions.js';
+import { CANDIDATES, INVALID, TRANSITIONS } from '../../../src/data/transitions.js';
 import { fixture, ramp, rejectsWithLine, storedZip, tempFolder } from '../../rigs/files.js';
+import { readFolder } from '../../rigs/folder-reader.js';
 
-const options: DigiqImport = { valid: (text) => text.includes('0'), shardSize: 2 };
+const NONE = { touchX: null, touchY: null, liftX: null, liftY: null, typedText: null };
+const options: DigiqImport = {
+  parse: (text) => ({ actionType: text.includes('0') ? 'PRESS_BACK' : INVALID, ...NONE }),
+  shardSize: 2,
+};
 
 async function imported(folder: string) {
   const [vectors, representations, candidates, trajectories] = await Promise.all(
     IMPORTED.map((name) => openDataset(join(folder, name), { verify: 'full' })),
   );
+  assert.equal((await readFolder(join(folder, 'trajectories'))).length, (await readFolder(join(folder, 'candidates'))).length);
   return {
     transitions: (await Promise.all(trajectories.files().map((file) => readTable(file, TRANSITIONS)))).flat(),
     candidates: (await Promise.all(candidates.files().map((file) => readTable(file, CANDIDATES)))).flat(),
@@ -58,6 +64,8 @@ for (const { name, lengths, rep, actions } of [
           nextPrompt: `Previous Actions: ${j + 1} Goal: task ${i}</s>`,
           prevAction: j === 0 ? '' : `action ${i} ${j - 1} é0`,
           action: named(0),
+          ...{ actionType: 'PRESS_BACK', ...NONE },
+          ...{ policy: null, temperature: null },
           reward: success && j === length - 1 ? 1 : 0,
           done: j === length - 1,
           truncated: false,

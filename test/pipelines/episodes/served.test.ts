@@ -13,6 +13,7 @@ import { ImageVectors } from '../../../src/data/image-vectors.js';
 import { openDataset } from '../../../src/data/store/manifest.js';
 import { readTable } from '../../../src/data/tables.js';
 import { TRANSITIONS } from '../../../src/data/transitions.js';
+import { readFolder } from '../../rigs/folder-reader.js';
 import { contents, critiq, emptyFolder, failedInOneLine, succeed } from '../../rigs/process.js';
 import { flawless, testEpisodes } from '../../rigs/served/script.js';
 import { FAULTS_THAT_PASS, MODEL, ServedServer, type Asked, type Behaviour } from '../../rigs/served/server.js';
@@ -254,6 +255,9 @@ test("collect with a served agent: its trajectories, with the base policy's imag
   );
   const rows = await readTable(join(folder, 'transitions-00000.parquet'), TRANSITIONS);
   assert.equal(rows.length, 6);
+  const readByOthers = await readFolder(folder);
+  assert.equal(readByOthers.length, 6, 'the answers do not stand in the way of reading the folder');
+  assert.match(String(readByOthers[0].policy), /^served-/);
   const [vectors] = (await openDataset(join(cwd, 'data/pocket/image-vectors'))).files();
   const made = ImageVectors.open([vectors]);
   for (const { image, nextImage } of rows) for (const id of [image, nextImage]) assert.ok(made.has(id), id);

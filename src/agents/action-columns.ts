@@ -1,0 +1,15 @@
+import { INVALID, type ActionColumns } from '../data/transitions.js';
+import { parseAction } from './grammar.js';
+
+/** The columns of the transitions that repeat what an action text says, for programs that do not parse it. */
+export function actionColumns(text: string): ActionColumns {
+  const none = { touchX: null, touchY: null, liftX: null, liftY: null, typedText: null };
+  const parsed = parseAction(text);
+  if ('invalid' in parsed) return { actionType: INVALID, ...none };
+  const { action } = parsed;
+  if (action.type === 'TYPE') return { actionType: action.type, ...none, typedText: action.text };
+  if (action.type !== 'DUAL_POINT') return { actionType: action.type, ...none };
+  const [touchY, touchX] = action.touch;
+  const [liftY, liftX] = action.lift;
+  return { actionType: action.type, touchX, touchY, liftX, liftY, typedText: null };
+}

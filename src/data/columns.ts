@@ -1,0 +1,112 @@
+import type { SchemaElement } from 'hyparquet';
+import type { DescribedField } from './formats/arrow-schema.js';
+
+/** What a column holds: `int64` is a JavaScript number (safe integers only), `bigint64` a bigint; both are INT64 on disk. */
+export type ColumnType = 'int64' | 'bigint64' | 'int32' | 'float' | 'double' | 'bool' | 'string';
+
+export interface ColumnDetails {
+  /** its name in the file; by default the field's in snake_case */
+  readonly name?: string;
+  /** whether a row may have null there; default false */
+  readonly optional?: boolean;
+  /** unit of the numbers, for example `nats` */
+  readonly unit?: string;
+  /** lowest and highest value that it can have; null: no bound */
+  readonly range?: readonly [lowest: number | null, highest: number | null];
+  /** version of the table that had it first; default 1 */
+  readonly since?: number;
+}
+
+/** One column: its type, whether a row holds a list of them, what it means, and how it looks in the file. */
+export interface Column extends ColumnDetails {
+  readonly type: ColumnType;
+  readonly list: boolean;
+  readonly meaning: string;
+}
+
+/**
+ * A kind of table: its columns in order, by the names of the fields of a row in TypeScript. `version` changes whenever a
+ * column's name, type or meaning does.
+ */
+export interface TableKind<Row> {
+  readonly name: string;
+  readonly version: number;
+  /** the older versions that are read too; their columns have the names of the fields, and later columns read as null */
+  readonly reads?: readonly number[];
+  readonly columns: { readonly [K in keyof Row & string]: Column };
+}
+
+export function column(type: ColumnType, meaning: string, details: ColumnDetails = {}): Column {
+  return { type, list: false, meaning, ...details };
+}
+
+/** A column whose every row holds a list (a real Parquet LIST group). */
+export function listColumn(type: ColumnType, meaning: string, details: ColumnDetails = {}): Column {
+  return { type, list: true, meaning, ...details };
+}
+
+/** The columns that a file of this version has: names in the file by field, in order. */
+export function namesInFile(kind: TableKind<never>, version = kind.version): Map<string, string> {
+  const columns = Object.entries<Column>(kind.columns).filter(([, { since = 1 }]) => since <= version);
+  return new Map(
+    columns.map(([field, { name }]) => [field, version === kind.version ? (name ?? snakeCase(field)) : field]),
+  );
+}
+
+function snakeCase(name: string): string {
+  return name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
+}
+
+const PHYSICAL: Record<ColumnType, Pick<SchemaElement, 'type' | 'converted_type' | 'logical_type'>> = {
+  int64: { type: 'INT64' },
+  bigint64: { type: 'INT64' },
+  int32: { type: 'INT32' },
+  float: { type: 'FLOAT' },
+  double: { type: 'DOUBLE' },
+  bool: { type: 'BOOLEAN' },
+  string: { type: 'BYTE_ARRAY', converted_type: 'UTF8', logical_type: { type: 'STRING' } },
+};
+
+/** The Parquet schema of a table's files. */
+export function parquetSchema(kind: TableKind<never>, version = kind.version): SchemaElement[] {
+  const names = namesInFile(kind, version);
+  const schema: SchemaElement[] = [{ name: 'root', num_children: names.size }];
+  for (const [field, name] of names) {
+    const { type, list, optional } = columnOf(kind, field);
+    const repetition_type = optional ? 'OPTIONAL' : 'REQUIRED';
+    if (list) {
+      schema.push(
+        { name, repetition_type, num_children: 1, converted_type: 'LIST', logical_type: { type: 'LIST' } },
+        { name: 'list', repetition_type: 'REPEATED', num_children: 1 },
+        { name: 'element', repetition_type: 'REQUIRED', ...PHYSICAL[type] },
+      );
+    } else schema.push({ name, repetition_type, ...PHYSICAL[type] });
+  }
+  return schema;
+}
+
+/** What a file says of its own columns. @param notes ends of the descriptions that are of this file alone, by field */
+export function describeColumns(
+  kind: TableKind<never>,
+  notes: Readonly<Record<string, string | undefined>> = {},
+): DescribedField[] {
+  return [...namesInFile(kind)].map(([field, name]) => {
+    const { type, list, meaning, optional = false, unit, range } = columnOf(kind, field);
+    const note = notes[field];
+    return {
+      name,
+      type: type === 'bigint64' ? 'int64' : type,
+      list,
+      optional,
+      about: {
+        description: note === undefined ? meaning : `${meaning}; ${note}`,
+        ...(unit === undefined ? {} : { unit }),
+        ...(range === undefined ? {} : { minimum: range[0], maximum: range[1] }),
+      },
+    };
+  });
+}
+
+function columnOf(kind: TableKind<never>, field: string): Column {
+  return (kind.columns as Record<string, Column>)[field];
+}
