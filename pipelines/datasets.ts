@@ -8,7 +8,7 @@ import { CANDIDATES, TRANSITIONS, type CandidateRow, type Transition } from '../
 export const FILES = {
   transitions: (id: string) => `transitions-${id}.parquet`,
   answers: (id: string) => `_answers-${id}.jsonl`,
-  // of an online run, beside its transitions; a folder for each table, so that each is read as a whole
+  // the other tables of an online run; each has its own folder, so that both it and the transitions read as one table
   onlineSteps: '_steps/steps.parquet',
   curve: '_curve/curve.parquet',
   tokenInfluence: '_token-influence/token-influence.parquet',
@@ -41,7 +41,7 @@ export function readCandidates(folder: string, stage: string): Promise<Candidate
   return readAll(folder, stage, CANDIDATES);
 }
 
-/** Rows of a table that a data set has once. @param file its name in `FILES`; an older run has it under another folder */
+/** Rows of the only file of a table in a data set. @param file its name in `FILES`; older runs have it in another folder */
 export async function readOnce<Row extends object>(
   folder: string,
   stage: string,

@@ -47,7 +47,7 @@ export const STEPS = 1000;
 
 interface CollectOptions {
   readonly agent: Agent;
-  /** how the transitions name who acted, and what it sampled with; null if it has no temperature */
+  /** the columns `policy` and `temperature` of the transitions; null: it has no temperature */
   readonly actor: { readonly policy: string; readonly temperature: number | null };
   readonly judge: Judge;
   /** task of the episode with this number */

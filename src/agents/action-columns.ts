@@ -1,7 +1,7 @@
 import { INVALID, type ActionColumns } from '../data/transitions.js';
 import { parseAction } from './grammar.js';
 
-/** The columns of the transitions that repeat what an action text says, for programs that do not parse it. */
+/** Parses an action text into the columns of the transitions, for programs that do not know the grammar. */
 export function actionColumns(text: string): ActionColumns {
   const none = { touchX: null, touchY: null, liftX: null, liftY: null, typedText: null };
   const parsed = parseAction(text);

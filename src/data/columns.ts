@@ -5,19 +5,19 @@ import type { DescribedField } from './formats/arrow-schema.js';
 export type ColumnType = 'int64' | 'bigint64' | 'int32' | 'float' | 'double' | 'bool' | 'string';
 
 export interface ColumnDetails {
-  /** its name in the file; by default the field's in snake_case */
+  /** name in the file; by default the field's name in snake_case */
   readonly name?: string;
   /** whether a row may have null there; default false */
   readonly optional?: boolean;
   /** unit of the numbers, for example `nats` */
   readonly unit?: string;
-  /** lowest and highest value that it can have; null: no bound */
+  /** lowest and highest possible value; null: no bound */
   readonly range?: readonly [lowest: number | null, highest: number | null];
-  /** version of the table that had it first; default 1 */
+  /** first version of the table that has it; default 1 */
   readonly since?: number;
 }
 
-/** One column: its type, whether a row holds a list of them, what it means, and how it looks in the file. */
+/** One column: its type, whether a row holds a list of values, its meaning, and its details in the file. */
 export interface Column extends ColumnDetails {
   readonly type: ColumnType;
   readonly list: boolean;
@@ -31,7 +31,7 @@ export interface Column extends ColumnDetails {
 export interface TableKind<Row> {
   readonly name: string;
   readonly version: number;
-  /** the older versions that are read too; their columns have the names of the fields, and later columns read as null */
+  /** older versions that are also read; their columns have the names of the fields, and later columns read as null */
   readonly reads?: readonly number[];
   readonly columns: { readonly [K in keyof Row & string]: Column };
 }
@@ -45,7 +45,7 @@ export function listColumn(type: ColumnType, meaning: string, details: ColumnDet
   return { type, list: true, meaning, ...details };
 }
 
-/** The columns that a file of this version has: names in the file by field, in order. */
+/** The columns of a file of this version, in order: names in the file by field. */
 export function namesInFile(kind: TableKind<never>, version = kind.version): Map<string, string> {
   const columns = Object.entries<Column>(kind.columns).filter(([, { since = 1 }]) => since <= version);
   return new Map(
@@ -85,7 +85,7 @@ export function parquetSchema(kind: TableKind<never>, version = kind.version): S
   return schema;
 }
 
-/** What a file says of its own columns. @param notes ends of the descriptions that are of this file alone, by field */
+/** The descriptions of a file's columns. @param notes added to the description of a field, for this file alone */
 export function describeColumns(
   kind: TableKind<never>,
   notes: Readonly<Record<string, string | undefined>> = {},

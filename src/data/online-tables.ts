@@ -39,13 +39,13 @@ export const CURVE: TableKind<CurveRow> = {
   columns: {
     iteration: column('int32', 'iterations done', { range: [0, null] }),
     phase: column('string', 'offline: from collected trajectories; live: from live episodes; start: nothing trained yet'),
-    environmentSteps: column('int64', 'steps on devices that the policy had learned from until then, evaluations not counted', {
+    environmentSteps: column('int64', 'device steps that the policy has learned from so far, without those of evaluations', {
       unit: 'steps',
       range: [0, null],
     }),
     liveEpisodes: column('int32', 'judged live episodes of this iteration, on training tasks', { unit: 'episodes', range: [0, null] }),
     liveSuccesses: column('int32', 'of these the successes', { unit: 'episodes', range: [0, null] }),
-    evaluated: column('int32', 'judged episodes of an evaluation on test tasks after it; 0: there was none', {
+    evaluated: column('int32', 'judged episodes of the evaluation on test tasks after this iteration; 0 if there was none', {
       name: 'test_episodes',
       unit: 'episodes',
       range: [0, null],

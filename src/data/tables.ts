@@ -28,9 +28,9 @@ class GroupWriter extends ByteWriter {
 
 /**
  * Writes a Parquet table atomically: Snappy, row groups of 500 rows. Key-value metadata: `critiq.table`, `schema_version`,
- * and what each column means, for people (`critiq.columns`, JSON) and for pyarrow (`ARROW:schema`). Holds one row group in
+ * and the descriptions of the columns, as JSON (`critiq.columns`) and for pyarrow (`ARROW:schema`). Holds one row group in
  * memory.
- * @param notes what to say of a column of this file alone, for example a discount; ends its description
+ * @param notes added to the description of a column, for this file alone: for example a discount
  * @throws Error where a value does not fit its column (table, row and column named)
  */
 export async function writeTable<Row extends object>(
@@ -120,7 +120,7 @@ export class Table<Row extends object> {
     private readonly source: PositionalFile,
     private readonly metadata: FileMetaData,
     private readonly kind: TableKind<Row>,
-    /** its columns' names by field; a file of an older version lacks the fields that came later */
+    /** names in the file by field; files of an older version lack later fields */
     private readonly names: ReadonlyMap<string, string>,
   ) {}
 

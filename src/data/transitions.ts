@@ -3,9 +3,9 @@ import type { Episode } from './store/journal.js';
 import { monteCarloReturns } from './returns.js';
 import { column, listColumn, type TableKind } from './tables.js';
 
-/** What an action text says, in columns; see `TRANSITIONS` for each. */
+/** An action text parsed into columns; `TRANSITIONS` describes each. */
 export interface ActionColumns {
-  /** `INVALID` where the text is not an action; null in files of version 1, which do not have these columns */
+  /** `INVALID` if the text is not an action; null in files of version 1, which lack these columns */
   actionType: ActionType | typeof INVALID | null;
   touchX: number | null;
   touchY: number | null;
@@ -43,7 +43,7 @@ export interface Transition extends ActionColumns {
   imagePath: string;
 }
 
-/** Of a column that version 2 added, and that may be null. */
+/** Details of a column that version 2 added and that may be null. */
 const added = { optional: true, since: 2 } as const;
 const fraction = (of: 'width' | 'height') => ({ ...added, unit: `fraction of the screen's ${of}`, range: [0, 1] }) as const;
 
@@ -64,34 +64,34 @@ export const TRANSITIONS: TableKind<Transition> = {
     prevAction: column('string', 'text of the action before this one; empty at the first step', { name: 'previous_action' }),
     action: column('string', "text of the action taken, in the policy's words"),
     actionType: column('string', `type of the action (DUAL_POINT is a tap or a swipe); ${INVALID} if the text is not an action`, added),
-    touchX: column('double', 'where the finger goes down, from the left; null if the action is no tap or swipe', fraction('width')),
-    touchY: column('double', 'where the finger goes down, from the top', fraction('height')),
-    liftX: column('double', 'where the finger goes up, from the left; a tap if within 0.04 of where it went down', fraction('width')),
-    liftY: column('double', 'where the finger goes up, from the top', fraction('height')),
-    typedText: column('string', 'the text that was typed; null if the action types nothing', added),
+    touchX: column('double', 'x of the point that the finger touches, from the left edge; null unless the action is a tap or a swipe', fraction('width')),
+    touchY: column('double', 'y of that point, from the top edge', fraction('height')),
+    liftX: column('double', 'x of the point where the finger lifts: a tap if at most 0.04 from the touch, else a swipe', fraction('width')),
+    liftY: column('double', 'y of that point, from the top edge', fraction('height')),
+    typedText: column('string', 'the typed text; null unless the action is TYPE', added),
     policy: column('string', 'name of the policy or agent that acted; null if unknown (imported data)', added),
-    temperature: column('double', 'temperature that the policy sampled its action with; 0 is greedy; null if it has none', {
+    temperature: column('double', 'sampling temperature of the policy; 0 is greedy, null if it has none', {
       ...added,
       range: [0, null],
     }),
     image: column('string', 'content id of the screenshot (or imported image vector) before the action', { name: 'image_id' }),
-    prevImage: column('string', 'content id of the one a step earlier; at the first step the same as image_id', {
+    prevImage: column('string', 'content id of the screenshot one step earlier; at the first step the same as image_id', {
       name: 'previous_image_id',
     }),
-    nextImage: column('string', 'content id of the one after the action', { name: 'next_image_id' }),
-    nextPrevImage: column('string', 'content id of the one before next_image_id: image_id, unless the data was imported', {
+    nextImage: column('string', 'content id of the screenshot after the action', { name: 'next_image_id' }),
+    nextPrevImage: column('string', 'content id of the screenshot before next_image_id: image_id, unless the data was imported', {
       name: 'next_previous_image_id',
     }),
     reward: column('double', 'reward of this step: 0, or 1 at the end of a success', { range: [0, 1] }),
     done: column('bool', 'whether the trajectory ends with this step (no value follows it)'),
-    truncated: column('bool', 'whether it ends because the steps ran out; done is true as well'),
+    truncated: column('bool', 'whether the trajectory ends here because it ran out of steps; done is then true as well'),
     mcReturn: column('double', 'discounted sum of rewards from this step to the end (docs/algorithms.md §0)', { range: [0, 1] }),
     trajectoryReward: column('double', 'undiscounted sum of rewards of the whole trajectory: 1 is a success, 0 a failure', {
       name: 'episode_return',
       range: [0, 1],
     }),
     nextPrompt: column('string', "the policy's prompt after the action"),
-    imagePath: column('string', 'where an imported data set says that its screenshot is; empty for data that critiq collected'),
+    imagePath: column('string', 'path of the screenshot as an imported data set states it; empty for data that critiq collected'),
   },
 };
 
@@ -126,17 +126,17 @@ export const CANDIDATES: TableKind<CandidateRow> = {
   },
 };
 
-/** What the transitions of an episode have that the episode does not say. */
+/** What the transitions of an episode need beyond the episode itself. */
 export interface TransitionOptions {
   /** the tid of its first step; the following steps count on from it */
   readonly firstTid: number;
   /** discount of the Monte Carlo return */
   readonly gamma: number;
-  /** who acted; null if unknown */
+  /** name of who acted; null if unknown */
   readonly policy: string | null;
-  /** of its sampling; null if it has none */
+  /** its sampling temperature; null if it has none */
   readonly temperature: number | null;
-  /** what an action text says; the action grammar lives above this layer (`actionColumns`) */
+  /** parses an action text (`actionColumns`); the grammar of actions is in a higher layer */
   readonly parse: (action: string) => ActionColumns;
 }
 

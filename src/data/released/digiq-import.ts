@@ -18,7 +18,7 @@ import {
 import type { VectorType } from '../vectors.js';
 
 export interface DigiqImport {
-  /** the meaning of an action text (`actionColumns`); the grammar of actions is in a higher layer */
+  /** parses an action text (`actionColumns`); the grammar of actions is in a higher layer */
   readonly parse: (action: string) => ActionColumns;
   /** discount of the Monte Carlo returns, if the file has none */
   readonly gamma?: number;
@@ -168,7 +168,7 @@ class Import {
     );
     await this.commit('trajectories', shard, `transitions-${shard}.parquet`, range, (path) =>
       writeTable(path, TRANSITIONS, transitionRows(steps, firstTid, this.options), {
-        mcReturn: `as the imported file states it, else with discount ${this.options.gamma ?? 0.95}`,
+        mcReturn: `as the imported file states it, or else with discount ${this.options.gamma ?? 0.95}`,
       }),
     );
   }
