@@ -1,5 +1,5 @@
 /**
- * Policies, critics and what plays episodes with them.
+ * Policies, critics, and the rollouts that run episodes with them.
  *
  * @module critiq/agents
  */

@@ -1,5 +1,5 @@
 /**
- * Devices and the pool that keeps them at work.
+ * Devices, and the pool that lends them to episodes.
  *
  * @module critiq/devices
  */

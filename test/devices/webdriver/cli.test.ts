@@ -88,7 +88,7 @@ test('the settings in docs/webdriver.md are valid', async (t) => {
   }
 });
 
-test('critiq doctor says what it found at the server, and what it lacks', async (t) => {
+test('critiq doctor reports what it found at the server, and what is missing', async (t) => {
   const cwd = emptyFolder(t);
   const server = await ScriptedServer.start(t, {
     behave: ({ script }) => (script === 'mobile: shell' ? 'insecure' : 'well'),

@@ -79,8 +79,8 @@ function actionsOf({ name, args }: Call, options: ReadOptions): readonly Action[
       return 'invalid' in action ? action : [action];
     }
     case 'scroll': {
-      const said = args.get('start_box') ?? args.get('point');
-      const from = said === undefined || said === '' ? undefined : place('start_box', 'point');
+      const start = args.get('start_box') ?? args.get('point');
+      const from = start === undefined || start === '' ? undefined : place('start_box', 'point');
       if (from && 'invalid' in from) return from;
       const action = scrollFrom(from, args.get('direction') ?? '', options);
       return 'invalid' in action ? action : [action];
