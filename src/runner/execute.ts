@@ -55,7 +55,7 @@ export async function execute(instance: Instance, surroundings: Surroundings): P
   const missing = shards.filter(({ id }) => !done.has(id));
   const stale = new Set(outputs.flatMap((output) => output.shards.filter((id) => !done.has(id))));
   const outdated = stale.size;
-  const before = readPlan(outputs[0].folder);
+  const recorded = readPlan(outputs[0].folder)?.settings;
   const finished = instance.planRecord(shards, true);
   const summary = (): Summary => ({
     stage: stage.name,
@@ -73,8 +73,8 @@ export async function execute(instance: Instance, surroundings: Surroundings): P
   onStart(name);
   if (outdated > 0) {
     const rebuilt = missing.filter(({ id }) => stale.has(id)).length;
-    const reason = force ? '--force' : whatChanged(before, finished);
-    context.log.info(`${whatHappens(rebuilt, outdated - rebuilt)}: ${reason}`);
+    const reasons = force ? ['--force'] : whatChanged(instance, recorded, missing, outdated - rebuilt);
+    context.log.info(`${whatHappens(rebuilt, outdated - rebuilt)}: ${reasons.join('; ')}`);
   } else if (done.size > 0 && missing.length > 0)
     context.log.info(`building ${missing.length} of ${shards.length} shards; the rest is up to date`);
   for (const output of outputs) {
@@ -216,17 +216,39 @@ function whatHappens(rebuilt: number, removed: number): string {
   return `rebuilding ${rebuilt} and removing ${counted(removed, 'outdated shard')}`;
 }
 
-/** The settings that differ, or what else it must be. */
-function whatChanged(before: PlanRecord | undefined, now: PlanRecord): string {
-  const changes = before ? differences(before.settings, now.settings, '') : [];
-  if (changes.length === 0) return 'inputs, files, the plan or the version of the stage changed';
-  return `${changes.slice(0, 4).join(', ')}${changes.length > 4 ? ` and ${changes.length - 4} more settings` : ''}`;
+/** Settings to name in a log line; the rest is counted. */
+const NAMED = 4;
+
+/** Why shards are rebuilt or removed. @param recorded the settings of the last plan */
+function whatChanged(
+  instance: Instance,
+  recorded: PlanRecord['settings'] | undefined,
+  rebuilt: readonly Shard[],
+  removed: number,
+): string[] {
+  const changes = recorded ? differences(recorded, instance.settings, '') : [];
+  const more = changes.length - NAMED;
+  const named = `${changes.slice(0, NAMED).join(', ')}${more > 0 ? ` and ${counted(more, 'more setting')}` : ''}`;
+  const reasons = new Set(changes.length > 0 ? [named] : []);
+  for (const shard of rebuilt) {
+    const wanted = instance.fingerprints(shard);
+    for (const output of instance.outputs) {
+      const built = output.fingerprints(shard.id);
+      if (!built) continue;
+      const sameSettings = built.settings === wanted.settings;
+      if (built.inputs !== wanted.inputs) reasons.add('inputs changed');
+      else if (sameSettings) reasons.add('files are missing or incomplete');
+      if (!sameSettings && changes.length === 0) reasons.add('the version of the stage changed');
+    }
+  }
+  if (removed > 0 && changes.length === 0) reasons.add('the plan changed');
+  return [...reasons];
 }
 
 function differences(a: unknown, b: unknown, path: string): string[] {
   if (JSON.stringify(a) === JSON.stringify(b)) return [];
   if (typeof a !== 'object' || typeof b !== 'object' || a === null || b === null || Array.isArray(a)) {
-    const text = (value: unknown): string => (value === undefined ? 'unset' : JSON.stringify(value)).slice(0, 40);
+    const text = (value: unknown): string => (value === undefined ? 'unset' : shortened(JSON.stringify(value)));
     return [`${path} ${text(a)} -> ${text(b)}`];
   }
   return [...new Set([...Object.keys(a), ...Object.keys(b)])].flatMap((key) =>
@@ -236,6 +258,10 @@ function differences(a: unknown, b: unknown, path: string): string[] {
       path === '' ? key : `${path}.${key}`,
     ),
   );
+}
+
+function shortened(text: string): string {
+  return text.length > 40 ? `${text.slice(0, 37)}...` : text;
 }
 
 const STAMP = '.fingerprints';

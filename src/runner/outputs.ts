@@ -71,6 +71,11 @@ export class Output {
     return this.lines.size > 0 && (readPlan(this.folder)?.stage ?? IMPORT) === IMPORT;
   }
 
+  /** Fingerprints that the committed shard was built with; undefined if it is not committed. */
+  fingerprints(shard: string): Fingerprints | undefined {
+    return this.lines.get(shard);
+  }
+
   /** Whether the shard was built from the same inputs and settings, and all its files exist with the recorded size. */
   has(shard: string, { inputs, settings }: Fingerprints): boolean {
     const line = this.lines.get(shard);

@@ -67,29 +67,33 @@ test('a changed setting rebuilds its stage and what depends on it, and removes t
 test('the log says how many shards are rebuilt or removed, and why', async (t) => {
   const data = emptyFolder(t);
   await made(data, 'numbers');
-  const logged = async (overrides: string[], options: RunOptions = {}): Promise<string> => {
+  const logged = async (overrides: string[], options: RunOptions = {}, stage = 'numbers'): Promise<string> => {
     let text = '';
     const display = new Display('normal', { write: (piece: string) => (text += piece) });
-    await made(data, 'numbers', overrides, { ...options, display });
+    await made(data, stage, overrides, { ...options, display });
     return text;
   };
   assert.equal(await logged([], { force: true }), 'numbers: rebuilding 6 outdated shards: --force\n');
   assert.equal(await logged(['numbers.count=3']), 'numbers: rebuilding 6 outdated shards: numbers.count 50 -> 3\n');
-  const unknown = 'inputs, files, the plan or the version of the stage changed';
   assert.equal(
     await logged(['numbers.count=3', 'numbers.shards=5']),
-    `numbers: removing 1 outdated shard: ${unknown}\n`,
+    'numbers: removing 1 outdated shard: the plan changed\n',
   );
   rmSync(join(data, 'pocket/numbers/n1.json'));
   assert.equal(
     await logged(['numbers.count=3', 'numbers.shards=4']),
-    `numbers: rebuilding 1 and removing 1 outdated shard: ${unknown}\n`,
+    'numbers: rebuilding 1 and removing 1 outdated shard: files are missing or incomplete; the plan changed\n',
   );
   assert.equal(
     await logged(['numbers.count=3', 'numbers.shards=5']),
     'numbers: building 1 of 5 shards; the rest is up to date\n',
   );
   assert.equal(await logged(['numbers.count=3', 'numbers.shards=5']), '');
+  await made(data, 'squares', ['numbers.count=3', 'numbers.shards=5']);
+  assert.equal(
+    await logged(['numbers.count=3', 'numbers.shards=5', 'seed=1'], {}, 'squares'),
+    'numbers: rebuilding 5 outdated shards: seed 0 -> 1\nsquares: rebuilding 5 outdated shards: inputs changed\n',
+  );
 });
 
 test('settings of used sections count; other and neutral ones do not', async (t) => {
