@@ -158,7 +158,9 @@ function unknownKey(schema: z.ZodObject, path: string, source: string, aliases: 
   const sameName = known.filter((name) => name.endsWith(`.${path}`));
   const all = [...known, ...Object.keys(schema.shape), ...Object.keys(aliases)];
   const nearest = closest(path, all);
-  const near = distance(path, nearest) <= Math.max(2, Math.floor(path.length / 3));
+  // a name with nothing in common is no suggestion: 1-letter names have none
+  const tolerance = Math.min(path.length - 1, Math.max(2, Math.floor(path.length / 3)));
+  const near = distance(path, nearest) <= tolerance;
   const nearestLast = closest(
     path,
     known.map((name) => name.slice(name.lastIndexOf('.') + 1)),
@@ -166,7 +168,7 @@ function unknownKey(schema: z.ZodObject, path: string, source: string, aliases: 
   let hint = '`critiq config` lists all settings';
   if (sameName.length > 0) hint = `did you mean ${sameName.slice(0, 4).join(' or ')}?`;
   else if (near) hint = `did you mean ${nearest}?`;
-  else if (!path.includes('.') && distance(path, nearestLast) <= 2) {
+  else if (!path.includes('.') && distance(path, nearestLast) <= Math.min(2, tolerance)) {
     hint = `did you mean ${known.find((name) => name.endsWith(`.${nearestLast}`)) ?? nearestLast}?`;
   }
   return `${source}: unknown setting ${path}; ${hint}`;

@@ -144,6 +144,8 @@ test('an unknown setting is reported with its file and the nearest known setting
   refuses(['critc.lr=1'], 'command line: unknown setting critc.lr; did you mean critic.lr?');
   refuses(['lr=1'], 'command line: unknown setting lr; did you mean critic.lr or actor.lr?');
   refuses(['xyzzy.plugh=1'], 'command line: unknown setting xyzzy.plugh; `critiq config` lists all settings');
+  refuses(['x=1'], 'command line: unknown setting x; `critiq config` lists all settings');
+  refuses(['lrr=1'], 'command line: unknown setting lrr; did you mean critic.lr?');
   refuses(['critic.lr.x=1'], /unknown setting critic\.lr\.x; did you mean critic\.lr\?/);
   refuses(['__proto__.x=1'], /unknown setting __proto__\.x/);
   refuses(['constructor=1'], /unknown setting constructor/);
