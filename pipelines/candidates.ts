@@ -50,7 +50,7 @@ export const candidates = stage({
     const rows = await readTable(join(folder, FILES.transitions(shard.id)), TRANSITIONS, {
       columns: ['tid', 'prompt', 'action', 'image'],
     });
-    const progress = ctx.progress(rows.length, `states ${shard.id}`);
+    const progress = ctx.progress(rows.length, `states of shard ${shard.id}`);
     const draw = {
       seed: new Random(seed, 'candidates').int(2 ** 31),
       count: settings.samples - 1,

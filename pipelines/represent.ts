@@ -41,8 +41,8 @@ export const represent = stage({
     const calls = representer.calls?.(states);
     const progress =
       calls === undefined
-        ? ctx.progress(states.length, `states ${shard.id}`)
-        : ctx.progress(calls, `calls ${shard.id}`);
+        ? ctx.progress(states.length, `states of shard ${shard.id}`)
+        : ctx.progress(calls, `VLM calls of shard ${shard.id}`);
     const file = FILES.representations(shard.id);
     let writer: RepresentationWriter | undefined;
     try {

@@ -1,6 +1,7 @@
 import { rmSync } from 'node:fs';
 import { z } from 'zod';
 import { actionColumns } from '../../src/agents/action-columns.js';
+import { counted } from '../../src/counted.js';
 import type { Imported } from '../../src/data/released/digiq-import.js';
 import { UserError } from '../../src/errors.js';
 import type { Display } from '../../src/runner/display.js';
@@ -68,7 +69,9 @@ export async function importFile(
       shardSize,
       onProgress: (trajectories, transitions) => {
         if (signal.aborted) throw new Interrupted('import: stopped; run the same command again to resume');
-        display.count(`import: ${trajectories} trajectories, ${transitions} transitions`);
+        display.count(
+          `import: ${counted(trajectories, 'trajectory', 'trajectories')}, ${counted(transitions, 'transition')}`,
+        );
       },
     });
     await plan(true);

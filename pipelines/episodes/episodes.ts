@@ -81,7 +81,7 @@ export async function collectShard(
   }
   const progress = ctx.progress(
     shard.to - shard.from,
-    `${options.label} ${shard.id}`,
+    `${options.label} of shard ${shard.id}`,
     shard.to - shard.from - plans.length,
   );
   const recorder = await Recorder.open(ctx, output);

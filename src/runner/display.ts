@@ -106,7 +106,8 @@ export class Display implements Log {
   }
 
   private draw(): void {
-    this.show((now) => this.tasks.map((task) => describe(task, now, Boolean(this.out.isTTY))).join(' | '));
+    const bar = Boolean(this.out.isTTY);
+    this.show((now) => this.tasks.map((task, i) => describe(task, this.tasks[i - 1], now, bar)).join(' | '));
   }
 
   private show(describeAll: (now: number) => string): void {
@@ -125,12 +126,14 @@ export class Display implements Log {
 
 const BAR = 20;
 
-function describe(task: Task, now: number, bar: boolean): string {
+/** A count in words. @param before the count shown before it, whose stage is not named again */
+function describe(task: Task, before: Task | undefined, now: number, bar: boolean): string {
   const fraction = task.total > 0 ? task.at / task.total : 1;
   const seconds = (now - task.startMs) / 1000;
   const rate = seconds > 0 ? (task.at - task.began) / seconds : 0;
   const filled = Math.round(fraction * BAR);
-  const parts = [task.label];
+  const [stage] = /^.*?: /.exec(task.label) ?? [''];
+  const parts = [before?.label.startsWith(stage) ? task.label.slice(stage.length) : task.label];
   if (bar) parts.push(`[${'#'.repeat(filled)}${'.'.repeat(BAR - filled)}]`);
   parts.push(`${task.at}/${task.total}`, `${Math.floor(fraction * 100)}%`);
   if (rate > 0) {

@@ -27,6 +27,20 @@ test('without a terminal: plain lines, at most one in five seconds', () => {
   ]);
 });
 
+test('parallel counts share a line, which names their stage once', () => {
+  const { out, clock, now, take } = fake(false);
+  const display = new Display('normal', out, now);
+  display.progress(2, 'eval/base-test: shards');
+  const episodes = display.progress(4, 'eval/base-test: episodes of shard 00000');
+  display.progress(9, 'critic: training steps');
+  clock.ms = 5000;
+  episodes.advance();
+  assert.equal(
+    take(),
+    'eval/base-test: shards 0/2 0% | episodes of shard 00000 1/4 25% 0.20/s 15s left | critic: training steps 0/9 0%\n',
+  );
+});
+
 test('on a terminal: one line, redrawn in place, cleared for log lines and at the end', () => {
   const { out, clock, now, take } = fake(true);
   const display = new Display('normal', out, now);
