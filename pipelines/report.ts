@@ -16,7 +16,7 @@ import { FILES, readOnce } from './datasets.js';
 import { readResult } from './eval.js';
 import { Comparisons } from './report/comparison.js';
 import { ReportData } from './report/data.js';
-import { describePolicies } from './report/policies.js';
+import { coloursOf, describePolicies } from './report/policies.js';
 import { ReportSettings } from './report/settings.js';
 
 /** The stages that make data. */
@@ -60,6 +60,7 @@ async function reportOf(ctx: StageContext<ReportSettings>): Promise<Report> {
   const changed = Object.entries(record.changed ?? {}).filter(([path]) => !PLACES.includes(path));
   const evaluations = new Map(names.map((name) => [name, readResult(ctx.dataset(`eval/${name}`))]));
   const comparisons = new Comparisons(ctx);
+  const colours = coloursOf(ctx, [...[...evaluations.values()].map(({ policy }) => policy), ...settings.online]);
   const recorded = recordedSettings(folder);
   return {
     run: config.run,
@@ -67,10 +68,10 @@ async function reportOf(ctx: StageContext<ReportSettings>): Promise<Report> {
     evaluations,
     compare: settings.compare,
     pairs: await comparisons.pairs(evaluations),
-    policies: describePolicies(ctx, evaluations),
+    policies: describePolicies(ctx, evaluations, colours),
     amounts: data ? { found: data.amounts() } : trajectories(),
     learning: learning(folder),
-    online: await onlineParts(ctx),
+    online: await onlineParts(ctx, colours),
     values: data ? data.valuesPart() : trajectories(),
     trajectories: data ? await data.pictured() : trajectories(),
     comparison: await comparisonOf(ctx, evaluations, comparisons),
@@ -85,13 +86,16 @@ async function reportOf(ctx: StageContext<ReportSettings>): Promise<Report> {
   };
 }
 
-async function onlineParts(ctx: StageContext<ReportSettings>): Promise<OnlinePart[]> {
+async function onlineParts(
+  ctx: StageContext<ReportSettings>,
+  colours: ReadonlyMap<string, number>,
+): Promise<OnlinePart[]> {
   const parts: OnlinePart[] = [];
   for (const name of ctx.settings.online) {
     const folder = ctx.dataset(`online/${name}`);
     const curve = await readOnce(folder, 'online', FILES.curve, CURVE);
     const influence = await readOnce(folder, 'online', FILES.tokenInfluence, TOKEN_INFLUENCE);
-    parts.push({ name, curve, influence });
+    parts.push({ name, curve, influence, colour: colours.get(name)! });
   }
   return parts;
 }

@@ -11,15 +11,23 @@ interface Described {
   readonly method?: Method;
 }
 
+/** The colour of each policy: of those that the run made, and of those evaluated or trained online. */
+export function coloursOf(
+  ctx: Pick<StageContext<unknown>, 'dataset'>,
+  names: Iterable<string>,
+): ReadonlyMap<string, number> {
+  const folder = ctx.dataset('policy');
+  const made = existsSync(folder) ? readdirSync(folder).filter((name) => !name.startsWith('.')) : [];
+  return policyColours([...made, ...names]);
+}
+
 /** What each policy among the evaluations is, by the settings that it was made with. */
 export function describePolicies(
   ctx: Pick<StageContext<unknown>, 'dataset'>,
   evaluations: ReadonlyMap<string, Evaluation>,
+  colours: ReadonlyMap<string, number>,
 ): PolicyNote[] {
-  const folder = ctx.dataset('policy');
-  const made = existsSync(folder) ? readdirSync(folder).filter((name) => !name.startsWith('.')) : [];
   const evaluated = [...new Set([...evaluations.values()].map(({ policy }) => policy))];
-  const colours = policyColours([...made, ...evaluated]);
   return evaluated.map((name) => {
     const [evaluation] = [...evaluations].find(([, { policy }]) => policy === name)!;
     const { description, method } = describe(ctx, name, evaluation);
@@ -79,8 +87,8 @@ function byActor({ method, from, loss, n }: Readonly<Record<string, unknown>>): 
 function byOnline({ mode, algorithm, entropy, from }: Readonly<Record<string, unknown>>): Described {
   const how = algorithm === 'filteredbc' ? 'Filtered BC' : 'DigiRL';
   const bonus = {
-    causal: ' with CoSo’s entropy bonus on the tokens that matter',
-    naive: ' with an entropy bonus on all tokens',
+    causal: ', with CoSo’s entropy bonus on the tokens that matter',
+    naive: ', with an entropy bonus on all tokens',
   }[String(entropy)];
   const data =
     mode === 'offline'
@@ -96,7 +104,7 @@ function byOnline({ mode, algorithm, entropy, from }: Readonly<Record<string, un
       : entropy === 'none' && algorithm === 'digirl'
         ? 'digirl'
         : undefined;
-  return { description: `${String(from)}, fine-tuned by ${how}${bonus ?? ''} on ${data}.`, method };
+  return { description: `${String(from)}, fine-tuned on ${data} by ${how}${bonus ?? ''}.`, method };
 }
 
 /** A section of recorded settings; empty where it was not recorded. */

@@ -37,6 +37,6 @@ function verdicts(learning: Report['learning']): Markup {
     ({ stage, fit }) => html`<p class="verdict ${fit.kind === 'fine' ? 'good' : 'poor'}">${fitInWords(stage, fit)}</p>`,
   )}${
     blind.length > 0 &&
-    html`<p class="note">${blind.join(', ')}: no validation loss was recorded, so overfitting would not show here.</p>`
+    html`<p class="note">${blind.join(', ')}: fewer than two validation losses were recorded, so overfitting would not show here.</p>`
   }`;
 }

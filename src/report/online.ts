@@ -10,6 +10,8 @@ export interface OnlinePart {
   readonly name: string;
   readonly curve: readonly CurveRow[];
   readonly influence: readonly InfluenceRow[];
+  /** number of the policy's colour in the palette */
+  readonly colour: number;
 }
 
 /** Most iterations at which the tokens of an action are shown. */
@@ -20,7 +22,7 @@ export function onlineMarkup(parts: readonly OnlinePart[]): Markup {
   const influences = parts.filter(({ influence }) => influence.length > 0);
   return html`${successChart(parts)}
 <p class="note">Dots are evaluations on test tasks with 95 % intervals. Thin lines are the live episodes of each iteration, on training tasks.</p>
-${legend(parts.map(({ name }, n) => ({ label: name, colour: n })))}
+${legend(parts.map(({ name, colour: n }) => ({ label: name, colour: n })))}
 ${curveTable(parts)}
 ${influences.map((part) => influenceMarkup(part))}`;
 }
@@ -40,7 +42,7 @@ export function successChart(parts: readonly OnlinePart[]): Markup {
     ...axisY([0, 0.25, 0.5, 0.75, 1], y, left, right, (rate) => `${100 * rate}\u00a0%`),
     html`<text x="${(left + right) / 2}" y="${height - 8}" text-anchor="middle">device steps that training used</text>
 `,
-    ...parts.map(({ curve }, n) => {
+    ...parts.map(({ curve, colour: n }) => {
       const live = curve.filter(({ liveEpisodes }) => liveEpisodes > 0);
       const points = tested(curve);
       const line = (rows: readonly { environmentSteps: number }[], rate: (i: number) => number) =>
@@ -80,13 +82,13 @@ function curveTable(parts: readonly OnlinePart[]): Markup {
   )}</details>`;
 }
 
-/** A heat map for each action: its tokens on a line, one line for each iteration, darker where a token matters more. */
+/** A heat map for each action: its tokens on a line, one line for each iteration, stronger in colour where a token matters more. */
 function influenceMarkup({ name, influence }: OnlinePart): Markup {
   const actions = [...new Set(influence.map(({ action }) => action))];
   const iterations = thinned([...new Set(influence.map(({ iteration }) => iteration))]);
   const at = new Map(influence.map((row) => [`${row.iteration} ${row.action}`, row]));
   return html`<h3>Which tokens matter, by the causal model of ${name}</h3>
-<p class="note">The darker a token, the more the kind of action depends on it (its weight B, from 0 to 1), and the more CoSo raises the policy’s entropy there. Each line is one iteration of the training.</p>
+<p class="note">The stronger the colour of a token, the more the kind of action depends on it (its weight B, from 0 to 1), and the more CoSo raises the policy’s entropy there. Each line is one iteration of the training.</p>
 ${actions.map(
   (action) => html`<div class="scroll"><table class="tokens"><tbody>${iterations.map((iteration) => {
     const row = at.get(`${iteration} ${action}`);

@@ -205,7 +205,7 @@ test('verdicts: the critic of the run is judged, and stages without validation l
   assert.equal(json.fit.sft, null);
   const words = text(page);
   assert.ok(words.includes('critic shows no sign of overfitting'), words.slice(0, 3000));
-  assert.ok(words.includes('sft, actor/digiq: no validation loss was recorded'));
+  assert.ok(words.includes('sft, actor/digiq: fewer than two validation losses were recorded'));
   assert.ok(words.includes('There is only 1 held-out trajectory, too few to judge calibration.'));
   assert.equal(json.values.calibration, 'unknown');
 });

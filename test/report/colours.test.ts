@@ -16,7 +16,7 @@ test('a policy keeps its colour whatever else is in the run, and others get free
 });
 
 test('report and viewer have the same palette', () => {
-  const viewer = readFileSync(join(packageRoot(), 'src/viewer/page/style.css'), 'utf8');
+  const viewer = readFileSync(join(packageRoot(), 'src/viewer/page/styles/base.css'), 'utf8');
   const palette = (css: string) =>
     [...css.matchAll(/--(s\d): ?(#[0-9a-f]{6})/g)].map(([, name, value]) => `${name} ${value}`);
   assert.equal(palette(STYLE).length, 2 * COLOURS, 'light and dark');

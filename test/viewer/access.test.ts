@@ -44,7 +44,7 @@ function folders(t: Parameters<typeof emptyFolder>[0]): string {
   return join(root, 'data');
 }
 
-test('on loopback it answers under the names of loopback, through any port, and under no other', async (t) => {
+test('on loopback it answers to the names of loopback on any port, and to no other name', async (t) => {
   const { url } = await viewing(t, folders(t), 'pocket');
   for (const host of ['127.0.0.1', '127.0.0.1:9', 'localhost:8701', '[::1]:1', 'LOCALHOST']) {
     assert.equal((await ask(url, '/api/runs', { host })).status, 200, host);
@@ -62,7 +62,7 @@ test('on loopback it answers under the names of loopback, through any port, and 
   }
 });
 
-test('it only reads, and says what the page may load: nothing from elsewhere', async (t) => {
+test('it is read-only, and its policy lets the page load nothing from elsewhere', async (t) => {
   const { url } = await viewing(t, folders(t), 'pocket');
   for (const method of ['POST', 'PUT', 'DELETE', 'PATCH', 'OPTIONS']) {
     assert.equal((await ask(url, '/api/runs', {}, method)).status, 405, method);
@@ -109,7 +109,7 @@ test('paths of URLs stay inside the run folder', async (t) => {
   assert.deepEqual(complaints, [], 'none of them is an error of the viewer');
 });
 
-test('bytes that are no HTTP do not end it', async (t) => {
+test('bytes that are not HTTP do not end it', async (t) => {
   const { url, get } = await viewing(t, folders(t), 'pocket');
   const { port } = new URL(url);
   await new Promise<void>((done) => {
@@ -122,7 +122,7 @@ test('bytes that are no HTTP do not end it', async (t) => {
   assert.equal((await get('/runs')).status, 200);
 });
 
-test('elsewhere than on loopback it wants the token, and keeps it in a cookie of its own', async (t) => {
+test('on other addresses it needs the token, and then keeps it in a cookie', async (t) => {
   const { url } = await viewing(t, folders(t), 'pocket', { host: '0.0.0.0' });
   const token = new URL(url).searchParams.get('token')!;
   assert.ok(token.length >= 32);
@@ -145,7 +145,7 @@ test('elsewhere than on loopback it wants the token, and keeps it in a cookie of
   assert.notEqual(new URL(again.url).searchParams.get('token'), token);
 });
 
-test('a run that is not there, and a port that is taken, are one line', async (t) => {
+test('a missing run and a taken port are errors of one line', async (t) => {
   const data = folders(t);
   assert.throws(
     () => RunFolders.open(data, 'nothing'),

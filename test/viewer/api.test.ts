@@ -1,4 +1,4 @@
-/** What the viewer's API says is what the data sets hold; and what cannot be read is said, while the rest is there. */
+/** The viewer's API answers what the data sets hold; it names what cannot be read and gives the rest. */
 import assert from 'node:assert/strict';
 import { appendFileSync, mkdirSync, readFileSync, renameSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -43,7 +43,7 @@ const of = async <T>(path: string, from = viewer): Promise<T> => {
   return body as T;
 };
 
-test('the run: its data sets with who acted where, its settings, nothing at work', async () => {
+test('the run: its data sets with policy and device, its settings, and no running stage', async () => {
   const info = await of<RunInfo>('/runs/seen');
   assert.deepEqual(
     info.sets.map(({ name, stage, policy, device, trajectories, successes }) => [
@@ -61,7 +61,7 @@ test('the run: its data sets with who acted where, its settings, nothing at work
   assert.deepEqual(await of('/runs'), { folder: run.data, runs: ['seen'], first: 'seen' });
 });
 
-test('trajectories: filters by every field, and pages that together are the whole', async () => {
+test('trajectories: filters by every field; the pages together are the whole list', async () => {
   const list = async (query: string) => of<TrajectoryPage>(`/runs/seen/trajectories?${query}`);
   const count = async (query: string) => (await list(query)).total;
   assert.equal(await count(''), 18);
@@ -83,7 +83,7 @@ test('trajectories: filters by every field, and pages that together are the whol
   assert.equal((await viewer.get('/runs/seen/trajectories?limit=100000')).status, 404, 'no page of everything');
 });
 
-test('a trajectory: every step, with the numbers of the tables', async () => {
+test('a trajectory: every step with the numbers of the tables', async () => {
   const [candidates, values] = [
     await readTable(join(run.folder, 'candidates/00000.candidates.parquet'), CANDIDATES),
     await readTable(join(run.folder, 'values/values.parquet'), VALUES),
@@ -119,7 +119,7 @@ test('a trajectory: every step, with the numbers of the tables', async () => {
   );
 });
 
-test('a state: all candidates, as they are stored', async () => {
+test('a state: all candidates as stored', async () => {
   const { tid, trajectory, step, prompt } = run.transitions[3];
   const state = await of<State>(`/runs/seen/state?set=trajectories&id=${trajectory}&step=${step}`);
   const [row] = (await readTable(join(run.folder, 'candidates/00000.candidates.parquet'), CANDIDATES)).filter(
@@ -152,14 +152,14 @@ test('a state: all candidates, as they are stored', async () => {
   assert.equal((await viewer.get('/runs/seen/state?set=trajectories&id=none&step=0')).status, 404);
 });
 
-test('values: calibration as the report has it, and the worst disagreements first', async () => {
+test('values: calibration as in the report, and the largest errors first', async () => {
   const values = await readTable(join(run.folder, 'values/values.parquet'), VALUES);
   const q = new Map(values.map(({ tid, q1, q2 }) => [tid, Math.min(q1[0], q2[0])]));
   const overview = await of<ValueOverview>('/runs/seen/values');
   const parts = Object.entries(overview.reliability);
   assert.deepEqual(parts.map(([name]) => name).sort(), ['train', 'validation']);
   for (const [, part] of parts) {
-    // which trajectories are in it is the split's own matter: they are told apart by their number
+    // the split decides which trajectories are in a part; here their number tells the parts apart
     assert.ok(part.trajectories === 1 || part.trajectories === 5);
   }
   const steps = parts.reduce((sum, [, part]) => sum + part.steps, 0);
@@ -192,7 +192,7 @@ test('values: calibration as the report has it, and the worst disagreements firs
   }
 });
 
-test('evaluations: the results, and which episodes only one of two wins', async () => {
+test('evaluations: the results, and the paired test with the episodes that only one wins', async () => {
   const { evaluations, unfinished } = await of<EvaluationList>('/runs/seen/evaluations');
   assert.deepEqual(unfinished, []);
   for (const { name, rate, ci95, families } of evaluations) {
@@ -207,7 +207,7 @@ test('evaluations: the results, and which episodes only one of two wins', async 
   );
 });
 
-test('tokens: the weights of a time, or of an action at all times', async () => {
+test('tokens: the weights after an iteration, or of one action after every iteration', async () => {
   const last = await of<TokenPage>('/runs/seen/tokens');
   assert.deepEqual([last.sets, last.iterations, last.iteration], [['online/coso'], [1, 2], 2]);
   assert.deepEqual(last.rows, INFLUENCE.slice(2));
@@ -221,7 +221,7 @@ test('tokens: the weights of a time, or of an action at all times', async () => 
   assert.deepEqual(action.rows, [INFLUENCE[0], INFLUENCE[2]]);
 });
 
-test('metrics: read on from where they ended; a file put in its place starts over; a torn line waits', async (t) => {
+test('metrics: reading continues where it ended; a replaced file starts over; a torn line waits', async (t) => {
   const data = emptyFolder(t);
   mkdirSync(join(data, 'r/metrics/actor'), { recursive: true });
   const file = join(data, 'r/metrics/actor/digiq.jsonl');
@@ -249,7 +249,7 @@ test('metrics: read on from where they ended; a file put in its place starts ove
   assert.deepEqual([three.fresh, ...three.lines.map(({ step }) => step)], [true, 1, 2, 3, 4, 5, 6]);
 });
 
-test('an empty folder, and a run that has only begun, are answers and no errors', async (t) => {
+test('an empty folder and a run that has only started are answers, not errors', async (t) => {
   const data = emptyFolder(t);
   mkdirSync(join(data, 'new'));
   const here = await viewing(t, data, 'new');
@@ -266,7 +266,7 @@ test('an empty folder, and a run that has only begun, are answers and no errors'
   assert.deepEqual(here.complaints, []);
 });
 
-test('broken data: what is broken is named, what is whole is shown, and shards that come later appear', async (t) => {
+test('broken data is named, intact data is shown, and later shards appear', async (t) => {
   const broken = await viewedRun(t);
   const here = await viewing(t, broken.data, 'seen');
   const shard = join(broken.folder, 'trajectories/transitions-00000.parquet');
@@ -295,7 +295,7 @@ test('broken data: what is broken is named, what is whole is shown, and shards t
     ['eval/digiq-test'],
   );
   assert.match(problems[0].message, /base-test\/_result\.json: cannot be read/);
-  // put right again, it is found without a new start
+  // repaired, it is found without a restart
   writeFileSync(shard, whole);
   appendFileSync(join(broken.folder, 'trajectories/_manifest.jsonl'), runFiles.note(broken.folder, 'trajectories'));
   const seen = await of<Trajectory>('/runs/seen/trajectory?set=trajectories&id=000001', here);
@@ -307,7 +307,7 @@ test('broken data: what is broken is named, what is whole is shown, and shards t
   assert.deepEqual(here.complaints, []);
 });
 
-test('a manifest that names a file outside of its folder reads nothing there', async (t) => {
+test('a manifest that names a file outside its folder reads nothing there', async (t) => {
   const data = emptyFolder(t);
   const outside = await viewedRun(t);
   mkdirSync(join(data, 'sly/trajectories'), { recursive: true });
@@ -320,7 +320,7 @@ test('a manifest that names a file outside of its folder reads nothing there', a
   assert.equal((await of<TrajectoryPage>('/runs/sly/trajectories', here)).total, 0);
 });
 
-test('screenshots: as they are where they are narrow, small ones of wide ones, and a line where there is none', async (t) => {
+test('screenshots: narrow ones unchanged, thumbnails of wide ones, and an error of one line for a missing one', async (t) => {
   const picture = async (path: string) => fetch(`${new URL(viewer.url).origin}/api/runs/seen/${path}`);
   const { image } = run.transitions[0];
   const stored = readFileSync(new ImageStore(join(run.folder, 'images')).path(image));
@@ -345,7 +345,7 @@ test('screenshots: as they are where they are narrow, small ones of wide ones, a
   t.diagnostic(`thumbnail of ${made.length} bytes`);
 });
 
-test('an imported Digi-Q data set: its steps and candidates, and where its screenshots are said to be', async (t) => {
+test('an imported Digi-Q data set: its steps and candidates, and the paths of its screenshots', async (t) => {
   const data = emptyFolder(t);
   const folder = join(data, 'general');
   const file = fileURLToPath(new URL('../../../test/fixtures/torch/digiq-numpy.pt', import.meta.url));

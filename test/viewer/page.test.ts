@@ -1,4 +1,4 @@
-/** The viewer's page in a real Chromium: every view opens, filters, steps and shows the numbers that the data hold. */
+/** The viewer's page in a real Chromium: every view opens, filters, steps and shows the numbers of the data. */
 import assert from 'node:assert/strict';
 import { appendFileSync, cpSync, mkdirSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
 import { hostname } from 'node:os';
@@ -20,7 +20,7 @@ import { PROGRAM, realRun } from '../rigs/viewer/real-run.js';
 import { hasChromium, opener, texts, values } from '../rigs/viewer/page.js';
 import { INFLUENCE, viewedRun } from '../rigs/viewer/rig.js';
 
-/** What the tests look at, made before the first of them: it takes longer than a test may. */
+/** The runs that the tests view, made before the first test because they take longer than a test may. */
 async function opened() {
   const browser = await chromium.launch({
     executablePath: findChromium(''),
@@ -30,7 +30,7 @@ async function opened() {
   return { browser, real: await realRun({ after }), made: await viewedRun({ after }) };
 }
 
-// without a Chromium the tests are left out, or say so themselves
+// without Chromium the tests are skipped, or fail with a reason
 const { browser, real, made } = hasChromium() ? await opened() : ({} as Awaited<ReturnType<typeof opened>>);
 
 const open = opener(browser);
@@ -78,7 +78,7 @@ browserTest(
   },
 );
 
-browserTest('Trajectories of a real run: pictures with what was done on them', async (t) => {
+browserTest('Trajectories of a real run: screenshots with the actions drawn in', async (t) => {
   const page = await open(t, real.data, 'pocket', '/?in=trajectories');
   const files = ['transitions-00000.parquet', 'transitions-00001.parquet'];
   const rows = (
@@ -108,7 +108,7 @@ browserTest(
       await Promise.all(files.map((file) => readTable(join(real.folder, 'candidates', file), CANDIDATES)))
     ).flat();
     const rows = await readTable(join(real.folder, 'trajectories/transitions-00000.parquet'), TRANSITIONS);
-    // the text of a valid action is what the policy said token by token
+    // the text of a valid action is the sequence of tokens that the policy sampled
     const scored = candidates.filter(({ valid, logProbs }) =>
       valid.some((ok, i) => ok && Number.isFinite(logProbs[i])),
     );

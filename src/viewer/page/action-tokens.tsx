@@ -1,7 +1,7 @@
 import type { TokenPage } from '../api.js';
 import { shown } from './numbers.js';
 
-/** The text of an action token by token, darker for larger weights; the weights are in the tooltips. */
+/** The text of an action token by token, in a stronger colour for larger weights; the weights are in the tooltips. */
 export function ActionTokens({ row: { tokens, weights } }: { row: TokenPage['rows'][number] }) {
   return (
     <p class="action-text">

@@ -80,8 +80,8 @@ export function TokensView({ info, params }: ViewProps) {
         {action !== null && <a href={to({ action: undefined })}>All actions</a>}
       </search>
       <p class="about">
-        The darker a token, the more the kind of action depends on it. Its weight B is between 0 and 1; CoSo raises the
-        policy's entropy in proportion to it.
+        The stronger the colour of a token, the more the kind of action depends on it. Its weight B is between 0 and 1;
+        CoSo raises the policy's entropy in proportion to it.
       </p>
       <div class="beside reversed">
         <section aria-label="Actions">
