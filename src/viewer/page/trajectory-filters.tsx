@@ -25,7 +25,7 @@ export function TrajectoryFilters({ info, view, params, folded }: TrajectoryFilt
   const fields = <Fields info={info} view={view} params={params} active={active} />;
   if (!folded) return fields;
   return (
-    <details class="fold" open={active > 0}>
+    <details class="fold">
       <summary>Filter trajectories{active > 0 && ` (${active} active)`}</summary>
       {fields}
     </details>

@@ -1,3 +1,4 @@
+import { useEffect, useRef } from 'preact/hooks';
 import { counted } from '../../counted.js';
 import type { TrajectoryPage, TrajectoryRow } from '../api.js';
 import { changed, href } from './address.js';
@@ -15,6 +16,16 @@ interface TrajectoryListProps {
 
 /** A page of the trajectories that pass the filters, each a link. */
 export function TrajectoryList({ page: { rows, total, offset }, params, chosen, colours }: TrajectoryListProps) {
+  const list = useRef<HTMLOListElement>(null);
+  useEffect(() => {
+    const box = list.current;
+    const item = box?.querySelector('[aria-current]')?.parentElement;
+    if (!box || !item) return;
+    const [top, bottom] = [item.offsetTop - box.offsetTop, item.offsetTop - box.offsetTop + item.offsetHeight];
+    // scrolls the list alone, and only if the row is out of sight
+    if (top < box.scrollTop || bottom > box.scrollTop + box.clientHeight)
+      box.scrollTop = top - (box.clientHeight - item.offsetHeight) / 2;
+  }, [chosen?.set, chosen?.id, offset]);
   const to = (row: TrajectoryRow) =>
     href('trajectories', changed(params, { set: row.set, id: row.id, step: undefined }));
   const pageAt = (start: number) =>
@@ -24,7 +35,7 @@ export function TrajectoryList({ page: { rows, total, offset }, params, chosen, 
       <p class="count" role="status">
         {total === 0 ? 'No trajectory' : `${offset + 1}–${offset + rows.length} of ${total}`}
       </p>
-      <ol start={offset + 1}>
+      <ol ref={list} start={offset + 1}>
         {rows.map((row) => {
           const current = chosen?.set === row.set && chosen.id === row.id;
           return (
