@@ -110,6 +110,29 @@ test('a fence, its marks and its commands are found', () => {
   ]);
 });
 
+test('a block that is wrong is refused', async (t) => {
+  const mistake = async (language: string, text: string, mark = '') => {
+    const [fence] = parsePage('page.md', `${mark}\n\`\`\`${language}\n${text}\n\`\`\`\n`).fences;
+    const plan = planOf(fence);
+    return language === 'ts'
+      ? typeMistakes([{ fence, plan }]).get(fence)?.join('\n')
+      : await mistakeInBlock(fence, plan, python());
+  };
+  assert.match((await mistake('yaml', 'eval: { epsiodes: 3 }'))!, /unknown setting eval\.epsiodes/);
+  assert.equal(await mistake('yaml', 'extends: pocket\neval: { episodes: 3 }'), undefined);
+  assert.match((await mistake('yaml', 'user: 3', '<!-- test: as=template -->'))!, /user/);
+  assert.match((await mistake('json', '{"a": 1,}'))!, /JSON/);
+  assert.equal(await mistake('json', '{"a": 1}\n{"a": 2}'), undefined);
+  assert.match((await mistake('json', '{"id": "a b", "text": "x"}', '<!-- test: as=task -->'))!, /letters, digits/);
+  assert.match((await mistake('js', 'export const = 1;'))!, /SyntaxError/);
+  assert.match((await mistake('cobol', 'STOP RUN.'))!, /no test knows the language cobol/);
+  assert.match((await mistake('ts', "import { openRun } from 'critiq';\nopenRun(3);"))!, /^page\.md:4: .*number/);
+  const prelude = '<!-- test: prelude\ndeclare const folder: string;\n-->';
+  assert.equal(await mistake('ts', "import { openRun } from 'critiq';\nawait openRun(folder);", prelude), undefined);
+  if (python() === undefined) t.diagnostic('PYTHON BLOCKS NOT COMPILED: there is no python3');
+  else assert.match((await mistake('python', 'def f(:'))!, /SyntaxError/);
+});
+
 test('a mark that is wrong is refused, saying how it is written', () => {
   for (const [mark, message] of [
     ['needs=magic', /page\.md:1: needs=magic is not known[^]*needs=gpu/],

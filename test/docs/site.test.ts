@@ -1,12 +1,14 @@
 /** What the docs site and the files beside the docs say of the package. */
 import assert from 'node:assert/strict';
-import { readFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { parse } from 'yaml';
+import { checkSite } from '../../docs/.vitepress/check.js';
 import { GROUPS, placeOf } from '../../docs/.vitepress/pages.js';
 import { packageRoot } from '../../src/package.js';
 import { markdownPages } from '../rigs/docs/markdown.js';
+import { emptyFolder } from '../rigs/process.js';
 
 const read = (name: string): string => readFileSync(join(packageRoot(), name), 'utf8');
 
@@ -46,6 +48,33 @@ test('decisions are numbered and listed', () => {
     assert.match(read(`docs/decisions/${name}`), new RegExp(`^# ${i + 1}\\. `), name);
     assert.ok(list.includes(`](${name})`), `docs/decisions/README.md does not list ${name}`);
   });
+});
+
+test('a dead link of the built site is found, whatever its form', (t) => {
+  const folder = emptyFolder(t);
+  mkdirSync(join(folder, 'sub'));
+  writeFileSync(join(folder, 'a.png'), '');
+  writeFileSync(
+    join(folder, 'index.html'),
+    '<h1 id="top"></h1><a href="/base/sub/page.html#there">x</a><img src="./a.png">',
+  );
+  writeFileSync(
+    join(folder, 'sub/page.html'),
+    '<p id="there"></p><a class="y" href="../index.html#top">x</a><a href="/base/">y</a>',
+  );
+  checkSite(folder, '/base/');
+  writeFileSync(
+    join(folder, 'sub/dead.html'),
+    '<a href="#gone">x</a><a href="/base/gone">y</a><img src="b.png"><a href="page.html#lost">z</a><a href="https://x.example">w</a>',
+  );
+  assert.throws(
+    () => checkSite(folder, '/base/'),
+    (error: Error) => {
+      for (const dead of ['#gone', '/base/gone', 'b.png', 'page.html#lost'])
+        assert.ok(error.message.includes(dead), dead);
+      return !/x\.example|top|there/.test(error.message);
+    },
+  );
 });
 
 test('CITATION.cff has the version and licence of the package', () => {
