@@ -45,7 +45,7 @@ export async function makeReplay(folder: string, size: ReplaySize): Promise<numb
   const [images, representations, tables, actions] = await Promise.all(
     ['image-vectors', 'representations', 'trajectories', 'candidates'].map(opened),
   );
-  const origin = { inputs: 'made up', settings: fingerprint(size) };
+  const origin = { inputs: 'synthetic', settings: fingerprint(size) };
   for (let first = 0, n = 0; first < transitions; first += SHARD, n++) {
     const shard = String(n).padStart(5, '0');
     const count = Math.min(SHARD, transitions - first);
@@ -145,12 +145,12 @@ function transition(seed: number, tid: number): Transition {
     step,
     task: goal,
     goal,
-    family: 'made-up',
+    family: 'synthetic',
     prompt: prompt(first ? '' : actionText(tid - 1, 0)),
     prevAction: first ? '' : actionText(tid - 1, 0),
     action: actionText(tid, 0),
     ...actionColumns(actionText(tid, 0)),
-    policy: 'made-up',
+    policy: 'synthetic',
     temperature: null,
     image: imageName(tid),
     prevImage: imageName(first ? tid : tid - 1),

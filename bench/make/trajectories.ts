@@ -44,7 +44,7 @@ export async function makeTrajectories(folder: string, size: TrajectoriesSize): 
     for (let n = first; n < Math.min(size.trajectories, first + SHARD); n++) {
       const steps = Array.from({ length: size.steps }, (_, i) => {
         const image = screens[(n * 7 + i) % SCREENS];
-        return { image, prompt: 'Previous Actions: Goal: made up</s>', action: text(), applied: 'yes' as const };
+        return { image, prompt: 'Previous Actions: Goal: synthetic</s>', action: text(), applied: 'yes' as const };
       });
       const goal = `Go to shop${n % 97}.com and search for item ${n % 211}`;
       const episode = {
@@ -56,7 +56,7 @@ export async function makeTrajectories(folder: string, size: TrajectoriesSize): 
         ...toTransitions(episode, {
           firstTid: n * 1000,
           gamma: 0.95,
-          policy: 'made-up',
+          policy: 'synthetic',
           temperature: 1,
           parse: actionColumns,
         }),

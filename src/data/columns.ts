@@ -1,13 +1,13 @@
 import type { SchemaElement } from 'hyparquet';
 import type { DescribedField } from './formats/arrow-schema.js';
 
-/** What a column holds: `int64` is a JavaScript number (safe integers only), `bigint64` a bigint; both are INT64 on disk. */
+/** Type of a column. `int64` is a JavaScript number (safe integers only), `bigint64` a bigint; both are INT64 on disk. */
 export type ColumnType = 'int64' | 'bigint64' | 'int32' | 'float' | 'double' | 'bool' | 'string';
 
 export interface ColumnDetails {
   /** name in the file; by default the field's name in snake_case */
   readonly name?: string;
-  /** whether a row may have null there; default false */
+  /** whether rows may have null; default false */
   readonly optional?: boolean;
   /** unit of the numbers, for example `nats` */
   readonly unit?: string;
@@ -40,7 +40,7 @@ export function column(type: ColumnType, meaning: string, details: ColumnDetails
   return { type, list: false, meaning, ...details };
 }
 
-/** A column whose every row holds a list (a real Parquet LIST group). */
+/** A column with a list in every row (a Parquet LIST group). */
 export function listColumn(type: ColumnType, meaning: string, details: ColumnDetails = {}): Column {
   return { type, list: true, meaning, ...details };
 }
@@ -85,7 +85,7 @@ export function parquetSchema(kind: TableKind<never>, version = kind.version): S
   return schema;
 }
 
-/** The descriptions of a file's columns. @param notes added to the description of a field, for this file alone */
+/** The descriptions of a file's columns. @param notes additions to the descriptions of fields, for this file only */
 export function describeColumns(
   kind: TableKind<never>,
   notes: Readonly<Record<string, string | undefined>> = {},

@@ -7,10 +7,10 @@ import { PositionalFile } from './store/file.js';
 
 export { column, listColumn, type Column, type ColumnDetails, type ColumnType, type TableKind } from './columns.js';
 
-/** Rows in a row group: the unit of reading and of the memory that writing takes. */
+/** Rows per row group: the unit of reading, and of the memory for writing. */
 export const ROW_GROUP = 500;
 
-/** Gathers a row group's bytes in memory, then hands them to the file and waits for it. */
+/** Collects the bytes of a row group in memory, then writes them to the file. */
 class GroupWriter extends ByteWriter {
   constructor(private readonly out: AtomicFile) {
     super(1 << 20);
@@ -28,10 +28,10 @@ class GroupWriter extends ByteWriter {
 
 /**
  * Writes a Parquet table atomically: Snappy, row groups of 500 rows. Key-value metadata: `critiq.table`, `schema_version`,
- * and the descriptions of the columns, as JSON (`critiq.columns`) and for pyarrow (`ARROW:schema`). Holds one row group in
- * memory.
- * @param notes added to the description of a column, for this file alone: for example a discount
- * @throws Error where a value does not fit its column (table, row and column named)
+ * and the descriptions of the columns, as JSON (`critiq.columns`) and for pyarrow (`ARROW:schema`). One row group at a time
+ * is in memory.
+ * @param notes additions to the descriptions of columns, for this file only: for example a discount
+ * @throws Error with table, row and column if a value has the wrong type
  */
 export async function writeTable<Row extends object>(
   file: string,
@@ -59,7 +59,7 @@ export async function writeTable<Row extends object>(
     const flush = async () => {
       const columnData = columns.map(({ field, name }) => ({
         name,
-        // RLE booleans are within the format, but @dsnp/parquetjs misreads them
+        // RLE booleans are part of the format, but @dsnp/parquetjs misreads them.
         ...(kind.columns[field].type === 'bool' ? { encoding: 'PLAIN' as const } : {}),
         data: group.map((row, i) => encoded(row[field], kind.columns[field], kind.name, count + i, field)),
       }));
@@ -105,7 +105,7 @@ function encoded(value: unknown, { type, list, optional }: Column, table: string
   return list ? items.map((item) => BigInt(item as number)) : BigInt(value as number);
 }
 
-/** Which part of a table to read. */
+/** The part of a table to read; default all. */
 export interface Part<Row> {
   readonly columns?: readonly (keyof Row & string)[];
   /** first row, counted from 0 */
@@ -114,7 +114,7 @@ export interface Part<Row> {
   readonly rowEnd?: number;
 }
 
-/** An open Parquet table of a known kind; close it after use. Reads only the row groups and columns asked for. */
+/** An open Parquet table of a known kind. It reads only the requested row groups and columns. Close it after use. */
 export class Table<Row extends object> {
   private constructor(
     private readonly source: PositionalFile,
@@ -125,8 +125,8 @@ export class Table<Row extends object> {
   ) {}
 
   /**
-   * @param whatToDo ends the error messages, for example "run `critiq collect` again after deleting it"
-   * @throws UserError where the file is missing, truncated, foreign, or of another version or kind
+   * @param whatToDo end of error messages, for example "run `critiq collect` again after deleting it"
+   * @throws UserError if the file is missing, truncated, of another format, or of another version or kind
    */
   static async open<Row extends object>(
     file: string,
@@ -147,7 +147,7 @@ export class Table<Row extends object> {
     return Number(this.metadata.num_rows);
   }
 
-  /** The rows of the part, each with just the columns asked for. */
+  /** The rows of a part, with the requested columns only. */
   async read(part: Part<Row> = {}): Promise<Row[]> {
     const fields = part.columns ?? (Object.keys(this.kind.columns) as (keyof Row & string)[]);
     const stored = fields.flatMap((field) => this.names.get(field) ?? []);
@@ -181,7 +181,7 @@ export class Table<Row extends object> {
     return read;
   }
 
-  /** All rows of the part, in order, holding one row group at a time. */
+  /** The rows of a part in order, with one row group at a time in memory. */
   async *stream(part: Part<Row> = {}): AsyncGenerator<Row> {
     const rowEnd = Math.min(part.rowEnd ?? this.rows, this.rows);
     for (let start = part.rowStart ?? 0; start < rowEnd; ) {
@@ -203,13 +203,13 @@ export class Table<Row extends object> {
   private narrowed(value: unknown, name: string): number | number[] {
     if (Array.isArray(value)) return value.map((item) => this.narrowed(item, name) as number);
     if (typeof value !== 'bigint' || !Number.isSafeInteger(Number(value))) {
-      throw this.source.fault(`damaged: column ${name} holds ${String(value)}: expected an integer below 2^53`);
+      throw this.source.fault(`damaged: column ${name}: expected an integer below 2^53, got ${String(value)}`);
     }
     return Number(value);
   }
 }
 
-/** Rows of a table in a file, all or a part of them. See `Table.open` for the errors. */
+/** Reads a table, or a part of it. See `Table.open` for errors. */
 export async function readTable<Row extends object>(
   file: string,
   kind: TableKind<Row>,
@@ -223,7 +223,7 @@ export async function readTable<Row extends object>(
   }
 }
 
-/** The rows of a table in a file one by one, holding one row group in memory. See `Table.open` for the errors. */
+/** Reads the rows of a table one by one, with one row group at a time in memory. See `Table.open` for errors. */
 export async function* streamTable<Row extends object>(
   file: string,
   kind: TableKind<Row>,
@@ -237,7 +237,7 @@ export async function* streamTable<Row extends object>(
   }
 }
 
-/** The number of rows that a Parquet file's footer states. Throws a UserError where it has none. */
+/** The number of rows from a Parquet file's footer. @throws UserError if it is not a Parquet file or is damaged */
 export async function parquetRows(source: PositionalFile): Promise<number> {
   return Number((await readMetadata(source)).num_rows);
 }
@@ -251,16 +251,16 @@ async function readMetadata(source: PositionalFile): Promise<FileMetaData> {
   try {
     return await parquetMetadataAsync(asyncBuffer(source));
   } catch (error) {
-    throw source.fault(`damaged: its footer cannot be read (${(error as Error).message})`);
+    throw source.fault(`damaged: the footer cannot be read (${(error as Error).message})`);
   }
 }
 
-/** @returns the version that the file was written as */
+/** Checks that the file has this kind of table. @returns the version of the table in the file */
 function checkKind(source: PositionalFile, metadata: FileMetaData, kind: TableKind<never>): number {
   const keys = new Map(metadata.key_value_metadata?.map(({ key, value }) => [key, value]));
   const name = keys.get('critiq.table');
   if (name !== kind.name) {
-    throw source.fault(`foreign: expected critiq's table ${kind.name}, got ${name ?? 'another Parquet file'}`);
+    throw source.fault(`expected critiq's table ${kind.name}, got ${name ?? 'another Parquet file'}`);
   }
   const version = [kind.version, ...(kind.reads ?? [])].find((one) => keys.get('schema_version') === String(one));
   if (version === undefined) {
@@ -271,7 +271,7 @@ function checkKind(source: PositionalFile, metadata: FileMetaData, kind: TableKi
   const expected = parquetSchema(kind, version).map(({ name, type }) => `${name}:${type ?? 'group'}`);
   const got = metadata.schema.map(({ name, type }) => `${name}:${type ?? 'group'}`);
   if (expected.join() !== got.join()) {
-    throw source.fault(`foreign: expected the columns ${expected.slice(1).join(' ')}, got ${got.slice(1).join(' ')}`);
+    throw source.fault(`expected columns ${expected.slice(1).join(' ')}, got ${got.slice(1).join(' ')}`);
   }
   return version;
 }

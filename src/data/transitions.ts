@@ -14,10 +14,10 @@ export interface ActionColumns {
   typedText: string | null;
 }
 
-/** The type of an action text that is not an action. */
+/** The type of an invalid action text. */
 export const INVALID = 'INVALID';
 
-/** One step of one trajectory: what the critic and the actor learn from. */
+/** A step of a trajectory, from which the critic and the actor learn. */
 export interface Transition extends ActionColumns {
   tid: number;
   trajectory: string;
@@ -43,7 +43,7 @@ export interface Transition extends ActionColumns {
   imagePath: string;
 }
 
-/** Details of a column that version 2 added and that may be null. */
+/** Details of columns that version 2 added and that may be null. */
 const added = { optional: true, since: 2 } as const;
 const fraction = (of: 'width' | 'height') => ({ ...added, unit: `fraction of the screen's ${of}`, range: [0, 1] }) as const;
 
@@ -95,7 +95,7 @@ export const TRANSITIONS: TableKind<Transition> = {
   },
 };
 
-/** The actions that could have been taken in a transition's state: entry 0 was taken, the rest were sampled. */
+/** The candidate actions in a transition's state: entry 0 was taken, the others were sampled. */
 export interface CandidateRow {
   tid: number;
   actions: string[];
@@ -128,11 +128,11 @@ export const CANDIDATES: TableKind<CandidateRow> = {
 
 /** What the transitions of an episode need beyond the episode itself. */
 export interface TransitionOptions {
-  /** the tid of its first step; the following steps count on from it */
+  /** tid of the first step; the following steps have consecutive tids */
   readonly firstTid: number;
   /** discount of the Monte Carlo return */
   readonly gamma: number;
-  /** name of who acted; null if unknown */
+  /** name of the policy or agent that acted; null if unknown */
   readonly policy: string | null;
   /** its sampling temperature; null if it has none */
   readonly temperature: number | null;
@@ -178,7 +178,7 @@ export function toTransitions(
   });
 }
 
-/** What a critic says of a transition's state and of its candidates, in the candidates' order (0: the action taken). */
+/** A critic's values for a transition's state and its candidates, in the order of the candidates (0: the action taken). */
 export interface ValueRow {
   tid: number;
   q1: number[];

@@ -77,7 +77,7 @@ function* rows(count: number): Generator<Everything> {
   for (let i = 0; i < count; i++) yield row(i);
 }
 
-test('rows come back exactly, 64-bit integers to the last digit', async (t) => {
+test('rows are read back exactly, including all digits of 64-bit integers', async (t) => {
   const file = join(tempFolder(t), 'all.parquet');
   const written = await writeTable(file, EVERYTHING, rows(1203));
   assert.equal(written.rows, 1203);
@@ -85,7 +85,7 @@ test('rows come back exactly, 64-bit integers to the last digit', async (t) => {
   assert.deepEqual(await readTable(file, EVERYTHING), [...rows(1203)]);
 });
 
-test('a part of the rows and columns is read alone', async (t) => {
+test('a part of the rows and columns can be read', async (t) => {
   const file = join(tempFolder(t), 'all.parquet');
   await writeTable(file, EVERYTHING, rows(1203));
   const part = { columns: ['texts', 'id'] as const, rowStart: ROW_GROUP - 1, rowEnd: ROW_GROUP + 2 };
@@ -100,13 +100,13 @@ test('a part of the rows and columns is read alone', async (t) => {
   assert.deepEqual(await readTable(file, EVERYTHING, { rowStart: 5000 }), []);
 });
 
-test('a table without rows is a table', async (t) => {
+test('a table may have no rows', async (t) => {
   const file = join(tempFolder(t), 'none.parquet');
   await writeTable(file, EVERYTHING, []);
   assert.deepEqual(await readTable(file, EVERYTHING), []);
 });
 
-test('an independent reader finds the same, lists as lists and the version in the metadata', async (t) => {
+test('an independent Parquet reader finds the same rows, lists and metadata', async (t) => {
   const file = join(tempFolder(t), 'all.parquet');
   await writeTable(file, EVERYTHING, rows(700));
   const reader = await parquet.ParquetReader.openFile(file);
@@ -153,7 +153,7 @@ test('the same rows give the same bytes', async (t) => {
   assert.deepEqual(a, b);
 });
 
-test('a value that does not fit its column is named and nothing is left behind', async (t) => {
+test('a value of the wrong type gives an error that names it, and no file is left', async (t) => {
   const file = join(tempFolder(t), 'bad.parquet');
   const wrong: [Partial<Record<keyof Everything, unknown>>, RegExp][] = [
     [{ id: 2 ** 53 }, /table everything, row 1, column id: expected int64, got 9007199254740992/],
@@ -170,7 +170,7 @@ test('a value that does not fit its column is named and nothing is left behind',
   }
 });
 
-test('a truncated table is one line that names the file', async (t) => {
+test('a truncated table gives a one-line error that names the file', async (t) => {
   const file = join(tempFolder(t), 'cut.parquet');
   await writeTable(file, EVERYTHING, rows(600));
   const { length } = readFileSync(file);
@@ -189,7 +189,7 @@ test('a truncated table is one line that names the file', async (t) => {
   );
 });
 
-test('a flipped byte never passes as another error than one line about the file', async (t) => {
+test('a flipped byte gives a one-line error that names the file, or does no harm', async (t) => {
   const file = join(tempFolder(t), 'flipped.parquet');
   await writeTable(file, EVERYTHING, rows(40));
   const whole = readFileSync(file);
@@ -205,7 +205,7 @@ test('a flipped byte never passes as another error than one line about the file'
   }
 });
 
-test('foreign files, other tables and other versions are told apart', async (t) => {
+test('other formats, other tables and other versions give different errors', async (t) => {
   const folder = tempFolder(t);
   const file = join(folder, 'a.parquet');
   writeFileSync(file, 'this is not a Parquet file at all');
@@ -213,7 +213,7 @@ test('foreign files, other tables and other versions are told apart', async (t) 
   await writeTable(file, EVERYTHING, rows(3));
   await rejectsWithLine(
     () => Table.open(file, CANDIDATES),
-    /foreign: expected critiq's table candidates, got everything/,
+    /expected critiq's table candidates, got everything/,
   );
   await rejectsWithLine(
     () => Table.open(file, { ...EVERYTHING, version: 4 }),
@@ -225,7 +225,7 @@ test('foreign files, other tables and other versions are told apart', async (t) 
   );
 });
 
-test('a file of an older version is read by its own names, and what it lacks is null', async (t) => {
+test('a file of an older version is read with its own names, and missing columns are null', async (t) => {
   const file = join(tempFolder(t), 'old.parquet');
   interface Row {
     stepNumber: number;
@@ -256,7 +256,7 @@ test('a file of an older version is read by its own names, and what it lacks is 
   assert.deepEqual(await readTable(file, now, { columns: ['later', 'stepNumber'] }), [{ later: 'x', stepNumber: 4 }]);
 });
 
-test('candidates and transitions survive, NaN and all', async (t) => {
+test('candidates and transitions are read back exactly, including NaN', async (t) => {
   const folder = tempFolder(t);
   const candidates: CandidateRow = {
     tid: 4,

@@ -1,7 +1,7 @@
 import { Bool, Field, Float32, Float64, Int32, Int64, List, Schema, Utf8, type DataType } from 'apache-arrow';
 import { Message } from 'apache-arrow/ipc/metadata/message';
 
-/** A column with its description, as a file gives it to other programs. */
+/** A column with its description for other programs. */
 export interface DescribedField {
   readonly name: string;
   readonly type: 'int64' | 'int32' | 'float' | 'double' | 'bool' | 'string';
@@ -27,7 +27,7 @@ const TYPES: Record<DescribedField['type'], () => DataType> = {
 
 /**
  * The value of `ARROW:schema` in the metadata of a Parquet file: an Arrow schema as a base64 IPC message, as Arrow's own
- * writers put it there. Parquet has no place for the description of a column, but Arrow's fields do, and pyarrow reads it
+ * writers store it. Parquet has no field for the description of a column, but Arrow has, and pyarrow reads it
  * (`schema.field('reward').metadata`).
  */
 export function arrowSchema(fields: readonly DescribedField[]): string {
