@@ -135,11 +135,11 @@ test('a block that is wrong is refused', async (t) => {
 
 test('a mark that is wrong is refused, saying how it is written', () => {
   for (const [mark, message] of [
-    ['needs=magic', /page\.md:1: needs=magic is not known[^]*needs=gpu/],
+    ['needs=magic', /page\.md:1: unknown needs=magic[^]*needs=gpu/],
     ['runs', /unknown mark runs/],
     ['output=yes', /output: expected no value/],
     ['needs', /needs: expected a value/],
-    ['for="make"', /there is none/],
+    ['for="make"', /for= needs a needs=/],
   ] as const) {
     const [fence] = parsePage('page.md', `<!-- test: ${mark} -->\n\`\`\`sh\nmake\n\`\`\`\n`).fences;
     assert.throws(() => planOf(fence), message, mark);

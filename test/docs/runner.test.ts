@@ -91,5 +91,5 @@ test('blocks of a sequence share a shell, and make builds nothing', async (t) =>
 test('a page that is served has to answer, and to end on Ctrl-C', async (t) => {
   assert.equal(await run(t, '<!-- test: serves -->', '```sh', 'critiq phone --task 3', '```'), undefined);
   const silent = await run(t, '<!-- test: serves -->', '```sh', 'critiq config > all.yaml', '```');
-  assert.match(silent!, /serves: ended with 0 before it named an address/);
+  assert.match(silent!, /serves: ended with 0 before it printed an address/);
 });

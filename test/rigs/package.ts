@@ -1,4 +1,4 @@
-/** critiq as a user gets it: packed from a clean copy of this tree, and installed into an empty folder. */
+/** critiq as users get it: packed from a clean copy of this tree and installed into an empty folder. */
 import { execFile } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
@@ -12,7 +12,7 @@ import type { Ended } from './process.js';
 import { TINY_DEMO, TINY_TASKS } from './tiny-settings.js';
 
 export interface Installed {
-  /** an npm project with critiq as its only dependency; tests may make folders of their own in it */
+  /** an npm project with critiq as its only dependency; tests may make their own folders in it */
   readonly folder: string;
   /** the program `critiq` */
   readonly bin: string;
@@ -20,7 +20,7 @@ export interface Installed {
   readonly tarball: string;
 }
 
-/** What the package is made from. */
+/** The sources of the package. */
 const SOURCES = [
   ...['package.json', 'package-lock.json', 'tsconfig.json', 'tsconfig.package.json'],
   ...['README.md', 'LICENSE', 'CHANGELOG.md', 'THIRD_PARTY_LICENSES.md'],
@@ -42,8 +42,8 @@ let once: Promise<Installed> | undefined;
 let demoOnce: Promise<Demonstrated> | undefined;
 
 /**
- * Packs and installs critiq, once for all test processes: the folder stays in the system's temporary folder until the sources
- * of the package change.
+ * Packs and installs critiq once for all test processes. The folder stays in the system's temporary folder until the package's
+ * sources change.
  * @throws NoRegistry
  */
 export function installed(): Promise<Installed> {
@@ -84,7 +84,7 @@ export function packageTest(name: string, body: (installed: Installed, t: TestCo
   });
 }
 
-/** Runs npm, without the settings that an npm around the tests hands on. @throws NoRegistry, or what npm says */
+/** Runs npm without the settings of an outer npm. @throws NoRegistry; Error with npm's message */
 export async function npm(args: readonly string[], cwd: string): Promise<string> {
   const env = Object.fromEntries(
     Object.entries(process.env).filter(([key]) => !/^npm_|^onnxruntime_node_install/i.test(key)),
@@ -146,7 +146,7 @@ async function demonstrate(): Promise<Demonstrated> {
   return { ...there, cwd, log: readFileSync(log, 'utf8') };
 }
 
-/** Packs a copy of the sources, so that neither what lies in this tree gets into the package nor this build is touched. */
+/** Packs a copy of the sources, so that stray files of this tree stay out of the package and its build is not touched. */
 async function pack(home: string): Promise<string> {
   const copy = join(home, 'copy');
   for (const name of SOURCES) cpSync(join(packageRoot(), name), join(copy, name), { recursive: true });
@@ -170,7 +170,7 @@ async function acquired(file: string): Promise<Lock> {
   }
 }
 
-/** Changes with every file of the sources. */
+/** A digest of all source files. */
 function digest(): string {
   const sum = createHash('sha1');
   const add = (path: string): void => {

@@ -1,4 +1,4 @@
-/** Files and sections that texts and comments name, and whether they are there. */
+/** Checks that the files and sections cited in texts and comments exist. */
 import { existsSync, readFileSync, readdirSync, statSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { packageRoot } from '../../../src/package.js';
@@ -6,11 +6,11 @@ import { parsePage, type Page } from './markdown.js';
 
 const FOLDERS = ['src', 'pipelines', 'docs', 'configs', 'test', 'bench', 'examples'];
 
-/** A path below one of the folders, as texts name it: `src/errors.ts`, `docs/decisions/0003`, `configs/aitw-*.yaml`. */
+/** A cited path below one of the folders: `src/errors.ts`, `docs/decisions/0003`, `configs/aitw-*.yaml`. */
 const PATH = new RegExp(String.raw`(?<![\w./@~$}-])(?:${FOLDERS.join('|')})/[\w./*{},-]*[\w*}/]`, 'g');
-/** Sections of the page on algorithms: `docs/algorithms.md §2.4 and §3`. */
+/** Cited sections of the page on algorithms: `docs/algorithms.md §2.4 and §3`. */
 const SECTIONS = /docs\/algorithms\.md,?((?:[\s*/]*(?:,|and|to|-)?[\s*/]*§\d+(?:\.\d+)?(?:-\d+(?:\.\d+)?)?)+)/g;
-/** Papers that are not in the repository. */
+/** Documents that are not in the repository. */
 const OUTSIDE = /\b(?:ALGORITHMS|DESIGN|HOUSE|STYLE|FIELD)(?:\.md)?(?= §|\.md| section)/g;
 
 export interface Citation {
@@ -18,7 +18,7 @@ export interface Citation {
   readonly what: string;
 }
 
-/** What a text names that is not there. @param text of comments or prose @param where names the line at an offset */
+/** The citations of a text that do not exist. @param text comments or prose @param where names the line at an offset */
 export function missing(text: string, where: (at: number) => string): Citation[] {
   const found: Citation[] = [];
   for (const { 0: path, index } of text.matchAll(PATH)) {
@@ -44,7 +44,10 @@ function algorithmSections(): ReadonlySet<string> {
   return sections;
 }
 
-/** Whether a path, perhaps with * and {a,b}, names a file or a folder; of a .js file its source counts, of others what follows - or . may lack. */
+/**
+ * Whether a path, perhaps with * and {a,b}, names a file or a folder. For a .js file its source counts; for others the part
+ * after a - or . may be missing.
+ */
 function isThere(path: string): boolean {
   return braces(path.replace(/[.,]+$/, '')).every((one) => {
     const names = [one, ...(one.endsWith('.js') ? [one.replace(/\.js$/, '.ts'), one.replace(/\.js$/, '.tsx')] : [])];
@@ -79,7 +82,7 @@ function globs(path: string): boolean {
   return readdirSync(folder, { recursive: true, encoding: 'utf8' }).some((name) => whole.test(join(base, name)));
 }
 
-/** The comments of a TypeScript or JavaScript file, and its texts that a user may read; all else is blank, line for line. */
+/** The comments of a TypeScript or JavaScript file, and the strings that a user may read; everything else is blanked out. */
 export function wordsOf(source: string, { texts = true } = {}): string {
   const token = /\/\*[\s\S]*?\*\/|\/\/[^\n]*|'(?:\\.|[^'\\\n])*'|"(?:\\.|[^"\\\n])*"|`(?:\\.|[^`\\])*`/g;
   let out = '';
@@ -87,7 +90,7 @@ export function wordsOf(source: string, { texts = true } = {}): string {
   for (const { 0: piece, index } of source.matchAll(token)) {
     out += source.slice(end, index).replace(/[^\n]/g, ' ');
     const before = source.slice(Math.max(0, index - 12), index);
-    // names of modules and of files that are made are no citations: texts count where they are sentences
+    // names of modules and of written files are not citations: only strings with spaces count
     const isText = /^['"`]/.test(piece);
     const counts = !isText || (texts && /\s/.test(piece) && !/(?:from|import|import\()\s*$/.test(before));
     out += counts ? piece : piece.replace(/[^\n]/g, ' ');
@@ -96,7 +99,7 @@ export function wordsOf(source: string, { texts = true } = {}): string {
   return out + source.slice(end).replace(/[^\n]/g, ' ');
 }
 
-/** Files whose comments and messages are looked at: sources, and what builds and checks them. */
+/** The files whose comments and messages are checked: sources, and files that build and check them. */
 export function sourceFiles(): string[] {
   const root = packageRoot();
   const folders = ['src', 'pipelines', 'test', 'bench', 'examples', 'packaging', 'configs', 'docs/.vitepress', '.ci'];
@@ -105,12 +108,12 @@ export function sourceFiles(): string[] {
   );
   const top = readdirSync(root).filter((name) => statSync(join(root, name)).isFile());
   const fine = /(\.(ts|tsx|js|mjs|cjs|py|ya?ml|npmrc)|^Makefile|^\.ci\/run)$/;
-  // the test of this names files that are not there
+  // the test of these checks names missing files on purpose
   const left = (name: string): boolean => name.includes('node_modules') || name === 'test/docs/links.test.ts';
   return [...top, ...below].filter((name) => fine.test(name) && !left(name)).sort();
 }
 
-/** What people read in a file: of code its comments and messages, of tests the comments, of others all. */
+/** The text of a file for readers: comments and messages of code, comments of tests, everything of other files. */
 export function wordsIn(path: string): string {
   const text = readFileSync(join(packageRoot(), path), 'utf8');
   return /\.[mc]?[jt]sx?$/.test(path) ? wordsOf(text, { texts: !path.startsWith('test/') }) : text;

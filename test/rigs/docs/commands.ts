@@ -1,4 +1,4 @@
-/** What can be known of a command of the docs without running it: whether there is such a command, with such options and settings. */
+/** Checks commands of the docs without running them: whether the command, its options and its settings exist. */
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Command } from 'commander';
@@ -10,7 +10,7 @@ import { loadRegistry, type Registry } from '../../../src/runner/registry.js';
 import { schemaAt } from '../../../src/settings/schema.js';
 import { loadSettings } from '../../../src/settings/settings.js';
 
-/** The words of the simple commands of a shell line: quotes and backslashes resolved, redirections and comments gone. */
+/** The words of a shell line's simple commands: quotes and backslashes resolved, redirections and comments removed. */
 export function simpleCommands(line: string): string[][] {
   const commands: string[][] = [[]];
   const token =
@@ -30,7 +30,7 @@ function unquoted(word: string): string {
   );
 }
 
-/** All commands of critiq that do something, with how they are called: `checkpoint convert`. */
+/** All commands of critiq with their full names: `checkpoint convert`. */
 export function everyCommand(): { name: string; command: Command }[] {
   const walk = (command: Command, name: string): { name: string; command: Command }[] => [
     { name, command },
@@ -39,7 +39,7 @@ export function everyCommand(): { name: string; command: Command }[] {
   return walk(commandLine(shipped, new Interrupt()), '');
 }
 
-/** What is printed for `--help`. */
+/** The output of `--help`. */
 export function helpOf(name: string): string {
   let text = '';
   const { command } = everyCommand().find((one) => one.name === name)!;
@@ -50,11 +50,11 @@ export function helpOf(name: string): string {
 
 /**
  * Checks a command without running it.
- * @param words as the shell gives them; other programs than critiq, make and npm are taken for right
- * @returns what is wrong, or undefined
+ * @param words as the shell passes them; programs other than critiq, make and npm always pass
+ * @returns the mistake, or undefined
  */
 export async function mistakeIn(words: readonly string[]): Promise<string | undefined> {
-  // VARIABLE=value and programs that start others
+  // skip VARIABLE=value and programs that start others
   const own = words.slice(words.findIndex((word) => !/^[A-Z_]+=|^(srun|nice|time)$/.test(word)));
   const [program, ...args] = own;
   if (program === 'critiq') return mistakeOfCritiq(args);
@@ -100,7 +100,7 @@ async function mistakeOfCritiq(args: readonly string[]): Promise<string | undefi
   );
 }
 
-/** With what the plugins add that a command names, where its settings file is one that is there. */
+/** The registry with the plugins of a command, if its settings file exists. */
 async function withPlugins(args: readonly string[]): Promise<Registry> {
   try {
     return await extended(shipped, args);
@@ -109,7 +109,7 @@ async function withPlugins(args: readonly string[]): Promise<Registry> {
   }
 }
 
-/** What is wrong with settings of a command line; of those with a shell's variables in their values, only the names are looked at. */
+/** The mistake in a command line's settings, if any; for values with shell variables, only the names are checked. */
 async function mistakeInSettings(overrides: readonly string[], registry: Registry): Promise<string | undefined> {
   const { schema, aliases } = await loadRegistry(registry);
   for (const override of overrides) {

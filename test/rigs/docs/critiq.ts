@@ -1,7 +1,7 @@
 /**
- * The `critiq` of the docs' commands: critiq itself, with tiny settings between what it ships and what the page says. From the
- * weakest to the strongest: defaults and the shipped files under configs/; the tiny settings of tiny.ts; settings files that the
- * page itself shows; the settings of the command line. So whatever a page writes is used as written.
+ * The `critiq` for the docs' commands: critiq itself with additional tiny settings. From the weakest to the strongest: defaults
+ * and the shipped files under configs/; the tiny settings of tiny.ts; settings files that the page shows; settings on the
+ * command line. So everything that a page writes is used as written.
  */
 import { existsSync, mkdtempSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -11,13 +11,13 @@ import { registry } from '../../../pipelines/index.js';
 import { main } from '../../../src/cli/main.js';
 import { tinySettings } from './tiny.js';
 
-/** What the page's commands run with; see shell.ts. */
+/** The environment of a page's commands; see shell.ts. */
 export interface DocsEnvironment {
-  /** the files that the page shows, as it shows them */
+  /** contents of the files that the page shows */
   readonly files: readonly string[];
-  /** servers that stand in for others, by URL */
+  /** stand-in servers, by the URL that they replace */
   readonly servers: Readonly<Record<string, string>>;
-  /** settings that are as weak as the tiny ones */
+  /** settings with the same rank as the tiny ones */
   readonly settings: readonly string[];
 }
 
@@ -31,13 +31,13 @@ function write(values: unknown): string {
   return file;
 }
 
-/** What the page itself says in a settings file and in those of its own that it extends, the most basic first. */
+/** The page's own settings in a file, and in the page's files that it extends; the most basic first. */
 function ownLayers(file: string): string[] {
   if (!existsSync(file)) return [];
   const text = readFileSync(file, 'utf8');
   if (!files?.includes(text)) return [];
   const { extends: parents = [], ...own } = parse(standIns(text)) as Record<string, unknown>;
-  // plugins are named relative to the file
+  // plugins are relative to the file
   if ('plugins' in own) own.plugins = [own.plugins].flat().map((name) => fromFolder(String(name), dirname(file)));
   const below = [parents].flat().flatMap((parent) => ownLayers(resolve(dirname(file), String(parent))));
   return [...below, write(own)];
@@ -51,18 +51,18 @@ function standIns(text: string): string {
   return Object.entries(servers ?? {}).reduce((known, [there, here]) => known.replaceAll(there, here), text);
 }
 
-/** A settings file with the tiny settings on top, and the page's own above them. @param named a path, or a name of critiq's own */
+/** A settings file with the tiny settings on top, and the page's own above them. @param named a path, or a shipped config's name */
 function shrunk(named: string): string {
   const places = [resolve(named), resolve(`${named}.yaml`), join(registry.library!, `${named}.yaml`)];
   const file = places.find((place) => existsSync(place) && statSync(place).isFile());
-  // of one that is not there, critiq says so
+  // critiq itself reports a missing file
   return file === undefined ? named : write({ extends: [file, write(tinySettings(settings)), ...ownLayers(file)] });
 }
 
 const args = process.argv.slice(2).map(standIns);
 const at = args.indexOf('--config');
 if (at >= 0 && at + 1 < args.length) args[at + 1] = shrunk(args[at + 1]);
-// a page that is served goes to a free port, and no browser is opened
+// servers use a free port and open no browser
 if (args[0] === 'view' || args[0] === 'phone') {
   const port = args.indexOf('--port');
   if (port >= 0) args.splice(port, 2);

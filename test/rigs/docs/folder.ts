@@ -1,4 +1,4 @@
-/** A folder that looks like a built clone to the commands of the docs: what it changes is its own, what is large is linked. */
+/** A folder that looks like a built clone to the docs' commands: files that may change are copied, large ones are linked. */
 import { cpSync, mkdirSync, mkdtempSync, readdirSync, symlinkSync, utimesSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { delimiter, dirname, join } from 'node:path';
@@ -8,17 +8,17 @@ import { packageRoot } from '../../../src/package.js';
 const WRAPPER = pathToFileURL(fileURLToPath(new URL('./critiq.js', import.meta.url))).href;
 
 export interface DocFolder {
-  /** the clone, in which commands begin */
+  /** the clone, where commands start */
   readonly clone: string;
   readonly home: string;
   readonly environment: NodeJS.ProcessEnv;
 }
 
-/** What is copied, since commands may write there; all else at the top is a link. */
+/** Entries that are copied, since commands may write there; all other top-level entries are links. */
 const COPIED = ['configs', 'docs', 'examples', 'package.json', 'package-lock.json', 'Makefile', '.npmrc', '.gitignore'];
 const LEFT_OUT = ['.git', 'data', 'checkpoints', 'dist', 'node_modules', 'site', '.rig'];
 
-/** Makes the folder below a new one of the system's folder for temporary files; whoever calls removes `parent`. */
+/** Makes the folder below a new temporary folder; the caller removes `parent`. */
 export function docFolder(): DocFolder & { readonly parent: string } {
   const root = packageRoot();
   const parent = mkdtempSync(join(tmpdir(), 'critiq-docs-'));
@@ -35,7 +35,7 @@ export function docFolder(): DocFolder & { readonly parent: string } {
   linkedFolder(join(root, 'dist/src'), join(clone, 'dist/src'), ['cli']);
   linkedFolder(join(root, 'dist/src/cli'), join(clone, 'dist/src/cli'), ['main.js']);
   writeFileSync(join(clone, 'dist/src/cli/main.js'), `await import(${JSON.stringify(WRAPPER)});\n`);
-  // make takes both for built: newer than every source
+  // newer than every source, so that make does not rebuild
   const now = Date.now() / 1000;
   for (const stamp of ['node_modules/.stamp', 'dist/.stamp', 'dist/.page-stamp']) {
     writeFileSync(join(clone, stamp), '');
@@ -49,7 +49,7 @@ export function docFolder(): DocFolder & { readonly parent: string } {
   return { parent, clone, home, environment };
 }
 
-/** A folder of links to what is in another, without some names. */
+/** Makes a folder of links to the entries of another, except for some names. */
 function linkedFolder(from: string, to: string, without: readonly string[]): void {
   mkdirSync(to);
   for (const name of readdirSync(from)) if (!without.includes(name)) symlinkSync(join(from, name), join(to, name));

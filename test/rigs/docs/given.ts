@@ -1,13 +1,13 @@
-/** Things that commands of the docs expect in their folder, and that a reader of the page would have. */
+/** Files that the docs' commands expect in their folder, because a reader of the page would have them. */
 import { cpSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { encodePng } from '../../../src/data/formats/png.js';
 import { fixture } from '../files.js';
 import type { DocFolder } from './folder.js';
 
-/** By the name that `given=` takes. */
+/** Makers of the files, by the names for `given=`. */
 export const GIVEN: Readonly<Record<string, (folder: DocFolder) => unknown>> = {
-  /** `set/labelled.jsonl`: screens with what is known of them */
+  /** `set/labelled.jsonl`: screens with labels */
   'labelled-set': async ({ clone }) => {
     const lines: string[] = [];
     for (const [i, shade] of [40, 200].entries()) {
@@ -17,13 +17,13 @@ export const GIVEN: Readonly<Record<string, (folder: DocFolder) => unknown>> = {
     }
     writeFileSync(join(clone, 'set/labelled.jsonl'), `${lines.join('\n')}\n`);
   },
-  /** `examples.json` in the folder `examples`: what a judge is shown with its question */
+  /** `examples.json` in the folder `examples`: few-shot examples for a judge */
   'few-shot': async ({ clone }) => {
     await screen(join(clone, 'examples'), 'launcher.png', 90);
     const examples = [{ image: 'launcher.png', task: 'Open settings', status: 'failure', reasoning: 'A launcher.' }];
     writeFileSync(join(clone, 'examples/examples.json'), JSON.stringify(examples));
   },
-  /** `merged/`: a VLM that somebody has tuned */
+  /** `merged/`: a tuned VLM */
   'merged-vlm': ({ clone }) => {
     mkdirSync(join(clone, 'merged'));
     writeFileSync(join(clone, 'merged/config.json'), JSON.stringify({ model_type: 'llava', hidden_size: 8 }));
@@ -35,7 +35,7 @@ export const GIVEN: Readonly<Record<string, (folder: DocFolder) => unknown>> = {
   'digiq-file': ({ clone }) => cpSync(fixture('torch', 'digiq-numpy.pt'), join(clone, 'general-offline.pt')),
 };
 
-/** Checkpoints below `~/models`, which every reader of a page on real models has. */
+/** Puts checkpoints below `~/models`, where readers of the pages on real models have them. */
 export function giveModels(home: string): void {
   for (const [name, checkpoint, tokenizer] of [
     ['Auto-UI-Base', 'autoui-bin', 't5-hub'],

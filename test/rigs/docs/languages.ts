@@ -14,10 +14,10 @@ import { loadSettings } from '../../../src/settings/settings.js';
 import type { Fence } from './markdown.js';
 import type { Plan } from './marks.js';
 
-/** What a block holds, in a file of this name. @throws where it is not right */
+/** Checks a block's text, which is also in `file`. @throws Error if it is wrong */
 type Check = (file: string, text: string) => unknown;
 
-/** What `as=` can say of a block of YAML or JSON. */
+/** The values of `as=` for YAML and JSON blocks. */
 const AS: Readonly<Record<string, { extension: string; check: Check }>> = {
   settings: { extension: 'yaml', check: checkSettings },
   template: { extension: 'yaml', check: (file) => readTemplate(file) },
@@ -25,10 +25,10 @@ const AS: Readonly<Record<string, { extension: string; check: Check }>> = {
   task: { extension: 'jsonl', check: (file) => readTaskList(file) },
 };
 
-/** Languages of which only the marks are looked at: they need a program that is not there, or are no language. */
+/** Languages of which only the marks are checked: they need a program that may be missing, or are not programming languages. */
 const UNCHECKED = ['sql', 'diff', 'html', 'css', 'ini', 'toml', 'makefile', 'dockerfile', 'mermaid'];
 
-/** What is wrong with a block, or undefined. TypeScript is looked at by `typeMistakes`, shell by the test of the commands. */
+/** The mistake in a block, or undefined. `typeMistakes` checks TypeScript, and the test of the commands checks shell blocks. */
 export async function mistakeInBlock(
   { language, text }: Fence,
   { as }: Plan,
@@ -62,7 +62,7 @@ export async function mistakeInBlock(
   }
 }
 
-/** A value, or one on each line. */
+/** Accepts one JSON value, or one on each line. */
 function checkJson(text: string): void {
   try {
     JSON.parse(text);
@@ -73,7 +73,7 @@ function checkJson(text: string): void {
   }
 }
 
-/** As a settings file in the clone; files that it extends are the clone's, or else not looked at. */
+/** Checks a settings file as in the clone; files that it extends are checked only if the clone has them. */
 async function checkSettings(_: string, text: string): Promise<void> {
   const { schema, aliases } = await loadRegistry(registry);
   const { extends: parents, plugins: _plugins, ...own } = (parse(text) ?? {}) as Record<string, unknown>;
@@ -92,7 +92,7 @@ async function checkSettings(_: string, text: string): Promise<void> {
   }
 }
 
-/** Mistakes of TypeScript in blocks, by block; each is a module in the package's root, after its prelude. */
+/** TypeScript mistakes by block; each block is a module in the package's root, after its prelude. */
 export function typeMistakes(blocks: readonly { fence: Fence; plan: Plan }[]): Map<Fence, string[]> {
   const root = packageRoot();
   const { config } = ts.readConfigFile(join(root, 'tsconfig.json'), ts.sys.readFile) as { config: object };
@@ -102,7 +102,7 @@ export function typeMistakes(blocks: readonly { fence: Fence; plan: Plan }[]): M
   const sources = new Map(
     blocks.map(({ fence, plan }, i) => [
       join(root, `block-${i}.ts`),
-      // a module, also without imports, so that it may await and shares no names with others
+      // always a module, even without imports, so that it may use await and shares no names with others
       { fence, before: plan.prelude === '' ? 0 : plan.prelude.split('\n').length, text: source(fence, plan) },
     ]),
   );
@@ -129,12 +129,12 @@ export function typeMistakes(blocks: readonly { fence: Fence; plan: Plan }[]): M
   return mistakes;
 }
 
-/** The module that a block of TypeScript is. */
+/** The source of a TypeScript block's module. */
 function source({ text }: Fence, { prelude }: Plan): string {
   return `${prelude === '' ? '' : `${prelude}\n`}${text}\nexport {};\n`;
 }
 
-/** The JavaScript of a block that names nothing which is not there, to run; undefined of others. */
+/** The JavaScript of a block that can run by itself; undefined for others. */
 export function runnable(fence: Fence, plan: Plan): string | undefined {
   if (plan.lacks.length > 0 || /\bdeclare\b/.test(plan.prelude)) return undefined;
   const { outputText } = ts.transpileModule(source(fence, plan), {

@@ -1,4 +1,4 @@
-/** What the tests of the docs read out of a page of Markdown: fences with their marks, headings, links. */
+/** Reads what the docs' tests need from a Markdown page: fences with their marks, headings, links. */
 import { readFileSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { slugOf } from '../../../docs/.vitepress/pages.js';
@@ -8,7 +8,7 @@ import { packageRoot } from '../../../src/package.js';
 export interface Mark {
   /** line of the comment, from 1 */
   readonly line: number;
-  /** `needs=gpu output` as pairs; a word alone has the value '' */
+  /** `needs=gpu output` as pairs; a word without a value has '' */
   readonly words: readonly (readonly [string, string])[];
   /** the lines after the first */
   readonly body: string;
@@ -22,7 +22,7 @@ export interface Fence {
   /** the first word of its info string, or '' */
   readonly language: string;
   readonly text: string;
-  /** the marks right before it */
+  /** the marks directly before it */
   readonly marks: readonly Mark[];
 }
 
@@ -41,10 +41,10 @@ export interface Page {
   /** path from the package's root */
   readonly path: string;
   readonly fences: readonly Fence[];
-  /** marks that stand before no fence */
+  /** marks that are not before a fence */
   readonly strayMarks: readonly Mark[];
   readonly headings: readonly Heading[];
-  /** every place that a link can name: slugs of headings, and ids of HTML elements */
+  /** all targets for links: slugs of headings, and ids of HTML elements */
   readonly anchors: ReadonlySet<string>;
   readonly links: readonly Link[];
   /** the page without its fences and comments, line for line */
@@ -53,10 +53,10 @@ export interface Page {
 
 const FENCE = /^(\s*)(`{3,}|~{3,})\s*([^\s`]*)[^`]*$/;
 
-/** Every page of Markdown that the repository has, by path. */
+/** All Markdown pages of the repository, by path. */
 export function markdownPages(): Page[] {
   const root = packageRoot();
-  // other people's words are theirs
+  // licences are other people's texts
   const top = readdirSync(root).filter((name) => name.endsWith('.md') && name !== 'THIRD_PARTY_LICENSES.md');
   const below = ['docs', 'examples', 'src', 'pipelines', 'test', 'bench'].flatMap((folder) =>
     readdirSync(join(root, folder), { recursive: true, encoding: 'utf8' })
@@ -117,7 +117,7 @@ export function parsePage(path: string, text: string): Page {
   return { path, fences, strayMarks, headings, anchors, links: findLinks(prose), prose };
 }
 
-/** The mark that a comment is, if it is one. */
+/** A comment as a mark, if it is one. */
 function parseMark(comment: string, line: number): Mark | undefined {
   const inside = /^\s*<!--\s*test:([\s\S]*?)-->\s*$/.exec(comment)?.[1];
   if (inside === undefined) return undefined;
@@ -141,7 +141,7 @@ function findHeadings(prose: readonly string[]): Heading[] {
   });
 }
 
-/** Text of Markdown without its marks: of links and code what is shown. */
+/** The text of Markdown without its markup; links and code keep their visible text. */
 function plainText(markdown: string): string {
   return markdown
     .replace(/!?\[([^\]]*)\]\([^)]*\)/g, '$1')
@@ -151,7 +151,7 @@ function plainText(markdown: string): string {
 }
 
 function findLinks(prose: readonly string[]): Link[] {
-  // a link's text may go over lines, its target not
+  // a link's text may span lines, its target may not
   const text = prose.join('\n').replace(/`[^`\n]*`/g, (code) => ' '.repeat(code.length));
   const line = (at: number): number => text.slice(0, at).split('\n').length;
   const found = [

@@ -1,12 +1,12 @@
-/** How a fenced block of the docs is tested: by its language and the `<!-- test: ... -->` comments right before it. */
+/** How a fenced block of the docs is tested; its language and the `<!-- test: ... -->` comments before it decide. */
 import { spawnSync } from 'node:child_process';
 import { findChromium } from '../../../src/devices/browser/chromium.js';
 import type { Fence } from './markdown.js';
 
-/** What a block may need that a machine that runs the tests does not have. */
+/** Something that a block needs and a test machine may lack. */
 interface Need {
   readonly reason: string;
-  /** whether this machine has it all the same; then the block is run */
+  /** whether this machine has it; then the block is run */
   readonly here?: () => boolean;
 }
 
@@ -19,32 +19,32 @@ export const NEEDS: Readonly<Record<string, Need>> = {
   python: { reason: 'Python with packages beyond its standard library' },
   cluster: { reason: 'a scheduler: Slurm, cron, systemd' },
   network: { reason: 'the network, also the npm registry' },
-  root: { reason: "the right to install the system's packages" },
-  hours: { reason: 'more than minutes, whatever the settings: the tests themselves, benchmarks, studies' },
+  root: { reason: 'permission to install system packages' },
+  hours: { reason: 'more than minutes with any settings: the tests themselves, benchmarks, studies' },
   browser: { reason: 'a Chromium', here: () => attempt(() => findChromium('')) },
 };
 
-/** The words of a mark, with what they say of the block. */
+/** The words of a mark and their meanings. */
 const WORDS: Readonly<Record<string, string>> = {
   needs: 'not run here, only parsed; a comma-separated list of what it needs',
-  for: 'with needs: holds only for the commands that begin with this text; the others are run',
-  output: 'shows output, a file or a format; it holds no command and no settings',
+  for: 'with needs: applies only to commands that start with this text; the others are run',
+  output: 'shows output, a file or a format, not commands or settings',
   sequence: 'runs in one folder and one shell with the blocks of the same name on the page, in order',
-  file: 'the commands after it on the page find it in a file of this name',
-  exit: 'its last command ends with this exit code, not with 0',
-  serves: 'each command serves a page until Ctrl-C: it is started, asked for its page, and stopped',
-  fresh: 'starts with an empty data folder, not with a run that is there already',
-  given: 'starts with these things of test/rigs/docs/given.ts in its folder; a comma-separated list',
-  server: 'http://gpu-box:8000 is a stand-in that answers as this: judge, served, vllm',
-  as: 'a yaml or json block that is no settings file: task, template, yaml',
-  prelude: 'lines of the comment after the first are put before the TypeScript of the block',
+  file: 'later commands on the page find it in a file of this name',
+  exit: 'its last command ends with this exit code instead of 0',
+  serves: 'each command serves a page until Ctrl-C: the test starts it, loads its page and stops it',
+  fresh: 'starts with an empty data folder, without a finished run',
+  given: 'starts with these files of test/rigs/docs/given.ts in its folder; a comma-separated list',
+  server: 'http://gpu-box:8000 is a stand-in of this kind: judge, served, vllm',
+  as: 'a yaml or json block that is not a settings file: task, template, yaml',
+  prelude: 'the lines of the comment after the first are put before the TypeScript of the block',
 };
 
-/** What the test says where a block cannot be run. */
+/** The help in the message about a block that cannot be run. */
 export const HOW_TO_MARK = `
 How blocks of the docs are tested (CONTRIBUTING.md has more): a \`\`\`sh or \`\`\`bash block, and one without a language, is run in a copy of
-the clone with tiny settings and a finished run in data/pocket and data/exp7; every command must end with exit code 0. If it should
-not be, put a comment on the line before the fence:
+the clone with tiny settings and a finished run in data/pocket and data/exp7; every command must end with exit code 0. To change this,
+put a comment on the line before the fence:
 ${Object.entries(WORDS)
   .map(([word, meaning]) => `  <!-- test: ${example(word)} -->`.padEnd(56) + meaning)
   .join('\n')}
@@ -67,11 +67,11 @@ function example(word: string): string {
   return values[word] ?? word;
 }
 
-/** What the marks of a fence say. */
+/** The meaning of a fence's marks. */
 export interface Plan {
-  /** of what the whole fence needs, what is not here */
+  /** what the whole fence needs and this machine lacks */
   readonly lacks: readonly string[];
-  /** commands that begin with this text lack something */
+  /** the same for commands that start with `prefix` */
   readonly lacksFor: readonly { readonly prefix: string; readonly names: readonly string[] }[];
   readonly output: boolean;
   readonly sequence?: string;
@@ -85,7 +85,7 @@ export interface Plan {
   readonly prelude: string;
 }
 
-/** Reads the marks of a fence. @throws Error that says what is wrong, and where */
+/** Reads the marks of a fence. @throws Error with the mistake and its line */
 export function planOf(fence: Fence, lacking: (need: string) => boolean = isLacking): Plan {
   const lacks: string[] = [];
   const lacksFor: { prefix: string; names: string[] }[] = [];
@@ -101,11 +101,11 @@ export function planOf(fence: Fence, lacking: (need: string) => boolean = isLack
         throw new Error(`${where}: ${word}: expected ${alone ? 'no value' : 'a value'}, got ${JSON.stringify(value)}`);
       if (word !== 'needs' && word !== 'for') rest.set(word, value);
     }
-    if (own.has('for') && !own.has('needs')) throw new Error(`${where}: for= says what needs=, and there is none`);
+    if (own.has('for') && !own.has('needs')) throw new Error(`${where}: for= needs a needs= in the same comment`);
     if (own.has('prelude')) prelude = body;
     const needs = own.get('needs')?.split(',') ?? [];
     for (const name of needs) {
-      if (!Object.hasOwn(NEEDS, name)) throw new Error(`${where}: needs=${name} is not known\n${HOW_TO_MARK}`);
+      if (!Object.hasOwn(NEEDS, name)) throw new Error(`${where}: unknown needs=${name}\n${HOW_TO_MARK}`);
     }
     const names = needs.filter(lacking);
     if (names.length === 0) continue;
@@ -146,7 +146,7 @@ function attempt(find: () => unknown): boolean {
   }
 }
 
-/** A Python 3 of this machine, or undefined. */
+/** The name of this machine's Python 3, or undefined. */
 export function python(): string | undefined {
   return ['python3', 'python'].find(
     (name) => spawnSync(name, ['-c', 'import sys; sys.exit(sys.version_info < (3,))']).status === 0,
@@ -155,7 +155,7 @@ export function python(): string | undefined {
 
 const SHELLS = ['sh', 'bash', 'shell', 'console'];
 
-/** What a fence is, for the test that looks at it: shell commands, output, or a language. */
+/** The kind of a fence, which decides its test: shell commands, output, or a language. */
 export function kindOf({ language }: Fence, { output }: Plan): string {
   if (output || ['text', 'txt'].includes(language)) return 'output';
   return language === '' || SHELLS.includes(language) ? 'shell' : language;

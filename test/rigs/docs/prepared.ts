@@ -1,4 +1,4 @@
-/** A finished tiny run, made once by critiq's own stages, and copied for each block that wants one. */
+/** A finished tiny run, made once by critiq's own stages and copied for each block that needs one. */
 import { cpSync, mkdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import type { DocFolder } from './folder.js';
@@ -7,17 +7,17 @@ import { giveModels } from './given.js';
 import { parsePage } from './markdown.js';
 import { runUnit, unitsOf } from './shell.js';
 
-/** Names under which every block finds the run. */
+/** The names of the run for every block. */
 const NAMES = ['pocket', 'exp7'];
 
-/** Everything that later commands build on. */
+/** Commands that make everything that later commands need. */
 const COMMANDS = `
 make demo
 critiq online --config configs/pocket-coso.yaml online.mode=off2on
 critiq report
 `;
 
-/** Makes the run. @returns the folder it is in, and what removes it */
+/** Makes the run. @returns its folder, and a function that removes it */
 export async function prepareRun(): Promise<{ data: string; remove: () => void }> {
   const folder = docFolder();
   const [unit] = unitsOf(parsePage('test/rigs/docs/prepared.ts', `\`\`\`sh${COMMANDS}\`\`\`\n`));
@@ -29,7 +29,7 @@ export async function prepareRun(): Promise<{ data: string; remove: () => void }
   };
 }
 
-/** A folder for a unit. */
+/** A folder for a unit, with a copy of the run if there is one. */
 export function unitFolder(prepared: string | undefined): DocFolder & { readonly parent: string } {
   const folder = docFolder();
   giveModels(folder.home);

@@ -1,13 +1,13 @@
 /**
- * `node serve.js FILE`: the shell command in FILE serves a page until Ctrl-C. It must name its address, answer there, and end with
- * exit code 130 on SIGINT.
+ * `node serve.js FILE` checks the shell command in FILE, which serves a page until Ctrl-C. It must print its address, answer
+ * there, and end with exit code 130 on SIGINT.
  */
 import { spawn } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 
 const LONGEST_MS = 60_000;
 
-// a group of its own, since a terminal's Ctrl-C goes to all of it
+// its own process group, since a terminal's Ctrl-C goes to the whole group
 const child = spawn('bash', ['-c', readFileSync(process.argv[2], 'utf8')], { detached: true });
 const stop = (signal: NodeJS.Signals): void => {
   if (child.pid !== undefined && child.exitCode === null) process.kill(-child.pid, signal);
@@ -31,7 +31,7 @@ child.stderr.on('data', read);
 child.on('close', (code) => {
   clearTimeout(timer);
   if (asked && code === 130) process.exit(0);
-  fail(asked ? `ended with ${code} on Ctrl-C, not with 130` : `ended with ${code} before it named an address`);
+  fail(asked ? `ended with ${code} on Ctrl-C, expected 130` : `ended with ${code} before it printed an address`);
 });
 
 function fail(why: string): never {

@@ -1,4 +1,4 @@
-/** Runs the shell blocks of a page: one shell for each block, or for the blocks of a sequence. */
+/** Runs the shell blocks of a page: one shell for each block, or for all blocks of a sequence. */
 import { spawn, spawnSync } from 'node:child_process';
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -11,23 +11,23 @@ import { kindOf, planOf, type Plan } from './marks.js';
 
 /** A command of a block, with all its lines. */
 export interface ShellCommand {
-  /** of its first line on the page */
+  /** its first line on the page */
   readonly line: number;
   readonly text: string;
-  /** what it needs and this machine lacks; then it is not run */
+  /** what it needs and this machine lacks; if there is anything, it is not run */
   readonly lacks: readonly string[];
 }
 
-/** A block that is run, or a file that the page shows. */
+/** A block to run, or a file that the page shows. */
 interface Step {
   readonly fence: Fence;
   readonly plan: Plan;
   readonly commands: readonly ShellCommand[];
-  /** of a TypeScript block that runs by itself, its JavaScript */
+  /** the JavaScript of a TypeScript block that can run by itself */
   readonly module?: string;
 }
 
-/** What one shell runs. */
+/** The steps of one shell. */
 export interface Unit {
   readonly name: string;
   readonly page: string;
@@ -37,7 +37,7 @@ export interface Unit {
 const SERVE = fileURLToPath(new URL('./serve.js', import.meta.url));
 const LONGEST_MS = 180_000;
 
-/** The units of a page, in their order, also those of which nothing is run here. */
+/** The units of a page in order, including those that do not run here. */
 export function unitsOf(page: Page): Unit[] {
   const units = new Map<string, Step[]>();
   let files: Step[] = [];
@@ -64,7 +64,7 @@ function stepOf(fence: Fence, plan: Plan): Step {
   return { fence, plan, module, commands: [{ line: fence.line, text: `node block-${fence.line}.mjs`, lacks: [] }] };
 }
 
-/** The commands of a shell block: as many lines as bash takes for a whole. */
+/** The commands of a shell block, which may span several lines. */
 export function commandsOf(fence: Fence, plan: Plan): ShellCommand[] {
   const commands: ShellCommand[] = [];
   let pending: string[] = [];
@@ -86,7 +86,7 @@ export function commandsOf(fence: Fence, plan: Plan): ShellCommand[] {
   return commands;
 }
 
-/** Whether bash waits for no further line. */
+/** Whether a command is complete, so that bash needs no further line. */
 function isWhole(text: string): boolean {
   if (/\\\s*$/.test(text)) return false;
   if (!/["'`(){}<&|]|\b(do|then|case|in)\b/.test(text)) return true;
@@ -95,13 +95,13 @@ function isWhole(text: string): boolean {
 }
 
 export interface Outcome {
-  /** undefined: all went well; else what happened, and where */
+  /** what failed and where; undefined: nothing */
   readonly failure?: string;
 }
 
 /**
  * Runs a unit in a folder.
- * @param environment what the `critiq` of the folder is told
+ * @param environment for the folder's `critiq`
  */
 export async function runUnit(
   unit: Unit,
@@ -165,14 +165,14 @@ export async function runUnit(
     try {
       process.kill(-child.pid!, 'SIGKILL');
     } catch {
-      // all of it has ended
+      // the whole group has already ended
     }
   };
   const timer = setTimeout(() => {
     late = true;
     end();
   }, LONGEST_MS);
-  // not `close`: what the block has left in the background holds the pipes
+  // not `close`: background processes of the block keep the pipes open
   const code = await new Promise<number | null>((resolve, reject) => {
     child.on('error', reject);
     child.on('exit', resolve);

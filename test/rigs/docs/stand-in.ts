@@ -1,6 +1,6 @@
 /**
- * The server behind `http://gpu-box:8000`, and behind a judge that names no server: one of the tests' own, which here has whatever
- * models the page names.
+ * The server behind `http://gpu-box:8000`, and behind a judge without a URL: one of the test servers, which here offers all
+ * models that the page names.
  */
 import assert from 'node:assert/strict';
 import { createServer } from 'node:http';
@@ -26,7 +26,7 @@ const SERVERS: Readonly<Record<string, (t: Test) => Promise<{ url: string; model
   vllm: async (t) => ({ url: (await VllmServer.start(t, { model: VLM })).url, model: VLM }),
 };
 
-/** Starts what a unit asks for with `server=`. */
+/** Starts the server that a unit requests by `server=`. */
 export async function standIn(t: Test, unit: Unit): Promise<Omit<DocsEnvironment, 'files'>> {
   const name = unit.steps.map(({ plan }) => plan.server).find((server) => server !== undefined);
   if (name === undefined) return { servers: {}, settings: [] };
@@ -38,7 +38,7 @@ export async function standIn(t: Test, unit: Unit): Promise<Omit<DocsEnvironment
   return { servers: { [THERE]: url }, settings: [`judge.url=${url}`, `represent.url=${url}`] };
 }
 
-/** A server that passes requests for any model on to one that has a single model. */
+/** A server that forwards requests for any model to a server with a single model. */
 async function anyModel(t: Test, { url, model }: { url: string; model: string }, models: string[]): Promise<string> {
   const server = createServer((request, response) => {
     void (async () => {

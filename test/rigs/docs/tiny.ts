@@ -1,4 +1,4 @@
-/** Settings at which the docs' commands do everything and take seconds, and the base policy succeeds now and then. */
+/** Settings with which the docs' commands do everything within seconds, and the base policy sometimes succeeds. */
 import { parse } from 'yaml';
 import { TINY_OFFLINE, TINY_ONLINE } from '../tiny-settings.js';
 
@@ -28,7 +28,7 @@ const SIZES: readonly string[] = [
   'online.coso.pretrain_rounds=1',
 ];
 
-/** Enough episodes that some succeed: Filtered BC imitates those, and ends where there are none. */
+/** Enough episodes for some successes, since Filtered BC imitates those and fails without any. */
 const COLLECT: readonly string[] = [
   'collect.episodes=48',
   'collect.shard=24',
@@ -36,12 +36,12 @@ const COLLECT: readonly string[] = [
   'eval.shard=48',
 ];
 
-/** The tiny settings as a settings file has them. @param more further ones, as on a command line */
+/** The tiny settings in the form of a settings file. @param more further ones, as on a command line */
 export function tinySettings(more: readonly string[] = []): Record<string, unknown> {
   const values: Record<string, unknown> = {};
   for (const setting of [...SIZES, ...TINY_OFFLINE, ...TINY_ONLINE, ...COLLECT, ...more]) {
     const equals = setting.indexOf('=');
-    // dotted keys are settings, too
+    // settings files accept dotted keys
     values[setting.slice(0, equals)] = parse(setting.slice(equals + 1)) as unknown;
   }
   return values;

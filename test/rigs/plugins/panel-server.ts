@@ -7,7 +7,7 @@ export const ANSWER = 'I tap the middle.\ntap 60 144';
 
 const NAMES = ['red', 'green', 'blue'] as const;
 
-/** What the twelve test episodes of seed 0 want, and which button is in the middle of their panels. */
+/** For the twelve test episodes of seed 0: the wanted button, and the button in the middle of the panel. */
 export const PANEL_MIDDLES = NAMES.flatMap((wanted) => Array.from({ length: 4 }, () => wanted)).map((wanted, n) => ({
   wanted,
   middle: new Random(new Random(0, 'eval', 'test', n).int(2 ** 31), 'panel').shuffled(NAMES)[1],
