@@ -9,7 +9,7 @@ export const GROUPS: readonly { readonly text: string; readonly pages: readonly 
     text: 'Real models and devices',
     pages: ['checkpoints', 'vlm', 'served-agents', 'gpu', 'devices', 'browser', 'webdriver', 'appium-rig'],
   },
-  { text: 'Data', pages: ['data', 'recordings'] },
+  { text: 'Data', pages: ['data', 'reading-data', 'recordings'] },
   { text: 'Extending', pages: ['extending'] },
   { text: 'Operations', pages: ['settings', 'batch-jobs', 'benchmarks'] },
 ];
