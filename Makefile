@@ -24,7 +24,7 @@ endif
 
 CRITIQ := node dist/src/cli/main.js
 PAGE := $(shell find src/viewer/page -type f 2>/dev/null)
-SOURCES := $(filter-out $(PAGE),$(shell find src pipelines packaging test bench -name '*.ts' 2>/dev/null))
+SOURCES := $(filter-out $(PAGE),$(shell find src pipelines packaging test bench docs/.vitepress -name '*.ts' 2>/dev/null))
 TESTS = $(patsubst %.ts,dist/%.js,$(shell find test -name '*.test.ts' | sort))
 
 setup: dist/.stamp dist/.page-stamp
