@@ -78,7 +78,7 @@ golden: setup
 docs: setup
 	npm run --silent docs:settings
 
-# the pages of docs/ with an API reference, into site/; SITE_BASE=/critiq/ where it is not at the root of its server
+# the docs site with an API reference, into site/; set SITE_BASE=/critiq/ if it is not at the root of its server
 site: setup
 	npm run --silent site
 

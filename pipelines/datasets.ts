@@ -50,7 +50,7 @@ export async function readOnce<Row extends object>(
 ): Promise<Row[]> {
   const [found] = await filesOf(folder, stage, basename(file));
   if (found === undefined)
-    throw new UserError(`${folder}: has no ${basename(file)}; run \`critiq ${stage}\` again after deleting ${folder}`);
+    throw new UserError(`${folder}: has no ${basename(file)}; delete ${folder} and run \`critiq ${stage}\` again`);
   return readTable(found, kind);
 }
 

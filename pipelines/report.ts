@@ -46,7 +46,7 @@ export const report = stage({
     const made = await reportOf(ctx);
     await writeAtomic(join(ctx.folder, 'report.html'), page(made));
     await writeAtomic(join(ctx.folder, 'report.json'), reportJson(made));
-    ctx.log.info(`see ${join(ctx.folder, 'report.html')}`);
+    ctx.log.info(`wrote ${join(ctx.folder, 'report.html')}`);
     return ['report.html', 'report.json'];
   },
 });

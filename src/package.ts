@@ -2,8 +2,6 @@ import { existsSync, readFileSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
-/** What critiq knows of its own package: its folder, its version, and where its documents are. */
-
 export interface PackageJson {
   readonly version: string;
   readonly dependencies?: Readonly<Record<string, string>>;
@@ -31,7 +29,7 @@ export function packageVersion(): string {
   return readPackage(packageRoot()).version;
 }
 
-/** Where critiq is developed, for a browser. */
+/** URL of the repository, for a browser. */
 export function repositoryUrl(): string {
   const { repository } = readPackage(packageRoot());
   return repository!.url.replace(/^git\+/, '').replace(/\.git$/, '');
@@ -41,8 +39,8 @@ export function repositoryUrl(): string {
 const PAGE = /(?<![\w./-])(?:docs|examples|configs)\/[\w/-]+(?:\.\w+)+/g;
 
 /**
- * A message with the documents that it names where the reader finds them: in critiq's own folder their paths as they are,
- * anywhere else their addresses in the repository. Sources name them by their paths: `see docs/vlm.md`.
+ * A message whose documents the reader can open: in critiq's own folder it keeps their paths, such as `docs/vlm.md`; anywhere
+ * else it replaces them by their addresses in the repository.
  */
 export function withPages(message: string): string {
   if (!/\b(docs|examples|configs)\//.test(message)) return message;

@@ -5,7 +5,7 @@ import type { LoadedRegistry } from '../../src/runner/registry.js';
 import { runStage, type RunOptions } from '../../src/runner/run.js';
 import type { Config } from '../../src/settings/settings.js';
 
-/** A step of the demo: a stage, with settings of its own. */
+/** A step of the demo: a stage with its own settings. */
 export interface DemoStep {
   readonly stage: string;
   readonly overrides: readonly string[];
@@ -22,14 +22,14 @@ export const DEMO: readonly DemoStep[] = [
 export interface Demo {
   /** path of report.html */
   readonly report: string;
-  /** a summary for each stage that the demo consists of, in the order in which they were finished */
+  /** a summary of each stage, in the order in which they finished */
   readonly stages: readonly Summary[];
 }
 
 /**
- * `critiq demo`: builds all of `DEMO`, each step as its command would. Stopped, it goes on where it was.
- * @param settings the settings of a step
- * @param tell told about each stage when it is finished
+ * `critiq demo`: runs the steps of `DEMO` as their commands would. After an interruption it resumes where it stopped.
+ * @param settings loads the settings of a step
+ * @param tell called when a stage has finished
  */
 export async function runDemo(
   settings: (step: DemoStep) => Promise<{ loaded: LoadedRegistry; config: Config }>,
@@ -41,7 +41,7 @@ export async function runDemo(
   for (const step of DEMO) {
     const { loaded, config } = await settings(step);
     for (const summary of await runStage(loaded, step.stage, config, options)) {
-      // a stage is up to date when later ones ask for it
+      // later steps find earlier stages up to date: they are already reported
       if (stages.has(summary.instance) && summary.made === 0) continue;
       stages.set(summary.instance, summary);
       tell(summary);

@@ -120,19 +120,19 @@ async function tower(config: Config): Promise<string | { note: string }> {
 
 /** Sources of the checkpoints of each kind. */
 const SOURCES = {
-  'auto-ui': 'Auto-UI-Base: https://huggingface.co/cooelf/Auto-UI',
-  'blip-2': 'https://huggingface.co/Salesforce/blip2-opt-2.7b',
-  roberta: 'https://huggingface.co/FacebookAI/roberta-base',
+  'auto-ui': 'Auto-UI-Base (https://huggingface.co/cooelf/Auto-UI)',
+  'blip-2': 'BLIP-2 (https://huggingface.co/Salesforce/blip2-opt-2.7b)',
+  roberta: 'RoBERTa (https://huggingface.co/FacebookAI/roberta-base)',
 } as const;
 
 async function model(folder: string, kind: keyof typeof SOURCES, without: string): Promise<string> {
   if (folder === '') return `none: ${without}`;
   if (!existsSync(folder)) {
-    throw new UserError(`${folder}: no such folder; download ${SOURCES[kind]} to it (huggingface-cli download)`);
+    throw new UserError(`${folder}: no such folder; download ${SOURCES[kind]} into it with huggingface-cli download`);
   }
   const found = await inspectCheckpoint(folder);
   if (found.kind !== kind) {
-    throw new UserError(`${folder}: expected a checkpoint of ${SOURCES[kind]}, got ${found.kind} (${found.use})`);
+    throw new UserError(`${folder}: expected ${SOURCES[kind]}, got ${found.kind} (${found.use})`);
   }
   if (found.problems.length > 0) throw new UserError(found.problems.join('; '));
   return `${folder}: ${described(found)}`;
@@ -165,7 +165,7 @@ async function vlm(config: Config): Promise<string | { note: string }> {
       `models.vlm=${model}: expected the folder of an ONNX export; see docs/vlm.md for how to make one`,
     );
   }
-  const whatToDo = 'start it (docs/vlm.md has the command), or set represent.url';
+  const whatToDo = 'start the server (docs/vlm.md), or set represent.url';
   const served = await servedModels(plainUrl(url), process.env[keyName], whatToDo);
   const names = served.join(', ');
   if (model !== '' && !served.includes(model) && !served.includes(resolve(model))) {
@@ -184,7 +184,7 @@ async function judge(config: Config): Promise<string | { note: string }> {
     if (key) return `${name} at ${url}, with the key in ${keyName}`;
     throw new UserError(`judge.kind=gemini: put the key in the environment variable ${keyName} (judge.api_key_env)`);
   }
-  const whatToDo = `start it, or set judge.url (docs/judges.md); its API key is read from ${keyName}`;
+  const whatToDo = `start the server, or set judge.url (docs/judges.md); its API key is read from ${keyName}`;
   return serves(url, name, 'judge.model', await servedModels(url, key, whatToDo));
 }
 
@@ -195,7 +195,7 @@ async function served(config: Config): Promise<string | { note: string }> {
   if (stages.length === 0 && model === '') return 'none: the policies of this run act';
   const agent = openServed(config, config.seed, () => undefined);
   const url = servedUrl(config);
-  const whatToDo = `start it, or set served.url (docs/served-agents.md); its API key is read from ${keyName}`;
+  const whatToDo = `start the server, or set served.url (docs/served-agents.md); its API key is read from ${keyName}`;
   const found = serves(url, model, 'served.model', await servedModels(url, process.env[keyName]?.trim(), whatToDo));
   if (typeof found !== 'string') return found;
   const use = stages.length > 0 ? `used by ${stages.join(' and ')}` : 'used by no stage: set eval.agent=served';

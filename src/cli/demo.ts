@@ -2,7 +2,7 @@ import type { Command } from 'commander';
 import { common, load, summaryLine, work, type Interrupt, type Options } from './command.js';
 import type { Registry } from '../runner/registry.js';
 
-/** `critiq demo`: the whole pipeline, from nothing to a report. */
+/** `critiq demo`: runs the whole pipeline from scratch, up to the report. */
 export function addDemoCommand(critiq: Command, registry: Registry, interrupt: Interrupt): void {
   const command = critiq
     .command('demo')
@@ -19,7 +19,7 @@ export function addDemoCommand(critiq: Command, registry: Registry, interrupt: I
         );
         return {
           result: demo,
-          lines: [`demo: the report is in ${demo.report}; \`critiq view\` shows what is behind it`],
+          lines: [`demo: wrote ${demo.report}; browse the run with \`critiq view\``],
         };
       });
     });

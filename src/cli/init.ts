@@ -5,12 +5,12 @@ import { print, type Options } from './command.js';
 import { UserError } from '../errors.js';
 import { packageRoot, withPages } from '../package.js';
 
-/** `critiq init`: a project to start from. */
+/** `critiq init`: creates a starter project. */
 export function addInitCommand(critiq: Command): void {
   critiq
     .command('init')
     .description('write a settings file, task lists and a Makefile to start from')
-    .argument('[folder]', 'folder of the project; it is created if there is none', '.')
+    .argument('[folder]', 'folder of the project; created if it does not exist', '.')
     .option('--json', 'print the result as JSON to stdout')
     .addHelpText('after', '\nExample:\n  $ critiq init mine')
     .action((folder: string, options: Options) => {
@@ -23,7 +23,7 @@ export function addInitCommand(critiq: Command): void {
 /**
  * Copies examples/starter.
  * @returns the paths of its files, relative to the folder
- * @throws UserError where one of them is there, with nothing written
+ * @throws UserError if one of them already exists; nothing is written then
  */
 function writeStarter(folder: string): string[] {
   const starter = join(packageRoot(), 'examples', 'starter');
@@ -34,7 +34,7 @@ function writeStarter(folder: string): string[] {
   const there = files.filter((name) => existsSync(join(folder, name)));
   if (there.length > 0) {
     throw new UserError(
-      `${folder}: has ${there.join(', ')} already, and nothing is overwritten; name another folder, or move ${there.length === 1 ? 'it' : 'them'} away`,
+      `${folder}: already contains ${there.join(', ')}, which \`critiq init\` does not overwrite; choose another folder, or move ${there.length === 1 ? 'it' : 'them'} away`,
     );
   }
   for (const name of files) {

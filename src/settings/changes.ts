@@ -18,7 +18,7 @@ export function changedSettings(schema: z.ZodObject, config: Config): Record<str
   return Object.fromEntries(changes.filter(([, change]) => !isDeepStrictEqual(change.default, change.value)));
 }
 
-/** The value at a path of keys; undefined where a key is missing. */
+/** The value at a path of keys; undefined if a key is missing. */
 export function valueAt(settings: unknown, keys: readonly string[]): unknown {
   let at = settings;
   for (const key of keys) at = (at as Record<string, unknown> | null | undefined)?.[key];

@@ -5,22 +5,20 @@ import { UserError } from '../errors.js';
 import { resolvePlugin } from './plugins.js';
 import { show } from './schema.js';
 
-/** Settings files: found by path or name, read with the files that they extend. */
-
 /** Maximum size of a settings file, in bytes. */
 const LONGEST_FILE = 1 << 20;
 
-/** The settings of one file, and what messages call the file. */
+/** The settings of one file, and the file's name in messages. */
 export interface Layer {
   readonly values: Record<string, unknown>;
   readonly source: string;
 }
 
 /**
- * The layers of a settings file, base files first. A file is named by its path, or by its name alone: `pocket` is `pocket`
- * or `pocket.yaml` in the folder, or else `pocket.yaml` of the library. The same goes for `extends`.
- * @param file as the user named it, relative to the working folder
- * @param library folder of the settings files that come with the program
+ * The layers of a settings file, base files first. A file is given by its path or by its plain name: `pocket` is `pocket` or
+ * `pocket.yaml` in the folder, or else `pocket.yaml` of the library. The same holds for `extends`.
+ * @param file as the user named it, relative to the working directory
+ * @param library folder of the settings files that come with critiq
  * @throws UserError for a file that is missing, unreadable or broken, and for a cycle of `extends`
  */
 export function readLayers(file: string, library?: string): Layer[] {
@@ -58,7 +56,7 @@ class Reader {
   }
 
   /**
-   * The file that a name means; a path that need not exist. A file that extends its own name means that of the library:
+   * The path of a named file, which need not exist. A file that extends its own name extends the one in the library:
    * `pocket.yaml` may extend `pocket`.
    */
   private find(name: string, folder: string, extendedBy: string | undefined): string {
@@ -74,7 +72,7 @@ class Reader {
     return [name, `${name}.yaml`].map((file) => resolve(this.library!, file)).find(isFile);
   }
 
-  /** What messages call a file. */
+  /** Name of a file in messages. */
   private describe(file: string): string {
     const path = relative('', file);
     const ours = this.library !== undefined && dirname(file) === resolve(this.library);

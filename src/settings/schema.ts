@@ -109,7 +109,7 @@ export function typeName(schema: z.ZodType): string {
   return jsonTypeName(json);
 }
 
-/** A value and its kind, in words: `7 (number)`. */
+/** A value and its type in words: `7 (number)`. */
 export function show(value: unknown): string {
   if (value === null) return 'nothing (null)';
   const text = JSON.stringify(value) ?? String(value);

@@ -158,7 +158,7 @@ function unknownKey(schema: z.ZodObject, path: string, source: string, aliases: 
   const sameName = known.filter((name) => name.endsWith(`.${path}`));
   const all = [...known, ...Object.keys(schema.shape), ...Object.keys(aliases)];
   const nearest = closest(path, all);
-  // a name with nothing in common is no suggestion: 1-letter names have none
+  // never suggest a name that shares no letter
   const tolerance = Math.min(path.length - 1, Math.max(2, Math.floor(path.length / 3)));
   const near = distance(path, nearest) <= tolerance;
   const nearestLast = closest(

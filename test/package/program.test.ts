@@ -16,7 +16,7 @@ packageTest('critiq demo goes from nothing to a report, and says where it is', a
   const { cwd, log } = await demonstrated();
   for (const instance of ['demos', 'sft', 'collect', 'vlm', 'critic', 'actor/filteredbc', 'actor/digiq', 'report'])
     assert.match(log, new RegExp(`^${instance}: done`, 'm'));
-  assert.match(log, /^demo: the report is in data\/pocket\/report\.html/m);
+  assert.match(log, /^demo: wrote data\/pocket\/report\.html/m);
   assert.ok(existsSync(join(cwd, 'data/pocket/report.html')));
   assert.match(readFileSync(join(cwd, 'data/pocket/run.json'), 'utf8'), /"onnxruntime-node": "\d/);
 });

@@ -169,7 +169,10 @@ test('the same stages run on checkpoints of the real architectures; large models
   await server.kill();
   const sick = await critiq(['doctor', ...settings, 'models.text=nowhere'], where);
   assert.equal(sick.code, 2);
-  assert.match(sick.stdout, /missing +models\.text +nowhere: no such folder; download https:\S+roberta-base/);
+  assert.match(
+    sick.stdout,
+    /missing +models\.text +nowhere: no such folder; download RoBERTa \(https:\S+roberta-base\) into it/,
+  );
   assert.match(sick.stdout, /missing +models\.vlm +http:\S+: ECONNREFUSED/);
   assert.match(sick.stderr, /2 things are missing/);
 });

@@ -206,7 +206,7 @@ test('critiq doctor checks the judge without asking it', async (t) => {
   assert.match(await look('judge.kind=gemini'), /^fine: tiny-vlm at http.* with the key in CRITIQ_TEST_JUDGE_KEY$/);
   assert.match(await look('judge.kind=gemini', 'judge.api_key_env=NO_SUCH_KEY'), /^missing: .*variable NO_SUCH_KEY/);
   assert.match(await look('judge.few_shot=none'), /^missing: none\/examples\.json: cannot be read/);
-  assert.match(await look('judge.url=http://127.0.0.1:2'), /^missing: .*start it, or set judge\.url/);
+  assert.match(await look('judge.url=http://127.0.0.1:2'), /^missing: .*start the server, or set judge\.url/);
   assert.equal(server.asked.length, 0);
 });
 

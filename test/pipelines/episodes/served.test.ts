@@ -233,7 +233,7 @@ test('critiq doctor checks the served agent without asking it', async (t) => {
   await new Promise((resolve) => closed.close(resolve));
   const gone = await line(...asking({ url: `http://127.0.0.1:${port}` }, 'ui_tars'));
   assert.equal(gone.state, 'missing');
-  assert.match(gone.line, /ECONNREFUSED; start it, or set served\.url/);
+  assert.match(gone.line, /ECONNREFUSED; start the server, or set served\.url/);
   assert.equal(server.asked.length, 0);
 });
 
