@@ -4,6 +4,7 @@ import { z } from 'zod';
 import { Critic, type CriticFile } from '../src/agents/critic/critic.js';
 import { CriticSettings, mcLoss, tdLoss, targetValues, type CriticLoss } from '../src/algorithms/digiq.js';
 import { writeAtomic } from '../src/data/store/atomic.js';
+import { isFolder } from '../src/data/store/file.js';
 import { MinibatchSampler, splitTrajectories } from '../src/data/replay.js';
 import { writeTable } from '../src/data/tables.js';
 import { VALUES, type ValueRow } from '../src/data/transitions.js';
@@ -84,7 +85,13 @@ export const critic = stage({
     return tokenizer === undefined ? read : [...read, tokenizer];
   },
   outputs: () => ['critic', 'values'],
-  plan: () => [{ id: 'critic' }],
+  plan: ({ config }) => {
+    const { text } = modelsOf(config);
+    // before the old critic is removed
+    if (text !== '' && !isFolder(text))
+      throw new UserError(`models.text=${text}: no such folder; expected a RoBERTa checkpoint`);
+    return [{ id: 'critic' }];
+  },
   run: async (_shard, ctx) => {
     const data = await CriticData.open(ctx);
     const learner = await CriticLearner.create(ctx, data);

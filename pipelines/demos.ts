@@ -34,16 +34,19 @@ export const demos = stage({
   derived: deviceInfluence,
   workers: (_, config) => deviceWorkers(config),
   outputs: () => ['demos'],
-  plan: ({ settings }) => episodeShards(settings.episodes, settings.shard),
-  run: async (shard, ctx) => {
-    const { settings, seed } = ctx;
-    const tasks = ctx.config.tasks as TaskSettings;
-    const { backend } = ctx.config.device as DeviceSettings;
+  plan: ({ settings, config }) => {
+    // here and not in `run`: a wrong backend must not remove the demonstrations of the right one
+    const { backend } = config.device as DeviceSettings;
     if (backend !== 'phone') {
       throw new UserError(
         `device.backend=${backend}: demonstrations exist only for the embedded phone; run demos and sft with device.backend=phone, or name a policy with models.policy`,
       );
     }
+    return episodeShards(settings.episodes, settings.shard);
+  },
+  run: async (shard, ctx) => {
+    const { settings, seed } = ctx;
+    const tasks = ctx.config.tasks as TaskSettings;
     const list = tasksOf(ctx.config, 'train', {
       count: settings.episodes,
       seed: new Random(seed, 'demos').int(2 ** 31),

@@ -8,7 +8,7 @@ import { CANDIDATES, TRANSITIONS } from '../src/data/transitions.js';
 import { stage, type Shard, type ShardContext } from '../src/runner/stage.js';
 import { FILES, shardIds } from './datasets.js';
 import { imagesOf } from './resources.js';
-import { vlmOf } from './vlm/backend.js';
+import { checkVlm, vlmOf } from './vlm/backend.js';
 import { Represent } from './vlm/represent-settings.js';
 
 /** Representations of every (state, action) of every transition (docs/algorithms.md §2.3). */
@@ -21,15 +21,18 @@ export const represent = stage({
   workers: ({ backend }) => (backend === 'pocket' ? undefined : 1),
   inputs: ({ backend }) => ['trajectories', ...(backend === 'pocket' ? ['image-vectors'] : []), 'candidates', 'vlm'],
   outputs: () => ['representations'],
-  plan: async (ctx) =>
-    (await shardIds(ctx.dataset('candidates'), 'candidates')).map((id) => ({
+  plan: async (ctx) => {
+    // before the old representations are removed
+    checkVlm(ctx);
+    return (await shardIds(ctx.dataset('candidates'), 'candidates')).map((id) => ({
       id,
       inputs: {
         trajectories: [id],
         ...(ctx.settings.backend === 'pocket' ? { 'image-vectors': [id] } : {}),
         candidates: [id],
       },
-    })),
+    }));
+  },
   run: async (shard, ctx) => {
     const { representer } = await vlmOf(ctx);
     const { tids, states, close } = await statesOf(shard, ctx);

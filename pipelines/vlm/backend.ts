@@ -28,11 +28,8 @@ export interface LoadedVlm {
 export function vlmOf(ctx: StageContext<unknown>): Promise<LoadedVlm> {
   return once(ctx, 'vlm', async () => {
     const settings = ctx.config.represent as Represent;
-    const folder = ctx.dataset('vlm');
-    const reference = readVlmReference(folder);
-    checkBackend(settings.backend, reference, folder);
-    if (!reference) return { representer: await pocket(ctx, folder) };
-    checkVlmReference(reference);
+    const reference = checkVlm(ctx);
+    if (!reference) return { representer: await pocket(ctx, ctx.dataset('vlm')) };
     const vlm =
       settings.backend === 'vllm'
         ? vllm(ctx, settings, reference)
@@ -42,6 +39,30 @@ export function vlmOf(ctx: StageContext<unknown>): Promise<LoadedVlm> {
     const representer = new AskingRepresenter(vlm, cache, hiddenSize(reference));
     return { representer, counts: representer.counts };
   });
+}
+
+/**
+ * Checks that `represent.*` can work with the VLM of this run, without loading it.
+ * @returns the reference to an external VLM; undefined for the pocket VLM
+ * @throws UserError if it cannot
+ */
+export function checkVlm(ctx: StageContext<unknown>): VlmReference | undefined {
+  const { backend, position, answer, chat_url: chatUrl } = ctx.config.represent as Represent;
+  const folder = ctx.dataset('vlm');
+  const reference = readVlmReference(folder);
+  checkBackend(backend, reference, folder);
+  if (backend === 'vllm' && position === 'answer' && answer === 'generated' && chatUrl === '') {
+    throw new UserError(
+      'represent.answer=generated: needs represent.chat_url, a server that generates with the same model (a pooling server does not)',
+    );
+  }
+  if (backend === 'onnx' && answer === 'generated') {
+    throw new UserError(
+      'represent.answer=generated: represent.backend=onnx does not generate; set represent.answer=yes or no',
+    );
+  }
+  if (reference) checkVlmReference(reference);
+  return reference;
 }
 
 /** @throws UserError if the backend cannot run the VLM of this run */
@@ -87,11 +108,6 @@ function vllm(ctx: StageContext<unknown>, settings: Represent, { name }: VlmRefe
     seed: ctx.seed,
     docs: 'docs/vlm.md',
   });
-  if (position === 'answer' && answer === 'generated' && chat_url === '') {
-    throw new UserError(
-      'represent.answer=generated: needs represent.chat_url, a server that generates with the same model (a pooling server does not)',
-    );
-  }
   return new VllmClient({
     server: server('represent.url', url),
     chat: chat_url === '' ? undefined : server('represent.chat_url', chat_url),
@@ -104,11 +120,7 @@ function vllm(ctx: StageContext<unknown>, settings: Represent, { name }: VlmRefe
 }
 
 async function onnx(folder: string, { position, answer }: Represent, threads: number) {
-  if (answer === 'generated') {
-    throw new UserError(
-      'represent.answer=generated: represent.backend=onnx does not generate; set represent.answer=yes or no',
-    );
-  }
   const { OnnxVlm } = await import('../../src/agents/representers/onnx-vlm.js');
-  return OnnxVlm.load(folder, { position, answer, threads });
+  // checkVlm has rejected `generated`
+  return OnnxVlm.load(folder, { position, answer: answer as 'yes' | 'no', threads });
 }

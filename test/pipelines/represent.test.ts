@@ -191,6 +191,17 @@ test('a local export: the same vectors from the graph and from the cache', async
   assert.deepEqual(representations(cwd), files);
 });
 
+test('settings that cannot work do not remove the representations', async (t) => {
+  const cwd = copied(t);
+  const server = await VllmServer.start(t);
+  await succeed(served(server), { cwd, program });
+  for (const wrong of ['represent.answer=generated', 'represent.backend=onnx', 'represent.backend=pocket']) {
+    const { code, stderr } = await critiq([...served(server, wrong), '--quiet', '--no-deps'], { cwd, program });
+    assert.equal(code, 2, stderr);
+    assert.deepEqual(representations(cwd), expected.files, wrong);
+  }
+});
+
 test('impossible combinations of settings are rejected with one line', async (t) => {
   const cwd = copied(t);
   cpSync(join(cwd, 'data/pocket/trajectories'), join(cwd, 'data/pocket/image-vectors'), { recursive: true });

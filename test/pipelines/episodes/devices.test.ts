@@ -8,7 +8,7 @@ import { judgedEpisodes } from '../../../pipelines/episodes/episodes.js';
 import type { LostEpisode } from '../../../src/agents/rollout.js';
 import type { Episode } from '../../../src/data/store/journal.js';
 import { openDataset } from '../../../src/data/store/manifest.js';
-import { contents, emptyFolder, succeed } from '../../rigs/process.js';
+import { contents, critiq, emptyFolder, failedInOneLine, succeed } from '../../rigs/process.js';
 
 const program = fileURLToPath(new URL('../../../src/cli/main.js', import.meta.url));
 const DEMOS = ['demos', 'demos.episodes=6', 'demos.shard=3', 'tasks.max_steps=4'];
@@ -25,6 +25,15 @@ test('the number of devices and the time limits change no result and rebuild not
     program,
   });
   assert.match(stdout + stderr, /demos: up to date/);
+});
+
+test('a wrong backend does not remove the demonstrations', async (t) => {
+  const cwd = emptyFolder(t);
+  await succeed(DEMOS, { cwd, program });
+  const made = contents(join(cwd, 'data/pocket/demos'));
+  const wrong = await critiq([...DEMOS, 'device.backend=browser'], { cwd, program });
+  failedInOneLine(wrong, 2, /device\.backend=browser: demonstrations exist only for the embedded phone/);
+  assert.deepEqual(contents(join(cwd, 'data/pocket/demos')), made);
 });
 
 const fault = { device: 'phone-1', call: 'act', step: 2, applied: 'unknown', reason: 'socket hang up' } as const;
