@@ -217,7 +217,7 @@ test('closed trainers free their device memory', async () => {
 
 test('without CUDA libraries, provider cuda fails with a line that says what to do, and auto uses the CPU', async (t) => {
   const error =
-    /^RunError: provider cuda: no libonnxruntime_providers_shared.so in [^;\n]+; [^\n]*npm rebuild onnxruntime-node[^\n]*provider=cpu$/;
+    /^RunError: provider cuda: no libonnxruntime_providers_shared.so in [^;\n]+; [^\n]*ONNXRUNTIME_NODE_INSTALL=cuda12[^\n]*provider=cpu$/;
   const runtime = await openRuntime({ provider: 'auto', threads: 1 });
   if (runtime.device !== 'cpu') t.skip('this machine has CUDA');
   else {
