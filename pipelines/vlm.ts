@@ -49,11 +49,11 @@ export const Vlm = z.object({
   transitions: z.int().min(8).default(4000).describe('transitions to train on, drawn from the collected ones'),
   epochs: z.number().positive().default(3).describe('passes over these transitions'),
   batch: z.int().min(1).default(32).describe('transitions per micro-batch'),
-  grad_accum_steps: z.int().min(1).default(2).describe('micro-batches whose gradients are averaged in each step'),
+  grad_accum_steps: z.int().min(1).default(2).describe('micro-batches per optimizer step; gradients are averaged'),
   lr: z.number().positive().default(3e-4).describe('peak learning rate, after the warm-up; it then decays linearly'),
   warmup: z.int().min(0).default(20).describe('training steps of the linear warm-up'),
-  weight_decay: z.number().min(0).default(0.01).describe('weight decay of AdamW'),
-  clip: z.number().positive().default(1).describe('global norm at which gradients are clipped'),
+  weight_decay: z.number().min(0).default(0.01).describe('decoupled weight decay (AdamW)'),
+  clip: z.number().positive().default(1).describe('maximum global norm of the gradient, which is clipped to it'),
   threshold: z
     .number()
     .min(0)

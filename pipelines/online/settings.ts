@@ -65,10 +65,14 @@ export const Online = z.object({
     .int()
     .min(1)
     .default(32)
-    .describe('micro-batches whose gradients are averaged in each step (C: 32)'),
+    .describe('micro-batches per optimizer step; gradients are averaged (C: 32)'),
   lr: z.number().positive().default(1e-4).describe('learning rate of the policy (C: 1e-4)'),
-  max_grad_norm: z.number().positive().default(0.01).describe('global norm at which gradients are clipped (C: 0.01)'),
-  weight_decay: z.number().min(0).default(0).describe('weight decay of AdamW for the policy'),
+  max_grad_norm: z
+    .number()
+    .positive()
+    .default(0.01)
+    .describe('maximum global norm of the gradient, which is clipped to it (C: 0.01)'),
+  weight_decay: z.number().min(0).default(0).describe('decoupled weight decay (AdamW) of the policy'),
   eval_every: z
     .int()
     .min(0)

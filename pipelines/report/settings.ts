@@ -35,6 +35,6 @@ export const ReportSettings = z.object({
     .max(10)
     .default(2)
     .describe('trajectories to show: this many successes, and as many failures'),
-  steps: z.int().min(1).max(100).default(20).describe('most steps of each trajectory to show'),
+  steps: z.int().min(1).max(100).default(20).describe('maximum steps to show of each trajectory'),
 });
 export type ReportSettings = z.infer<typeof ReportSettings>;

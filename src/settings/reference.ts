@@ -12,6 +12,8 @@ export function settingsReference(schema: z.ZodObject, aliases: Aliases): string
     'Generated from the schemas by `npm run docs:settings`; do not edit. Set settings in a YAML file (`--config`; it may extend others with',
     '`extends`) and on the command line (`critiq critic critic.lr=1e-5 run=exp7`). `critiq config` prints the resolved settings.',
     '',
+    'P marks the value of a paper, C that of its released code; [algorithms](algorithms.md) has the equations and their sources.',
+    '',
     '## Common settings',
     '',
     ...table(leafPaths(schema).filter(({ path }) => core.includes(path))),
