@@ -15,6 +15,7 @@ import {
   work,
   type Options,
 } from './command.js';
+import { addCompletionCommand } from './completion.js';
 import { addDemoCommand } from './demo.js';
 import { addInitCommand } from './init.js';
 import { addJudgeCommand } from './judge.js';
@@ -178,6 +179,7 @@ Example:
         print(options.json ? JSON.stringify(config, null, 2) : settingsToYaml(config).trimEnd());
       }
     });
+  addCompletionCommand(critiq, registry);
   return critiq;
 }
 
