@@ -18,11 +18,12 @@ export function useKeys(keys: Keys): void {
   }, []);
 }
 
-/** Does what a key stands for. Enter and Space stay with the link or button that has the focus. */
+/** Does what a key stands for. Enter and Space stay with a link or button that has the focus and uses them. */
 export function handle(event: KeyboardEvent, keys: Keys): void {
   if (event.ctrlKey || event.altKey || event.metaKey || event.defaultPrevented) return;
-  const focused = (event.target as Element).closest('a, button, summary, select, input');
-  if (focused && (event.key === 'Enter' || event.key === ' ')) return;
+  const target = event.target as Element;
+  if (event.key === 'Enter' && target.closest('a, button, summary')) return;
+  if (event.key === ' ' && target.closest('button, summary')) return;
   const act = keys[event.key];
   if (!act) return;
   event.preventDefault();
