@@ -143,7 +143,7 @@ function learning(folder: string): Report['learning'] {
     .filter((one) => one.curves.length > 0);
 }
 
-/** The settings that each stage instance of the run folder was made with, under the first of its data sets. */
+/** The settings that each stage instance of the run folder was built with, under its first data set. */
 function recordedSettings(folder: string): RecordedSettings[] {
   const known = new Map<string, RecordedSettings>();
   const look = (below: string, depth: number): void => {

@@ -17,7 +17,7 @@ import { Screens } from './screens.js';
 import { byTrajectory, REPORTED, type ReportedStep } from './steps.js';
 import type { z } from 'zod';
 
-/** The collected trajectories for the report, with candidates and values where `report.sources` has them. */
+/** The collected trajectories for the report, with candidates and values if `report.sources` names them. */
 export class ReportData {
   private readonly held: ReadonlySet<string> | undefined;
   private readonly actor: Pick<z.infer<typeof Actor>, 'aggregate' | 'threshold'>;
@@ -32,7 +32,7 @@ export class ReportData {
     this.held = values && heldOut(ctx, steps);
   }
 
-  /** Undefined where `report.sources` leaves out the trajectories. */
+  /** Undefined if `report.sources` leaves out the trajectories. */
   static async open(ctx: StageContext<ReportSettings>): Promise<ReportData | undefined> {
     const { sources } = ctx.settings;
     if (!sources.includes('trajectories')) return undefined;
@@ -153,7 +153,7 @@ export class ReportData {
   }
 }
 
-/** The trajectories that the critic of these values was not trained on; undefined where its settings are not recorded. */
+/** The trajectories that the critic of these values was not trained on; undefined if its settings are not recorded. */
 function heldOut(ctx: StageContext<unknown>, steps: readonly ReportedStep[]): ReadonlySet<string> | undefined {
   const recorded = readPlan(ctx.dataset('values'))?.settings as
     { critic?: { validation?: number }; seed?: number } | undefined;

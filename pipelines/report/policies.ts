@@ -21,7 +21,7 @@ export function coloursOf(
   return policyColours([...made, ...names]);
 }
 
-/** What each policy among the evaluations is, by the settings that it was made with. */
+/** Describes each policy of the evaluations by the settings that it was built with. */
 export function describePolicies(
   ctx: Pick<StageContext<unknown>, 'dataset'>,
   evaluations: ReadonlyMap<string, Evaluation>,
@@ -62,7 +62,7 @@ function byMaker(plan: PlanRecord | undefined): Described {
   }
   if (plan?.stage === 'actor') return byActor(section(plan, 'actor'));
   if (plan?.stage === 'online') return byOnline(section(plan, 'online'));
-  return { description: 'Not made by a stage of this run.' };
+  return { description: 'Not built by a stage of this run.' };
 }
 
 function byActor({ method, from, loss, n }: Readonly<Record<string, unknown>>): Described {
@@ -107,7 +107,7 @@ function byOnline({ mode, algorithm, entropy, from }: Readonly<Record<string, un
   return { description: `${String(from)}, fine-tuned on ${data} by ${how}${bonus ?? ''}.`, method };
 }
 
-/** A section of recorded settings; empty where it was not recorded. */
+/** A section of recorded settings; empty if it was not recorded. */
 function section(plan: PlanRecord | undefined, name: string): Readonly<Record<string, unknown>> {
   const found = plan?.settings[name];
   return typeof found === 'object' && found !== null ? (found as Record<string, unknown>) : {};

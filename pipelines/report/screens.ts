@@ -46,7 +46,7 @@ export class Screens {
     };
   }
 
-  /** Undefined where the screenshot is not stored: imported data has image vectors alone. */
+  /** Undefined if the screenshot is not stored: imported data has only image vectors. */
   private async picture(id: string): Promise<Thumbnail | undefined> {
     if (!this.made.has(id)) {
       const images: ImageStore = await imagesOf(this.ctx);

@@ -16,7 +16,7 @@ export function addInitCommand(critiq: Command): void {
     .action((folder: string, options: Options) => {
       const files = writeStarter(folder);
       if (options.json) print(JSON.stringify({ folder, files }, null, 2));
-      else print(`${folder}: ${files.join(', ')}\nNext: ${folder === '.' ? '' : `cd ${folder} && `}make`);
+      else print(`${folder}: wrote ${files.join(', ')}\nNext: ${folder === '.' ? '' : `cd ${folder} && `}make`);
     });
 }
 

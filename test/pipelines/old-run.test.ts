@@ -32,7 +32,7 @@ async function upToDate(cwd: string): Promise<string[]> {
   return stages.filter(({ state }) => state === 'up to date').map(({ instance }) => instance);
 }
 
-test('an old run is up to date, and looking at it changes nothing', async (t) => {
+test('an old run is up to date, and reading it changes nothing', async (t) => {
   const { cwd, run } = oldRun(t);
   const before = contents(run);
   assert.deepEqual(await upToDate(cwd), MADE);
@@ -47,7 +47,7 @@ function holds(made: unknown, expected: unknown, where: string): void {
     holds((made as Record<string, unknown>)[key], value, `${where}.${key}`);
 }
 
-test('a report is made of an old run', async (t) => {
+test('an old run gets a report', async (t) => {
   const { cwd, run } = oldRun(t);
   const before = contents(run);
   await succeed(['report', ...SETTINGS], { cwd, program });
@@ -102,7 +102,7 @@ function unfinished(run: string): void {
   rmSync(file('transitions-00001.parquet'));
 }
 
-test('an unfinished old data set goes on: its files get their new names, its shards stay', async (t) => {
+test('an unfinished old data set resumes: its files get their new names, its shards stay', async (t) => {
   const { cwd, run } = oldRun(t);
   const [kept, remade] = ['transitions-00000.parquet', 'transitions-00001.parquet'].map((name) =>
     join(run, 'demos', name),
@@ -132,7 +132,7 @@ test('an unfinished old data set goes on: its files get their new names, its sha
   assert.ok((await upToDate(cwd)).includes('demos'));
 });
 
-test('killed between two renames, a data set still opens, and goes on', async (t) => {
+test('a data set still opens and resumes after a kill between two renames', async (t) => {
   const { cwd, run } = oldRun(t);
   const evaluation = join(run, 'eval/base-test');
   for (const name of ['manifest.jsonl', 'plan.json', 'result.json']) {
@@ -146,7 +146,7 @@ test('killed between two renames, a data set still opens, and goes on', async (t
   assert.ok(!existsSync(join(run, 'demos/manifest.jsonl')));
 });
 
-test('where both names are there, the new one counts, and a commit removes the old one', async (t) => {
+test('if both names exist, the new one counts, and a commit removes the old one', async (t) => {
   const { run } = oldRun(t);
   const demos = join(run, 'demos');
   const manifest = readFileSync(join(demos, 'manifest.jsonl'), 'utf8');

@@ -20,13 +20,13 @@ function folders(t: TestContext): { library: string; load(file: string): unknown
   return { library, load: (file) => loadSettings(schema, { file, library }).critic };
 }
 
-test('by name, with or without .yaml', (t) => {
+test('settings files are found by name, with or without .yaml', (t) => {
   const { load } = folders(t);
   assert.deepEqual(load('pocket'), { lr: 2, gamma: 1 });
   assert.deepEqual(load('webshop.yaml'), { lr: 2, gamma: 2 });
 });
 
-test('a file of the folder wins, but not a folder of the name', (t) => {
+test('a file in the folder wins, but not a folder with that name', (t) => {
   const { load } = folders(t);
   mkdirSync('pocket');
   assert.deepEqual(load('pocket'), { lr: 2, gamma: 1 });
@@ -37,7 +37,7 @@ test('a file of the folder wins, but not a folder of the name', (t) => {
   assert.deepEqual(load('./webshop'), { lr: 4, gamma: 1 });
 });
 
-test('a file extends those of the library by name, also that of its own name', (t) => {
+test('a file extends library files by name, even the one with its own name', (t) => {
   const { load } = folders(t);
   writeFileSync('mine.yaml', 'extends: webshop\ncritic: {lr: 5}\n');
   assert.deepEqual(load('mine.yaml'), { lr: 5, gamma: 2 });
@@ -46,7 +46,7 @@ test('a file extends those of the library by name, also that of its own name', (
   assert.deepEqual(load('webshop'), { lr: 2, gamma: 2 }, 'the library extends its own files');
 });
 
-test('an unknown name lists those that exist; a mistake in the library says whose it is', (t) => {
+test('an unknown name lists the existing ones; a mistake in a library file names the library', (t) => {
   const { load, library } = folders(t);
   const message = "webshp: no such settings file; critiq's own are pocket, webshop";
   assert.throws(() => load('webshp'), { name: 'UserError', message });

@@ -18,7 +18,7 @@ function elsewhere(t: TestContext): Where & { program: string } {
   return { cwd, program };
 }
 
-test('a device, a judge and an answer format of plugins play an evaluation, with shards in threads of their own', async (t) => {
+test('an evaluation runs with a device, a judge and an answer format from plugins, with shards in worker threads', async (t) => {
   const where = elsewhere(t);
   const server = await panelServer(t);
   const args = ['eval', '--config', 'panel.yaml', `served.url=${server.url}`, 'served.model=m', 'eval.episodes=12'];
@@ -39,7 +39,7 @@ test('a device, a judge and an answer format of plugins play an evaluation, with
   assert.equal((JSON.parse(changed.stdout) as { made: number }[]).at(-1)!.made, 3, "a judge's setting counts");
 });
 
-test("a plugin's settings are checked, listed and documented like critiq's own", async (t) => {
+test("a plugin's settings are validated, listed and documented like critiq's own", async (t) => {
   const where = elsewhere(t);
   const wrong = await critiq(['config', '--config', 'panel.yaml', 'device.panel.repeat=3'], where);
   failedInOneLine(wrong, 2, /device\.panel\.repeat.*did you mean device\.panel\.repeats/);
@@ -55,7 +55,7 @@ test("a plugin's settings are checked, listed and documented like critiq's own",
   assert.match(own.stdout, /critiq action_rates/);
 });
 
-test('plugins are found beside the file that names them, and on the command line in the working folder', async (t) => {
+test('plugins are resolved from the file that names them, or from the working directory on the command line', async (t) => {
   const where = elsewhere(t);
   const outer = emptyFolder(t);
   writeFileSync(join(outer, 'mine.yaml'), `extends: ${join(where.cwd, 'panel.yaml')}\nrun: mine\n`);
@@ -101,7 +101,7 @@ const BAD: readonly [what: string, text: string, line: RegExp][] = [
 ];
 
 for (const [what, text, line] of BAD) {
-  test(`a plugin with ${what} is refused in one line`, async (t) => {
+  test(`a plugin with ${what} is rejected with one line`, async (t) => {
     const cwd = emptyFolder(t);
     writeFileSync(join(cwd, 'bad.js'), text);
     writeFileSync(join(cwd, 'package.json'), '{ "type": "module" }');
@@ -110,7 +110,7 @@ for (const [what, text, line] of BAD) {
   });
 }
 
-test('the examples are what docs/extending.md shows', () => {
+test('the examples match docs/extending.md', () => {
   const page = readFileSync(join(packageRoot(), 'docs/extending.md'), 'utf8');
   for (const name of ['action-rates.js', 'panel-device.js', 'lamp-judge.js', 'word-answers.js'])
     assert.match(page, new RegExp(`examples/plugins/${name}`), `${name} is named`);
