@@ -33,6 +33,7 @@ export const report = stage({
   name: 'report',
   summary: 'write report.html and report.json',
   settings: ReportSettings,
+  view: true,
   version: 2,
   uses: ['run', 'seed', 'actor.aggregate', 'actor.threshold'],
   inputs: ({ evals, sources, online }) => [
@@ -151,7 +152,8 @@ function recordedSettings(folder: string): RecordedSettings[] {
       a.name < b.name ? -1 : 1,
     )) {
       const name = join(below, entry.name);
-      if (!entry.isDirectory() || ['metrics', 'tb', 'scratch', 'images'].includes(name)) continue;
+      if (!entry.isDirectory() || entry.name.startsWith('.') || ['metrics', 'tb', 'scratch', 'images'].includes(name))
+        continue;
       const plan = readPlan(join(folder, name));
       if (plan && !known.has(plan.instance))
         known.set(plan.instance, { dataset: name, stage: plan.stage, settings: plan.settings });

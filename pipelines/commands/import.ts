@@ -1,4 +1,3 @@
-import { rmSync } from 'node:fs';
 import { z } from 'zod';
 import { actionColumns } from '../../src/agents/action-columns.js';
 import { counted } from '../../src/counted.js';
@@ -9,6 +8,7 @@ import { Interrupted } from '../../src/runner/execute.js';
 import { datasetFolder, runFolder } from '../../src/runner/instance.js';
 import { IMPORT, Output, readPlan } from '../../src/runner/outputs.js';
 import { underLock, writeRunRecord } from '../../src/runner/run.js';
+import { trashDatasets } from '../../src/runner/trash.js';
 import type { Config } from '../../src/settings/settings.js';
 
 export const ImportSettings = z.object({
@@ -42,7 +42,6 @@ export async function importFile(
   (await TorchFile.open(file)).close();
   const { gamma, representations, images, shard_size: shardSize } = config.import as z.infer<typeof ImportSettings>;
   return underLock(config, display, async (lock) => {
-    await writeRunRecord(config);
     const made = IMPORTED.filter((name) => (readPlan(datasetFolder(config, name))?.stage ?? IMPORT) !== IMPORT);
     if (made.length > 0 && !force) {
       const folder = datasetFolder(config, made[0]);
@@ -50,7 +49,8 @@ export async function importFile(
         `${folder}: built by a stage of this run; import into another run with run=NAME, or replace the data with --force`,
       );
     }
-    for (const name of made) rmSync(datasetFolder(config, name), { recursive: true });
+    await trashDatasets(config, 'import', made, display);
+    await writeRunRecord(config);
     lock.update(IMPORT);
     const plan = async (finished: boolean): Promise<void> => {
       for (const name of IMPORTED) {

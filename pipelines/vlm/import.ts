@@ -1,4 +1,4 @@
-import { rmSync, statSync } from 'node:fs';
+import { statSync } from 'node:fs';
 import { recordFile } from '../../src/data/store/integrity.js';
 import { fingerprint } from '../../src/data/store/manifest.js';
 import { UserError } from '../../src/errors.js';
@@ -7,6 +7,7 @@ import { Interrupted } from '../../src/runner/execute.js';
 import { datasetFolder } from '../../src/runner/instance.js';
 import { IMPORT, Output, readPlan } from '../../src/runner/outputs.js';
 import { underLock, writeRunRecord } from '../../src/runner/run.js';
+import { trashDatasets } from '../../src/runner/trash.js';
 import type { Config } from '../../src/settings/settings.js';
 import { referTo, writeVlmReference, type VlmReference } from './reference.js';
 
@@ -38,7 +39,6 @@ export async function importVlm(
   }
   const at = datasetFolder(config, DATASET);
   return underLock(config, display, async (lock) => {
-    await writeRunRecord(config);
     const made = (readPlan(at)?.stage ?? IMPORT) !== IMPORT;
     if (made && !force) {
       throw new UserError(
@@ -58,7 +58,8 @@ export async function importVlm(
     }).catch((error: unknown) => {
       throw signal.aborted ? new Interrupted('vlm import: stopped; run the same command again') : error;
     });
-    if (made) rmSync(at, { recursive: true });
+    if (made) await trashDatasets(config, 'vlm import', [DATASET], display);
+    await writeRunRecord(config);
     const output = new Output(DATASET, at);
     output.removeTemporary();
     const record = { stage: IMPORT, instance: IMPORT, settings: { folder, name } };

@@ -31,6 +31,7 @@ export interface Options {
   verbose?: boolean;
   deps?: boolean;
   force?: boolean;
+  redo?: boolean;
 }
 
 /** Adds the arguments and options of every command that reads settings. */

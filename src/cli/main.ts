@@ -21,6 +21,7 @@ import { addInitCommand } from './init.js';
 import { addJudgeCommand } from './judge.js';
 import { addCheckpointCommands, addVlmCommands } from './models.js';
 import { addRecordCommand } from './record.js';
+import { addTrashCommands } from './trash.js';
 import { addViewCommand } from './view.js';
 import { counted } from '../counted.js';
 import { RunError, UserError } from '../errors.js';
@@ -82,13 +83,17 @@ Example:
     const command = common(critiq.command(name).description(summary), `critiq ${name} --threads 2 seed=1`);
     command
       .option('--no-deps', 'fail if an input is missing instead of building it first')
+      .option(
+        '--redo',
+        'replace results that no longer fit their inputs and settings (the old ones are kept in .trash)',
+      )
       .option('--force', 'rebuild all shards of this stage')
       .action(async (overrides: string[], options: Options) => {
         const { loaded, config } = await load(registry, overrides, options);
         const { runStage } = await import('../runner/run.js');
         await work(options, interrupt, async (display, signal) => {
-          const { deps, force } = options;
-          const summaries = await runStage(loaded, name, config, { display, signal, deps, force });
+          const { deps, force, redo } = options;
+          const summaries = await runStage(loaded, name, config, { display, signal, deps, force, redo });
           return { result: summaries, lines: summaries.map(summaryLine) };
         });
       });
@@ -119,6 +124,7 @@ Example:
   addJudgeCommand(critiq, registry, interrupt);
   addRecordCommand(critiq, registry, interrupt);
   addViewCommand(critiq, registry, interrupt);
+  addTrashCommands(critiq, registry, interrupt);
 
   common(
     critiq.command('phone').description('play the embedded phone by hand in a browser'),

@@ -13,6 +13,11 @@ export function metricsFile(runFolder: string, instance: string): string {
   return join(runFolder, 'metrics', `${instance}.jsonl`);
 }
 
+/** Where the TensorBoard events of a stage instance are. */
+export function eventsFile(runFolder: string, instance: string): string {
+  return join(runFolder, 'tb', instance, 'events.out.tfevents.critiq');
+}
+
 /** The lines of a metrics file; none if there is no file. An incomplete last line is ignored. */
 export function readMetrics(file: string): MetricsLine[] {
   if (!existsSync(file)) return [];

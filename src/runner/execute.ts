@@ -8,6 +8,7 @@ import type { Display } from './display.js';
 import { describeFailure } from './failure.js';
 import type { Instance } from './instance.js';
 import { Metrics } from './metrics.js';
+import { Trash, TRASH } from './trash.js';
 import { type Output, type PlanRecord, readPlan } from './outputs.js';
 import { ShardPool } from './shard-pool.js';
 import type { DatasetOutput, OutputFile, Shard, ShardContext, ShardOutput, StageContext } from './stage.js';
@@ -34,20 +35,24 @@ export interface Surroundings {
   readonly display: Display;
   readonly signal: AbortSignal;
   /** called when the stage starts to write */
-  readonly onStart: (instance: string) => void;
+  readonly onStart: (instance: string) => Promise<void>;
   /** rebuild all shards, whatever the manifests say */
   readonly force: boolean;
+  /** replace results that no longer fit inputs and settings; otherwise such results are an error */
+  readonly redo: boolean;
   /** where a worker thread finds the stage (Registry.module); undefined: all shards run in this thread */
   readonly module: string | undefined;
 }
 
 /**
- * Brings a stage instance up to date: plans its shards, removes outdated ones, runs missing ones and commits each when it
- * is complete. The caller holds the lock of the run folder and has the inputs ready.
- * @throws the first failure of a shard, after the parallel ones have ended; Interrupted
+ * Brings a stage instance up to date: plans its shards, runs missing ones and commits each when it is complete. Results
+ * that no longer fit are replaced only with `redo` or `force`, and then moved to the trash (trash.ts). The caller holds the
+ * lock of the run folder and has the inputs ready.
+ * @throws UserError before anything is written where results would be replaced without being asked to; the first failure
+ *   of a shard, after the parallel ones have ended; Interrupted
  */
 export async function execute(instance: Instance, surroundings: Surroundings): Promise<Summary> {
-  const { display, signal, onStart, force } = surroundings;
+  const { display, signal, onStart, force, redo } = surroundings;
   const { name, stage, outputs } = instance;
   const context = instance.context(display, signal);
   const shards = await instance.plan(context);
@@ -70,13 +75,24 @@ export async function execute(instance: Instance, surroundings: Surroundings): P
   if (missing.length === 0 && outdated === 0 && plans.every((plan) => plan?.finished && sameShards(plan, finished)))
     return summary();
 
-  onStart(name);
+  // a shard whose files are lost or truncated is no result, and is rebuilt without asking
+  const whole = new Set([...stale].filter((id) => outputs.every((output) => output.whole(id) ?? true)));
+  const rebuilt = missing.filter(({ id }) => stale.has(id)).length;
+  const reasons = force ? ['--force'] : whatChanged(instance, recorded, missing, outdated - rebuilt);
+  const why = reasons.join('; ');
+  if (whole.size > 0 && !stage.view && !redo && !force) throw wouldReplace(instance, whole, shards, why);
+
+  await onStart(name);
   if (outdated > 0) {
-    const rebuilt = missing.filter(({ id }) => stale.has(id)).length;
-    const reasons = force ? ['--force'] : whatChanged(instance, recorded, missing, outdated - rebuilt);
-    context.log.info(`${whatHappens(rebuilt, outdated - rebuilt)}: ${reasons.join('; ')}`);
+    context.log.info(`${whatHappens(rebuilt, outdated - rebuilt)}: ${why}`);
   } else if (done.size > 0 && missing.length > 0)
     context.log.info(`building ${missing.length} of ${shards.length} shards; the rest is up to date`);
+  if (whole.size > 0 && !stage.view) {
+    const keep = new Set(outputs.flatMap((output) => output.shards).filter((id) => !whole.has(id)));
+    const trash = new Trash(instance.folder);
+    const id = await trash.put(name, outputs, keep, why);
+    context.log.info(`kept the replaced result: critiq restore ${id} run=${instance.config.run} brings it back`);
+  }
   for (const output of outputs) {
     await output.writePlan({ ...finished, finished: false });
     await output.retain(done);
@@ -100,6 +116,26 @@ export async function execute(instance: Instance, surroundings: Surroundings): P
     metrics.close();
   }
   return summary();
+}
+
+/** One line that says what would be replaced, why, and what to do. */
+function wouldReplace(
+  { name, outputs }: Instance,
+  whole: ReadonlySet<string>,
+  planned: readonly Shard[],
+  why: string,
+): UserError {
+  const ids = new Set(planned.map(({ id }) => id));
+  const surplus = [...whole].filter((id) => !ids.has(id)).length;
+  const { folder } = outputs[0];
+  const rebuilt = whole.size - surplus;
+  const what = [
+    ...(rebuilt > 0 ? [`rebuild ${counted(rebuilt, 'finished shard')}`] : []),
+    ...(surplus > 0 ? [`drop ${counted(surplus, 'finished shard')}`] : []),
+  ].join(' and ');
+  return new UserError(
+    `${name}: this would ${what} in ${folder} (${why}); add --redo to replace the result (the old one is kept in ${TRASH}), use the settings it was built with, or choose another run with run=NAME`,
+  );
 }
 
 type Resources = StageContext<unknown> & { readonly metrics: Metrics; readonly scratch: Scratch };

@@ -134,7 +134,10 @@ function recordedPlans(folder: string, depth = 0): PlanRecord[] {
   const below = readdirSync(folder, { withFileTypes: true })
     .filter(
       (entry) =>
-        entry.isDirectory() && depth < 2 && !(depth === 0 && ['metrics', 'tb', 'scratch'].includes(entry.name)),
+        entry.isDirectory() &&
+        depth < 2 &&
+        !entry.name.startsWith('.') &&
+        !(depth === 0 && ['metrics', 'tb', 'scratch'].includes(entry.name)),
     )
     .sort((a, b) => (a.name < b.name ? -1 : 1));
   return [...(own ? [own] : []), ...below.flatMap((entry) => recordedPlans(join(folder, entry.name), depth + 1))];

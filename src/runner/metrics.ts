@@ -1,6 +1,6 @@
 import { closeSync, mkdirSync, openSync, renameSync, rmSync, writeSync } from 'node:fs';
-import { dirname, join } from 'node:path';
-import { metricsFile, readMetrics, type MetricsLine } from '../data/metrics.js';
+import { dirname } from 'node:path';
+import { eventsFile, metricsFile, readMetrics, type MetricsLine } from '../data/metrics.js';
 import { writeFailure } from '../data/store/atomic.js';
 import { scalarsRecord, versionRecord } from './tfevents.js';
 
@@ -29,7 +29,7 @@ export class Metrics {
   /** @param keep whether the lines that a shard left in an earlier run are still valid */
   constructor(runFolder: string, instance: string, keep: (shard: string) => boolean) {
     this.jsonl = metricsFile(runFolder, instance);
-    this.events = join(runFolder, 'tb', instance, 'events.out.tfevents.critiq');
+    this.events = eventsFile(runFolder, instance);
     const before = readMetrics(this.jsonl);
     this.lines = before.filter((line) => keep(line.shard));
     if (this.lines.length !== before.length) this.rewrite();

@@ -4,6 +4,7 @@ import { writeAtomic } from '../data/store/atomic.js';
 import { encodeLine } from '../data/formats/jsonl.js';
 import { committedShards, Dataset, fingerprint, type Shard as Line } from '../data/store/manifest.js';
 import { isSet, renameOldFiles, setFile } from '../data/store/set-files.js';
+import { pathInside } from '../data/store/inside.js';
 import { UserError } from '../errors.js';
 
 /** Stands for a stage's name in the plan of imported data. Stages leave such data alone. */
@@ -79,9 +80,41 @@ export class Output {
   /** Whether the shard was built from the same inputs and settings, and all its files exist with the recorded size. */
   has(shard: string, { inputs, settings }: Fingerprints): boolean {
     const line = this.lines.get(shard);
-    if (!line || line.inputs !== inputs || line.settings !== settings) return false;
-    return line.files.every(
-      ({ file, bytes }) => statSync(join(this.folder, file), { throwIfNoEntry: false })?.size === bytes,
+    return line !== undefined && line.inputs === inputs && line.settings === settings && this.whole(shard) === true;
+  }
+
+  /**
+   * Whether all files of a shard exist with the recorded size; undefined if it is not committed.
+   * @throws UserError for a path outside the folder
+   */
+  whole(shard: string): boolean | undefined {
+    return this.lines
+      .get(shard)
+      ?.files.every(({ file, bytes }) => statSync(this.path(file), { throwIfNoEntry: false })?.size === bytes);
+  }
+
+  /** The committed lines. */
+  all(): readonly Line[] {
+    return [...this.lines.values()];
+  }
+
+  /** The path of a file that a line names. @throws UserError for one outside the folder */
+  private path(file: string): string {
+    return pathInside(this.folder, file, this.file);
+  }
+
+  /** Takes shards out of the manifest; their files stay. */
+  async drop(shards: ReadonlySet<string>): Promise<void> {
+    if (this.shards.some((shard) => shards.has(shard)))
+      await this.write(this.all().filter((line) => !shards.has(line.shard)));
+  }
+
+  /** Adds lines whose files are in place, in the order of the plan. */
+  async add(lines: readonly Line[], order: readonly string[]): Promise<void> {
+    const all = new Map([...this.all(), ...lines].map((line) => [line.shard, line]));
+    const rank = new Map(order.map((id, index) => [id, index]));
+    await this.write(
+      [...all.values()].sort((a, b) => (rank.get(a.shard) ?? Infinity) - (rank.get(b.shard) ?? Infinity)),
     );
   }
 
@@ -103,7 +136,7 @@ export class Output {
     const kept = [...this.lines.values()].filter(({ shard }) => keep.has(shard));
     const needed = new Set(kept.flatMap(({ files }) => files.map(({ file }) => file)));
     for (const { file } of outdated.flatMap(({ files }) => files)) {
-      if (!needed.has(file)) rmSync(join(this.folder, file), { force: true });
+      if (!needed.has(file)) rmSync(this.path(file), { force: true });
     }
     await this.write(kept);
     return outdated.length;

@@ -1,4 +1,4 @@
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, readFileSync, rmdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { writeAtomic } from '../data/store/atomic.js';
 import { UserError } from '../errors.js';
@@ -12,6 +12,7 @@ import { IMPORT, readManifest, readPlan } from './outputs.js';
 import { gitCommit, versions } from './package.js';
 import { type LoadedRegistry, withRecorded, withSettings } from './registry.js';
 import type { Stage } from './stage.js';
+import { Trash } from './trash.js';
 
 export interface RunOptions {
   readonly display?: Display;
@@ -20,6 +21,8 @@ export interface RunOptions {
   readonly deps?: boolean;
   /** rebuild all shards of the named stage */
   readonly force?: boolean;
+  /** replace results of any stage on the way that no longer fit their inputs and settings; they go to the trash */
+  readonly redo?: boolean;
 }
 
 /** The lock file of a run folder. */
@@ -39,13 +42,18 @@ export async function runStage(
   options: RunOptions = {},
 ): Promise<Summary[]> {
   const { display = new Display('quiet'), signal = new AbortController().signal, deps = true, force = false } = options;
+  const redo = options.redo === true || config.yes;
   const target = registry.stages.get(name);
   if (!target) throw new UserError(`unknown stage ${name}; expected one of ${[...registry.stages.keys()].join(', ')}`);
   return underLock(config, display, async (lock) => {
-    await writeRunRecord(config, registry.schema);
+    await new Trash(runFolder(config)).finish();
     const summaries: Summary[] = [];
     const ready = new Set<string>();
-    const onStart = (instance: string): void => lock.update(instance);
+    // a command that fails before it writes leaves run.json as it was
+    const onStart = async (instance: string): Promise<void> => {
+      lock.update(instance);
+      await writeRunRecord(config, registry.schema);
+    };
 
     const bring = async (stage: Stage, settings: Config, chain: readonly string[]): Promise<void> => {
       const instanceName = stage.instance(settings);
@@ -63,7 +71,9 @@ export async function runStage(
         }
       }
       ready.add(instanceName);
-      summaries.push(await execute(instance, { display, signal, onStart, force: again, module: registry.module }));
+      summaries.push(
+        await execute(instance, { display, signal, onStart, force: again, redo, module: registry.module }),
+      );
     };
     await bring(target, config, []);
     return summaries;
@@ -73,6 +83,7 @@ export async function runStage(
 /** Runs `work` while holding the lock of the run folder. */
 export async function underLock<T>(config: Config, display: Display, work: (lock: Lock) => Promise<T>): Promise<T> {
   const file = lockFile(config);
+  const folders = [runFolder(config), config.data].filter((folder) => !existsSync(folder));
   const lock = Lock.acquire(file, (dead) =>
     display.info(`${file}: taken over from process ${dead.pid}, which has ended`),
   );
@@ -83,6 +94,18 @@ export async function underLock<T>(config: Config, display: Display, work: (lock
   } finally {
     release();
     process.off('exit', release);
+    removeEmpty(folders);
+  }
+}
+
+/** Removes the folders that a command made and left empty: a failed command must not look like a run. */
+function removeEmpty(folders: readonly string[]): void {
+  for (const folder of folders) {
+    try {
+      rmdirSync(folder);
+    } catch {
+      return; // in use
+    }
   }
 }
 

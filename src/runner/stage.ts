@@ -73,6 +73,8 @@ export interface StageDefinition<S extends z.ZodObject, T extends Shard> {
   derived?(config: Config): Readonly<Record<string, unknown>>;
   /** own settings that do not affect the content of a shard (number of shards, speed) */
   readonly neutral?: readonly (keyof z.infer<S> & string)[];
+  /** only shows other results (a report): it is rebuilt without asking, and no replaced version is kept; default false */
+  readonly view?: boolean;
   /** number of parallel shards, where the setting `workers` must not decide it */
   workers?(settings: z.infer<S>, config: Config): number | undefined;
   /** name of the instance with these settings; default the stage's name */
@@ -101,6 +103,7 @@ export interface Stage {
   readonly schema: z.ZodObject;
   readonly uses: readonly string[];
   readonly neutral: readonly string[];
+  readonly view: boolean;
   derived(config: Config): Readonly<Record<string, unknown>>;
   settings(config: Config): Readonly<Record<string, unknown>>;
   /** undefined: the setting `workers` decides */
@@ -125,6 +128,7 @@ export function stage<S extends z.ZodObject, T extends Shard>(definition: StageD
     schema: definition.settings,
     uses,
     neutral: ['workers', ...neutral],
+    view: definition.view ?? false,
     derived: (config) => definition.derived?.(config) ?? {},
     settings: (config) => own(config) as Record<string, unknown>,
     workers: (config) => definition.workers?.(own(config), config),

@@ -15,6 +15,12 @@ export const Core = z.object({
     ),
   data: z.string().min(1).default('data').describe('folder of all run folders, relative to the working directory'),
   seed: z.int().min(0).default(0).describe('seed of all random numbers of the run'),
+  yes: z
+    .boolean()
+    .default(false)
+    .describe(
+      'replace results that no longer fit their inputs and settings without asking, as --redo does, for scheduled jobs; replaced results go to `.trash` (`critiq restore`, `critiq gc`)',
+    ),
   workers: z
     .int()
     .min(0)

@@ -19,6 +19,8 @@ function config(data: string, ...overrides: string[]) {
   return loadSettings(loaded.schema, { overrides: [`data=${data}`, ...overrides], aliases: loaded.aliases });
 }
 
+const REDO: RunOptions = { redo: true };
+
 /** Shards built by each instance. */
 async function made(
   data: string,
@@ -46,16 +48,16 @@ test('missing inputs are built first, and nothing is built twice', async (t) => 
   assert.deepEqual([statSync(manifest).mtimeMs, statSync(manifest).ino], [mtimeMs, ino], 'not even rewritten');
 });
 
-test('a changed setting rebuilds its stage and what depends on it, and removes the old files', async (t) => {
+test('with --redo a changed setting rebuilds its stage and what depends on it, and nothing else', async (t) => {
   const data = emptyFolder(t);
   await made(data, 'total');
-  assert.deepEqual(await made(data, 'total', ['total.lr=0.25']), { numbers: 0, squares: 0, 'total/all': 1 });
-  assert.deepEqual(await made(data, 'total', ['total.lr=0.25', 'squares.power=3']), {
+  assert.deepEqual(await made(data, 'total', ['total.lr=0.25'], REDO), { numbers: 0, squares: 0, 'total/all': 1 });
+  assert.deepEqual(await made(data, 'total', ['total.lr=0.25', 'squares.power=3'], REDO), {
     numbers: 0,
     squares: 6,
     'total/all': 1,
   });
-  assert.deepEqual(await made(data, 'total', ['total.lr=0.25', 'squares.power=3', 'seed=1']), {
+  assert.deepEqual(await made(data, 'total', ['total.lr=0.25', 'squares.power=3', 'seed=1'], REDO), {
     numbers: 6,
     squares: 6,
     'total/all': 1,
@@ -103,20 +105,21 @@ test('settings of used sections count; other and neutral ones do not', async (t)
     numbers: 0,
     squares: 0,
   });
-  assert.deepEqual(await made(data, 'squares', ['shared.scale=10']), { numbers: 6, squares: 6 });
+  assert.deepEqual(await made(data, 'squares', ['shared.scale=10'], REDO), { numbers: 6, squares: 6 });
 });
 
-test('a longer plan builds only the new shards, a shorter one removes shards', async (t) => {
+test('a longer plan builds only the new shards, a shorter one drops shards with --redo', async (t) => {
   const data = emptyFolder(t);
   await made(data, 'squares', ['numbers.shards=3']);
   assert.deepEqual(await made(data, 'squares', ['numbers.shards=5']), { numbers: 2, squares: 2 });
   const fresh = emptyFolder(t);
   await made(fresh, 'squares', ['numbers.shards=5']);
   assert.deepEqual(contents(join(data, 'pocket')), contents(join(fresh, 'pocket')), 'as if built at once');
-  await made(data, 'squares', ['numbers.shards=2']);
+  await made(data, 'squares', ['numbers.shards=2'], REDO);
   assert.equal(existsSync(join(data, 'pocket/numbers/n3.json')), false);
   const short = emptyFolder(t);
   await made(short, 'squares', ['numbers.shards=2']);
+  rmSync(join(data, 'pocket/.trash'), { recursive: true });
   assert.deepEqual(contents(join(data, 'pocket')), contents(join(short, 'pocket')));
 });
 
@@ -175,6 +178,7 @@ test('--force rebuilds the named stage and leaves the same bytes', async (t) => 
   await made(data, 'total');
   const before = contents(join(data, 'pocket'));
   assert.deepEqual(await made(data, 'squares', [], { force: true }), { numbers: 0, squares: 6 });
+  rmSync(join(data, 'pocket/.trash'), { recursive: true });
   assert.deepEqual(await made(data, 'total'), { numbers: 0, squares: 0, 'total/all': 0 });
   assert.deepEqual(contents(join(data, 'pocket')), before);
 });

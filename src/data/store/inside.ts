@@ -3,26 +3,38 @@ import { isAbsolute, resolve, sep } from 'node:path';
 import { UserError } from '../../errors.js';
 
 /**
+ * The path that a name means below a folder, whether it is there or not; links are not looked into.
+ * @param where begins the error message
+ * @throws UserError where it would be outside of the folder
+ */
+export function pathInside(folder: string, name: unknown, where: string): string {
+  const shown = JSON.stringify(name);
+  if (typeof name !== 'string' || name === '' || name.includes('\0'))
+    throw new UserError(`${where}: expected the name of a file in ${folder}, got ${shown}`);
+  const path = resolve(folder, name);
+  if (isAbsolute(name) || !path.startsWith(resolve(folder) + sep))
+    throw new UserError(`${where}: expected a file in ${folder}, got ${shown}, which is outside of it`);
+  return path;
+}
+
+/**
  * The path of a file that a list in a folder names. The name is relative to the folder, and the file (after following
  * links) must be inside it.
  * @param where start of the error message, for example "set.jsonl, line 3: \"image\""
  * @throws UserError if there is no such file
  */
 export function fileInside(folder: string, name: unknown, where: string): string {
-  const shown = JSON.stringify(name);
-  if (typeof name !== 'string' || name === '' || name.includes('\0'))
-    throw new UserError(`${where}: expected the name of a file in ${folder}, got ${shown}`);
-  const outside = new UserError(`${where}: expected a file in ${folder}, got ${shown}, which is outside of it`);
-  if (isAbsolute(name)) throw outside;
-  const path = resolve(folder, name);
-  if (!path.startsWith(resolve(folder) + sep)) throw outside;
+  const path = pathInside(folder, name, where);
   let real: string;
   try {
     real = realpathSync(path);
   } catch (error) {
     throw new UserError(`${where}: ${path} cannot be read (${(error as NodeJS.ErrnoException).code})`);
   }
-  if (!real.startsWith(realpathSync(folder) + sep)) throw outside;
+  if (!real.startsWith(realpathSync(folder) + sep))
+    throw new UserError(
+      `${where}: expected a file in ${folder}, got ${JSON.stringify(name)}, which is a link to outside of it`,
+    );
   if (!statSync(real).isFile()) throw new UserError(`${where}: expected a file, but ${path} is not one`);
   return real;
 }

@@ -35,7 +35,7 @@ test('an evaluation runs with a device, a judge and an answer format from plugin
 
   const again = await succeed([...args, ...more], where);
   assert.equal((JSON.parse(again.stdout) as { made: number }[]).at(-1)!.made, 0, 'nothing is outdated');
-  const changed = await succeed([...args, ...more, 'judge.lamp.tolerance=1'], where);
+  const changed = await succeed([...args, ...more, 'judge.lamp.tolerance=1', '--redo'], where);
   assert.equal((JSON.parse(changed.stdout) as { made: number }[]).at(-1)!.made, 3, "a judge's setting counts");
 });
 

@@ -1,0 +1,60 @@
+import type { Command } from 'commander';
+import { counted } from '../counted.js';
+import type { Registry } from '../runner/registry.js';
+import { common, load, type Interrupt, type Options, wholeNumber, work } from './command.js';
+
+const DAY_MS = 86_400_000;
+
+/** `critiq restore` and `critiq gc`: the replaced results of a run, in its folder `.trash`. */
+export function addTrashCommands(critiq: Command, registry: Registry, interrupt: Interrupt): void {
+  const restore = critiq
+    .command('restore')
+    .argument('[entry]', 'the replaced result to bring back; without it, list them');
+  common(restore, 'critiq restore 0001-critic run=exp7')
+    .description('list the replaced results of a run, or bring one back')
+    .action(async (entry: string | undefined, overrides: string[], options: Options) => {
+      // `critiq restore run=exp7` lists: settings are written name=value, entries are not
+      const [id, settings] = entry?.includes('=') ? [undefined, [entry, ...overrides]] : [entry, overrides];
+      const { config } = await load(registry, settings, options);
+      const { Trash } = await import('../runner/trash.js');
+      const { underLock } = await import('../runner/run.js');
+      const { runFolder } = await import('../runner/instance.js');
+      await work(options, interrupt, async (display) => {
+        const trash = new Trash(runFolder(config));
+        if (id === undefined) {
+          const listed = trash.list();
+          const lines = listed.map(({ id, why, shards, bytes, time }) => {
+            const size = `${counted(shards, 'shard')}, ${(bytes / 1e6).toFixed(1)} MB`;
+            return `${id}: replaced ${new Date(time).toISOString().slice(0, 16).replace('T', ' ')} UTC (${size}; ${why})`;
+          });
+          return { result: listed, lines: listed.length === 0 ? ['no replaced results'] : lines };
+        }
+        const restored = await underLock(config, display, async () => {
+          await trash.finish();
+          return trash.restore(id);
+        });
+        return { result: { restored: restored.id }, lines: [`${restored.instance}: restored from ${restored.id}`] };
+      });
+    });
+
+  common(
+    critiq.command('gc').description('remove the replaced results of a run for good'),
+    'critiq gc run=exp7 --older-than 30',
+  )
+    .option('--older-than <days>', 'only results that were replaced at least this many days ago', '0')
+    .action(async (overrides: string[], options: Options & { olderThan: string }) => {
+      const { config } = await load(registry, overrides, options);
+      const days = wholeNumber('--older-than', options.olderThan, 0);
+      const { Trash } = await import('../runner/trash.js');
+      const { underLock } = await import('../runner/run.js');
+      const { runFolder } = await import('../runner/instance.js');
+      await work(options, interrupt, async (display) => {
+        const removed = await underLock(config, display, async () =>
+          new Trash(runFolder(config)).collect(days * DAY_MS, Date.now()),
+        );
+        const bytes = removed.reduce((sum, entry) => sum + entry.bytes, 0);
+        const what = `removed ${counted(removed.length, 'replaced result')} (${(bytes / 1e6).toFixed(1)} MB)`;
+        return { result: { removed: removed.map(({ id }) => id), bytes }, lines: [what] };
+      });
+    });
+}
