@@ -101,6 +101,7 @@ test('config prints settings that give the same run, and run.json stores them wi
   assert.deepEqual(record.changed, {
     seed: { default: 0, value: 5 },
     'numbers.count': { default: 50, value: 3 },
+    'total.lr': { default: 0.5, value: 0.125 },
   });
   assert.equal(record.seed, 5);
   assert.equal((record.versions as Record<string, string>).node, process.version);

