@@ -43,6 +43,12 @@ export const Eval = z.object({
     .string()
     .default('base')
     .describe('name of the policy to evaluate, below `policy/`; unused with `eval.agent=served`'),
+  name: z
+    .union([z.literal(''), z.string().regex(/^[\w+-][\w.+-]{0,80}$/, 'letters, digits, _ . + -')])
+    .default('')
+    .describe(
+      'name of the evaluation: its results are in `eval/<name>`; empty: made from policy, split, protocol and temperature, as `digiq-test-t0.5`. Name it yourself to keep evaluations with other judges, devices or numbers of episodes side by side',
+    ),
   split: z.enum(['test', 'train']).default('test').describe('task list: test or training tasks'),
   protocol: z
     .enum(['all', 'first96'])
@@ -87,9 +93,11 @@ function temperatureOf({ agent, temperature }: Eval, config: Config): number {
 
 /** Name of an evaluation's data set below `eval/`. */
 export function evalName(settings: Eval, config: Config): string {
+  if (settings.name !== '') return settings.name;
   const parts = [agentName(settings, config), settings.split];
   if (settings.protocol === 'first96') parts.push('first96');
-  if (temperatureOf(settings, config) === 0) parts.push('greedy');
+  const temperature = temperatureOf(settings, config);
+  if (temperature !== 1) parts.push(temperature === 0 ? 'greedy' : `t${temperature}`);
   return parts.join('-');
 }
 
@@ -104,7 +112,7 @@ export const evaluate = stage({
   summary: 'measure the success rate of a policy',
   settings: Eval,
   uses: ['seed', 'tasks'],
-  neutral: ['agent'],
+  neutral: ['agent', 'name'],
   derived: (config) => ({
     ...deviceInfluence(config),
     ...judgeFingerprint(config),
@@ -116,19 +124,21 @@ export const evaluate = stage({
   inputs: ({ agent, policy, best_of_q }) =>
     agent === 'served' ? [] : [`policy/${policy}`, ...(best_of_q > 0 ? ['vlm', 'critic'] : [])],
   outputs: (settings, config) => [evaluation(settings, config)],
-  // base-test, filteredbc-test-greedy, digiq+bestofq-test-first96, ...
+  // base-test, filteredbc-test-greedy, digiq-test-t0.5, digiq+bestofq-test-first96, ...
   provides: (dataset, config) => {
-    const match = /^eval\/(.+?)(\+bestofq)?-(test|train)(-first96)?(-greedy)?$/.exec(dataset);
+    const match = /^eval\/(.+?)(\+bestofq)?-(test|train)(-first96)?(?:-(greedy)|-t(\d+(?:\.\d+)?))?$/.exec(dataset);
     if (!match) return undefined;
-    const [, policy, ranked, split, first96, greedy] = match;
+    const [, policy, ranked, split, first96, greedy, stated = '1'] = match;
+    const temperature = greedy ? 0 : Number(stated);
+    if (temperature === 1 && match[7] !== undefined) return undefined;
     const own = config.eval as Eval;
     if (policy === servedName(config)) {
-      const { temperature } = servedSettings(config);
       return {
         'eval.agent': 'served',
+        'eval.name': '',
         'eval.split': split,
         'eval.protocol': first96 ? 'first96' : 'all',
-        'served.temperature': greedy ? 0 : temperature || 1,
+        'served.temperature': temperature,
       };
     }
     if (policy.startsWith('served-')) {
@@ -138,10 +148,11 @@ export const evaluate = stage({
     }
     return {
       'eval.agent': 'policy',
+      'eval.name': '',
       'eval.policy': policy,
       'eval.split': split,
       'eval.protocol': first96 ? 'first96' : 'all',
-      'eval.temperature': greedy ? 0 : own.temperature || 1,
+      'eval.temperature': temperature,
       'eval.best_of_q': ranked ? own.best_of_q || RANKED : 0,
     };
   },

@@ -29,8 +29,10 @@ export const GIVEN: Readonly<Record<string, (folder: DocFolder) => unknown>> = {
     writeFileSync(join(clone, 'merged/config.json'), JSON.stringify({ model_type: 'llava', hidden_size: 8 }));
     writeFileSync(join(clone, 'merged/model.safetensors'), 'weights');
   },
-  /** `data/exp7` without a VLM of its own */
-  'no-vlm': ({ clone }) => rmSync(join(clone, 'data/exp7/vlm'), { recursive: true }),
+  /** `data/exp7` without a VLM of its own, and so without representations */
+  'no-vlm': ({ clone }) => {
+    for (const name of ['vlm', 'representations']) rmSync(join(clone, 'data/exp7', name), { recursive: true });
+  },
   /** `general-offline.pt`: a file in the layout of the released offline data */
   'digiq-file': ({ clone }) => cpSync(fixture('torch', 'digiq-numpy.pt'), join(clone, 'general-offline.pt')),
 };

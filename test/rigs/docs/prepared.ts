@@ -13,7 +13,7 @@ const NAMES = ['pocket', 'exp7'];
 /** Commands that make everything that later commands need. */
 const COMMANDS = `
 make demo
-critiq online --config configs/pocket-coso.yaml online.mode=off2on
+critiq online --config configs/pocket-coso.yaml
 critiq report
 `;
 
