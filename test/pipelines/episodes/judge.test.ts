@@ -124,7 +124,7 @@ test('collect and eval: verdicts are rewards; episodes without a verdict are lis
   const again = await succeed(['eval', ...asking(server, 'judge.retries=4', 'judge.budget_calls=1')], { cwd, program });
   assert.doesNotMatch(again.stderr, /: done/);
   assert.equal(server.asked.length, asked);
-  const state = await succeed(['eval', ...TINY], { cwd, program });
+  const state = await succeed(['eval', '--redo', ...TINY], { cwd, program });
   assert.match(state.stderr, /eval\/base-test: done/);
   assert.match(state.stderr, /sft: up to date/);
   const exact = JSON.parse(readFileSync(join(folder, '_result.json'), 'utf8')) as Record<string, unknown>;
