@@ -94,7 +94,7 @@ test('the log says how many shards are rebuilt or removed, and why', async (t) =
   assert.equal(await logged(['numbers.count=3', 'numbers.shards=5']), '');
   await made(data, 'squares', ['numbers.count=3', 'numbers.shards=5']);
   assert.equal(
-    await logged(['numbers.count=3', 'numbers.shards=5', 'seed=1'], {}, 'squares'),
+    await logged(['numbers.count=3', 'numbers.shards=5', 'seed=1'], REDO, 'squares'),
     'numbers: rebuilding 5 outdated shards: seed 0 -> 1\nsquares: rebuilding 5 outdated shards: inputs changed\n',
   );
 });
