@@ -7,7 +7,8 @@ import { GIVEN } from '../rigs/docs/given.js';
 import { testedPages } from '../rigs/docs/markdown.js';
 import { HOW_TO_MARK, NEEDS } from '../rigs/docs/marks.js';
 import { prepareRun, unitFolder } from '../rigs/docs/prepared.js';
-import { runUnit, unitsOf, type Unit } from '../rigs/docs/shell.js';
+import { runUnit } from '../rigs/docs/shell.js';
+import { unitsOf, type Unit } from '../rigs/docs/units.js';
 import { standIn } from '../rigs/docs/stand-in.js';
 
 /** `DOCS=docs/online.md node --test dist/test/docs/commands.test.js` looks at some pages alone. */

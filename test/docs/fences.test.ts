@@ -5,7 +5,7 @@ import { mistakeInBlock, typeMistakes } from '../rigs/docs/languages.js';
 import { parsePage, testedPages } from '../rigs/docs/markdown.js';
 import { HOW_TO_MARK, kindOf, planOf, python } from '../rigs/docs/marks.js';
 import { simpleCommands } from '../rigs/docs/commands.js';
-import { commandsOf, unitsOf } from '../rigs/docs/shell.js';
+import { commandsOf, unitsOf } from '../rigs/docs/units.js';
 
 const pages = testedPages();
 const blocks = pages.flatMap(({ fences }) => fences).map((fence) => ({ fence, plan: planOf(fence) }));

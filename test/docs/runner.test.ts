@@ -4,7 +4,8 @@ import { rmSync } from 'node:fs';
 import { test, type TestContext } from 'node:test';
 import { parsePage } from '../rigs/docs/markdown.js';
 import { unitFolder } from '../rigs/docs/prepared.js';
-import { runUnit, unitsOf } from '../rigs/docs/shell.js';
+import { runUnit } from '../rigs/docs/shell.js';
+import { unitsOf } from '../rigs/docs/units.js';
 
 /** What becomes of the only unit of a page. @param lines of the page */
 async function run(t: TestContext, ...lines: string[]): Promise<string | undefined> {

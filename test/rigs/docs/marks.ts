@@ -148,8 +148,8 @@ function attempt(find: () => unknown): boolean {
 
 /** The name of this machine's Python 3, or undefined. */
 export function python(): string | undefined {
-  return ['python3', 'python'].find(
-    (name) => spawnSync(name, ['-c', 'import sys; sys.exit(sys.version_info < (3,))']).status === 0,
+  return [process.env.PYTHON ?? '', 'python3', 'python'].find(
+    (name) => name !== '' && spawnSync(name, ['-c', 'import sys; sys.exit(sys.version_info < (3,))']).status === 0,
   );
 }
 

@@ -5,7 +5,8 @@ import type { DocFolder } from './folder.js';
 import { docFolder } from './folder.js';
 import { giveModels } from './given.js';
 import { parsePage } from './markdown.js';
-import { runUnit, unitsOf } from './shell.js';
+import { runUnit } from './shell.js';
+import { unitsOf } from './units.js';
 
 /** The names of the run for every block. */
 const NAMES = ['pocket', 'exp7'];

@@ -9,7 +9,7 @@ import { JudgeServer, MODEL as JUDGE } from '../judge/server.js';
 import { MODEL as AGENT, ServedServer } from '../served/server.js';
 import { VllmServer } from '../vlm/server.js';
 import type { DocsEnvironment } from './critiq.js';
-import type { Unit } from './shell.js';
+import type { Unit } from './units.js';
 
 const THERE = 'http://gpu-box:8000';
 const VLM = 'tiny-llava';
