@@ -1,5 +1,6 @@
 #!/usr/bin/env node
 import { existsSync, realpathSync } from 'node:fs';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { Command, CommanderError } from 'commander';
 import {
@@ -26,7 +27,7 @@ import { addViewCommand } from './view.js';
 import { counted } from '../counted.js';
 import { RunError, UserError } from '../errors.js';
 import { describeFailure } from '../runner/failure.js';
-import { packageVersion, withPages } from '../package.js';
+import { packageRoot, packageVersion, repositoryUrl, withPages } from '../package.js';
 import type { Registry } from '../runner/registry.js';
 
 /**
@@ -74,6 +75,8 @@ export function program(registry: Registry, interrupt: Interrupt): Command {
       'after',
       `
 Exit codes: 0 done, 1 failed, 2 usage error, 75 run folder in use, 130/143 stopped by Ctrl-C/SIGTERM.
+
+Documentation: ${repositoryUrl()}#readme, or the pages in ${join(packageRoot(), 'docs')}
 
 Example:
   $ critiq critic --config pocket critic.lr=1e-4 run=exp7`,

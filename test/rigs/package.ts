@@ -84,10 +84,13 @@ export function packageTest(name: string, body: (installed: Installed, t: TestCo
   });
 }
 
-/** Runs npm without the settings of an outer npm. @throws NoRegistry; Error with npm's message */
+/** Variables of the environment by which npm reaches its registry. */
+const REACH = /^npm_config_(registry|cache|userconfig|globalconfig|(https?_|no)?proxy|cafile|strict_ssl)$/i;
+
+/** Runs npm without the other settings of an outer npm. @throws NoRegistry; Error with npm's message */
 export async function npm(args: readonly string[], cwd: string): Promise<string> {
   const env = Object.fromEntries(
-    Object.entries(process.env).filter(([key]) => !/^npm_|^onnxruntime_node_install/i.test(key)),
+    Object.entries(process.env).filter(([key]) => REACH.test(key) || !/^npm_|^onnxruntime_node_install/i.test(key)),
   );
   const plain = ['--no-audit', '--no-fund', '--prefer-offline', '--loglevel=error'];
   const { error, stdout, stderr } = await new Promise<{ error: Error | null; stdout: string; stderr: string }>(
