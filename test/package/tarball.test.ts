@@ -1,8 +1,8 @@
 /** What `npm pack` puts into the package, and that npm installs it with nothing but its registry. */
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { existsSync, readdirSync, readFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { copyFileSync, existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
 import { test } from 'node:test';
 import { packageRoot } from '../../src/package.js';
 import { LICENSES, licenses } from '../../packaging/licenses.js';
@@ -73,6 +73,31 @@ packageTest('npm install -g gives the command critiq, and asks nobody but the re
     [],
   );
 });
+
+for (const [where, modules] of [
+  ['below critiq, as in a global installation', 'node_modules/critiq/node_modules'],
+  ['beside critiq, as in a project', 'node_modules'],
+]) {
+  test(`the install script of onnxruntime-node ${where}, runs on request only`, (t) => {
+    const folder = emptyFolder(t);
+    const packaging = join(folder, 'node_modules/critiq/packaging');
+    const script = join(folder, modules, 'onnxruntime-node/script/install.js');
+    mkdirSync(packaging, { recursive: true });
+    mkdirSync(dirname(script), { recursive: true });
+    copyFileSync(join(packageRoot(), 'packaging/preinstall.cjs'), join(packaging, 'preinstall.cjs'));
+    writeFileSync(script, "'use strict';\nconsole.log('downloads');\n");
+    const node = (file: string, env: NodeJS.ProcessEnv = {}): string =>
+      execFileSync(process.execPath, [file], { encoding: 'utf8', env: { PATH: process.env.PATH, ...env } });
+    assert.equal(node(script), 'downloads\n');
+    node(join(packaging, 'preinstall.cjs'));
+    const guarded = readFileSync(script, 'utf8');
+    assert.equal(node(script), '');
+    assert.equal(node(script, { ONNXRUNTIME_NODE_INSTALL: 'cuda12' }), 'downloads\n');
+    assert.equal(node(script, { npm_config_onnxruntime_node_install: 'cuda12' }), 'downloads\n');
+    node(join(packaging, 'preinstall.cjs'));
+    assert.equal(readFileSync(script, 'utf8'), guarded, 'once is enough');
+  });
+}
 
 test('the lock file has no package whose install script npm would run', () => {
   assert.deepEqual(withScripts(readLock()), [], 'npm run lock takes the marks off');
