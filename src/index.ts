@@ -26,14 +26,17 @@ export {
   streamTable,
   writeTable,
   type Column,
+  type ColumnDetails,
   type ColumnType,
   type Part,
   type TableKind,
 } from './data/tables.js';
 export {
   CANDIDATES,
+  INVALID,
   TRANSITIONS,
   VALUES,
+  type ActionColumns,
   type CandidateRow,
   type Transition,
   type ValueRow,

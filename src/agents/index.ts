@@ -3,6 +3,7 @@
  *
  * @module critiq/agents
  */
+export { actionColumns } from './action-columns.js';
 export { formatAction, formatDecision, parseAction } from './grammar.js';
 export { actionsMatch, type Box, type MatchingOptions } from './matching.js';
 export {

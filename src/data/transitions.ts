@@ -17,7 +17,7 @@ export interface ActionColumns {
 /** The type of an invalid action text. */
 export const INVALID = 'INVALID';
 
-/** A step of a trajectory, from which the critic and the actor learn. */
+/** A step of a trajectory, from which the critic and the actor learn. `TRANSITIONS` describes each field. */
 export interface Transition extends ActionColumns {
   tid: number;
   trajectory: string;
