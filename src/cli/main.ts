@@ -88,7 +88,7 @@ Example:
       .option('--no-deps', 'fail if an input is missing instead of building it first')
       .option(
         '--redo',
-        'replace results that no longer fit their inputs and settings (the old ones are kept in .trash)',
+        'replace results that no longer match their inputs and settings (the old ones are kept in .trash)',
       )
       .option('--force', 'rebuild all shards of this stage')
       .action(async (overrides: string[], options: Options) => {
@@ -169,7 +169,7 @@ Example:
     print(options.json ? JSON.stringify(findings, null, 2) : withPages(formatFindings(findings)));
     const missing = findings.filter(({ state }) => state === 'missing').length;
     if (missing > 0) {
-      throw new UserError(`${counted(missing, 'thing is', 'things are')} missing; the lines above say what to do`);
+      throw new UserError(`${counted(missing, 'item is', 'items are')} missing; the lines above say what to do`);
     }
   });
 

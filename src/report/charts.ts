@@ -44,7 +44,7 @@ ${reliability.bins.map(
     ci95,
     count,
   }) => html`${ci95 && html`<path class="whisker" d="M${x(predicted)} ${y(ci95[0])}V${y(ci95[1])}"/>`}
-<circle class="bar" cx="${x(predicted)}" cy="${y(observed)}" r="${at(2.5 + 4 * Math.sqrt(count / largest))}"><title>${count} steps: mean ${axes.x} ${decimal(predicted)}, mean ${axes.y} ${decimal(observed)}</title></circle>`,
+<circle class="bar" cx="${x(predicted)}" cy="${y(observed)}" r="${at(2.5 + 4 * Math.sqrt(count / largest))}"><title>${count} ${count === 1 ? 'step' : 'steps'}: mean ${axes.x} ${decimal(predicted)}, mean ${axes.y} ${decimal(observed)}</title></circle>`,
 )}</g>
 `;
     }),

@@ -17,7 +17,7 @@ export function criticMarkup({ reliability, advantages, threshold, aggregate }: 
   const verdict = calibrationVerdict(reliability);
   return html`${verdict && html`<p class="verdict ${verdict.level}">${verdict.sentences.join(' ')}</p>`}
 <div class="side"><figure><h3>Calibration</h3>
-${legend(series)}${reliabilityChart(series, { x: 'Q of the action taken (the smaller twin)', y: 'return' })}
+${legend(series)}${reliabilityChart(series, { x: 'Q of the action taken (minimum of the twins)', y: 'return' })}
 <figcaption class="note">Steps are grouped into ten bins by Q; larger dots hold more steps. On the dashed line, Q equals the mean return, which is the discounted sum of the rewards that follow. The 95${'\u00a0'}% intervals treat trajectories as independent, not steps. Only held-out trajectories show how good Q is on new screens.</figcaption></figure>
 <figure><h3>Advantages</h3>${
     advantages

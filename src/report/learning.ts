@@ -10,7 +10,7 @@ export function learningMarkup({ learning }: Report): Markup {
     return html`<p class="missing">The run folder holds no metrics, because no training stage has run.</p>`;
   let index = 0;
   return html`${verdicts(learning)}
-<p class="note">The horizontal axis counts optimizer steps. Dashed lines are held-out data; under each chart stand its first and last values. Drag across a chart to zoom in, double-click to zoom out. The same numbers are in metrics/ and, for TensorBoard, in tb/.</p>
+<p class="note">The horizontal axis counts optimizer steps. Dashed lines are held-out data; the first and last values are below each chart. Drag across a chart to zoom in, double-click to zoom out. The same numbers are in metrics/ and, for TensorBoard, in tb/.</p>
 <noscript><p class="missing">The charts need JavaScript; first and last values are listed without it.</p></noscript>
 ${learning.map(
   ({ stage, curves: charts }) =>
@@ -37,6 +37,6 @@ function verdicts(learning: Report['learning']): Markup {
     ({ stage, fit }) => html`<p class="verdict ${fit.kind === 'fine' ? 'good' : 'poor'}">${fitInWords(stage, fit)}</p>`,
   )}${
     blind.length > 0 &&
-    html`<p class="note">${blind.join(', ')}: fewer than two validation losses were recorded, so overfitting would not show here.</p>`
+    html`<p class="note">${blind.join(', ')}: fewer than two validation losses were recorded, so overfitting cannot be detected.</p>`
   }`;
 }

@@ -21,7 +21,7 @@ const TIMES = 6;
 export function onlineMarkup(parts: readonly OnlinePart[]): Markup {
   const influences = parts.filter(({ influence }) => influence.length > 0);
   return html`${successChart(parts)}
-<p class="note">Dots are evaluations on test tasks with 95 % intervals. Thin lines are the live episodes of each iteration, on training tasks.</p>
+<p class="note">Dots are evaluations on test tasks with 95 % intervals. Thin lines show the success rate of each iteration's live episodes, on training tasks.</p>
 ${legend(parts.map(({ name, colour: n }) => ({ label: name, colour: n })))}
 ${curveTable(parts)}
 ${influences.map((part) => influenceMarkup(part))}`;

@@ -68,10 +68,10 @@ ${strips.map(stripMarkup)}`;
 
 function comparison({ pair, example }: Comparison): Markup {
   const { before, after, shared, gained, lost, both, neither } = pair;
-  return html`<p>In ${count(shared)} episodes with the same task on the same phone, both win ${both}, neither wins ${neither}, only ${after} wins ${gained} and only ${before} wins ${lost}.</p>
+  return html`<p>Of ${count(shared)} episodes with the same task on the same phone, both succeed in ${both}, neither succeeds in ${neither}, only ${after} succeeds in ${gained}, and only ${before} succeeds in ${lost}.</p>
 ${part(
   example,
-  ({ strips }) => html`<p>One episode that only ${after} wins, picked at random:</p>
+  ({ strips }) => html`<p>One episode in which only ${after} succeeds, picked at random:</p>
 ${strips.map(stripMarkup)}`,
 )}`;
 }

@@ -41,8 +41,8 @@ export interface OwnRate {
 export function publishedMarkup(own: readonly OwnRate[], embedded: boolean): Markup {
   if (own.length === 0) return html``;
   const why = embedded
-    ? 'They do not compare with this run: they come from real Android apps with a VLM as judge, while this run uses critiq’s embedded phone, which has simpler tasks, an exact judge and, unless models.policy is set, a much smaller policy. At most the order of the methods can be compared.'
-    : 'They compare with this run only where policy, tasks, devices, judge and protocol are the same.';
+    ? 'They are not comparable with this run: they come from real Android apps with a VLM as judge, while this run uses critiq’s embedded phone, which has simpler tasks, an exact judge and, unless models.policy is set, a much smaller policy. At most the order of the methods can be compared.'
+    : 'They are comparable with this run only where policy, tasks, devices, judge and protocol are the same.';
   const rows = PUBLISHED.map(({ method, counterpart, general, webshop, source }) => {
     const ours = own.filter((one) => one.method === counterpart);
     return [

@@ -9,7 +9,7 @@ export function repeatMarkup({ run, seed, yaml, changed, versions, commit }: Rep
   return html`<p class="repeat">Repeat this run: <code>critiq report --config ${file}</code> with <a download="${file}" href="${link}">${file}</a> (${
     count === 0
       ? 'all settings at their defaults'
-      : html`<a href="#settings">${count} settings</a> that differ from the defaults`
+      : html`<a href="#settings">${count} ${count === 1 ? 'setting' : 'settings'}</a> changed from the defaults`
   }), seed ${seed}, critiq ${versions.critiq}, ${commitMarkup(commit)}, Node.js ${versions.node} on ${versions.platform}.</p>`;
 }
 

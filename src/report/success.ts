@@ -7,7 +7,8 @@ import type { Report } from './report.js';
 /** The section on success rates: the headline, all rates, what the policies are, and the literature. */
 export function successMarkup(report: Report): Markup {
   const { evaluations, policies, embedded } = report;
-  if (evaluations.size === 0) return html`<p class="missing">report.evals names no evaluation.</p>`;
+  if (evaluations.size === 0)
+    return html`<p class="missing">The setting report.evals is empty, so there are no success rates to show.</p>`;
   const base = baseline(report);
   const own = policies.flatMap(({ name, method }) => {
     const rate = [...evaluations.values()].find(
@@ -33,7 +34,7 @@ function baseline({ evaluations, compare }: Report): string | undefined {
 function headline({ evaluations, compare: [before, after], comparison, seed }: Report): Markup {
   const [a, b] = [evaluations.get(before), evaluations.get(after)];
   if (!a || !b)
-    return html`<p class="missing">report.compare names ${before} and ${after}, but report.evals does not name both, so there is no headline.</p>`;
+    return html`<p class="missing">report.compare names ${before} and ${after}, but report.evals does not name both, so they are not compared here.</p>`;
   const pair = 'found' in comparison ? comparison.found.pair : undefined;
   const sure =
     pair && pair.shared > 0
@@ -41,7 +42,7 @@ function headline({ evaluations, compare: [before, after], comparison, seed }: R
       : html`<p>The two share no episodes, so there is no paired test.</p>`;
   return html`<p class="lead"><b>${b.policy}</b> succeeds in <b>${percent(b.rate)}</b> of ${b.episodes} ${b.split} episodes, ${a.policy} in ${percent(a.rate)} of ${a.episodes}: <b>${signed(100 * (b.rate - a.rate), 1)} points</b>.</p>
 ${sure}
-<p class="note">All of this is one training seed (${seed}). The intervals and tests cover the choice of test episodes. They do not cover how much training varies from seed to seed: before you call a method better, repeat the run with other seeds.</p>`;
+<p class="note">All of these numbers come from one training seed (${seed}). The intervals and tests cover the choice of test episodes. They do not cover how much training varies from seed to seed: before you call a method better, repeat the run with other seeds.</p>`;
 }
 
 function allRates({ evaluations, policies, pairs }: Report, base: string | undefined): Markup {

@@ -147,7 +147,7 @@ export class Trash {
     // a part of an instance comes back beside the shards that stayed; all others made way for the entry
     const planned = new Set(entry.sets.flatMap(({ plan }) => plan?.shards ?? []));
     const keep = new Set([...stays].filter((shard) => planned.has(shard)));
-    await this.put(entry.instance, outputs, keep, `made way for ${id}`);
+    await this.put(entry.instance, outputs, keep, `to restore ${id}`);
     for (const [i, { lines, plan }] of entry.sets.entries()) {
       const output = outputs[i];
       for (const { file } of lines.flatMap((line) => line.files)) {

@@ -19,7 +19,7 @@ export const Core = z.object({
     .boolean()
     .default(false)
     .describe(
-      'replace results that no longer fit their inputs and settings without asking, as --redo does, for scheduled jobs; replaced results go to `.trash` (`critiq restore`, `critiq gc`)',
+      'replace results that no longer match their inputs and settings without asking, as --redo does, for scheduled jobs; replaced results go to `.trash` (`critiq restore`, `critiq gc`)',
     ),
   workers: z
     .int()

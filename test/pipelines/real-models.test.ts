@@ -174,5 +174,5 @@ test('the same stages run on checkpoints of the real architectures; large models
     /missing +models\.text +nowhere: no such folder; download RoBERTa \(https:\S+roberta-base\) into it/,
   );
   assert.match(sick.stdout, /missing +models\.vlm +http:\S+: ECONNREFUSED/);
-  assert.match(sick.stderr, /2 things are missing/);
+  assert.match(sick.stderr, /2 items are missing/);
 });

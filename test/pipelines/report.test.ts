@@ -108,10 +108,10 @@ test('page and report.json give the results of the evaluations', async (t) => {
   for (const said of [
     'digiq succeeds in 83.3 % of 6 test episodes, base in 33.3 % of 6: +50.0 points .',
     `Paired on 6 episodes with the same task on the same phone: 95 % interval ${points(low)} to ${points(high)} points; exact McNemar test, p = 0.3750.`,
-    'All of this is one training seed (0).',
+    'All of these numbers come from one training seed (0).',
     'test tasks, temperature 1 base 33.3 % 9.7 – 70.0 % 2 of 6',
     'test tasks, greedy base 50.0 % 18.8 – 81.2 % 3 of 6',
-    'both win 1, neither wins 0, only digiq-test wins 4 and only base-test wins 1',
+    'both succeed in 1, neither succeeds in 0, only digiq-test succeeds in 4, and only base-test succeeds in 1',
     'base A policy trained from scratch to imitate the demonstrations.',
     'digiq base, trained further to imitate, in each collected state, the best of 6 sampled actions by the critic.',
     'Published results, for context',
@@ -180,7 +180,7 @@ test('the first line repeats the run: command, settings file, seed, version and 
   const { page, json } = await reported(data, 'seed=3', 'report.steps=7', 'actor.lr=0.5');
   assert.match(
     text(page),
-    /Repeat this run: critiq report --config pocket\.yaml with pocket\.yaml \( \d+ settings that differ from the defaults\), seed 3, critiq [\d.]+, commit [0-9a-f]{12}/,
+    /Repeat this run: critiq report --config pocket\.yaml with pocket\.yaml \( \d+ settings changed from the defaults\), seed 3, critiq [\d.]+, commit [0-9a-f]{12}/,
   );
   const [, link] = /download="pocket\.yaml" href="data:application\/yaml;charset=utf-8,([^"]*)"/.exec(page)!;
   const file = join(emptyFolder(t), 'pocket.yaml');

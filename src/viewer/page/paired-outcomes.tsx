@@ -21,7 +21,7 @@ export function PairedOutcomes({ run, before, after }: PairedOutcomesProps) {
   if (error) return <Notice kind="problem">{error}</Notice>;
   if (!value) return null;
   const { test, gained, lost } = value;
-  if (test.shared === 0) return <p>They have no episode with the same task in common.</p>;
+  if (test.shared === 0) return <p>These two evaluations have no episodes in common.</p>;
   const points = (rate: number) => signed(100 * rate, 1);
   const list = (kind: string, episodes: Paired['gained'], total: number) => (
     <section aria-label={kind}>

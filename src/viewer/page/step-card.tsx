@@ -42,7 +42,7 @@ export function StepCard({ run, of, step, current, scale, to, actions }: StepCar
       <StepValues step={step} scale={scale} />
       {better !== undefined && (
         <p class="better">
-          <span class="key best" aria-hidden="true" /> better: {inWords(better)}
+          <span class="key best" aria-hidden="true" /> best candidate: {inWords(better)}
         </p>
       )}
       <p>

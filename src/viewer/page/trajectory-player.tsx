@@ -81,7 +81,7 @@ export function TrajectoryPlayer({ run, trajectory, step, scale, playback, onSte
         {shown && <StepValues step={shown} scale={scale} />}
         {shown && preferred(shown) !== undefined && (
           <p class="better">
-            <span class="key best" aria-hidden="true" /> better: {inWords(preferred(shown)!)}
+            <span class="key best" aria-hidden="true" /> best candidate: {inWords(preferred(shown)!)}
           </p>
         )}
       </div>

@@ -110,7 +110,7 @@ export function TrajectoryStrip({ run, trajectory, params, colours }: Trajectory
         {scored && (
           <>
             {' '}
-            <span class="key best" aria-hidden="true" /> what best-of-N would choose instead
+            <span class="key best" aria-hidden="true" /> the best candidate above the actor's threshold
           </>
         )}
       </p>

@@ -20,7 +20,7 @@ export function CalibrationChart({ reliability }: { reliability: Readonly<Record
         role="img"
         aria-label="Mean return against mean Q, by bins of Q; the table has the numbers"
       >
-        <Axes frame={frame} xLabel="Q of the action taken (the smaller twin)" yLabel="return" />
+        <Axes frame={frame} xLabel="Q of the action taken (minimum of the twins)" yLabel="return" />
         <path class="diagonal" d={`M${frame.left} ${frame.bottom}L${frame.right} ${frame.top}`} />
         {series.map(([name, { bins }]) => (
           <g key={name} style={{ '--stroke': `var(--${COLOURS[name]})` }}>
@@ -39,7 +39,7 @@ export function CalibrationChart({ reliability }: { reliability: Readonly<Record
                   cy={atY(frame, observed)}
                   r={2.5 + 4 * Math.sqrt(count / largest)}
                 >
-                  <title>{`${count} steps: mean Q ${shown(predicted)}, mean return ${shown(observed)}`}</title>
+                  <title>{`${count} ${count === 1 ? 'step' : 'steps'}: mean Q ${shown(predicted)}, mean return ${shown(observed)}`}</title>
                 </circle>
               </g>
             ))}

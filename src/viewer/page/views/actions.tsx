@@ -39,7 +39,7 @@ export function ActionsView({ info, runs, params }: ViewProps) {
         <>
           <TrajectoryFilters info={info} view="actions" params={params} folded />
           <Notice kind="empty">
-            <p>No trajectory passes these filters.</p>
+            <p>No trajectories match these filters.</p>
           </Notice>
         </>
       ) : (
@@ -130,12 +130,12 @@ function OneState({ info, runs, params, choice }: ViewProps & { readonly choice:
                 </>
               )}{' '}
               · return <Value of={state.mcReturn} /> · {counted(state.candidates.length, 'candidate')} · twins combined
-              by {info.aggregate} · the actor imitates above A = {info.threshold}
+              by {info.aggregate} · the actor imitates actions with an advantage A above {info.threshold}
             </p>
             {state.v === null && state.problems.length === 0 && (
               <Notice kind="empty">
                 <p>
-                  The critic has no values for this state: <code>critiq critic</code> computes those of{' '}
+                  The critic has no values for this state: <code>critiq critic</code> computes values only for states of{' '}
                   <code>trajectories</code>.
                 </p>
               </Notice>

@@ -97,7 +97,7 @@ function Results({ run, evaluations, params, colours }: ResultsProps) {
     <>
       <section aria-labelledby="rates">
         <h2 id="rates">Success rates</h2>
-        <p class="note">Bars have Wilson's 95 % intervals. Rates compare only within a group.</p>
+        <p class="note">Bars have Wilson's 95 % intervals. Rates are comparable only within a group.</p>
         {settings.map((setting) => (
           <RateBars key={setting} rates={rates(setting, (one) => one)} caption={setting} />
         ))}

@@ -64,7 +64,7 @@ export function TrajectoriesView({ info, params }: ViewProps) {
           )}
           {page?.total === 0 && !chosen && (
             <Notice kind="empty">
-              <p>No trajectory passes these filters.</p>
+              <p>No trajectories match these filters.</p>
             </Notice>
           )}
         </section>

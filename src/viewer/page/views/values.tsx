@@ -80,7 +80,7 @@ export function ValuesView({ info, params }: ViewProps) {
       </section>
       <section aria-labelledby="disagree">
         <h2 id="disagree">Largest errors</h2>
-        <p class="note">The step of each trajectory where Q (the smaller twin) is farthest from the return.</p>
+        <p class="note">The step of each trajectory where Q (minimum of the twins) is farthest from the return.</p>
         {worklist.error && <Notice kind="problem">{worklist.error}</Notice>}
         {worklist.value && <Worklist page={worklist.value} params={params} />}
       </section>
