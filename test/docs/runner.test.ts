@@ -42,6 +42,26 @@ test('what a page writes wins over tiny settings, and these over what critiq shi
   assert.equal(failure, undefined);
 });
 
+test('with the mark `tiny`, tiny sizes win over the files of the page, and its own value over both', async (t) => {
+  const failure = await run(
+    t,
+    '<!-- test: file=mine.yaml -->',
+    '```yaml',
+    'run: mine',
+    'sft: { width: 64 }',
+    'eval: { episodes: 500 }',
+    '```',
+    '<!-- test: tiny="eval.episodes=9" -->',
+    '```sh',
+    "critiq config --json --config mine.yaml collect.episodes=5 | node -e '",
+    '  const { run, sft, eval: own, collect } = JSON.parse(require("fs").readFileSync(0));',
+    '  require("assert").deepEqual([run, sft.width, own.episodes, collect.episodes], ["mine", 32, 9, 5]);',
+    "'",
+    '```',
+  );
+  assert.equal(failure, undefined);
+});
+
 test('a command that fails is named with its line and what it said', async (t) => {
   const failure = await run(
     t,

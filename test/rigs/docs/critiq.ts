@@ -19,9 +19,11 @@ export interface DocsEnvironment {
   readonly servers: Readonly<Record<string, string>>;
   /** settings with the same rank as the tiny ones */
   readonly settings: readonly string[];
+  /** if given, tiny settings replace those of the page's files, and these replace both */
+  readonly tiny?: readonly string[];
 }
 
-const { files, servers, settings } = JSON.parse(process.env.CRITIQ_DOCS ?? '{}') as Partial<DocsEnvironment>;
+const { files, servers, settings, tiny } = JSON.parse(process.env.CRITIQ_DOCS ?? '{}') as Partial<DocsEnvironment>;
 const scratch = mkdtempSync(join(tmpdir(), 'settings-'));
 let made = 0;
 
@@ -56,7 +58,9 @@ function shrunk(named: string): string {
   const places = [resolve(named), resolve(`${named}.yaml`), join(registry.library!, `${named}.yaml`)];
   const file = places.find((place) => existsSync(place) && statSync(place).isFile());
   // critiq itself reports a missing file
-  return file === undefined ? named : write({ extends: [file, write(tinySettings(settings)), ...ownLayers(file)] });
+  if (file === undefined) return named;
+  const small = write(tinySettings([...(settings ?? []), ...(tiny ?? [])]));
+  return write({ extends: tiny === undefined ? [file, small, ...ownLayers(file)] : [file, small] });
 }
 
 const args = process.argv.slice(2).map(standIns);

@@ -37,6 +37,7 @@ const WORDS: Readonly<Record<string, string>> = {
   given: 'starts with these files of test/rigs/docs/given.ts in its folder; a comma-separated list',
   server: 'http://gpu-box:8000 is a stand-in of this kind: judge, served, vllm',
   as: 'a yaml or json block that is not a settings file: task, template, yaml',
+  tiny: "the sizes of the page's own settings files are replaced by tiny ones, too; its value: further settings above them",
   prelude: 'the lines of the comment after the first are put before the TypeScript of the block',
 };
 
@@ -63,6 +64,7 @@ function example(word: string): string {
     given: 'given=labelled-set',
     server: 'server=judge',
     as: 'as=task',
+    tiny: 'tiny="demos.episodes=9"',
   };
   return values[word] ?? word;
 }
@@ -82,6 +84,8 @@ export interface Plan {
   readonly given: readonly string[];
   readonly server?: string;
   readonly as?: string;
+  /** settings above the page's own files, below those of the command line; undefined: the page's own files win */
+  readonly tiny?: readonly string[];
   readonly prelude: string;
 }
 
@@ -97,7 +101,7 @@ export function planOf(fence: Fence, lacking: (need: string) => boolean = isLack
     for (const [word, value] of own) {
       if (!Object.hasOwn(WORDS, word)) throw new Error(`${where}: unknown mark ${word}\n${HOW_TO_MARK}`);
       const alone = ['output', 'serves', 'fresh', 'prelude'].includes(word);
-      if (alone !== (value === ''))
+      if (word !== 'tiny' && alone !== (value === ''))
         throw new Error(`${where}: ${word}: expected ${alone ? 'no value' : 'a value'}, got ${JSON.stringify(value)}`);
       if (word !== 'needs' && word !== 'for') rest.set(word, value);
     }
@@ -126,6 +130,10 @@ export function planOf(fence: Fence, lacking: (need: string) => boolean = isLack
     given: rest.get('given')?.split(',') ?? [],
     server: rest.get('server'),
     as: rest.get('as'),
+    tiny: rest
+      .get('tiny')
+      ?.split(' ')
+      .filter((setting) => setting !== ''),
     prelude,
   };
 }

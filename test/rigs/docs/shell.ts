@@ -22,7 +22,7 @@ export interface Outcome {
 export async function runUnit(
   unit: Unit,
   folder: DocFolder,
-  environment: Omit<DocsEnvironment, 'files'>,
+  environment: Omit<DocsEnvironment, 'files' | 'tiny'>,
 ): Promise<Outcome> {
   const place = join(folder.home, '..', 'unit');
   rmSync(place, { recursive: true, force: true });
@@ -59,7 +59,9 @@ export async function runUnit(
   if (lines.length === 0) return {};
   const file = join(place, 'script.sh');
   writeFileSync(file, `${script.join('\n')}\n`);
-  const docs: DocsEnvironment = { ...environment, files };
+  const tiny = unit.steps.flatMap(({ plan }) => plan.tiny ?? []);
+  const isTiny = unit.steps.some(({ plan }) => plan.tiny !== undefined);
+  const docs: DocsEnvironment = { ...environment, files, ...(isTiny ? { tiny } : {}) };
   const child = spawn('bash', [file], {
     cwd: folder.clone,
     env: { ...folder.environment, CRITIQ_DOCS: JSON.stringify(docs) },

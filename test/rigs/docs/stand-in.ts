@@ -27,7 +27,7 @@ const SERVERS: Readonly<Record<string, (t: Test) => Promise<{ url: string; model
 };
 
 /** Starts the server that a unit requests by `server=`. */
-export async function standIn(t: Test, unit: Unit): Promise<Omit<DocsEnvironment, 'files'>> {
+export async function standIn(t: Test, unit: Unit): Promise<Omit<DocsEnvironment, 'files' | 'tiny'>> {
   const name = unit.steps.map(({ plan }) => plan.server).find((server) => server !== undefined);
   if (name === undefined) return { servers: {}, settings: [] };
   assert.ok(Object.hasOwn(SERVERS, name), `${unit.page}: server=${name}: expected one of ${Object.keys(SERVERS)}`);
