@@ -13,6 +13,9 @@ const SECTIONS = /docs\/algorithms\.md,?((?:[\s*/]*(?:,|and|to|-)?[\s*/]*§\d+(?
 /** Documents that are not in the repository. */
 const OUTSIDE = /\b(?:ALGORITHMS|DESIGN|HOUSE|STYLE|FIELD)(?:\.md)?(?= §|\.md| section)/g;
 
+/** Folders that `make site` writes. */
+const GENERATED = /^docs\/api(\/|$)/;
+
 export interface Citation {
   readonly where: string;
   readonly what: string;
@@ -50,6 +53,7 @@ function algorithmSections(): ReadonlySet<string> {
  */
 function isThere(path: string): boolean {
   return braces(path.replace(/[.,]+$/, '')).every((one) => {
+    if (GENERATED.test(one)) return true;
     const names = [one, ...(one.endsWith('.js') ? [one.replace(/\.js$/, '.ts'), one.replace(/\.js$/, '.tsx')] : [])];
     return (
       names.some((name) => (name.includes('*') ? globs(name) : existsSync(join(packageRoot(), name)))) || begins(one)
