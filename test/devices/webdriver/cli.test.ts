@@ -81,7 +81,7 @@ test('the settings in docs/webdriver.md are valid', async (t) => {
   const blocks = [...page.matchAll(/```yaml\n([\s\S]*?)```/g)].map(([, text]) => text);
   assert.equal(blocks.length, 4);
   for (const block of blocks) {
-    writeFileSync(join(cwd, 'phones.yaml'), block.replace('extends: ', `extends: ${root}`));
+    writeFileSync(join(cwd, 'phones.yaml'), block);
     const { stdout } = await succeed(['config', '--config', 'phones.yaml'], { cwd, program });
     assert.match(stdout, /webdriver:/);
     assert.doesNotMatch(stdout, /undefined/);
