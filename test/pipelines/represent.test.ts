@@ -70,7 +70,7 @@ test('each distinct screenshot and action is asked once; other runs ask nothing;
   assert.equal(server.asked.length, calls);
   assert.deepEqual(representations(cwd, 'second'), expected.files);
 
-  await succeed(served(server, 'represent.position=prompt'), { cwd, program });
+  await succeed([...served(server, 'represent.position=prompt'), '--redo'], { cwd, program });
   assert.equal(server.asked.length, 2 * calls);
   assert.notDeepEqual(representations(cwd), expected.files);
 });
@@ -224,7 +224,7 @@ test('impossible combinations of settings are rejected with one line', async (t)
     ],
   ];
   for (const [args, says] of refused) {
-    failedInOneLine(await critiq(['represent', '--quiet', ...args], { cwd, program }), 2, says);
+    failedInOneLine(await critiq(['represent', '--redo', '--quiet', ...args], { cwd, program }), 2, says);
   }
   for (const url of ['localhost:8000', 'http://me:secret@host', 'file:///etc/passwd', '']) {
     assert.ok(!Represent.safeParse({ url }).success, url);
