@@ -16,7 +16,7 @@ export function addCompletionCommand(critiq: Command, registry: Registry): void 
     .addHelpText(
       'after',
       `
-Examples:
+Example:
   $ critiq completion bash
 in ~/.bashrc: source <(critiq completion bash)
 in ~/.zshrc, after compinit: source <(critiq completion zsh)
