@@ -31,7 +31,7 @@ const TINY = [
 
 const DIGIQ = ['eval', 'eval.policy=digiq', 'eval.best_of_q=3', ...TINY];
 
-test('one command builds all its inputs; repeated, it changes nothing; a changed setting rebuilds what depends on it', async (t) => {
+test('one command builds all its inputs; repeated, it changes nothing; with --redo a changed setting rebuilds what depends on it', async (t) => {
   const cwd = emptyFolder(t);
   const first = await succeed(DIGIQ, { cwd, program });
   for (const stage of ['demos', 'sft', 'collect', 'candidates', 'vlm', 'represent', 'critic', 'actor/digiq']) {
@@ -42,19 +42,20 @@ test('one command builds all its inputs; repeated, it changes nothing; a changed
   assert.doesNotMatch(again.stdout + again.stderr, /: done/);
   assert.deepEqual(contents(join(cwd, 'data/pocket')), made);
 
-  const changed = await succeed([...DIGIQ, 'critic.lr=0.002'], { cwd, program });
+  const changed = await succeed([...DIGIQ, 'critic.lr=0.002', '--redo'], { cwd, program });
   const text = changed.stdout + changed.stderr;
   for (const stage of ['critic', 'actor/digiq']) assert.match(text, new RegExp(`${stage}: done`));
   for (const stage of ['demos', 'sft', 'collect', 'candidates', 'vlm', 'represent']) {
     assert.match(text, new RegExp(`${stage}: up to date`));
   }
-  await succeed(DIGIQ, { cwd, program });
+  await succeed([...DIGIQ, '--redo'], { cwd, program });
+  rmSync(join(cwd, 'data/pocket/.trash'), { recursive: true });
   assert.deepEqual(contents(join(cwd, 'data/pocket')), made, 'the old settings give the old bytes again');
 
   const pretrained = await makeTower(join(cwd, 'tower'));
   const tower = ['critic', ...TINY, 'models.text=./tower'];
   const kept = async (trained: boolean) => {
-    await succeed([...tower, `critic.train_text_tower=${trained}`], { cwd, program });
+    await succeed([...tower, `critic.train_text_tower=${trained}`, '--redo'], { cwd, program });
     return Parameters.load(join(cwd, 'data/pocket/critic/model.safetensors'));
   };
   const tuned = await kept(true);
@@ -78,7 +79,7 @@ test('one command builds all its inputs; repeated, it changes nothing; a changed
   rmSync(join(cwd, 'tower/tokenizer.json'));
   writeFileSync(join(cwd, 'tower/config.json'), '{}');
   const gone = await critiq(
-    ['eval', ...TINY, ...tower.slice(-1), 'critic.train_text_tower=false', 'eval.best_of_q=4'],
+    ['eval', ...TINY, ...tower.slice(-1), 'critic.train_text_tower=false', 'eval.best_of_q=4', '--redo'],
     {
       cwd,
       program,
@@ -90,7 +91,7 @@ test('one command builds all its inputs; repeated, it changes nothing; a changed
   const missing = await critiq(['critic', ...TINY, 'models.text=nowhere'], { cwd, program });
   assert.match(missing.stderr, /^critiq: models\.text=nowhere: no such folder; expected a RoBERTa checkpoint\n$/m);
   assert.deepEqual(contents(join(cwd, 'data/pocket/critic')), critic, 'the critic is still there');
-  const random = await critiq(['critic', ...TINY, 'critic.train_text_tower=false'], { cwd, program });
+  const random = await critiq(['critic', '--redo', ...TINY, 'critic.train_text_tower=false'], { cwd, program });
   assert.equal(random.code, 2);
   assert.match(random.stderr, /^critiq: critic\.train_text_tower=false: a new text tower would stay random; .*\n$/m);
 });

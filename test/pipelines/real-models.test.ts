@@ -139,16 +139,16 @@ test('the same stages run on checkpoints of the real architectures; large models
   assert.equal(server.asked.length, asked, 'another run of the same screens asks nothing');
   await succeed(['eval', ...settings, 'eval.policy=digiq', 'eval.best_of_q=2'], where);
 
-  const other = await critiq(['sft', ...settings, 'models.image=auto-ui'], where);
+  const other = await critiq(['sft', '--redo', ...settings, 'models.image=auto-ui'], where);
   assert.equal(other.code, 2);
   assert.match(
     other.stderr,
     /^critiq: auto-ui.config\.json: model_type: expected blip-2 .*; set models\.image to the folder of a BLIP-2\n$/m,
   );
-  const alone = await critiq(['collect', ...settings, "models.image=''"], where);
+  const alone = await critiq(['collect', '--redo', ...settings, "models.image=''"], where);
   assert.match(alone.stderr, /^critiq: .*policy.base: no vision tower, so .* set models\.image .*\n$/m);
   await makePolicy(join(cwd, 'wide'), 1, WIDTH + 1);
-  const wide = await critiq(['sft', ...settings, 'models.policy=wide'], where);
+  const wide = await critiq(['sft', '--redo', ...settings, 'models.policy=wide'], where);
   assert.equal(wide.code, 2);
   assert.match(
     wide.stderr,
@@ -156,10 +156,10 @@ test('the same stages run on checkpoints of the real architectures; large models
   );
 
   await makePolicy(join(cwd, 'auto-ui'), 9);
-  const changed = await succeed(['sft', ...settings], where);
+  const changed = await succeed(['sft', '--redo', ...settings], where);
   assert.match(changed.stderr + changed.stdout, /sft: done/, 'another checkpoint in the same folder is adopted again');
   await save(join(cwd, 'blip2'), { model_type: 'blip_2_vision_model', ...BLIP2 }, blip2VisionSpecs(BLIP2), 5);
-  const swapped = await critiq(['collect', '--no-deps', ...settings], where);
+  const swapped = await critiq(['collect', '--no-deps', '--redo', ...settings], where);
   assert.equal(swapped.code, 2);
   assert.match(swapped.stderr, /^critiq: .*blip2: has changed since .*\n$/m);
 

@@ -205,7 +205,7 @@ test('an imported model is recorded by the hashes of its files, and changes are 
   );
   const before = server.asked.length;
   await succeed(into, { cwd, program });
-  await succeed(use, { cwd, program });
+  await succeed([...use, '--redo'], { cwd, program });
   assert.equal(server.asked.length, 2 * before, 'a new model is asked everything again');
 });
 
