@@ -19,6 +19,9 @@ export const EXIT = {
   SIGTERM: 143,
 } as const;
 
+/** Set in the environment of a step of `critiq demo`, which gets the result and whose end ends the step. */
+export const STEP = 'CRITIQ_DEMO_STEP';
+
 /** Time that a stage has to stop after the first signal. */
 const GRACE_MS = 10_000;
 
@@ -108,7 +111,8 @@ export async function work(
   try {
     const { result, lines } = await job(display, interrupt.signal);
     display.clear();
-    if (options.json) print(JSON.stringify(result, null, 2));
+    if (isStep()) await new Promise((sent) => process.send!(result, sent));
+    else if (options.json) print(JSON.stringify(result, null, 2));
     else for (const line of lines) display.info(line);
   } finally {
     display.clear();
@@ -121,7 +125,11 @@ export function summaryLine({ instance, shards, made, rows }: Summary): string {
   return made === 0 ? `${instance}: up to date (${size})` : `${instance}: done (${size}; ${made} built)`;
 }
 
-function verbosity({ quiet, verbose, json }: Options): Verbosity {
+function isStep(): boolean {
+  return process.env[STEP] !== undefined && process.send !== undefined;
+}
+
+export function verbosity({ quiet, verbose, json }: Options): Verbosity {
   if (verbose) return 'verbose';
   return quiet || json ? 'quiet' : 'normal';
 }
@@ -137,10 +145,16 @@ export function complain(line: string, code = 0): number {
   return code;
 }
 
+/** What a command says when a signal has stopped it. */
+export function stopped(signal: string): string {
+  return `stopped by ${signal}; finished work is kept: run the same command again to resume`;
+}
+
 /** Ctrl-C and SIGTERM: the first asks the stage to stop; a second one, or GRACE_MS later, ends the process. */
 export class Interrupt {
   private readonly controller = new AbortController();
-  private readonly handlers: { name: 'SIGINT' | 'SIGTERM'; handler: () => void }[] = [];
+  private readonly handlers: { name: 'SIGINT' | 'SIGTERM' | 'disconnect'; handler: () => void }[] = [];
+  /** the exit code, if the command ends before its time */
   code: number | undefined;
 
   get signal(): AbortSignal {
@@ -148,21 +162,26 @@ export class Interrupt {
   }
 
   listen(display: { clear(): void }): void {
-    for (const name of ['SIGINT', 'SIGTERM'] as const) {
-      const handler = (): void => {
-        if (this.code !== undefined) process.exit(this.code);
-        this.code = EXIT[name];
-        display.clear();
-        complain(`stopped by ${name}; finished work is kept: run the same command again to resume`);
-        setTimeout(() => process.exit(this.code), GRACE_MS).unref();
-        this.controller.abort();
-      };
-      process.on(name, handler);
-      this.handlers.push({ name, handler });
-    }
+    const end = (name: 'SIGINT' | 'SIGTERM') => (): void => {
+      if (this.code !== undefined) process.exit(this.code);
+      this.code = EXIT[name];
+      display.clear();
+      complain(stopped(name));
+      setTimeout(() => process.exit(this.code), GRACE_MS).unref();
+      this.controller.abort();
+    };
+    this.on('SIGINT', end('SIGINT'));
+    this.on('SIGTERM', end('SIGTERM'));
+    // the demo was killed
+    if (isStep()) this.on('disconnect', end('SIGTERM'));
   }
 
   stop(): void {
     for (const { name, handler } of this.handlers) process.off(name, handler);
+  }
+
+  private on(name: 'SIGINT' | 'SIGTERM' | 'disconnect', handler: () => void): void {
+    process.on(name, handler);
+    this.handlers.push({ name, handler });
   }
 }

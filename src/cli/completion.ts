@@ -18,9 +18,11 @@ export function addCompletionCommand(critiq: Command, registry: Registry): void 
       `
 Example:
   $ critiq completion bash
-in ~/.bashrc: source <(critiq completion bash)
-in ~/.zshrc, after compinit: source <(critiq completion zsh)
-once, for fish: critiq completion fish > ~/.config/fish/completions/critiq.fish`,
+
+To load it in every shell:
+  bash, in ~/.bashrc               source <(critiq completion bash)
+  zsh, in ~/.zshrc after compinit  source <(critiq completion zsh)
+  fish, once                       critiq completion fish > ~/.config/fish/completions/critiq.fish`,
     )
     .action(async (shell: (typeof SHELLS)[number]) => {
       const { loadRegistry } = await import('../runner/registry.js');

@@ -29,7 +29,7 @@ packageTest('the package holds a fresh build, its documents, and nothing else', 
   ])
     assert.ok(files.has(wanted), wanted);
   const allowed =
-    /^(dist\/(src|pipelines|viewer)\/|configs\/|docs\/|examples\/|packaging\/preinstall\.cjs$|(package\.json|README\.md|CHANGELOG\.md|LICENSE|THIRD_PARTY_LICENSES\.md)$)/;
+    /^(dist\/(src|pipelines|viewer)\/|configs\/|docs\/(?!api\/|\.)|examples\/|packaging\/preinstall\.cjs$|(package\.json|README\.md|CHANGELOG\.md|LICENSE|THIRD_PARTY_LICENSES\.md)$)/;
   assert.deepEqual(
     [...files].filter((name) => !allowed.test(name) || /\.map$|\.test\.|\.tsbuildinfo$|\.stamp$/.test(name)),
     [],

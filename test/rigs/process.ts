@@ -85,8 +85,8 @@ export async function killedAgainAndAgain(
 }
 
 /** Waits up to 10 s until a condition holds. */
-export async function until(holds: () => boolean, what: string): Promise<void> {
-  for (let n = 0; n < 1000; n++) {
+export async function until(holds: () => boolean, what: string, seconds = 10): Promise<void> {
+  for (let n = 0; n < seconds * 100; n++) {
     if (holds()) return;
     await sleep(10);
   }
