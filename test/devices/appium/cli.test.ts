@@ -36,7 +36,7 @@ const SETTINGS = {
   judge: { declare: 'ignored' },
   demos: { episodes: 120, noise: 0 },
   sft: { epochs: 10, batch: 8, width: 48, heads: 2, layers: 1, feed_forward: 64, lr: 0.005, warmup: 20 },
-  eval: { episodes: EPISODES.eval, temperature: 0.6 },
+  eval: { episodes: EPISODES.eval, temperature: 0.6, name: 'base-test' },
   collect: { episodes: EPISODES.collect, temperature: 0.6 },
 };
 
