@@ -8,13 +8,13 @@ import { ImageVectors } from '../data/image-vectors.js';
 import { ImageStore } from '../data/images.js';
 import { metricsFile, readMetrics, type MetricsLine } from '../data/metrics.js';
 import { Representations } from '../data/representations.js';
+import { dataSets } from '../data/store/data-sets.js';
 import { isFolder } from '../data/store/file.js';
 import { openDataset, type Dataset } from '../data/store/manifest.js';
 import { readTable } from '../data/tables.js';
 import { VALUES, type CandidateRow, type Transition, type ValueRow } from '../data/transitions.js';
 import { UserError } from '../errors.js';
 import type { Runtime } from '../graph/runtime.js';
-import { dataSets } from '../viewer/run-files.js';
 
 /** run.json: what the run was made with. */
 export interface RunRecord {

@@ -5,7 +5,8 @@ import { setFile } from '../data/store/set-files.js';
 import { pairedTest } from '../data/paired.js';
 import { UserError } from '../errors.js';
 import type { EvaluationList, Paired, Problem } from './api.js';
-import { dataSets, problem } from './run-files.js';
+import { dataSets } from '../data/store/data-sets.js';
+import { problem } from './run-files.js';
 import type { RunIndex } from './run-index.js';
 
 const Rate = z.object({

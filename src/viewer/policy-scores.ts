@@ -4,7 +4,8 @@ import { UserError } from '../errors.js';
 import type { PolicyScores } from './api.js';
 import type { PolicyAnswer, PolicyRequest } from './policy-worker.js';
 import { QuestionWorker } from './question-worker.js';
-import { dataSets, setVersion, wholeFiles } from './run-files.js';
+import { dataSets } from '../data/store/data-sets.js';
+import { setVersion, wholeFiles } from './run-files.js';
 
 /** Most states whose scores are kept. */
 const MOST = 500;

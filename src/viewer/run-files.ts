@@ -1,17 +1,12 @@
-import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
+import { readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileInside } from '../data/store/inside.js';
-import { isSet, setFile } from '../data/store/set-files.js';
+import { setFile } from '../data/store/set-files.js';
 import { verifyFile } from '../data/store/integrity.js';
 import { UserError } from '../errors.js';
 import { livingHolder } from '../data/store/lock.js';
 import { readManifest, readPlan } from '../runner/outputs.js';
 import type { Problem } from './api.js';
-
-/** Folders of a run without data sets. */
-const NO_SETS = new Set(['images', 'metrics', 'tb', 'scratch']);
-/** `eval/<name>` and `online/<name>/<part>` are the deepest. */
-const DEEPEST = 3;
 
 /** The parts of run.json that the viewer reads. */
 export interface RunRecord {
@@ -20,23 +15,6 @@ export interface RunRecord {
     readonly device?: { readonly backend?: string };
     readonly actor?: { readonly aggregate?: string; readonly threshold?: number };
   };
-}
-
-/** Names of a run's data sets, sorted: its folders with a manifest or a plan. */
-export function dataSets(run: string): string[] {
-  const found: string[] = [];
-  const look = (below: string, depth: number): void => {
-    const folder = join(run, below);
-    for (const entry of existsSync(folder) ? readdirSync(folder, { withFileTypes: true }) : []) {
-      if (entry.name.startsWith('.') || (depth === 1 && NO_SETS.has(entry.name))) continue;
-      const name = below === '' ? entry.name : `${below}/${entry.name}`;
-      if (!statSync(join(run, name), { throwIfNoEntry: false })?.isDirectory()) continue;
-      if (isSet(join(run, name))) found.push(name);
-      if (depth < DEEPEST) look(name, depth + 1);
-    }
-  };
-  look('', 1);
-  return found.sort();
 }
 
 /** Changes whenever the data set may have changed: size and time of its manifest and plan. */

@@ -2,7 +2,8 @@ import { basename, join } from 'node:path';
 import { readPlan, type PlanRecord } from '../runner/outputs.js';
 import type { Problem, Screen, SetInfo, TrajectoryRow } from './api.js';
 import { Interned } from './interned.js';
-import { dataSets, problem, setVersion, wholeFiles } from './run-files.js';
+import { dataSets } from '../data/store/data-sets.js';
+import { problem, setVersion, wholeFiles } from './run-files.js';
 import { indexShard, type ShardIndex } from './shard-index.js';
 
 /** Names of files with transitions, from stages and imports. */

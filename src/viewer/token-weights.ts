@@ -2,7 +2,8 @@ import { join } from 'node:path';
 import { TOKEN_INFLUENCE, type InfluenceRow } from '../data/online-tables.js';
 import { Table } from '../data/tables.js';
 import type { Problem, TokenMean, TokenPage } from './api.js';
-import { dataSets, problem, setVersion, wholeFiles } from './run-files.js';
+import { dataSets } from '../data/store/data-sets.js';
+import { problem, setVersion, wholeFiles } from './run-files.js';
 
 const FILES = /token-influence[^/]*\.parquet$/;
 /** Most tokens to list by mean weight. */
