@@ -10,7 +10,7 @@ import { readTable } from '../../src/data/tables.js';
 import { TRANSITIONS } from '../../src/data/transitions.js';
 import { Parameters } from '../../src/graph/index.js';
 import { Random } from '../../src/random.js';
-import { contents, critiq, emptyFolder, killedAgainAndAgain, succeed } from '../rigs/process.js';
+import { contents, critiq, emptyFolder, killedAgainAndAgain, succeed, timed } from '../rigs/process.js';
 import { TINY_ONLINE } from '../rigs/tiny-settings.js';
 
 const program = fileURLToPath(new URL('../../src/cli/main.js', import.meta.url));
@@ -113,12 +113,12 @@ test('CoSo from offline to online: all its data is written, and its policy can b
 
 test('kill -9 at random moments: every finished episode counts once, and the bytes match an uninterrupted run', async (t) => {
   const calm = runFolder(t);
-  await succeed(COSO, { cwd: calm, program });
+  const calmMs = await timed(COSO, { cwd: calm, program });
   const cwd = runFolder(t);
   const kills = await killedAgainAndAgain(
     COSO,
     { cwd, program },
-    { most: 10, ms: { first: 700, more: 120, chance: 1500 }, random: new Random(0, 'kill online') },
+    { most: 10, calmMs, random: new Random(0, 'kill online') },
   );
   assert.ok(kills >= 3, `killed only ${kills} times`);
   await succeed(COSO, { cwd, program });

@@ -63,18 +63,19 @@ export async function succeed(args: readonly string[], where: Where): Promise<En
 
 /**
  * Runs a command repeatedly and kills it (SIGKILL) at a random moment each time, until it finishes or was killed `most`
- * times. The time before a kill grows, so that slow machines make progress too.
- * @param ms the time before a kill: at least `first`, plus `more` for each earlier kill, plus a random part up to `chance`
+ * times. The moments are parts of the time that the command takes undisturbed on this machine, so a fast machine kills as
+ * often as a slow one: the first three together are shorter than the whole. They grow, so that every machine makes progress.
+ * @param calmMs how long the same command took undisturbed, just before
  * @returns the number of kills
  */
 export async function killedAgainAndAgain(
   args: readonly string[],
   where: Where,
-  { most, ms, random }: { most: number; ms: { first: number; more: number; chance: number }; random: Random },
+  { most, calmMs, random }: { most: number; calmMs: number; random: Random },
 ): Promise<number> {
   for (let kills = 0; kills < most; kills++) {
     const { child, ended } = start(args, where);
-    const timer = setTimeout(() => child.kill('SIGKILL'), ms.first + ms.more * kills + random.int(ms.chance));
+    const timer = setTimeout(() => child.kill('SIGKILL'), calmMs * (0.12 + 0.03 * kills + 0.16 * random.next()));
     const { killed, code, stderr } = await ended;
     clearTimeout(timer);
     if (killed) continue;
@@ -82,6 +83,13 @@ export async function killedAgainAndAgain(
     return kills;
   }
   return most;
+}
+
+/** Like `succeed`; returns how many milliseconds the command took. */
+export async function timed(args: readonly string[], where: Where): Promise<number> {
+  const begin = performance.now();
+  await succeed(args, where);
+  return performance.now() - begin;
 }
 
 /** Waits up to 10 s until a condition holds. */
