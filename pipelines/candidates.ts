@@ -2,6 +2,7 @@ import { join } from 'node:path';
 import { z } from 'zod';
 import { parseAction } from '../src/agents/grammar.js';
 import type { Candidate } from '../src/agents/policy/policy.js';
+import { TruncationSettings, truncationOf } from '../src/agents/policy/truncation.js';
 import { ImageVectors } from '../src/data/image-vectors.js';
 import { readTable, writeTable } from '../src/data/tables.js';
 import { CANDIDATES, TRANSITIONS, type CandidateRow } from '../src/data/transitions.js';
@@ -19,6 +20,7 @@ export const Candidates = z.object({
       'actions per state, including the one taken (64 in General, 16 in Web Shopping; docs/algorithms.md §2.1)',
     ),
   temperature: z.number().positive().default(1.2).describe('sampling temperature'),
+  ...TruncationSettings,
   retries: z.int().min(0).default(3).describe('redraws of a sample that is not a valid action'),
   policy: z.string().default('base').describe('name of the policy that samples, below `policy/`'),
 });
@@ -56,6 +58,7 @@ export const candidates = stage({
       count: settings.samples - 1,
       temperature: settings.temperature,
       retries: settings.retries,
+      ...truncationOf(settings),
     };
     async function* sampled(): AsyncGenerator<CandidateRow> {
       for (let start = 0; start < rows.length; start += CHUNK) {

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { PolicyAgent } from '../src/agents/policy/policy-agent.js';
+import { TruncationSettings, truncationOf } from '../src/agents/policy/truncation.js';
 import { Random } from '../src/random.js';
 import { stage } from '../src/runner/stage.js';
 import { deviceInfluence, deviceWorkers } from './episodes/devices.js';
@@ -30,6 +31,7 @@ export const Collect = z.object({
       'name of the policy that acts, below `policy/`; with a served agent, the policy whose vision tower computes the image vectors',
     ),
   temperature: z.number().min(0).default(1).describe('sampling temperature of the policy; 0 is greedy'),
+  ...TruncationSettings,
   gamma: z
     .number()
     .min(0)
@@ -72,7 +74,7 @@ export const collect = stage({
       agent:
         settings.agent === 'served'
           ? await servedAgent(ctx, own)
-          : new PolicyAgent(policy, { seed: own, temperature: settings.temperature }),
+          : new PolicyAgent(policy, { seed: own, temperature: settings.temperature, ...truncationOf(settings) }),
       actor:
         settings.agent === 'served'
           ? { policy: servedName(ctx.config), temperature: servedSettings(ctx.config).temperature }

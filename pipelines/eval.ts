@@ -20,6 +20,7 @@ import { readTransitions } from './datasets.js';
 import { deviceInfluence, deviceWorkers } from './episodes/devices.js';
 import { collectShard, episodeShards, judgedEpisodes, sayHowToRepeat } from './episodes/episodes.js';
 import { judgeFingerprint, judgeOf, judgeSummary, judgeWorkers, reportUnknown } from './episodes/judge.js';
+import { TruncationSettings, truncationOf } from '../src/agents/policy/truncation.js';
 import { cachesOf, once, policyOf, runtimeOf } from './resources.js';
 import {
   AgentKind,
@@ -64,6 +65,7 @@ export const Eval = z.object({
     .min(0)
     .default(1)
     .describe('sampling temperature of the policy; 0 is greedy (for a served agent: `served.temperature`)'),
+  ...TruncationSettings,
   best_of_q: z
     .int()
     .min(0)
@@ -215,7 +217,8 @@ function agentOf(ctx: StageContext<Eval>): Promise<Agent> {
     const seed = agentSeed(ctx.seed);
     if (settings.agent === 'served') return servedAgent(ctx, seed);
     const policy = await policyOf(ctx, `policy/${settings.policy}`);
-    if (settings.best_of_q === 0) return new PolicyAgent(policy, { seed, temperature: settings.temperature });
+    if (settings.best_of_q === 0)
+      return new PolicyAgent(policy, { seed, temperature: settings.temperature, ...truncationOf(settings) });
     const critic = await Critic.load(await runtimeOf(ctx), ctx.dataset('critic'), cachesOf(ctx));
     return new BestOfQ(
       policy,
@@ -224,6 +227,7 @@ function agentOf(ctx: StageContext<Eval>): Promise<Agent> {
         seed,
         samples: settings.best_of_q,
         temperature: settings.temperature,
+        ...truncationOf(settings),
         aggregate: AGGREGATES[settings.aggregate],
       },
     );

@@ -3,6 +3,7 @@ import { actionColumns } from '../src/agents/action-columns.js';
 import { OnlineAgent } from '../src/agents/policy/online-agent.js';
 import { PolicyAgent } from '../src/agents/policy/policy-agent.js';
 import { Policy, policyFiles, saveTrained } from '../src/agents/policy/policy.js';
+import { truncationOf } from '../src/agents/policy/truncation.js';
 import { counted } from '../src/counted.js';
 import { ImageVectors } from '../src/data/image-vectors.js';
 import type { ImageStore } from '../src/data/images.js';
@@ -121,7 +122,11 @@ class OnlineRun {
     });
     const agent = new OnlineAgent(
       acting,
-      { seed: new Random(seed, 'online', 'agent').int(2 ** 31), temperature: settings.temperature },
+      {
+        seed: new Random(seed, 'online', 'agent').int(2 ** 31),
+        temperature: settings.temperature,
+        ...truncationOf(settings),
+      },
       0,
     );
     return new OnlineRun(ctx, learner, screens, { pool, judge: await judgeOf(ctx), images }, agent);
@@ -305,6 +310,7 @@ class OnlineRun {
       new PolicyAgent(learner.policy, {
         seed: new Random(seed, 'online', 'test agent').int(2 ** 31),
         temperature: settings.eval_temperature,
+        ...truncationOf(settings),
       });
     const tested =
       due || last ? await evaluateOn({ ctx, ...shared }, agent(), String(iteration)) : { evaluated: 0, successes: 0 };

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { CoSo } from '../../src/algorithms/coso.js';
 import { DigiRL } from '../../src/algorithms/digirl.js';
+import { TruncationSettings } from '../../src/agents/policy/truncation.js';
 import { FilteredBC } from '../../src/algorithms/filteredbc.js';
 
 export const ENTROPIES = ['none', 'naive', 'causal'] as const;
@@ -37,6 +38,7 @@ export const Online = z.object({
   warmup: z.int().min(0).default(0).describe('initial iterations that train only the value functions'),
   rollout_size: z.int().min(1).default(16).describe('episodes per iteration (C: 16)'),
   temperature: z.number().positive().default(1).describe('sampling temperature of live episodes'),
+  ...TruncationSettings,
   async_rollouts: z
     .boolean()
     .default(false)

@@ -1,6 +1,7 @@
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { fingerprint } from '../data/store/manifest.js';
+import { withoutAdded } from '../settings/schema.js';
 import type { Config } from '../settings/settings.js';
 import type { Display } from './display.js';
 import { contentFingerprint, type Fingerprints, Output, type PlanRecord, readManifest } from './outputs.js';
@@ -46,7 +47,7 @@ export class Instance {
     this.folder = runFolder(config);
     this.inputs = stage.inputs(config);
     this.outputs = stage.outputs(config).map((name) => new Output(name, datasetFolder(config, name)));
-    const telling = Object.entries(own).filter(([key]) => !stage.neutral.includes(key));
+    const telling = Object.entries(withoutAdded(stage.schema, own)).filter(([key]) => !stage.neutral.includes(key));
     const used = stage.uses.map((path) => [path, settingAt(config, path)] as const);
     this.settings = {
       [stage.name]: Object.fromEntries(telling),

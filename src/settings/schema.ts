@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from 'node:util';
 import { z } from 'zod';
 
 /** Settings of every run. `composeSettings` adds the sections of stages and shared parts (`critic`, `models`, ...). */
@@ -107,6 +108,23 @@ export function leafPaths(schema: z.ZodType, prefix: readonly string[] = []): { 
     const path = [...prefix, key];
     return fields(field) ? leafPaths(field, path) : [{ path: path.join('.'), schema: field }];
   });
+}
+
+/**
+ * Settings without those that are marked `.meta({ added: true })` and have their default, at any depth. The mark is for
+ * settings that earlier versions did not have and that change nothing at their default: fingerprints and recorded plans
+ * leave them out, so results of earlier versions stay up to date.
+ */
+export function withoutAdded(schema: z.ZodType, values: Readonly<Record<string, unknown>>): Record<string, unknown> {
+  const known = fields(schema) ?? {};
+  const kept = Object.entries(values).flatMap(([key, value]): [string, unknown][] => {
+    const field = known[key];
+    if (!field) return [[key, value]];
+    if (field.meta()?.added === true && isDeepStrictEqual(value, field.parse(undefined))) return [];
+    const nested = fields(field) && typeof value === 'object' && value !== null;
+    return [[key, nested ? withoutAdded(field, value as Record<string, unknown>) : value]];
+  });
+  return Object.fromEntries(kept);
 }
 
 /** The type of a setting in words: `number`, `integer`, `"td" or "mc"`, `list of number`. */

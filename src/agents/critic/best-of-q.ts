@@ -1,12 +1,13 @@
 import { imageId } from '../../data/images.js';
 import type { Critic, Values } from './critic.js';
 import { BatchingAgent } from '../policy/policy-agent.js';
+import type { Truncation } from '../policy/truncation.js';
 import type { Candidate, Policy } from '../policy/policy.js';
 import { policyPrompt } from '../policy/prompt.js';
 import type { Representer } from '../representers/representer.js';
 import type { Decision, Observation } from '../rollout.js';
 
-export interface BestOfQOptions {
+export interface BestOfQOptions extends Truncation {
   readonly seed: number;
   /** samples for each state; the one with the largest Q is executed */
   readonly samples: number;
@@ -38,11 +39,11 @@ export class BestOfQ extends BatchingAgent {
 
   protected async decide(observations: readonly Observation[], vectors: readonly Float32Array[]): Promise<Decision[]> {
     const { representer, critic } = this.ranker;
-    const { seed, samples, temperature } = this.options;
+    const { seed, samples, temperature, topK, topP } = this.options;
     const prompts = observations.map(({ task, previous }) => policyPrompt(task.text, previous));
     const drawn = await this.policy.draw(
       observations.map(({ key }, i) => ({ key, prompt: prompts[i], vector: vectors[i] })),
-      { seed, count: samples, temperature },
+      { seed, count: samples, temperature, topK, topP },
     );
     const previous = await this.previousVectors(observations, vectors);
     const state = critic.wantsStateRep ? [''] : [];

@@ -1,9 +1,10 @@
 import type { Pixels } from '../../models/vision.js';
 import type { Policy } from './policy.js';
 import { policyPrompt } from './prompt.js';
+import type { Truncation } from './truncation.js';
 import type { Agent, Decision, Observation } from '../rollout.js';
 
-export interface PolicyAgentOptions {
+export interface PolicyAgentOptions extends Truncation {
   readonly seed: number;
   /** 0: the likeliest action @default 1 */
   readonly temperature?: number;
@@ -79,14 +80,14 @@ export class PolicyAgent extends BatchingAgent {
   }
 
   protected async decide(observations: readonly Observation[], vectors: readonly Float32Array[]): Promise<Decision[]> {
-    const { seed, temperature = 1 } = this.options;
+    const { seed, temperature = 1, topK, topP } = this.options;
     const states = observations.map(({ key, task, previous }, i) => ({
       key,
       prompt: policyPrompt(task.text, previous),
       vector: vectors[i],
     }));
     // no retries: an acting policy's first sample counts, valid or not
-    const drawn = await this.policy.draw(states, { seed, count: 1, temperature, retries: 0 });
+    const drawn = await this.policy.draw(states, { seed, count: 1, temperature, topK, topP, retries: 0 });
     return drawn.map(([{ text, action }], i) => ({ text, action, vector: vectors[i] }));
   }
 }

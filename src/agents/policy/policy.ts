@@ -12,6 +12,7 @@ import { loadTower } from '../../models/checkpoint/tower-folder.js';
 import { writeTowerConfig, type VisionTower } from '../../models/vision.js';
 import { parseAction } from '../grammar.js';
 import { Sampler, type SamplingCost } from './sampler.js';
+import type { Truncation } from './truncation.js';
 import { TextTokenizer } from '../text/tokenizer.js';
 
 /** A state to sample actions for. */
@@ -33,7 +34,7 @@ export interface Candidate {
   readonly logProb: number;
 }
 
-export interface DrawOptions {
+export interface DrawOptions extends Truncation {
   readonly seed: number;
   readonly count: number;
   /** 0: the likeliest token each time @default 1 */
@@ -97,7 +98,7 @@ export class Policy {
 
   /** Samples distinct actions for each state, in the states' order; their counts add up to `count`. */
   async draw(states: readonly PolicyState[], options: DrawOptions): Promise<Candidate[][]> {
-    const { count, seed, temperature, retries } = options;
+    const { count, ...sampling } = options;
     const sampled = states.map(({ key, prompt, vector }) => ({
       key,
       ids: this.tokenizer.encode(prompt),
@@ -105,7 +106,7 @@ export class Policy {
       count,
     }));
     const valid = (tokens: readonly number[]) => !('invalid' in parseAction(this.tokenizer.decode(tokens)));
-    const drawn = await this.sampler.sampleValid(sampled, valid, { seed, temperature, retries });
+    const drawn = await this.sampler.sampleValid(sampled, valid, sampling);
     return drawn.map((samples) =>
       samples.map(({ tokens, count, logProb, finished }) => {
         const text = this.tokenizer.decode(tokens);

@@ -3,6 +3,7 @@ import type { AutoUIConfig } from '../../models/autoui/config.js';
 import { bucketOf } from '../../models/buckets.js';
 import { Random } from '../../random.js';
 import { Decoder } from './decoder.js';
+import { Truncator, type Truncation } from './truncation.js';
 import { PrefixTree, type Draw, type Sample } from './prefix-tree.js';
 
 export type { Sample } from './prefix-tree.js';
@@ -19,7 +20,7 @@ export interface SampledState {
   readonly count: number;
 }
 
-export interface SamplingOptions {
+export interface SamplingOptions extends Truncation {
   readonly seed: number;
   /** divides the logits; 0 takes the likeliest token at each step. @default 1 */
   readonly temperature?: number;
@@ -174,10 +175,11 @@ export class Sampler {
     const streams = states.map((state) => new Random(seed, 'sample', state.key, round));
     const counts = states.map((state) => state.count);
     const tree = new PrefixTree(decoder, counts, config.start, config.eos);
+    const truncator = new Truncator(config.vocabulary, options);
     const draw: Draw = (state, row, count) =>
       greedy
         ? [[likeliest(decoder.logProbs(row)), count]]
-        : multinomial(decoder.probabilities(row), count, streams[state]);
+        : multinomial(truncator.restrict(decoder.probabilities(row)), count, streams[state]);
     cost.states += states.length;
     for (let position = 0; tree.size > 0; position++) {
       cost.steps++;
