@@ -21,3 +21,13 @@ export class RunError extends Error {
     super(withPages(message), options);
   }
 }
+
+/**
+ * The exit code of a process that ends with an error: 75 where the run is in use, 2 for a user's mistake, 130 or 143 where a
+ * signal stopped the work (its handler has set `process.exitCode`), else 1.
+ */
+export function exitCodeOf(error: unknown): number {
+  if (error instanceof UserError) return error.name === 'LockedError' ? 75 : 2;
+  if (error instanceof RunError && error.name === 'Interrupted') return Number(process.exitCode ?? 130);
+  return 1;
+}

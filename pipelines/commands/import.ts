@@ -41,7 +41,7 @@ export async function importFile(
   // check the file first: a rejected one must not mark an earlier import as unfinished
   (await TorchFile.open(file)).close();
   const { gamma, representations, images, shard_size: shardSize } = config.import as z.infer<typeof ImportSettings>;
-  return underLock(config, display, async (lock) => {
+  return underLock(config, display, async (lock, log) => {
     const made = IMPORTED.filter((name) => (readPlan(datasetFolder(config, name))?.stage ?? IMPORT) !== IMPORT);
     if (made.length > 0 && !force) {
       const folder = datasetFolder(config, made[0]);
@@ -50,6 +50,7 @@ export async function importFile(
       );
     }
     await trashDatasets(config, 'import', made, display);
+    log.begin();
     await writeRunRecord(config);
     lock.update(IMPORT);
     const plan = async (finished: boolean): Promise<void> => {

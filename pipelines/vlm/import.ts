@@ -38,7 +38,7 @@ export async function importVlm(
     );
   }
   const at = datasetFolder(config, DATASET);
-  return underLock(config, display, async (lock) => {
+  return underLock(config, display, async (lock, log) => {
     const made = (readPlan(at)?.stage ?? IMPORT) !== IMPORT;
     if (made && !force) {
       throw new UserError(
@@ -59,6 +59,7 @@ export async function importVlm(
       throw signal.aborted ? new Interrupted('vlm import: stopped; run the same command again') : error;
     });
     if (made) await trashDatasets(config, 'vlm import', [DATASET], display);
+    log.begin();
     await writeRunRecord(config);
     const output = new Output(DATASET, at);
     output.removeTemporary();

@@ -165,6 +165,7 @@ export class Interrupt {
     const end = (name: 'SIGINT' | 'SIGTERM') => (): void => {
       if (this.code !== undefined) process.exit(this.code);
       this.code = EXIT[name];
+      process.exitCode = this.code; // for the log of the run
       display.clear();
       complain(stopped(name));
       setTimeout(() => process.exit(this.code), GRACE_MS).unref();
@@ -177,6 +178,7 @@ export class Interrupt {
   }
 
   stop(): void {
+    if (this.code !== undefined) process.exitCode = undefined;
     for (const { name, handler } of this.handlers) process.off(name, handler);
   }
 

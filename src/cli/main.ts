@@ -20,13 +20,15 @@ import { addCompletionCommand } from './completion.js';
 import { addDemoCommand } from './demo.js';
 import { addInitCommand } from './init.js';
 import { addJudgeCommand } from './judge.js';
+import { addLogCommand } from './log.js';
 import { addCheckpointCommands, addVlmCommands } from './models.js';
 import { addRecordCommand } from './record.js';
 import { addTrashCommands } from './trash.js';
 import { addViewCommand } from './view.js';
 import { counted } from '../counted.js';
-import { RunError, UserError } from '../errors.js';
+import { exitCodeOf, RunError, UserError } from '../errors.js';
 import { describeFailure } from '../runner/failure.js';
+import { nameCommand } from '../runner/log/this-command.js';
 import { packageRoot, packageVersion, repositoryUrl, withPages } from '../package.js';
 import type { Registry } from '../runner/registry.js';
 
@@ -37,6 +39,7 @@ import type { Registry } from '../runner/registry.js';
  */
 export async function main(args: readonly string[], registry: Registry): Promise<number> {
   const interrupt = new Interrupt();
+  nameCommand(args);
   try {
     const critiq = program(await extended(registry, args), interrupt);
     if (args.length === 0) {
@@ -56,6 +59,7 @@ export async function main(args: readonly string[], registry: Registry): Promise
     return interrupt.code ?? report(error, args.includes('--verbose') || args.includes('-v'));
   } finally {
     interrupt.stop();
+    nameCommand(null);
   }
 }
 
@@ -128,6 +132,7 @@ Example:
   addRecordCommand(critiq, registry, interrupt);
   addViewCommand(critiq, registry, interrupt);
   addTrashCommands(critiq, registry, interrupt);
+  addLogCommand(critiq, registry);
 
   common(
     critiq.command('phone').description('play the embedded phone by hand in a browser'),
@@ -202,8 +207,7 @@ function report(thrown: unknown, verbose: boolean): number {
     : [`unexpected error: ${message.split('\n')[0]}${verbose ? '' : ' (--verbose shows where)'}`])
     complain(line);
   if (verbose && thrown instanceof Error) process.stderr.write(`${thrown.stack}\n`);
-  if (error instanceof UserError) return error.name === 'LockedError' ? EXIT.locked : EXIT.usage;
-  return EXIT.failure;
+  return exitCodeOf(error);
 }
 
 const script = process.argv[1];

@@ -7,6 +7,7 @@ import { RunError, UserError } from '../errors.js';
 import type { Display } from './display.js';
 import { describeFailure } from './failure.js';
 import type { Instance } from './instance.js';
+import { addShardTime } from './log/shards.js';
 import { Metrics } from './metrics.js';
 import { Trash, TRASH } from './trash.js';
 import { type Output, type PlanRecord, readPlan } from './outputs.js';
@@ -42,6 +43,8 @@ export interface Surroundings {
   readonly redo: boolean;
   /** where a worker thread finds the stage (Registry.module); undefined: all shards run in this thread */
   readonly module: string | undefined;
+  /** id of the command in the run's log */
+  readonly command: string;
 }
 
 /**
@@ -154,7 +157,7 @@ async function runShards(
   shards: readonly Shard[],
   missing: readonly Shard[],
   resources: Resources,
-  { display, module }: Surroundings,
+  { display, module, command }: Surroundings,
 ): Promise<void> {
   const { metrics, scratch, ...context } = resources;
   const total = shards.length;
@@ -174,6 +177,8 @@ async function runShards(
 
   const runOne = async (shard: Shard): Promise<void> => {
     if (signal.aborted) return;
+    const start = new Date();
+    const resumed = scratch.holds(shard.id);
     try {
       const shardContext: ShardContext<unknown> = {
         ...context,
@@ -188,6 +193,9 @@ async function runShards(
       const mine = committing.then(() => commit(instance, shard, files));
       committing = mine.catch(() => {});
       await mine;
+      const seconds = (Date.now() - start.getTime()) / 1000;
+      const time = { instance: name, shard: shard.id, command, start: start.toISOString(), seconds, threads };
+      addShardTime(folder, { ...time, workers: instance.workers, resumed });
       progress?.advance();
     } catch (error) {
       // errors of a shard that was told to stop are its way of stopping

@@ -1,8 +1,18 @@
-import { closeSync, mkdirSync, openSync, renameSync, rmSync, writeSync } from 'node:fs';
+import {
+  closeSync,
+  existsSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeSync,
+} from 'node:fs';
 import { dirname } from 'node:path';
 import { eventsFile, metricsFile, readMetrics, type MetricsLine } from '../data/metrics.js';
 import { writeFailure } from '../data/store/atomic.js';
-import { scalarsRecord, versionRecord } from './tfevents.js';
+import { recordTimes, scalarsRecord, versionRecord } from './tfevents.js';
 
 /** Metrics of one shard, one line per step. */
 export interface ShardMetrics {
@@ -18,12 +28,15 @@ export interface ShardMetrics {
 /**
  * metrics/<instance>.jsonl and tb/<instance>/events.out.tfevents.critiq of one stage instance. Both are appended live and
  * always hold the same values. In the end `finish` sorts the lines in the order of the plan, so that an interrupted run
- * leaves the same bytes as an uninterrupted one.
+ * leaves the same lines as an uninterrupted one. The events also hold when each line was written, and so differ from run to
+ * run.
  */
 export class Metrics {
   private readonly jsonl: string;
   private readonly events: string;
   private lines: MetricsLine[];
+  /** when each line was written, in seconds since 1970 */
+  private readonly times = new Map<MetricsLine, number>();
   private fds: { jsonl: number; events: number } | undefined;
 
   /** @param keep whether the lines that a shard left in an earlier run are still valid */
@@ -31,6 +44,8 @@ export class Metrics {
     this.jsonl = metricsFile(runFolder, instance);
     this.events = eventsFile(runFolder, instance);
     const before = readMetrics(this.jsonl);
+    const times = wallTimes(runFolder, instance, before);
+    before.forEach((line, i) => this.times.set(line, times[i]));
     this.lines = before.filter((line) => keep(line.shard));
     if (this.lines.length !== before.length) this.rewrite();
   }
@@ -74,6 +89,7 @@ export class Metrics {
 
   private append(line: MetricsLine): void {
     this.lines.push(line);
+    this.times.set(line, Date.now() / 1000);
     try {
       if (!this.fds) {
         // appending would leave a killed run's torn last line, or an event without a line, in the middle of the file
@@ -82,10 +98,19 @@ export class Metrics {
         return;
       }
       writeAll(this.fds.jsonl, Buffer.from(encode(line)));
-      writeAll(this.fds.events, eventOf(line));
+      writeAll(this.fds.events, this.eventOf(line));
     } catch (error) {
       throw writeFailure(this.jsonl, error);
     }
+  }
+
+  private eventOf(line: MetricsLine): Uint8Array {
+    const { shard: _, step, ...rest } = line;
+    const numbers = Object.entries(rest).filter(
+      (entry): entry is [string, number | null] => typeof entry[1] !== 'string',
+    );
+    const values = Object.fromEntries(numbers.map(([tag, value]) => [tag, value ?? NaN]));
+    return scalarsRecord({ step, values, wallTime: this.times.get(line)! });
   }
 
   private rewrite(): void {
@@ -95,8 +120,9 @@ export class Metrics {
       rmSync(this.events, { force: true });
       return;
     }
+    const first = Math.min(...this.lines.map((line) => this.times.get(line)!));
     replace(this.jsonl, [Buffer.from(this.lines.map(encode).join(''))]);
-    replace(this.events, [versionRecord(), ...this.lines.map(eventOf)]);
+    replace(this.events, [versionRecord(first), ...this.lines.map((line) => this.eventOf(line))]);
   }
 }
 
@@ -104,12 +130,24 @@ function encode(line: MetricsLine): string {
   return `${JSON.stringify(line)}\n`;
 }
 
-function eventOf({ shard: _, step, ...rest }: MetricsLine): Uint8Array {
-  const numbers = Object.entries(rest).filter(
-    (entry): entry is [string, number | null] => typeof entry[1] !== 'string',
-  );
-  return scalarsRecord({ step, values: Object.fromEntries(numbers.map(([tag, value]) => [tag, value ?? NaN])) });
+/**
+ * When the lines of a metrics file were written, in seconds since 1970. Of a line without its event (a kill came between the
+ * two) it is the time of the line before; of an older critiq, whose events have no times, that of the file.
+ */
+export function wallTimes(runFolder: string, instance: string, lines: readonly MetricsLine[]): number[] {
+  const [jsonl, file] = [metricsFile(runFolder, instance), eventsFile(runFolder, instance)];
+  const events = existsSync(file) ? recordTimes(readFileSync(file)) : [];
+  const unknown = existsSync(jsonl) ? statSync(jsonl).mtimeMs / 1000 : 0;
+  let last: number | undefined;
+  return lines.map(({ step }, i) => {
+    const event = events[i];
+    if (event?.step === step && event.wallTime > MADE_UP) last = event.wallTime;
+    return last ?? unknown;
+  });
 }
+
+/** The events of an older critiq have the step as their time. No training has as many steps as seconds passed until 2001. */
+const MADE_UP = 1e9;
 
 function replace(file: string, pieces: readonly Uint8Array[]): void {
   try {

@@ -25,8 +25,17 @@ function installedVersion(name: string): string | null {
   }
 }
 
-/** The current commit, with `-dirty` if files differ from it; null outside a checkout or without git. */
+let commit: string | null | undefined;
+
+/**
+ * The commit of this program, with `-dirty` if files differ from it; null outside a checkout or without git. It is asked
+ * once, early: the program does not change while it runs.
+ */
 export function gitCommit(): string | null {
+  return (commit ??= askGit());
+}
+
+function askGit(): string | null {
   const root = packageRoot();
   if (!existsSync(join(root, '.git'))) return null;
   try {

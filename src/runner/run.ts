@@ -7,6 +7,7 @@ import type { Config } from '../settings/settings.js';
 import { Display } from './display.js';
 import { execute, refuseForeign, type Summary } from './execute.js';
 import { datasetFolder, Instance, runFolder } from './instance.js';
+import { CommandLog } from './log/commands.js';
 import { Lock } from '../data/store/lock.js';
 import { IMPORT, readManifest, readPlan } from './outputs.js';
 import { gitCommit, versions } from './package.js';
@@ -45,13 +46,14 @@ export async function runStage(
   const redo = options.redo === true || config.yes;
   const target = registry.stages.get(name);
   if (!target) throw new UserError(`unknown stage ${name}; expected one of ${[...registry.stages.keys()].join(', ')}`);
-  return underLock(config, display, async (lock) => {
+  return underLock(config, display, async (lock, log) => {
     await new Trash(runFolder(config)).finish();
     const summaries: Summary[] = [];
     const ready = new Set<string>();
     // a command that fails before it writes leaves run.json as it was
     const onStart = async (instance: string): Promise<void> => {
       lock.update(instance);
+      log.begin();
       await writeRunRecord(config, registry.schema);
     };
 
@@ -72,7 +74,15 @@ export async function runStage(
       }
       ready.add(instanceName);
       summaries.push(
-        await execute(instance, { display, signal, onStart, force: again, redo, module: registry.module }),
+        await execute(instance, {
+          display,
+          signal,
+          onStart,
+          force: again,
+          redo,
+          module: registry.module,
+          command: log.id,
+        }),
       );
     };
     await bring(target, config, []);
@@ -80,20 +90,41 @@ export async function runStage(
   });
 }
 
-/** Runs `work` while holding the lock of the run folder. */
-export async function underLock<T>(config: Config, display: Display, work: (lock: Lock) => Promise<T>): Promise<T> {
+/**
+ * Runs `work` while holding the lock of the run folder, and notes the command in the run's log: at once if the run exists,
+ * else when `work` calls `log.begin()` or has made it one.
+ */
+export async function underLock<T>(
+  config: Config,
+  display: Display,
+  work: (lock: Lock, log: CommandLog) => Promise<T>,
+): Promise<T> {
   const file = lockFile(config);
   const folders = [runFolder(config), config.data].filter((folder) => !existsSync(folder));
   const lock = Lock.acquire(file, (dead) =>
     display.info(`${file}: taken over from process ${dead.pid}, which has ended`),
   );
-  const release = (): void => lock.release();
-  process.once('exit', release);
+  const log = new CommandLog(runFolder(config));
+  const exists = (): boolean => existsSync(join(runFolder(config), 'run.json'));
+  // a second signal, or the first one and no end in sight
+  const leave = (code: number): void => {
+    log.end({ code });
+    lock.release();
+  };
+  process.once('exit', leave);
   try {
-    return await work(lock);
+    if (exists()) log.begin();
+    const result = await work(lock, log);
+    if (exists()) log.begin();
+    log.end();
+    return result;
+  } catch (error) {
+    if (exists()) log.begin();
+    log.end({ error });
+    throw error;
   } finally {
-    release();
-    process.off('exit', release);
+    lock.release();
+    process.off('exit', leave);
     removeEmpty(folders);
   }
 }

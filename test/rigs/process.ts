@@ -101,12 +101,16 @@ export async function until(holds: () => boolean, what: string, seconds = 10): P
   assert.fail(`never happened: ${what}`);
 }
 
-/** The files below a folder with a digest of their bytes. `run.json` is left out, since it names the checkout's commit. */
+/** What differs from run to run: the log, and the TensorBoard events, which say when. `run.json` names the checkout's commit. */
+const WALL_CLOCK = /(^|\/)(\.log\/.*|run\.json|[^/]*\.?tfevents[^/]*)$/;
+
+/** The files below a folder with a digest of their bytes, without those that differ from run to run. */
 export function contents(folder: string): Record<string, string> {
   if (!existsSync(folder)) return {};
   const names = readdirSync(folder, { recursive: true, withFileTypes: true })
-    .filter((entry) => entry.isFile() && entry.name !== 'run.json')
+    .filter((entry) => entry.isFile())
     .map((entry) => join(entry.parentPath, entry.name).slice(folder.length + 1))
+    .filter((name) => !WALL_CLOCK.test(name))
     .sort();
   return Object.fromEntries(
     names.map((name) => [
