@@ -28,7 +28,9 @@ const LAYERS = {
     'src/graph',
   ],
   'src/report': ['src/algorithms', 'src/agents', 'src/models', 'src/data', 'src/graph'],
+  'src/runs': ['src/report', 'src/settings', 'src/runner', 'src/data'],
   'src/viewer': [
+    'src/runs',
     'src/report',
     'src/algorithms',
     'src/agents',

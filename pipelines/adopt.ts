@@ -1,7 +1,8 @@
-import { copyFileSync, mkdirSync } from 'node:fs';
+import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { policyFiles, readMaxTokens, savePolicy } from '../src/agents/policy/policy.js';
 import { TextTokenizer } from '../src/agents/text/tokenizer.js';
+import { copyWhole } from '../src/data/store/file.js';
 import { UserError } from '../src/errors.js';
 import { loadAutoUI } from '../src/models/autoui/checkpoint.js';
 import { readBlip2VisionConfig } from '../src/models/blip2/blip2.js';
@@ -34,7 +35,7 @@ export async function adoptPolicy(ctx: StageContext<unknown>, folder: string): P
   }
   tokenizer.mustFit(config.vocabulary, source);
   mkdirSync(folder, { recursive: true });
-  for (const file of ['tokenizer.json', 'tokenizer_config.json']) copyFileSync(join(source, file), join(folder, file));
+  for (const file of ['tokenizer.json', 'tokenizer_config.json']) copyWhole(join(source, file), join(folder, file));
   const eyes =
     image === ''
       ? 'no vision tower (models.image): it can be trained on imported data, but cannot act'

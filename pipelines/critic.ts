@@ -1,10 +1,10 @@
-import { copyFileSync, mkdirSync } from 'node:fs';
+import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { Critic, type CriticFile } from '../src/agents/critic/critic.js';
 import { CriticSettings, mcLoss, tdLoss, targetValues, type CriticLoss } from '../src/algorithms/digiq.js';
 import { writeAtomic } from '../src/data/store/atomic.js';
-import { isFolder } from '../src/data/store/file.js';
+import { copyWhole, isFolder } from '../src/data/store/file.js';
 import { MinibatchSampler, splitTrajectories } from '../src/data/replay.js';
 import { writeTable } from '../src/data/tables.js';
 import { VALUES, type ValueRow } from '../src/data/transitions.js';
@@ -100,7 +100,7 @@ export const critic = stage({
     mkdirSync(folder, { recursive: true });
     const { tokenizer } = learner.text;
     const tokenizerFiles = tokenizer === undefined ? [] : ['tokenizer.json', 'tokenizer_config.json'];
-    for (const file of tokenizerFiles) copyFileSync(join(tokenizer!, file), join(folder, file));
+    for (const file of tokenizerFiles) copyWhole(join(tokenizer!, file), join(folder, file));
     await writeAtomic(join(folder, 'config.json'), JSON.stringify(learner.file, null, 2));
     await kept.save(join(folder, 'model.safetensors'));
     const values = join(ctx.dataset('values'), 'values.parquet');

@@ -1,4 +1,4 @@
-import { copyFileSync, mkdirSync } from 'node:fs';
+import { mkdirSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { z } from 'zod';
 import {
@@ -38,6 +38,7 @@ import { pocketVlm, type PocketVlmConfig, type VlmBucket } from '../src/models/p
 import { screenChange } from '../src/data/screen-change.js';
 import { Random } from '../src/random.js';
 import { stage, type StageContext } from '../src/runner/stage.js';
+import { copyWhole } from '../src/data/store/file.js';
 import { UserError } from '../src/errors.js';
 import { filesOf, readTransitions } from './datasets.js';
 import { ImageVectors } from '../src/data/image-vectors.js';
@@ -222,7 +223,7 @@ export const vlm = stage({
     mkdirSync(join(folder, 'vision'), { recursive: true });
     for (const file of SHARED_FILES) {
       mkdirSync(dirname(join(folder, file)), { recursive: true });
-      copyFileSync(join(source, file), join(folder, file));
+      copyWhole(join(source, file), join(folder, file));
     }
     await writeAtomic(
       join(folder, 'config.json'),

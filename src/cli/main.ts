@@ -18,11 +18,13 @@ import {
 } from './command.js';
 import { addCompletionCommand } from './completion.js';
 import { addDemoCommand } from './demo.js';
+import { addForkCommand } from './fork.js';
 import { addInitCommand } from './init.js';
 import { addJudgeCommand } from './judge.js';
 import { addLogCommand } from './log.js';
 import { addCheckpointCommands, addVlmCommands } from './models.js';
 import { addRecordCommand } from './record.js';
+import { addRunsCommand } from './runs.js';
 import { addTrashCommands } from './trash.js';
 import { addViewCommand } from './view.js';
 import { counted } from '../counted.js';
@@ -133,6 +135,8 @@ Example:
   addViewCommand(critiq, registry, interrupt);
   addTrashCommands(critiq, registry, interrupt);
   addLogCommand(critiq, registry);
+  addRunsCommand(critiq, registry);
+  addForkCommand(critiq, registry, interrupt);
 
   common(
     critiq.command('phone').description('play the embedded phone by hand in a browser'),

@@ -65,6 +65,11 @@ export class Instance {
     return { inputs: fingerprint(inputs), settings: this.settingsFingerprint };
   }
 
+  /** Ids of the committed shards of an input. */
+  inputShards(name: string): string[] {
+    return [...this.manifest(name).keys()];
+  }
+
   isDone(shard: Shard): boolean {
     const wanted = this.fingerprints(shard);
     return this.outputs.every((output) => output.has(shard.id, wanted));

@@ -192,8 +192,26 @@ function requireDataset(registry: LoadedRegistry, config: Config, dataset: strin
  */
 export async function writeRunRecord(config: Config, schema?: LoadedRegistry['schema']): Promise<void> {
   const changed = schema && changedSettings(schema, config);
-  const record = { versions: versions(), commit: gitCommit(), seed: config.seed, changed, settings: config };
   const file = join(runFolder(config), 'run.json');
+  const record = {
+    versions: versions(),
+    commit: gitCommit(),
+    ...origin(file),
+    seed: config.seed,
+    changed,
+    settings: config,
+  };
   const text = `${JSON.stringify(record, null, 2)}\n`;
   if (!existsSync(file) || readFileSync(file, 'utf8') !== text) await writeAtomic(file, text);
+}
+
+/** What `critiq fork` wrote to run.json about where the run comes from. */
+function origin(file: string): { forked_from?: unknown; sweep?: unknown } {
+  if (!existsSync(file)) return {};
+  try {
+    const { forked_from, sweep } = JSON.parse(readFileSync(file, 'utf8')) as { forked_from?: unknown; sweep?: unknown };
+    return { forked_from, sweep };
+  } catch {
+    return {};
+  }
 }

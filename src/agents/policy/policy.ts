@@ -1,9 +1,10 @@
-import { copyFileSync, existsSync, mkdirSync } from 'node:fs';
+import { existsSync, mkdirSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { writeAtomic } from '../../data/store/atomic.js';
 import type { Action } from '../../data/action.js';
 import { Parameters, type Runtime } from '../../graph/index.js';
 import { autoUIConfigJson, autoUISpecs, readAutoUIConfig, type AutoUIConfig } from '../../models/autoui/config.js';
+import { copyWhole } from '../../data/store/file.js';
 import { UserError } from '../../errors.js';
 import { checkParameters, readJson } from '../../models/checkpoint/checkpoint.js';
 import type { OpenCache } from '../../models/cached-vectors.js';
@@ -176,7 +177,7 @@ export async function saveTrained(folder: string, source: string, trained: Polic
   for (const file of policyFiles(source)) {
     if (file === 'model.safetensors') continue;
     mkdirSync(dirname(join(folder, file)), { recursive: true });
-    copyFileSync(join(source, file), join(folder, file));
+    copyWhole(join(source, file), join(folder, file));
   }
   await savePolicy(folder, { config: trained.config, params, maxTokens: trained.maxTokens });
 }

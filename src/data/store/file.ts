@@ -1,4 +1,5 @@
-import { closeSync, fstatSync, openSync, readSync, statSync } from 'node:fs';
+import { closeSync, copyFileSync, fstatSync, openSync, readSync, renameSync, statSync } from 'node:fs';
+import { temporaryName } from './atomic.js';
 import { UserError } from '../../errors.js';
 
 /** Maximum bytes per read call; Linux reads at most 2 GiB - 4 KiB at once. */
@@ -69,4 +70,13 @@ export class PositionalFile {
 /** Whether the path is a folder or a link to one. */
 export function isFolder(path: string): boolean {
   return statSync(path, { throwIfNoEntry: false })?.isDirectory() ?? false;
+}
+
+/**
+ * Copies a file so that the copy appears as a whole. A file that was there is replaced, never written into: another run may
+ * share it (`critiq fork`).
+ */
+export function copyWhole(from: string, to: string): void {
+  copyFileSync(from, temporaryName(to));
+  renameSync(temporaryName(to), to);
 }

@@ -1,0 +1,26 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { UserError } from '../errors.js';
+import { RUN_FILE } from './folders.js';
+
+/** The parts of run.json that are read here. */
+export interface RunRecord {
+  /** all settings of the run, by section */
+  readonly settings: Readonly<Record<string, unknown>>;
+  /** the run that it was forked from; absent for others */
+  readonly forked_from?: string;
+  /** the sweep that made it */
+  readonly sweep?: string;
+}
+
+/** @throws UserError if it is no JSON with settings */
+export function readRecord(folder: string): RunRecord {
+  const file = join(folder, RUN_FILE);
+  try {
+    const record = JSON.parse(readFileSync(file, 'utf8')) as RunRecord;
+    if (typeof record.settings === 'object' && record.settings !== null) return record;
+  } catch {
+    // reported below
+  }
+  throw new UserError(`${file}: not a record that critiq wrote; run any stage of this run to write it again`);
+}
