@@ -35,7 +35,7 @@ import { stage, type ShardContext } from '../src/runner/stage.js';
 import { CriticData, CriticInputs } from './critic/data.js';
 import { criticText, tokenizerDataset, type CriticText } from './training/critic-text.js';
 import { modelsOf, runtimeOf } from './resources.js';
-import { lanesOf, learningRate, microBatches, train } from './training/training.js';
+import { drawsOf, lanesOf, learningRate, microBatches, train } from './training/training.js';
 
 export const CriticStage = CriticSettings.extend({
   tokenizer: z
@@ -195,16 +195,17 @@ class CriticLearner {
       data.transitions.map(({ trajectory }) => trajectory),
       seed,
       1 - settings.validation,
+      settings.split,
     );
     const part = (ids: ReadonlySet<string>) =>
       [...data.transitions.keys()].filter((i) => ids.has(data.transitions[i].trajectory));
     const training = part(split.train);
     const held = new Random(seed, 'critic', 'validation').shuffled(part(split.validation)).slice(0, VALIDATION_ROWS);
     const { batch_size: batch, grad_accum_steps: accumulate } = settings;
-    const stepsPerEpoch = Math.max(1, Math.floor(training.length / (batch * accumulate)));
+    const stepsPerEpoch = settings.epoch_steps || Math.max(1, Math.floor(training.length / (batch * accumulate)));
     const steps = settings.iterations * settings.epochs * stepsPerEpoch;
     const updateEvery = settings.target_update_every || stepsPerEpoch;
-    const sampler = new MinibatchSampler(training.length, batch, seed, 'critic');
+    const sampler = new MinibatchSampler(training.length, batch, seed, 'critic', drawsOf(settings));
     await train(ctx, {
       steps,
       every: settings.epochs * stepsPerEpoch,

@@ -1,4 +1,4 @@
-import { splitTrajectories } from '../../src/data/replay.js';
+import { heldOutBy } from '../../src/data/replay.js';
 import { readTable } from '../../src/data/tables.js';
 import { VALUES, type CandidateRow, type ValueRow } from '../../src/data/transitions.js';
 import { advantages, AGGREGATES, bestCandidate } from '../../src/algorithms/digiq.js';
@@ -155,15 +155,10 @@ export class ReportData {
 
 /** The trajectories that the critic of these values was not trained on; undefined if its settings are not recorded. */
 function heldOut(ctx: StageContext<unknown>, steps: readonly ReportedStep[]): ReadonlySet<string> | undefined {
-  const recorded = readPlan(ctx.dataset('values'))?.settings as
-    { critic?: { validation?: number }; seed?: number } | undefined;
-  const { validation } = recorded?.critic ?? {};
-  if (typeof validation !== 'number' || typeof recorded?.seed !== 'number') return undefined;
-  return splitTrajectories(
+  return heldOutBy(
+    readPlan(ctx.dataset('values'))?.settings,
     steps.map(({ trajectory }) => trajectory),
-    recorded.seed,
-    1 - validation,
-  ).validation;
+  );
 }
 
 async function readValues(folder: string): Promise<ValueRow[]> {

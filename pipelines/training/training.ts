@@ -36,6 +36,11 @@ export async function microBatches<K extends string>(
   return Object.fromEntries(keys.map((key) => [key, mean(key)])) as Record<K, number>;
 }
 
+/** How an epoch draws its data (settings `epoch_steps` of Digi-Q's stages): in passes, or each minibatch independently. */
+export function drawsOf({ epoch_steps: steps }: { epoch_steps: number }): 'epochs' | 'uniform' {
+  return steps > 0 ? 'uniform' : 'epochs';
+}
+
 /** Number of micro-batches of a step to run in parallel: at most one per thread. */
 export function lanesOf(ctx: ShardContext<unknown>, count: number): number {
   return Math.max(1, Math.min(ctx.threads, count));

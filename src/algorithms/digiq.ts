@@ -31,7 +31,18 @@ const Optimizer = {
     .int()
     .min(1)
     .describe('iterations of `epochs` passes each; metrics and a checkpoint are written after each'),
-  epochs: z.int().min(1).describe('passes over the training transitions per iteration'),
+  epochs: z
+    .int()
+    .min(1)
+    .describe('epochs per iteration; an epoch is a pass over the training data, or `epoch_steps` optimizer steps'),
+  epoch_steps: z
+    .int()
+    .min(0)
+    .default(0)
+    .describe(
+      'optimizer steps of an epoch, on transitions drawn independently (with replacement); 0: an epoch is a pass over the training data, each transition once. C: 1, so 40 iterations of 20 epochs are 800 steps',
+    )
+    .meta({ added: true }),
   batch_size: z.int().min(1).default(32).describe('transitions per micro-batch'),
   grad_accum_steps: z.int().min(1).default(4).describe('micro-batches per optimizer step; gradients are averaged'),
   max_grad_norm: z
@@ -82,7 +93,7 @@ export const CriticSettings = z
       .int()
       .min(0)
       .default(0)
-      .describe('optimizer steps between Polyak updates; 0: one update per epoch (C)'),
+      .describe('optimizer steps between Polyak updates; 0: one update per epoch (C, where an epoch is one step)'),
     target_init: z
       .enum(['copy', 'random'])
       .default('copy')
@@ -111,6 +122,13 @@ export const CriticSettings = z
       .max(0.9)
       .default(0.2)
       .describe('fraction of the trajectories that is held out for validation'),
+    split: z
+      .enum(['seed', 'order'])
+      .default('seed')
+      .describe(
+        'which trajectories train: drawn by the seed, or the first ones in the order of collection or of the imported file (C)',
+      )
+      .meta({ added: true }),
     lr: z.number().positive().default(1e-5).describe('learning rate (C)'),
     ...Optimizer,
     iterations: Optimizer.iterations.default(40),
@@ -131,6 +149,31 @@ export const ActorSettings = z
       .min(1)
       .default(16)
       .describe('number of stored actions that are scored per state, always including the one taken'),
+    scored: z
+      .enum(['actions', 'samples'])
+      .default('actions')
+      .describe(
+        'the n that are scored: distinct actions, drawn once for each state, of which only those above the threshold are trained on; or samples (C): drawn anew for each batch, an action as often as it was sampled, from all states, where those below the threshold count as 0 in the mean',
+      )
+      .meta({ added: true }),
+    action: z
+      .enum(['taken', 'best'])
+      .default('taken')
+      .describe('pg, awr and sft: the action they train on, the one taken (P) or the best of n (C)')
+      .meta({ added: true }),
+    advantage_clamp: z
+      .tuple([z.number(), z.number()])
+      .nullable()
+      .default(null)
+      .describe('pg and awr: range to which advantages are clamped (C: [0, 1]); null: none')
+      .meta({ added: true }),
+    data: z
+      .enum(['all', 'training'])
+      .default('all')
+      .describe(
+        'trajectories to train on: all, or those that the critic trains on (C), by `critic.validation` and `critic.split`',
+      )
+      .meta({ added: true }),
     threshold: z
       .number()
       .default(0)
@@ -139,8 +182,12 @@ export const ActorSettings = z
       .enum(['max', 'min', 'mean'])
       .default('max')
       .describe('how twin Q and twin V values are combined (C: max)'),
-    pg_factor: z.number().positive().default(1).describe('pg only: factor of the advantage'),
-    beta: z.number().positive().default(0.05).describe('awr only: temperature of the weight exp(advantage / beta)'),
+    pg_factor: z.number().positive().default(1).describe('pg only: factor of the advantage (C: 5)'),
+    beta: z
+      .number()
+      .positive()
+      .default(0.05)
+      .describe('awr only: temperature of the weight exp(advantage / beta) (C: 0.01)'),
     awr_max: z.number().positive().default(100).describe('awr only: maximum of the weight exp(advantage / beta)'),
     log_prob_clamp: z
       .tuple([z.number().min(0), z.number().max(1)])
@@ -320,6 +367,26 @@ export function scoredCandidates(total: number, n: number, draw: (k: number) => 
   const chosen = total > 0 ? [0] : [];
   while (chosen.length < n && rest.length > 0) chosen.push(...rest.splice(draw(rest.length), 1));
   return chosen.sort((a, b) => a - b);
+}
+
+/**
+ * The distinct indices, sorted, of n of a state's samples: the taken action (index 0) and n - 1 others, drawn without
+ * replacement from the remaining samples, where an action counts as often as it was sampled. (C may draw the taken one
+ * twice.)
+ * @param counts samples of each stored action; the first one's includes the action taken
+ * @param draw returns a random integer in [0, k)
+ */
+export function scoredSamples(counts: readonly number[], n: number, draw: (k: number) => number): number[] {
+  const left = counts.map((count, i) => (i === 0 ? count - 1 : count));
+  let total = left.reduce((sum, count) => sum + count, 0);
+  const chosen = new Set([0]);
+  for (let drawn = 1; drawn < n && total > 0; drawn++, total--) {
+    let at = draw(total);
+    const action = left.findIndex((count) => (at -= count) < 0);
+    left[action]--;
+    chosen.add(action);
+  }
+  return [...chosen].sort((a, b) => a - b);
 }
 
 /** Eq. 3: -mean of log π(a*|s) [B], where rows whose advantage [B] is not above the threshold count as 0. */

@@ -8,15 +8,34 @@ export interface Split {
 
 /**
  * Splits by trajectory, never by transition: steps of a trajectory share screens and return, so a validation step would be
- * known from training. The split depends only on the set of ids and the seed. With two or more trajectories, neither side
+ * known from training. By default the split depends only on the set of ids and the seed. With two or more trajectories, neither side
  * is empty.
  * @param fraction of the trajectories for training (0.8, docs/algorithms.md §2.4)
+ * @param by `order`: the first trajectories, in the order of `ids`, are for training, whatever the seed
  */
-export function splitTrajectories(ids: Iterable<string>, seed: number, fraction = 0.8): Split {
-  const order = new Random(seed, 'split').shuffled([...new Set(ids)].sort());
+export function splitTrajectories(
+  ids: Iterable<string>,
+  seed: number,
+  fraction = 0.8,
+  by: 'seed' | 'order' = 'seed',
+): Split {
+  const distinct = [...new Set(ids)];
+  const order = by === 'order' ? distinct : new Random(seed, 'split').shuffled(distinct.sort());
   const wanted = Math.round(order.length * fraction);
   const count = order.length < 2 ? order.length : Math.min(order.length - 1, Math.max(1, wanted));
   return { train: new Set(order.slice(0, count)), validation: new Set(order.slice(count)) };
+}
+
+/**
+ * The trajectories that a critic was not trained on, by the settings in its plan; undefined if these do not say.
+ * @param ids trajectories in the order of collection
+ */
+export function heldOutBy(settings: unknown, ids: Iterable<string>): ReadonlySet<string> | undefined {
+  const recorded = settings as
+    { critic?: { validation?: number; split?: 'seed' | 'order' }; seed?: number } | null | undefined;
+  const { validation, split } = recorded?.critic ?? {};
+  if (typeof validation !== 'number' || typeof recorded?.seed !== 'number') return undefined;
+  return splitTrajectories(ids, recorded.seed, 1 - validation, split).validation;
 }
 
 /**

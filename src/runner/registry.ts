@@ -1,4 +1,5 @@
 import type { z } from 'zod';
+import { fields, schemaAt } from '../settings/schema.js';
 import { type Aliases, type Config, composeSettings } from '../settings/settings.js';
 import type { PlanRecord } from './outputs.js';
 import type { Stage } from './stage.js';
@@ -54,6 +55,11 @@ export function withSettings(schema: z.ZodObject, config: Config, changes: Reado
 /** The settings with a stage's own replaced by those that an instance of it was built with. */
 export function withRecorded(schema: z.ZodObject, config: Config, { stage, settings }: PlanRecord): Config {
   const own = (settings[stage] ?? {}) as Record<string, unknown>;
+  // recorded plans leave these out at their default (withoutAdded), whatever the settings of now are
+  const section = schemaAt(schema, [stage]);
+  const added = Object.entries((section && fields(section)) ?? {})
+    .filter(([, field]) => field.meta()?.added === true)
+    .map(([key]) => [`${stage}.${key}`, undefined] as const);
   const changes = Object.entries(own).map(([key, value]) => [`${stage}.${key}`, value] as const);
-  return withSettings(schema, config, Object.fromEntries(changes));
+  return withSettings(schema, config, Object.fromEntries([...added, ...changes]));
 }

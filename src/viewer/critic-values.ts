@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { advantages, AGGREGATES, bestCandidate } from '../algorithms/digiq.js';
 import { counted } from '../counted.js';
-import { splitTrajectories } from '../data/replay.js';
+import { heldOutBy } from '../data/replay.js';
 import { CANDIDATES, VALUES, type CandidateRow, type ValueRow } from '../data/transitions.js';
 import { readPlan } from '../runner/outputs.js';
 import type { Aggregate, Candidate, Problem, StepScores } from './api.js';
@@ -53,11 +53,7 @@ export class CriticValues {
 
   /** The trajectories that the critic was not trained on; undefined if its settings are not recorded. */
   heldOut(trajectories: Iterable<string>): ReadonlySet<string> | undefined {
-    const recorded = readPlan(join(this.run, 'values'))?.settings as
-      { critic?: { validation?: number }; seed?: number } | undefined;
-    const validation = recorded?.critic?.validation;
-    if (typeof validation !== 'number' || typeof recorded?.seed !== 'number') return undefined;
-    return splitTrajectories(trajectories, recorded.seed, 1 - validation).validation;
+    return heldOutBy(readPlan(join(this.run, 'values'))?.settings, trajectories);
   }
 }
 

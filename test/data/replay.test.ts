@@ -17,6 +17,12 @@ test('the split depends on the ids and the seed, not on their order', () => {
   assert.notDeepEqual(splitTrajectories(ids, 4).validation, split.validation);
 });
 
+test('a split by order takes the first trajectories for training, whatever the seed', () => {
+  const { train, validation } = splitTrajectories([...ids, ...ids], 7, 0.8, 'order');
+  assert.deepEqual([...train], ids.slice(0, 40));
+  assert.deepEqual([...validation], ids.slice(40));
+});
+
 test('with two or more trajectories, neither side of a split is empty', () => {
   for (const fraction of [0, 0.01, 0.99, 1]) {
     const { train, validation } = splitTrajectories(['a', 'b', 'c'], 1, fraction);

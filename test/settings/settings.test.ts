@@ -186,7 +186,8 @@ test('docs/settings.md matches the schemas (npm run docs:settings writes it)', a
   const { schema: all, aliases: names } = await loadRegistry(registry);
   const file = join(packageRoot(), 'docs', 'settings.md');
   assert.ok(existsSync(file), `${file} is missing: npm run docs:settings`);
-  assert.equal(readFileSync(file, 'utf8'), settingsReference(all, names), 'npm run docs:settings');
+  // not assert.equal: its message would be two whole pages
+  assert.ok(readFileSync(file, 'utf8') === settingsReference(all, names), 'outdated: npm run docs:settings');
 });
 
 test('every setting of every stage has a default and a description', async () => {

@@ -14,6 +14,7 @@ import {
   mixedTarget,
   qTarget,
   scoredCandidates,
+  scoredSamples,
   sft,
   targetValues,
   tdLoss,
@@ -322,4 +323,29 @@ test('influence weights are the square roots of effects that are scaled to [0, 1
   assertNear([...effects], [0, 0.4, 0.1, 0]);
   assertNear([...influenceWeights(effects)], [0, 1, 0.5, 0]);
   assert.deepEqual([...influenceWeights([0.3, 0.3])], [0, 0], 'equal effects give weights of 0');
+});
+
+test('samples are drawn without replacement, an action as often as it was sampled, the taken one always', () => {
+  const random = new Random(5, 'samples');
+  const counts = [2, 8, 1, 1];
+  const seen = [0, 0, 0, 0];
+  const rounds = 4000;
+  for (let i = 0; i < rounds; i++) {
+    const chosen = scoredSamples(counts, 3, (k) => random.int(k));
+    assert.equal(chosen[0], 0);
+    assert.ok(chosen.length <= 3 && new Set(chosen).size === chosen.length);
+    for (const action of chosen) seen[action]++;
+  }
+  // of the 11 samples besides the one taken two are drawn: action 2 is one of them in 2/11 of the rounds
+  assert.ok(Math.abs(seen[2] / rounds - 2 / 11) < 0.03, String(seen[2] / rounds));
+  // action 1 is missed only if both draws fall on the other 3 of 11
+  assert.ok(Math.abs(seen[1] / rounds - (1 - (3 * 2) / (11 * 10))) < 0.03, String(seen[1] / rounds));
+  assert.deepEqual(
+    scoredSamples(counts, 64, (k) => random.int(k)),
+    [0, 1, 2, 3],
+  );
+  assert.deepEqual(
+    scoredSamples([1], 16, () => 0),
+    [0],
+  );
 });

@@ -1,0 +1,95 @@
+/** The settings files of the published runs give the published values (docs/algorithms.md §0, §2, §3 and §4). */
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { registry } from '../../pipelines/index.js';
+import { loadRegistry } from '../../src/runner/registry.js';
+import { loadSettings } from '../../src/settings/settings.js';
+
+const loaded = await loadRegistry(registry);
+
+/** The value of a dotted path in the settings that a named file resolves to. */
+function resolved(file: string): (path: string) => unknown {
+  const config = loadSettings(loaded.schema, { file, library: registry.library });
+  return (path) => path.split('.').reduce<unknown>((at, key) => (at as Record<string, unknown>)[key], config);
+}
+
+type Table = Readonly<Record<string, unknown>>;
+
+/** Digi-Q: P and C give these, C where they differ. */
+const DIGIQ: Table = {
+  'collect.temperature': 0.8,
+  'collect.top_k': 50,
+  'candidates.temperature': 1.2,
+  'candidates.top_k': 50,
+  'candidates.retries': 3,
+  'vlm.threshold': 30,
+  'represent.answer': 'generated',
+  'critic.target': 'td',
+  'critic.gamma': 0.95,
+  'critic.tau': 0.1,
+  'critic.lr': 1e-5,
+  'critic.max_grad_norm': 0.01,
+  'critic.weight_decay': 0,
+  'critic.backup_action': 'taken',
+  'critic.mc_weight': 0,
+  'critic.validation': 0.2,
+  'critic.split': 'order',
+  'critic.q_hidden': null,
+  'critic.v_hidden': null,
+  'actor.loss': 'best_of_n',
+  'actor.n': 16,
+  'actor.scored': 'samples',
+  'actor.data': 'training',
+  'actor.aggregate': 'max',
+  'actor.lr': 1e-4,
+  'actor.max_grad_norm': 0.01,
+  'actor.log_prob_clamp': [0.001, 0.99],
+  'actor.action': 'best',
+  'actor.advantage_clamp': [0, 1],
+  'actor.pg_factor': 5,
+  'actor.beta': 0.01,
+  'judge.ask': 'step',
+  'judge.declare': 'ignored',
+  'eval.protocol': 'first96',
+  'eval.temperature': 0.8,
+  'eval.top_k': 50,
+};
+
+const TABLES: Readonly<Record<string, Table>> = {
+  'aitw-general': {
+    ...DIGIQ,
+    'tasks.set': 'general',
+    'tasks.max_steps': 9,
+    'collect.episodes': 1008,
+    'candidates.samples': 64,
+    'actor.threshold': 0.1,
+  },
+  'aitw-webshop': {
+    ...DIGIQ,
+    'tasks.set': 'webshop',
+    'tasks.max_steps': 19,
+    'collect.episodes': 1296,
+    'candidates.samples': 16,
+    'actor.threshold': 0.05,
+  },
+};
+
+for (const [file, table] of Object.entries(TABLES)) {
+  test(`${file} has the published values`, () => {
+    const at = resolved(file);
+    assert.deepEqual(Object.fromEntries(Object.keys(table).map((path) => [path, at(path)])), table);
+  });
+}
+
+for (const file of ['aitw-general', 'aitw-webshop']) {
+  test(`${file}: 800 critic steps with a Polyak update each, 900 actor steps, 128 transitions a step`, () => {
+    const at = resolved(file);
+    const product = (...paths: string[]) => paths.reduce((sum, path) => sum * (at(path) as number), 1);
+    assert.equal(product('critic.iterations', 'critic.epochs', 'critic.epoch_steps'), 800);
+    // 0: one update per epoch, which is one step
+    assert.deepEqual([at('critic.target_update_every'), at('critic.epoch_steps')], [0, 1]);
+    assert.equal(product('actor.iterations', 'actor.epochs', 'actor.epoch_steps'), 900);
+    for (const stage of ['critic', 'actor'])
+      assert.equal(product(`${stage}.batch_size`, `${stage}.grad_accum_steps`), 128);
+  });
+}
