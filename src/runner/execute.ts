@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import PQueue from 'p-queue';
 import { counted } from '../counted.js';
 import { recordFile } from '../data/store/integrity.js';
+import { LockLost } from '../data/store/lock.js';
 import { RunError, UserError } from '../errors.js';
 import type { Display } from './display.js';
 import { describeFailure } from './failure.js';
@@ -35,6 +36,8 @@ export interface Summary {
 export interface Surroundings {
   readonly display: Display;
   readonly signal: AbortSignal;
+  /** called before everything that changes a data set. @throws LockLost if another process works here by now */
+  readonly hold: () => void;
   /** called when the stage starts to write */
   readonly onStart: (instance: string) => Promise<void>;
   /** rebuild all shards, whatever the manifests say */
@@ -55,7 +58,7 @@ export interface Surroundings {
  *   of a shard, after the parallel ones have ended; Interrupted
  */
 export async function execute(instance: Instance, surroundings: Surroundings): Promise<Summary> {
-  const { display, signal, onStart, force, redo } = surroundings;
+  const { display, signal, hold, onStart, force, redo } = surroundings;
   const { name, stage, outputs } = instance;
   const context = instance.context(display, signal);
   const shards = await instance.plan(context);
@@ -105,20 +108,32 @@ export async function execute(instance: Instance, surroundings: Surroundings): P
   const metrics = new Metrics(instance.folder, name, (id) => done.has(id) || scratch.holds(id));
   try {
     await runShards(instance, shards, missing, { ...context, metrics, scratch }, surroundings);
+    hold();
     for (const output of outputs) await output.sort(finished.shards);
     metrics.finish(finished.shards);
     await stage.finish(context);
     // before the plan says finished: after a kill in between, nothing would ever remove it
+    hold();
     scratch.remove();
     for (const output of outputs) await output.writePlan(finished);
   } catch (error) {
-    // do not leave a full disk full of half-written files
-    for (const output of outputs) output.removeTemporary();
-    throw describeFailure(error, instance.folder);
+    const failure = describeFailure(error, instance.folder);
+    // do not leave a full disk full of half-written files; but those of another process are not ours to remove
+    if (!isLost(hold)) for (const output of outputs) output.removeTemporary();
+    throw failure;
   } finally {
     metrics.close();
   }
   return summary();
+}
+
+function isLost(hold: () => void): boolean {
+  try {
+    hold();
+  } catch (error) {
+    return error instanceof LockLost;
+  }
+  return false;
 }
 
 /** One line that says what would be replaced, why, and what to do. */
@@ -157,7 +172,7 @@ async function runShards(
   shards: readonly Shard[],
   missing: readonly Shard[],
   resources: Resources,
-  { display, module, command }: Surroundings,
+  { display, hold, module, command }: Surroundings,
 ): Promise<void> {
   const { metrics, scratch, ...context } = resources;
   const total = shards.length;
@@ -190,7 +205,7 @@ async function runShards(
       const made = pool ? pool.run(shard, shardContext) : stage.run(shard, shardContext);
       const files = byDataset(instance, await made);
       // one manifest line at a time, and only when all files of the shard are in place
-      const mine = committing.then(() => commit(instance, shard, files));
+      const mine = committing.then(() => commit(instance, shard, files, hold));
       committing = mine.catch(() => {});
       await mine;
       const seconds = (Date.now() - start.getTime()) / 1000;
@@ -216,12 +231,18 @@ async function runShards(
   }
 }
 
-async function commit(instance: Instance, shard: Shard, files: ReadonlyMap<Output, DatasetOutput>): Promise<void> {
+async function commit(
+  instance: Instance,
+  shard: Shard,
+  files: ReadonlyMap<Output, DatasetOutput>,
+  hold: () => void,
+): Promise<void> {
   const fingerprints = instance.fingerprints(shard);
   for (const [output, { files: names, facts }] of files) {
     const records = await Promise.all(
       names.map((file) => (typeof file === 'string' ? recordFile(join(output.folder, file), file) : file)),
     );
+    hold();
     await output.commit({ shard: shard.id, files: records, ...fingerprints, ...(facts ? { facts } : {}) });
   }
 }

@@ -50,6 +50,7 @@ export async function runStage(
     await new Trash(runFolder(config)).finish();
     const summaries: Summary[] = [];
     const ready = new Set<string>();
+    const stopped = AbortSignal.any([signal, lossOf(lock)]);
     // a command that fails before it writes leaves run.json as it was
     const onStart = async (instance: string): Promise<void> => {
       lock.update(instance);
@@ -76,7 +77,8 @@ export async function runStage(
       summaries.push(
         await execute(instance, {
           display,
-          signal,
+          signal: stopped,
+          hold: () => lock.hold(),
           onStart,
           force: again,
           redo,
@@ -118,7 +120,9 @@ export async function underLock<T>(
     if (exists()) log.begin();
     log.end();
     return result;
-  } catch (error) {
+  } catch (thrown) {
+    // whatever a stage says when it is told to stop
+    const error = lock.lost ?? thrown;
     if (exists()) log.begin();
     log.end({ error });
     throw error;
@@ -127,6 +131,13 @@ export async function underLock<T>(
     process.off('exit', leave);
     removeEmpty(folders);
   }
+}
+
+/** Aborted when another process takes the lock. */
+function lossOf(lock: Lock): AbortSignal {
+  const controller = new AbortController();
+  lock.onLost((error) => controller.abort(error));
+  return controller.signal;
 }
 
 /** Removes the folders that a command made and left empty: a failed command must not look like a run. */
