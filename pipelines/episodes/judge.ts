@@ -201,7 +201,7 @@ export function openJudge(config: Config, folder: string, warn: (line: string) =
   const budget = new Budget(join(folder, 'judge'), { calls: budget_calls, tokens: budget_tokens });
   let silent = false;
   const judge = new VlmJudge({
-    model: modelOf(config, () => budget.take()),
+    model: modelOf(config, () => budget.take(), warn),
     examples: examplesOf(few_shot),
     asked: ask,
     declare,
@@ -232,7 +232,7 @@ export function judgeUrl(config: Config): string {
   return plainUrl(url === '' ? SERVERS[kind === 'gemini' ? kind : 'openai'] : url);
 }
 
-function modelOf(config: Config, onTry: () => void) {
+function modelOf(config: Config, onTry: () => void, warn: (line: string) => void) {
   const settings = settingsOf(config);
   const { model, api_key_env, timeout_ms, retries, backoff_ms, max_tokens, reasoning } = settings;
   const kind = settings.kind === 'gemini' ? 'gemini' : 'openai';
@@ -248,6 +248,6 @@ function modelOf(config: Config, onTry: () => void) {
     docs: 'docs/judges.md',
     onTry,
   };
-  const options = { maxTokens: max_tokens, reasoning };
+  const options = { maxTokens: max_tokens, reasoning, warn };
   return kind === 'gemini' ? new GeminiModel(server, model, options) : new OpenAiModel(server, model, options);
 }

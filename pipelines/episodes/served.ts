@@ -18,7 +18,7 @@ export const AgentKind = z
   .describe('who acts: a policy of this run, or a third-party agent behind a server (`served.*`)');
 
 /** Part of the fingerprint: raise it when a built-in template or the parsing of answers changes. */
-const VERSION = 1;
+const VERSION = 2;
 
 export const ServedSettings = z.object({
   model: z.string().default('').describe("name of the agent's model on its server"),

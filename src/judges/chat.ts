@@ -52,4 +52,6 @@ export interface ChatOptions {
   readonly maxTokens: number;
   /** whether the model reasons before it answers; such models accept no temperature */
   readonly reasoning: boolean;
+  /** called once if the server answers for a model of another name */
+  readonly warn?: (line: string) => void;
 }

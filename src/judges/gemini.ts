@@ -1,4 +1,7 @@
+import { withoutThoughts } from '../net/completion.js';
 import { JsonServer, WrongAnswer, type JsonServerOptions } from '../net/json-server.js';
+import { ModelName } from '../net/model-name.js';
+import { withoutKey } from '../net/secret.js';
 import { ANSWER_SCHEMA, DeclinedAnswer, type ChatModel, type ChatOptions, type Format, type Question } from './chat.js';
 import { brief, parseStatus, type Answer } from './status.js';
 
@@ -25,6 +28,8 @@ export class GeminiModel implements ChatModel {
   readonly kind = 'gemini';
   readonly model: string;
   private readonly server: JsonServer;
+  private readonly name: ModelName;
+  private readonly apiKey: string | undefined;
 
   constructor(
     server: JsonServerOptions,
@@ -33,6 +38,8 @@ export class GeminiModel implements ChatModel {
   ) {
     this.model = model.replace(/^models\//, '');
     this.server = new JsonServer({ ...server, keyHeader: 'x-goog-api-key' });
+    this.apiKey = server.apiKey;
+    this.name = new ModelName(this.model, 'judge.model', options.warn);
   }
 
   ask(
@@ -68,16 +75,7 @@ export class GeminiModel implements ChatModel {
     const { modelVersion, candidates, promptFeedback, usageMetadata } = answer as Generated;
     const tokens = usageMetadata?.totalTokenCount;
     onTokens(typeof tokens === 'number' ? tokens : undefined);
-    // a `-latest` name stands for changing models; all others answer with their own name, perhaps with a version suffix
-    if (
-      typeof modelVersion === 'string' &&
-      !this.model.endsWith('-latest') &&
-      !modelVersion.replace(/^models\//, '').startsWith(this.model)
-    ) {
-      throw new WrongAnswer(
-        `answered for the model ${brief(modelVersion)}, expected ${brief(this.model)} (judge.model)`,
-      );
-    }
+    this.name.check(modelVersion);
     if (typeof promptFeedback?.blockReason === 'string')
       throw new DeclinedAnswer(`the model declined to answer: ${brief(promptFeedback.blockReason)}`);
     const [candidate] = (Array.isArray(candidates) ? candidates : []) as Candidate[];
@@ -88,10 +86,13 @@ export class GeminiModel implements ChatModel {
       throw new DeclinedAnswer(`the model declined to answer: ${finishReason}`);
     if (finishReason === 'MAX_TOKENS')
       throw new WrongAnswer('cut its answer short (MAX_TOKENS); raise judge.max_tokens');
-    const pieces = Array.isArray(content?.parts) ? (content.parts as { text?: unknown; thought?: unknown }[]) : [];
-    const text = pieces.filter(({ thought }) => thought !== true).map(({ text: piece }) => piece);
-    if (text.length === 0 || !text.every((piece) => typeof piece === 'string'))
+    const pieces = Array.isArray(content?.parts)
+      ? (content.parts as ({ text?: unknown; thought?: unknown } | null)[])
+      : [];
+    const texts = pieces.filter((piece) => piece?.thought !== true).map((piece) => piece?.text);
+    if (texts.length === 0 || !texts.every((piece) => typeof piece === 'string'))
       throw new WrongAnswer(`answered no text: ${brief(candidate)}`);
-    return parseStatus(text.join(''));
+    const { status, reasoning } = parseStatus(withoutThoughts(texts.join('')));
+    return { status, reasoning: withoutKey(reasoning, this.apiKey) };
   }
 }

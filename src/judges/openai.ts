@@ -1,17 +1,9 @@
+import { modelOf, readCompletion, tokensOf } from '../net/completion.js';
 import { JsonServer, WrongAnswer, type JsonServerOptions } from '../net/json-server.js';
+import { ModelName } from '../net/model-name.js';
+import { withoutKey } from '../net/secret.js';
 import { ANSWER_SCHEMA, DeclinedAnswer, type ChatModel, type ChatOptions, type Format, type Question } from './chat.js';
 import { brief, parseStatus, type Answer } from './status.js';
-
-interface Completion {
-  readonly model?: unknown;
-  readonly choices?: unknown;
-  readonly usage?: { readonly total_tokens?: unknown };
-}
-
-interface Choice {
-  readonly finish_reason?: unknown;
-  readonly message?: { readonly content?: unknown; readonly refusal?: unknown };
-}
 
 /**
  * A model behind `POST /v1/chat/completions` (OpenAI's API reference, "Create chat completion"). vLLM, llama.cpp, Ollama,
@@ -20,6 +12,8 @@ interface Choice {
 export class OpenAiModel implements ChatModel {
   readonly kind = 'openai';
   private readonly server: JsonServer;
+  private readonly name: ModelName;
+  private readonly apiKey: string | undefined;
 
   constructor(
     server: JsonServerOptions,
@@ -27,6 +21,8 @@ export class OpenAiModel implements ChatModel {
     private readonly options: ChatOptions,
   ) {
     this.server = new JsonServer(server);
+    this.apiKey = server.apiKey;
+    this.name = new ModelName(model, 'judge.model', options.warn);
   }
 
   ask(
@@ -61,21 +57,23 @@ export class OpenAiModel implements ChatModel {
 
   private read(answer: unknown, onTokens: (tokens: number | undefined) => void): Answer {
     if (typeof answer !== 'object' || answer === null) throw new WrongAnswer(`answered ${brief(answer)}`);
-    const { model, choices, usage } = answer as Completion;
-    onTokens(typeof usage?.total_tokens === 'number' ? usage.total_tokens : undefined);
-    // OpenAI answers with the name of a dated snapshot: gpt-4o-2024-08-06 for gpt-4o
-    if (model !== this.model && !(typeof model === 'string' && model.startsWith(`${this.model}-`))) {
-      throw new WrongAnswer(`answered for the model ${brief(model)}, expected ${brief(this.model)} (judge.model)`);
-    }
-    const [choice] = (Array.isArray(choices) ? choices : []) as Choice[];
-    if (typeof choice !== 'object' || choice === null) throw new WrongAnswer(`answered no choices: ${brief(answer)}`);
-    const { finish_reason: reason, message } = choice;
-    if (typeof message?.refusal === 'string' && message.refusal !== '')
-      throw new DeclinedAnswer(`the model declined to answer: ${brief(message.refusal)}`);
-    if (reason === 'content_filter') throw new DeclinedAnswer('the model declined to answer: content_filter');
-    if (reason === 'length')
+    onTokens(tokensOf(answer));
+    this.name.check(modelOf(answer));
+    const { text, thoughts, refusal, finish } = readCompletion(answer);
+    if (refusal !== '') throw new DeclinedAnswer(`the model declined to answer: ${brief(refusal)}`);
+    if (finish === 'content_filter') throw new DeclinedAnswer('the model declined to answer: content_filter');
+    if (finish === 'length')
       throw new WrongAnswer('cut its answer short (finish_reason length); raise judge.max_tokens');
-    if (typeof message?.content !== 'string') throw new WrongAnswer(`answered no text: ${brief(choice)}`);
-    return parseStatus(message.content);
+    const { status, reasoning } = parseStatus(text !== '' ? text : wholly(thoughts));
+    return { status, reasoning: withoutKey(reasoning, this.apiKey) };
   }
+}
+
+/**
+ * Thoughts that are nothing but the answer in JSON: vLLM's reasoning parsers take it for thoughts if the model has not
+ * thought. @throws WrongAnswer for other thoughts, since what is weighed in them is no verdict
+ */
+function wholly(thoughts: string): string {
+  if (/^\s*\{[\s\S]*\}\s*$/.test(thoughts)) return thoughts;
+  throw new WrongAnswer(thoughts === '' ? 'answered no text' : `answered no text, only thoughts: ${brief(thoughts)}`);
 }

@@ -1,4 +1,5 @@
 import { WrongAnswer } from '../net/json-server.js';
+import { objectsIn } from '../net/loose-json.js';
 import type { Verdict } from './judge.js';
 
 /** A model's answer: its verdict and its reasoning in its own words. */
@@ -10,39 +11,48 @@ export interface Answer {
 /** Characters of the reasoning that are kept. */
 const LONGEST_REASONING = 2000;
 
-/** `Status: success` in the ways models write it: with quotes, emphasis or a full stop. */
-const STATUS = /\bstatus["'*_`]*[ \t]*:[ \t]*([^\n]*)/gi;
+/** Longer answers are not read. */
+const LONGEST_ANSWER = 1 << 18;
+
+/** `Status: success` in the ways models write it: with quotes, emphasis, a full stop or a Chinese keyboard's colon. */
+const STATUS = /\bstatus["'*_`]*[ \t]*[:：][ \t]*([^\n]*)/gi;
+/** A key `status` in the source of an object. */
+const STATUS_KEY = /(["'])status\1\s*:/g;
 
 /**
- * Reads the verdict from a model's answer: the field `status` of a JSON object, or a `Status: success` or
- * `Status: failure` at the end of a line of text. If a text states it more than once, all must agree.
- * @throws WrongAnswer if there is no verdict, another word, or a contradiction
+ * Reads the verdict from a model's answer, without its thoughts: the field `status` of a JSON object, fenced or not, with
+ * words around it or not; or a `Status: success` or `Status: failure` at the end of a line of text. If an answer states it
+ * more than once, all must agree.
+ * @throws WrongAnswer if there is no verdict, another word, half an object, or a contradiction
  */
 export function parseStatus(text: string): Answer {
   const answer = text.trim();
-  const unfenced = /^```(?:json)?\s*([\s\S]*?)\s*```$/.exec(answer)?.[1] ?? answer;
-  // an answer that starts as JSON must be JSON to its end
-  if (/^(```(json)?\s*)?\{/.test(answer)) return fromJson(unfenced);
-  const found = [...answer.matchAll(STATUS)];
-  if (found.length === 0) throw new WrongAnswer(`answered without a status: ${brief(answer)}`);
-  const [first, ...others] = found.map(([, words]) => asStatus(words));
-  if (others.some((status) => status !== first)) throw new WrongAnswer(`answered both statuses: ${brief(answer)}`);
-  return { status: first, reasoning: answer.slice(0, found[0].index).trim().slice(0, LONGEST_REASONING) };
-}
-
-function fromJson(json: string): Answer {
-  let value: { status?: unknown; reasoning?: unknown };
-  try {
-    value = JSON.parse(json) as typeof value;
-  } catch {
-    throw new WrongAnswer(`answered invalid JSON: ${brief(json)}`);
+  if (answer.length > LONGEST_ANSWER) throw new WrongAnswer(`answered ${answer.length} characters`);
+  const { objects, cut } = objectsIn(answer);
+  if (cut) throw new WrongAnswer(`answered invalid JSON: ${brief(answer)}`);
+  const stated = objects.filter(({ value }) => 'status' in value);
+  // what an object says in its other fields is no statement
+  let words = '';
+  let at = 0;
+  for (const { start, end } of objects) {
+    words += `${answer.slice(at, start)}\n`;
+    at = end;
   }
-  if (typeof value.status !== 'string') throw new WrongAnswer(`answered without a status: ${brief(json)}`);
-  const reasoning = typeof value.reasoning === 'string' ? value.reasoning.trim().slice(0, LONGEST_REASONING) : '';
-  return { status: asStatus(value.status), reasoning };
+  words += answer.slice(at);
+  if (words.search(STATUS_KEY) >= 0) throw new WrongAnswer(`answered invalid JSON: ${brief(answer)}`);
+  const found = [...words.matchAll(STATUS)];
+  const [first, ...others] = [...stated.map(({ value: { status } }) => status), ...found.map(([, said]) => said)].map(
+    asStatus,
+  );
+  if (first === undefined) throw new WrongAnswer(`answered without a status: ${brief(answer)}`);
+  if (others.some((status) => status !== first)) throw new WrongAnswer(`answered both statuses: ${brief(answer)}`);
+  const reasons = stated.length > 0 ? stated[0].value.reasoning : words.slice(0, found[0].index);
+  return { status: first, reasoning: typeof reasons === 'string' ? reasons.trim().slice(0, LONGEST_REASONING) : '' };
 }
 
-function asStatus(words: string): Answer['status'] {
+function asStatus(words: unknown): Answer['status'] {
+  if (typeof words !== 'string')
+    throw new WrongAnswer(`answered the status ${brief(words)}, expected success or failure`);
   const word = words.replace(/^[\s"'*_`]+|[\s"'*_`.]+$/g, '').toLowerCase();
   if (word === 'success' || word === 'failure') return word;
   throw new WrongAnswer(`answered the status ${brief(words.trim())}, expected success or failure`);

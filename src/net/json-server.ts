@@ -1,6 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { RunError, UserError } from '../errors.js';
 import { Random } from '../random.js';
+import { retryAfterMs } from './retry-after.js';
+import { withoutKey } from './secret.js';
 
 export interface JsonServerOptions {
   /** base URL, without the path of a call */
@@ -65,7 +67,7 @@ class FailedTry extends Error {
 const PASSING = new Set([408, 409, 425, 429]);
 
 const LONGEST_WAIT_MS = 30_000;
-/** Longest Retry-After that is honoured. */
+/** Longest wait that a server may ask for. */
 const LONGEST_RETRY_AFTER_MS = 120_000;
 /** More than any vector takes, and few enough bytes to hold in memory. */
 const LONGEST_ANSWER = 16 << 20;
@@ -100,7 +102,7 @@ export class JsonServer {
         return check(await this.try(url, body, signal));
       } catch (error) {
         signal.throwIfAborted();
-        if (!(error instanceof FailedTry || error instanceof WrongAnswer)) throw error;
+        if (!(error instanceof FailedTry || error instanceof WrongAnswer)) throw this.discreet(error);
         if (attempt === retries) {
           const tries = `${retries + 1} ${retries === 0 ? 'try' : 'tries'}`;
           throw new RunError(
@@ -136,9 +138,17 @@ export class JsonServer {
         signal: limit.signal,
       });
       if (!response.ok) throw await this.refusal(url, response);
-      const answer = await text(response, LONGEST_ANSWER);
-      // the server may send the key back; it must not get past this line
-      return parse(apiKey ? answer.replaceAll(apiKey, '***') : answer);
+      const answer = parse(await text(response, LONGEST_ANSWER));
+      const error = errorIn(answer);
+      if (error === undefined) return answer;
+      const { code } = error as { code?: unknown };
+      const status = /^[45]\d\d$/.test(String(code)) ? Number(code) : 0;
+      throw this.failure(
+        url,
+        status,
+        `answered 200 with an error: ${wordsOf(error)}`,
+        retryAfterMs(response.headers, error),
+      );
     } catch (error) {
       if (error instanceof UserError || error instanceof FailedTry || error instanceof WrongAnswer) throw error;
       if (limit.signal.aborted) throw new FailedTry(`took more than ${timeoutMs} ms`);
@@ -152,7 +162,7 @@ export class JsonServer {
   /** The error for a status other than 2xx: a RefusedRequest, or a FailedTry if a retry may help. */
   private async refusal(url: string, response: Response): Promise<Error> {
     const { status, headers } = response;
-    const { setting, apiKeyEnv, apiKey } = this.options;
+    const { setting } = this.options;
     if (status >= 300 && status < 400) {
       const location = this.clean(headers.get('location') ?? 'an unknown place');
       await response.body?.cancel();
@@ -161,9 +171,20 @@ export class JsonServer {
         status,
       );
     }
-    const words = errorText(await text(response, LONGEST_ERROR_BODY).catch(() => ''));
-    const what = `answered ${status}${words === '' ? '' : `: ${words}`}`;
-    if (status >= 500 || PASSING.has(status)) return new FailedTry(what, retryAfter(headers));
+    const error = errorOf(await text(response, LONGEST_ERROR_BODY).catch(() => ''));
+    const words = wordsOf(error);
+    return this.failure(
+      url,
+      status,
+      `answered ${status}${words === '' ? '' : `: ${words}`}`,
+      retryAfterMs(headers, error),
+    );
+  }
+
+  /** The error for a failure with an HTTP status; 0 if there is none. */
+  private failure(url: string, status: number, what: string, afterMs: number): Error {
+    const { setting, apiKeyEnv, apiKey } = this.options;
+    if (status < 400 || status >= 500 || PASSING.has(status)) return new FailedTry(what, afterMs);
     const hints: Record<number, string> = {
       401: `${apiKey ? 'check' : 'put'} the key in the environment variable ${apiKeyEnv}`,
       403: `${apiKey ? 'check' : 'put'} the key in the environment variable ${apiKeyEnv}`,
@@ -176,18 +197,32 @@ export class JsonServer {
 
   /** The server's words as one line of bounded length, without the key. */
   private clean(words: string): string {
-    const { apiKey } = this.options;
-    const line = (apiKey ? words.replaceAll(apiKey, '***') : words).replace(/\s+/g, ' ').trim();
+    const line = withoutKey(words, this.options.apiKey).replace(/\s+/g, ' ').trim();
     return line.length > QUOTED ? `${line.slice(0, QUOTED)}…` : line;
+  }
+
+  /** The error without the key in its message, which may quote an answer. */
+  private discreet(error: unknown): unknown {
+    if (error instanceof Error) error.message = withoutKey(error.message, this.options.apiKey);
+    return error;
   }
 }
 
 function parse(body: string): unknown {
   try {
-    return JSON.parse(body);
+    return JSON.parse(body.replace(/^\uFEFF/, ''));
   } catch {
-    throw new WrongAnswer(`did not answer with JSON, but with ${JSON.stringify(body.slice(0, 60))}`);
+    throw new WrongAnswer(
+      `did not answer with JSON, but with ${JSON.stringify(body.length > 60 ? `${body.slice(0, 60)}…` : body)}`,
+    );
   }
+}
+
+/** The error in an answer with status 200 and no result (OpenRouter, and proxies in front of others). */
+function errorIn(answer: unknown): unknown {
+  const { error, choices, candidates, data } = (answer ?? {}) as Record<string, unknown>;
+  const hasResult = [choices, candidates, data].some((list) => Array.isArray(list) && list.length > 0);
+  return hasResult || !error || (typeof error !== 'string' && typeof error !== 'object') ? undefined : error;
 }
 
 /** The body of a response as text. @throws FailedTry if it is longer than `most` bytes */
@@ -203,27 +238,23 @@ async function text(response: Response, most: number): Promise<string> {
   return Buffer.concat(pieces).toString('utf8');
 }
 
-/**
- * The message in an error's body: `error.message` (vLLM, OpenAI), `detail` (FastAPI), or the text without HTML tags; without
- * a full stop at its end.
- */
-function errorText(body: string): string {
-  let message: unknown;
+/** The `error` in an error's body, or the body: parsed if it is JSON, else its text without HTML tags. */
+function errorOf(body: string): unknown {
   try {
-    const { error, message: plain, detail } = JSON.parse(body) as Record<string, unknown>;
-    message = (error as { message?: unknown } | undefined)?.message ?? plain ?? detail ?? error;
+    const json: unknown = JSON.parse(body);
+    // Gemini's streaming servers wrap it into a list
+    const whole = (Array.isArray(json) ? json[0] : json) as { error?: unknown } | null;
+    return typeof whole?.error === 'object' && whole.error !== null ? whole.error : whole;
   } catch {
-    message = body.replace(/<(style|script)[\s\S]*?<\/\1>/gi, ' ').replace(/<[^>]*>/g, ' ');
+    return body.replace(/<(style|script)[\s\S]*?<\/\1>/gi, ' ').replace(/<[^>]*>/g, ' ');
   }
-  return (typeof message === 'string' ? message : JSON.stringify(message ?? '')).trim().replace(/\.$/, '');
 }
 
-/** Retry-After in milliseconds: given in seconds or as a date (RFC 9110 §10.2.3), which is relative to the server's clock. */
-function retryAfter(headers: Headers): number {
-  const value = headers.get('retry-after')?.trim() ?? '';
-  if (/^\d+$/.test(value)) return Number(value) * 1000;
-  const ms = Date.parse(value) - Date.parse(headers.get('date') ?? '');
-  return ms > 0 ? ms : 0;
+/** The words of an error: its `message` (vLLM, OpenAI) or `detail` (FastAPI), or all of it; without a full stop at the end. */
+function wordsOf(error: unknown): string {
+  const { message, detail, error: plain } = (typeof error === 'object' ? (error ?? {}) : {}) as Record<string, unknown>;
+  const words = message ?? detail ?? plain ?? error ?? '';
+  return (typeof words === 'string' ? words : JSON.stringify(words)).trim().replace(/\.$/, '');
 }
 
 /** Why a request got no answer, from fetch's nested causes. */

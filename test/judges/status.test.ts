@@ -18,6 +18,12 @@ const GOOD: readonly [string, 'success' | 'failure', string][] = [
   ['Status: success\n\nFinal status: success', 'success', ''],
   ['{"reasoning": "seen", "status": "failure"}', 'failure', 'seen'],
   ['```json\n{"status": "success"}\n```', 'success', ''],
+  ['Here is my judgement:\n```json\n{"reasoning": "seen", "status": "success"}\n```\nThat is all.', 'success', 'seen'],
+  ["{'reasoning': \"it's there\", 'status': 'failure',}", 'failure', "it's there"],
+  ['{"reasoning": "Status: failure would be wrong", "status": "success"}', 'success', 'Status: failure would be wrong'],
+  ['I looked at {this}. {"status": "success", "reasoning": "two\nlines"}', 'success', 'two\nlines'],
+  ['{"status": "success", "reasoning": "seen"}\nStatus: success', 'success', 'seen'],
+  ['A: 是的。\nStatus：success', 'success', 'A: 是的。'],
 ];
 
 for (const [text, status, reasoning] of GOOD) {
@@ -37,14 +43,18 @@ const BAD: readonly [string, RegExp][] = [
   ['Status: success\nStatus: failure', /both/],
   ['{"reasoning": "seen", "status": "succ', /invalid JSON/],
   ['{"reasoning": "Status: success"}', /without a status/],
-  ['{"status": true}', /without a status/],
+  ['{"status": true}', /the status true/],
+  ['{"status": "success", "status": "failure"}', /invalid JSON/],
+  ['{"reasoning": "Status: failure", "status": "success"}\nStatus: failure', /both/],
+  ['So: {"reasoning": "seen", "status": "success"', /invalid JSON/],
+  ['{"a":'.repeat(40_000), /invalid JSON/],
   ['{"status": "maybe"}', /"maybe"/],
   ['```json\n{"status": "success"', /invalid JSON/],
-  ['{"status": "success"} {"status": "failure"}', /invalid JSON/],
+  ['{"status": "success"} {"status": "failure"}', /both/],
 ];
 
 for (const [text, message] of BAD) {
-  test(`${JSON.stringify(text)} is rejected`, () => {
+  test(`${JSON.stringify(text).slice(0, 100)} is rejected`, () => {
     assert.throws(
       () => parseStatus(text),
       (error: unknown) => error instanceof WrongAnswer && message.test(error.message),

@@ -1,6 +1,8 @@
 import { encodePng } from '../../data/formats/png.js';
 import type { AskedVlm, VlmQuestion } from './asking-representer.js';
+import { modelOf, readCompletion } from '../../net/completion.js';
 import { JsonServer, WrongAnswer, type JsonServerOptions } from '../../net/json-server.js';
+import { ModelName } from '../../net/model-name.js';
 import type { Answer } from './vlm-prompt.js';
 
 export interface VllmOptions {
@@ -15,7 +17,7 @@ export interface VllmOptions {
   /** the answer in the request at position 'answer': a fixed one, or the model's own */
   readonly answer: 'yes' | 'no' | 'generated';
   readonly concurrency: number;
-  /** called once if the server seems to normalise the vectors */
+  /** called once if the server seems to normalise the vectors, and once if it answers for a model of another name */
   readonly warn?: (line: string) => void;
 }
 
@@ -34,9 +36,11 @@ export class VllmClient implements AskedVlm {
   readonly concurrency: number;
   private readonly server: JsonServer;
   private readonly chat?: JsonServer;
+  private readonly name: ModelName;
   private warned = false;
 
   constructor(private readonly options: VllmOptions) {
+    this.name = new ModelName(options.model, 'models.vlm', options.warn);
     const { position, answer, concurrency, server, chat } = options;
     this.manner = position === 'prompt' ? 'prompt' : `answer ${answer}`;
     this.concurrency = concurrency;
@@ -73,7 +77,10 @@ export class VllmClient implements AskedVlm {
       '/v1/embeddings',
       body,
       key,
-      (answer) => embedding(answer, model, dim),
+      (answer) => {
+        this.name.check(modelOf(answer));
+        return embedding(answer, model, dim);
+      },
       signal,
     );
     this.checkNorm(vector);
@@ -92,7 +99,7 @@ export class VllmClient implements AskedVlm {
       logprobs: true,
       top_logprobs: LIKELIEST,
     });
-    return this.chat.post('/v1/chat/completions', body, `answer ${key}`, (got) => yesOrNo(got, model), signal);
+    return this.chat.post('/v1/chat/completions', body, `answer ${key}`, yesOrNo, signal);
   }
 
   private checkNorm(vector: Float32Array): void {
@@ -112,7 +119,8 @@ export class VllmClient implements AskedVlm {
  * @throws WrongAnswer with what is wrong
  */
 export function embedding(answer: unknown, model: string, dim: number | undefined): Float32Array {
-  const { data } = ofModel(answer, model) as { data?: unknown };
+  if (typeof answer !== 'object' || answer === null) throw new WrongAnswer(`answered ${brief(answer)}`);
+  const { data } = answer as { data?: unknown };
   if (!Array.isArray(data)) throw new WrongAnswer(`answered without a list of embeddings in "data": ${brief(answer)}`);
   if (data.length !== 1) throw new WrongAnswer(`answered ${data.length} embeddings, expected 1`);
   const { embedding: text } = (data[0] ?? {}) as { embedding?: unknown };
@@ -139,21 +147,19 @@ export function embedding(answer: unknown, model: string, dim: number | undefine
  * Reads Yes or No from an answer of `/v1/chat/completions`: its text, or else the likelier of the two as its first token.
  * @throws WrongAnswer if there is neither
  */
-export function yesOrNo(answer: unknown, model: string): Answer {
-  const { choices } = ofModel(answer, model) as { choices?: unknown };
-  const [choice] = (Array.isArray(choices) ? choices : []) as Choice[];
-  const said = choice?.message?.content;
+export function yesOrNo(answer: unknown): Answer {
+  const { text: said } = readCompletion(answer);
+  const [choice] = (answer as { choices: Choice[] }).choices;
   const tokens = choice?.logprobs?.content?.[0]?.top_logprobs ?? [];
   const likeliest = tokens
     .filter(({ token, logprob }) => typeof logprob === 'number' && asAnswer(token) !== undefined)
     .sort((a, b) => b.logprob - a.logprob)[0];
   const found = asAnswer(said) ?? asAnswer(likeliest?.token);
-  if (!found) throw new WrongAnswer(`answered neither Yes nor No: ${brief(said ?? answer)}`);
+  if (!found) throw new WrongAnswer(`answered neither Yes nor No: ${brief(said)}`);
   return found;
 }
 
 interface Choice {
-  readonly message?: { readonly content?: unknown };
   readonly logprobs?: {
     readonly content?: readonly { readonly top_logprobs?: { token: unknown; logprob: number }[] }[];
   };
@@ -162,14 +168,6 @@ interface Choice {
 function asAnswer(text: unknown): Answer | undefined {
   const word = typeof text === 'string' ? /^[^a-z]*(yes|no)(?![a-z])/i.exec(text)?.[1].toLowerCase() : undefined;
   return word === undefined ? undefined : word === 'yes' ? 'Yes' : 'No';
-}
-
-/** The answer, if it is an object and comes from the requested model. @throws WrongAnswer */
-function ofModel(answer: unknown, model: string): object {
-  if (typeof answer !== 'object' || answer === null) throw new WrongAnswer(`answered ${brief(answer)}`);
-  const { model: from } = answer as { model?: unknown };
-  if (from !== model) throw new WrongAnswer(`answered for the model ${brief(from)}, expected ${brief(model)}`);
-  return answer;
 }
 
 function norm(vector: Float32Array): number {

@@ -1,5 +1,6 @@
 import PQueue from 'p-queue';
 import { RefusedRequest } from '../../net/json-server.js';
+import { ModelName } from '../../net/model-name.js';
 import type { Frame } from '../../data/formats/frame.js';
 import { Random } from '../../random.js';
 import { LONGEST_ANSWER, quote, type AnswerReader, type InvalidAnswer, type ReadAnswer } from './answers/answer.js';
@@ -13,6 +14,8 @@ import { messagesOf, type Message, type ServedTemplate, type ToldStep } from './
 /** A chat model that proposes actions; `ServedChat` implements it. */
 export interface AskedAgent {
   ask(messages: readonly Message[], label: string, seed: number | undefined, signal: AbortSignal): Promise<Said>;
+  /** A text for files and messages: without what must not be in them. */
+  discreet?(text: string): string;
 }
 
 export interface ServedAgentOptions {
@@ -66,11 +69,12 @@ export class ServedAgent implements Agent {
   /** whether the server has answered before */
   private works = false;
   private logged = 0;
-  private otherModel = false;
+  private readonly name: ModelName;
 
   constructor(private readonly options: ServedAgentOptions) {
     this.pastScreens = options.pastScreens;
     this.queue = new PQueue({ concurrency: options.concurrency });
+    this.name = new ModelName(options.model, 'served.model', options.warn);
   }
 
   /**
@@ -107,10 +111,11 @@ export class ServedAgent implements Agent {
   }
 
   private decision({ text, cut, model }: Said, { width, height }: SentPicture): Decision {
-    const { read, coordinates, scroll, enter } = this.options;
-    this.checkModel(model);
+    const { read, coordinates, scroll, enter, chat } = this.options;
+    const kept = (words: string): string => chat.discreet?.(words) ?? words;
+    this.name.check(model);
     this.counts.answered++;
-    const said = text.slice(0, LONGEST_ANSWER);
+    const said = kept(text.slice(0, LONGEST_ANSWER));
     let found: ReadAnswer | InvalidAnswer;
     if (text.length > LONGEST_ANSWER)
       found = { invalid: `${text.length} characters; expected at most ${LONGEST_ANSWER}` };
@@ -118,13 +123,14 @@ export class ServedAgent implements Agent {
     else found = read(text, { width, height, coordinates, scroll });
     if ('invalid' in found) {
       this.counts.invalid++;
-      this.logInvalid(found.invalid);
-      return { text: `${INVALID}${found.invalid}`, said };
+      const reason = kept(found.invalid);
+      this.logInvalid(reason);
+      return { text: `${INVALID}${reason}`, said };
     }
     const actions = [...found.actions];
     if (enter && actions.at(-1)?.type === 'TYPE') actions.push({ type: 'PRESS_ENTER' });
     const [action, ...rest] = actions;
-    const decision = action ? { text: formatAction(action), action, said, rest } : { text: WAIT, said };
+    const decision = action ? { text: kept(formatAction(action)), action, said, rest } : { text: WAIT, said };
     this.read.set(decision, found);
     return decision;
   }
@@ -146,12 +152,5 @@ export class ServedAgent implements Agent {
 
   private logInvalid(reason: string): void {
     if (this.logged++ < MOST_LOGGED) this.options.warn(`invalid answer from ${this.options.model}: ${reason}`);
-  }
-
-  private checkModel(model: string | undefined): void {
-    const wanted = this.options.model;
-    if (this.otherModel || model === undefined || model === wanted || model.startsWith(`${wanted}-`)) return;
-    this.otherModel = true;
-    this.options.warn(`the server answers for the model ${quote(model)}, expected ${quote(wanted)} (served.model)`);
   }
 }

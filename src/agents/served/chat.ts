@@ -1,5 +1,6 @@
-import { JsonServer, WrongAnswer, type JsonServerOptions } from '../../net/json-server.js';
-import { quote } from './answers/answer.js';
+import { modelOf, readCompletion } from '../../net/completion.js';
+import { JsonServer, type JsonServerOptions } from '../../net/json-server.js';
+import { withoutKey } from '../../net/secret.js';
 import type { Message } from './template.js';
 
 export interface ServedChatOptions {
@@ -18,16 +19,6 @@ export interface Said {
   readonly cut: boolean;
   /** the model's name according to the server */
   readonly model: string | undefined;
-}
-
-interface Completion {
-  readonly model?: unknown;
-  readonly choices?: unknown;
-}
-
-interface Choice {
-  readonly finish_reason?: unknown;
-  readonly message?: { readonly content?: unknown; readonly refusal?: unknown; readonly tool_calls?: unknown };
 }
 
 /** A model behind `POST /v1/chat/completions` (OpenAI's API reference, "Create chat completion"). */
@@ -55,42 +46,20 @@ export class ServedChat {
     };
     return this.server.post('/v1/chat/completions', JSON.stringify(request), label, read, signal);
   }
+
+  /** A text for files and messages: without the server's key, which a model or a proxy may repeat. */
+  discreet(text: string): string {
+    return withoutKey(text, this.options.server.apiKey);
+  }
 }
 
 /** The answer in a completion; a refusal is an answer too. @throws WrongAnswer if there is none */
 function read(answer: unknown): Said {
-  const { model, choices } = (answer ?? {}) as Completion;
-  const [choice] = (Array.isArray(choices) ? choices : []) as Choice[];
-  const message = choice?.message;
-  if (typeof message !== 'object' || message === null) {
-    throw new WrongAnswer(`answered no choices: ${quote(JSON.stringify(answer) ?? 'nothing')}`);
-  }
-  const { content, refusal } = message;
-  // reasoning models answer after their thoughts
-  const text = contentText(content).replace(/^\s*<think>[\s\S]*?<\/think>\s*/, '');
-  const called = calledFunction(message.tool_calls);
+  const { text, call, refusal, finish } = readCompletion(answer);
+  const model = modelOf(answer);
   return {
-    text: [text, called, text === '' && called === '' && typeof refusal === 'string' ? refusal : '']
-      .filter((piece) => piece !== '')
-      .join('\n'),
-    cut: choice.finish_reason === 'length',
+    text: [text, call, text === '' && call === '' ? refusal : ''].filter((piece) => piece !== '').join('\n'),
+    cut: finish === 'length',
     model: typeof model === 'string' ? model : undefined,
   };
-}
-
-/** Some servers give the content as a list of parts. */
-function contentText(content: unknown): string {
-  if (typeof content === 'string') return content;
-  if (!Array.isArray(content)) return '';
-  return content.map((part: { text?: unknown }) => (typeof part?.text === 'string' ? part.text : '')).join('');
-}
-
-/** A function call that the server has parsed (vLLM's --enable-auto-tool-choice), put back into the model's own form. */
-function calledFunction(calls: unknown): string {
-  const [call] = (Array.isArray(calls) ? calls : []) as {
-    readonly function?: { readonly name?: unknown; readonly arguments?: unknown };
-  }[];
-  const { name, arguments: given } = call?.function ?? {};
-  if (typeof name !== 'string' || typeof given !== 'string') return '';
-  return `<tool_call>\n{"name": ${JSON.stringify(name)}, "arguments": ${given}}\n</tool_call>`;
 }

@@ -199,7 +199,6 @@ const PERMANENT: [Behaviour, new (message: string) => Error, number, RegExp][] =
   ['two', RunError, 4, /answered 2 embeddings, expected 1/],
   ['floats', RunError, 4, /an embedding that is not base64: \[/],
   ['ragged', RunError, 4, /not a list of float32 in base64/],
-  ['other model', RunError, 4, /answered for the model "another", expected "tiny-llava"/],
   ['not JSON', RunError, 4, /did not answer with JSON, but with "Internal Server Error"/],
   ['page', RunError, 4, /did not answer with JSON, but with "<html>log in<\/html>"/],
   ['null', RunError, 4, /answered null/],
@@ -284,7 +283,7 @@ test('an abort takes effect soon, both during an answer and between retries', as
 
 test('a generated answer becomes the assistant message of the embedding request', async (t) => {
   const server = await VllmServer.start(t);
-  const chat = await VllmServer.start(t, { behave: (_, nth) => (nth === 0 ? 'other model' : 'well') });
+  const chat = await VllmServer.start(t, { behave: (_, nth) => (nth === 0 ? 'half JSON' : 'well') });
   await representerOf(t, server, { answer: 'generated', chatUrl: chat.url }).represent(STATES);
   const said = server.asked.map(({ body }) => body.messages[1].content);
   assert.deepEqual([...new Set(said)].sort(), ['No', 'Yes']);
@@ -305,4 +304,15 @@ test('normalised vectors cause one warning', async (t) => {
   await representerOf(t, server, { warn: (line) => lines.push(line) }).represent(STATES);
   assert.equal(lines.length, 1);
   assert.match(lines[0], /norm 1, so the server seems to normalise them; start it with --pooler-config/);
+});
+
+test('a server that answers under another name of the model is used, with one warning', async (t) => {
+  const server = await VllmServer.start(t, { behave: () => 'other model' });
+  const lines: string[] = [];
+  await representerOf(t, server, { warn: (line) => lines.push(line) }).represent(STATES);
+  assert.equal(server.asked.length, DISTINCT, 'nothing is asked twice');
+  assert.deepEqual(
+    lines.filter((line) => /model "another", expected "tiny-llava" \(models\.vlm\)/.test(line)).length,
+    1,
+  );
 });

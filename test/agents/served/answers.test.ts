@@ -129,7 +129,13 @@ test('mobile_use: malformed answers, refusals and points outside the screen are 
     ['<tool_call>[1, 2]</tool_call>', /no function call/],
     [call({ action: 'click', coordinate: [140, 147] }, 'computer_use'), /computer_use/],
     ['<tool_call>{"name": "mobile_use"}</tool_call>', /arguments are "missing"/],
-    ['<tool_call>{"name": "mobile_use", "arguments": "{\\"action\\": 1}"}</tool_call>', /expected an object/],
+    ['<tool_call>{"name": "mobile_use", "arguments": "{\\"action\\": 1}"}</tool_call>', /action "1"/],
+    ['<tool_call>{"name": "mobile_use", "arguments": [1]}</tool_call>', /expected an object/],
+    ['<tool_call>{"name": {}, "arguments": {}}</tool_call>', /function "\{\}"/],
+    [
+      '<tool_call>{"name": "mobile_use", "arguments": {"action": "click", "coordinate": [140, 147]}',
+      /no function call/,
+    ],
     [call({}), /action "missing"/],
     [call({ action: 'click' }), /coordinate is "missing"/],
     [call({ action: 'click', coordinate: [140] }), /expected \[x, y\]/],
@@ -214,7 +220,7 @@ test('UI-TARS: malformed answers, refusals and points outside the screen are inv
     [tars("hotkey(key='ctrl c')"), /hotkey/],
     [tars('constructor()'), /constructor/],
     [tars("press_home()\n\nclick(start_box='(300,147)')"), /outside the screen/],
-    [tars('wait()\n\n'.repeat(5).trim()), /5 operations/],
+    [tars('wait()\n\n'.repeat(5).trim()), /more than 4 operations/],
   ] as const) {
     bad(readUiTars, answer, reason, PIXELS);
   }

@@ -21,6 +21,7 @@ export type Behaviour =
   | 'both' // Status: success, then Status: failure
   | 'page' // 200 with an HTML page
   | 'other model'
+  | 'error in 200' // OpenRouter's "Provider returned error"
   | 'no choices'
   | 'null'
   | 'refusal'
@@ -43,9 +44,9 @@ export const FAULTS_THAT_PASS: readonly Behaviour[] = [
   'maybe',
   'both',
   'page',
-  'other model',
   'no choices',
   'null',
+  'error in 200',
 ];
 
 /** A request that arrived. */
@@ -150,6 +151,8 @@ export class JudgeServer {
         return;
       case 'other model':
         return say(good, { model: 'another' });
+      case 'error in 200':
+        return json(200, { error: { message: 'Provider returned error', code: 502 } });
       case 'no choices':
         return json(200, { model: MODEL, choices: [], candidates: [] });
       case 'null':

@@ -18,26 +18,43 @@ const KEYS: Readonly<Record<string, Action>> = {
   home: { type: 'PRESS_HOME' },
 };
 
+const GROUNDED = /Grounded Operation\**[ \t]*[:：]\**\s*([^\n]*)/g;
+const ACTION = /(?:^|\n)\s*\**(?:Next )?Action\**[ \t]*[:：]\**[ \t]*([^\n]*)/g;
+
 /**
  * Reads an answer of CogAgent-9B (20241220): `Status: ... Plan: ... Action: <words> Grounded Operation:
  * CLICK(box=[[x1,y1,x2,y2]], element_type='...', element_info='...')`. Box numbers run from 0 to 999, in thousandths of the
  * screen; the action happens at the centre of the box. From https://github.com/THUDM/CogAgent, Action_space_en.md and
  * app_for_android/{client_for_android,controller}.py. TYPE has a box, so it taps the field first. Operations that our action
  * space lacks (LAUNCH, DOUBLE_CLICK, HOVER, GESTURE, QUOTE_TEXT, LLM, ...) are invalid.
+ *
+ * The first CogAgent (cogagent-chat, 2023) writes `Next Action: <words> Grounded Operation: [combobox] Search -> TYPE: words
+ * at the box [[x1,y1,x2,y2]]`, and on phones `tap [[x,y]]` (https://github.com/THUDM/CogVLM, README; arXiv 2312.08914).
  */
 export const readCogAgent: AnswerReader = (answer, options) => {
-  const grounded = /Grounded Operation:[ \t]*([^\n]*)/.exec(answer);
+  const grounded = [...answer.matchAll(GROUNDED)].at(-1);
   if (!grounded) return { invalid: `no "Grounded Operation:" in ${quote(answer)}` };
   // the operation's sensitivity follows it: <<...>>
-  const operation = grounded[1].replace(/<<[^>]*>>\s*$/, '').trim();
-  const summary = /(?:^|\n)\s*Action:[ \t]*([^\n]*)/.exec(answer)?.[1].trim() ?? '';
-  if (/^END(\s*\(\s*\))?\s*$/.test(operation))
+  const operation = grounded[1].replace(/<<[^<>]*>>\s*$/, '').trim();
+  const summary = [...answer.slice(0, grounded.index).matchAll(ACTION)].at(-1)?.[1].trim() ?? '';
+  if (/^END(\s*[(（]\s*[)）])?\s*$/.test(operation))
     return { actions: [{ type: 'STATUS_TASK_COMPLETE' }], operation, summary };
-  const call = parseCall(operation);
+  const old = OLD.exec(operation);
+  const call = old ? oldCall(old) : parseCall(operation);
   if ('invalid' in call) return call;
   const actions = actionsOf(call, options);
   return 'invalid' in actions ? actions : { actions, operation, summary };
 };
+
+/** The first CogAgent's notation: an element, an operation, perhaps its text, and a place. */
+const OLD =
+  /^(?:\[[^\][]*\].{0,200}->\s*)?(CLICK|TYPE|tap)(?:\s*[:：]\s*(.*?))?\s+(?:at\s+the\s+box\s+)?(\[\[[\d,\s]+\]\])\s*\.?$/;
+
+function oldCall([, name, text, box]: RegExpExecArray): Call {
+  const args = new Map([['box', box]]);
+  if (text !== undefined) args.set('text', text.trim());
+  return { name: name.toUpperCase() === 'TAP' ? 'CLICK' : name, args };
+}
 
 function actionsOf({ name, args }: Call, options: ReadOptions): readonly Action[] | InvalidAnswer {
   const scroll = /^SCROLL_(UP|DOWN|LEFT|RIGHT)$/.exec(name);
@@ -66,6 +83,8 @@ function actionsOf({ name, args }: Call, options: ReadOptions): readonly Action[
 
 function boxOf(text: string | undefined, options: ReadOptions): Point | InvalidAnswer {
   const numbers = text === undefined ? undefined : numbersOf(text);
-  if (numbers?.length !== 4) return { invalid: `the box is ${quote(text ?? 'missing')}; expected [[x1,y1,x2,y2]]` };
+  // the first CogAgent has points too
+  if (numbers?.length !== 4 && numbers?.length !== 2)
+    return { invalid: `the box is ${quote(text ?? 'missing')}; expected [[x1,y1,x2,y2]]` };
   return pointOf(numbers, options, 'box');
 }

@@ -9,7 +9,7 @@ import {
   type InvalidAnswer,
   type ReadOptions,
 } from './answer.js';
-import { numbersOf, parseCall, type Call } from './call-syntax.js';
+import { numbersOf, parseCalls, type Call } from './call-syntax.js';
 
 /** Most operations in one answer. */
 const MOST_OPERATIONS = 4;
@@ -30,29 +30,32 @@ const PLAIN: Readonly<Record<string, readonly Action[]>> = {
   wait: [],
 };
 
+/** What stands before the operation, in English or with a Chinese keyboard's colon, perhaps in bold. */
+const ACTION = /(?:^|\n)[ \t]*\**Action\**[ \t]*[:：]\**/g;
+const ANYWHERE = /Action[:：]/g;
+const THOUGHT = /(?:Thought|Reflection|Action_Summary)\**[ \t]*[:：]\**/;
+
 /**
- * Reads an answer of UI-TARS: `Thought: ... Action: click(start_box='(x,y)')`, also with `<|box_start|>(x,y)<|box_end|>` or
- * `point='<point>x y</point>'`. Coordinates are pixels of the resized picture for UI-TARS 1.5 (Qwen2.5-VL), thousandths for
- * UI-TARS 1.0 (Qwen2-VL) and Doubao. `scroll(direction='down')` reveals what is below; a text that ends with a newline is
- * submitted. From https://github.com/bytedance/UI-TARS, codes/ui_tars/{action_parser,prompt}.py (Apache-2.0). `long_press`,
- * `open_app` and the desktop's operations are invalid, since our action space lacks them.
+ * Reads an answer of UI-TARS: `Thought: ... Action: click(start_box='(x,y)')`, also with `<|box_start|>(x,y)<|box_end|>`,
+ * `<bbox>x y x y</bbox>` or `point='<point>x y</point>'`. Coordinates are pixels of the resized picture for UI-TARS 1.5
+ * (Qwen2.5-VL), thousandths for UI-TARS 1.0 (Qwen2-VL) and Doubao. `scroll(direction='down')` reveals what is below;
+ * `scroll(start_box=..., end_box=...)`, the scroll of UI-TARS 1.0 on phones, moves a finger; a text that ends with a newline
+ * is submitted. From https://github.com/bytedance/UI-TARS, codes/ui_tars/{action_parser,prompt}.py and README_v1.md
+ * (Apache-2.0). `long_press`, `open_app` and the desktop's operations are invalid, since our action space lacks them.
  */
 export const readUiTars: AnswerReader = (answer, options) => {
-  const at = answer.lastIndexOf('Action:');
-  if (at < 0) return { invalid: `no "Action:" in ${quote(answer)}` };
-  const operation = answer.slice(at + 'Action:'.length).trim().replace(/^```\w*\s*|\s*```$/g, '').trim(); // prettier-ignore
-  const thought = answer.slice(0, at).split('Thought:').at(-1)!.trim();
-  // one operation a paragraph, as in the released parser
-  const calls = operation.split(/(?<=\))\s*\n\s*\n\s*/);
-  if (calls.length > MOST_OPERATIONS)
-    return { invalid: `${calls.length} operations; expected at most ${MOST_OPERATIONS}` };
+  const found = [...answer.matchAll(ACTION)].at(-1) ?? [...answer.matchAll(ANYWHERE)].at(-1);
+  if (!found) return { invalid: `no "Action:" in ${quote(answer)}` };
+  const said = answer.slice(found.index + found[0].length).trim();
+  const operation = (/^```\w*\s*([\s\S]*?)\s*(?:```|$)/.exec(said)?.[1] ?? said).replace(/\s*```$/, '');
+  const thought = answer.slice(0, found.index).split(THOUGHT).at(-1)!.trim();
+  const calls = parseCalls(operation, MOST_OPERATIONS);
+  if ('invalid' in calls) return calls;
   const actions: Action[] = [];
-  for (const text of calls) {
-    const call = parseCall(text);
-    if ('invalid' in call) return call;
-    const found = actionsOf(call, options);
-    if ('invalid' in found) return found;
-    actions.push(...found);
+  for (const call of calls) {
+    const next = actionsOf(call, options);
+    if ('invalid' in next) return next;
+    actions.push(...next);
   }
   return { actions, operation, summary: thought };
 };
@@ -79,9 +82,15 @@ function actionsOf({ name, args }: Call, options: ReadOptions): readonly Action[
       return 'invalid' in action ? action : [action];
     }
     case 'scroll': {
-      const start = args.get('start_box') ?? args.get('point');
-      const from = start === undefined || start === '' ? undefined : place('start_box', 'point');
+      const start = args.get('start_box') ?? args.get('start_point') ?? args.get('point');
+      const from = start === undefined || start === '' ? undefined : place('start_box', 'start_point', 'point');
       if (from && 'invalid' in from) return from;
+      if (from && !args.get('direction') && (args.has('end_box') || args.has('end_point'))) {
+        const to = place('end_box', 'end_point');
+        if ('invalid' in to) return to;
+        const action = swipe(from, to);
+        return 'invalid' in action ? action : [action];
+      }
       const action = scrollFrom(from, args.get('direction') ?? '', options);
       return 'invalid' in action ? action : [action];
     }
