@@ -12,7 +12,15 @@ import { trashDatasets } from '../../src/runner/trash.js';
 import type { Config } from '../../src/settings/settings.js';
 
 export const ImportSettings = z.object({
-  gamma: z.number().min(0).max(1).default(0.95).describe('discount of the Monte Carlo returns if the file has none'),
+  gamma: z
+    .number()
+    .min(0)
+    .max(1)
+    .nullable()
+    .default(null)
+    .describe(
+      "discount of the Monte Carlo returns, which are computed from the file's rewards; null: `critic.gamma`. The file's own `mc_return` has another discount",
+    ),
   representations: z
     .enum(['float16', 'float32'])
     .default('float16')
@@ -21,26 +29,45 @@ export const ImportSettings = z.object({
     .enum(['auto', 'pair', 'single'])
     .default('auto')
     .describe(
-      'image features: previous and current frame side by side, or a single vector; auto: a pair if the width is even',
+      'image_features: the vector of one screen (single), as in the released files, which the import stacks, or those of the previous and the current screen side by side (pair); auto: by the first trajectory',
+    ),
+  screens: z
+    .enum(['auto', 'before', 'after'])
+    .default('auto')
+    .describe(
+      'image_path: the screen before the action, as in the released files, or after it, as in collected ones (`trajectories_eval.pt`); auto: by the first trajectory',
     ),
   shard_size: z.int().min(1).default(1000).describe('transitions per shard, rounded to whole trajectories'),
 });
 
+export interface ImportOptions {
+  readonly display: Display;
+  readonly signal: AbortSignal;
+  /** replace data sets that the stages of this run built */
+  readonly force: boolean;
+  /** folder or zip of the screenshots that the file names */
+  readonly images?: string;
+}
+
 /**
  * `critiq import digiq FILE`: creates the run folder's trajectories, candidates, representations and image vectors from a
- * torch.save file in the released layout. After an interruption it resumes from the existing shards.
- * @param force replace data sets that the stages of this run built
+ * torch.save file in the released layout, and with `images` its screenshots. After an interruption it resumes from the
+ * existing shards.
  */
 export async function importFile(
   file: string,
   config: Config,
-  { display, signal, force }: { display: Display; signal: AbortSignal; force: boolean },
+  { display, signal, force, images: from }: ImportOptions,
 ): Promise<Imported> {
   const { IMPORTED, importDigiq } = await import('../../src/data/released/digiq-import.js');
   const { TorchFile } = await import('../../src/data/formats/torch.js');
-  // check the file first: a rejected one must not mark an earlier import as unfinished
+  const { openPictures } = await import('../../src/data/released/pictures.js');
+  // check the files first: a rejected one must not mark an earlier import as unfinished
   (await TorchFile.open(file)).close();
-  const { gamma, representations, images, shard_size: shardSize } = config.import as z.infer<typeof ImportSettings>;
+  const pictures = from === undefined ? undefined : await openPictures(from);
+  const settings = config.import as z.infer<typeof ImportSettings>;
+  const { representations, images, screens, shard_size: shardSize } = settings;
+  const gamma = settings.gamma ?? (config.critic as { readonly gamma: number }).gamma;
   return underLock(config, display, async (lock, log) => {
     const made = IMPORTED.filter((name) => (readPlan(datasetFolder(config, name))?.stage ?? IMPORT) !== IMPORT);
     if (made.length > 0 && !force) {
@@ -57,7 +84,7 @@ export async function importFile(
       for (const name of IMPORTED) {
         const output = new Output(name, datasetFolder(config, name));
         output.removeTemporary();
-        const record = { stage: IMPORT, instance: IMPORT, settings: { import: config.import, file } };
+        const record = { stage: IMPORT, instance: IMPORT, settings: { import: { ...settings, gamma }, file } };
         await output.writePlan({ ...record, shards: finished ? output.shards : [], finished });
       }
     };
@@ -67,6 +94,8 @@ export async function importFile(
       gamma,
       representations,
       images,
+      screens,
+      pictures,
       shardSize,
       onProgress: (trajectories, transitions) => {
         if (signal.aborted) throw new Interrupted('import: stopped; run the same command again to resume');
@@ -77,5 +106,26 @@ export async function importFile(
     });
     await plan(true);
     return imported;
-  });
+  }).finally(() => pictures?.close());
+}
+
+/** An import as lines for people. */
+export function describeImport(imported: Imported): string[] {
+  const { trajectories, transitions, empty, images, screens, imageDim, representationDim, candidates, pictures } =
+    imported;
+  const lines = [
+    `import: done (${counted(trajectories, 'trajectory', 'trajectories')}, ${counted(transitions, 'transition')})`,
+    images === 'single'
+      ? `image vectors: one screen of ${imageDim} floats a step, stacked with the screen before`
+      : `image vectors: two screens of ${imageDim} floats a step, as stored`,
+  ];
+  if (screens === 'after') lines.push('screenshots: image_path is the screen after the action; shifted by a step');
+  if (pictures) {
+    const missing = pictures.missing > 0 ? `; ${pictures.missing} that the file names are not there` : '';
+    lines.push(`screenshots: ${pictures.stored} stored${missing}`);
+  }
+  if (empty > 0) lines.push(`${counted(empty, 'trajectory', 'trajectories')} without steps left out`);
+  if (!candidates) lines.push('no candidates and no representations in the file: continue with `critiq candidates`');
+  else if (representationDim === 0) lines.push('no representations in the file: continue with `critiq represent`');
+  return lines;
 }

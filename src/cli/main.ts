@@ -118,14 +118,14 @@ Example:
   common(digiq, 'critiq import digiq general-offline.pt run=general')
     .description("import a torch.save file in the layout of Digi-Q's released data; no code in it is executed")
     .option('--force', 'replace data sets that the stages of this run built')
-    .action(async (file: string, overrides: string[], options: Options) => {
+    .option('--images <path>', 'folder or zip of the screenshots that the file names, to store them in the run')
+    .action(async (file: string, overrides: string[], options: Options & { images?: string }) => {
       const { config } = await load(registry, overrides, options);
-      const { importFile } = await import('../../pipelines/commands/import.js');
+      const { importFile, describeImport } = await import('../../pipelines/commands/import.js');
       await work(options, interrupt, async (display, signal) => {
-        const imported = await importFile(file, config, { display, signal, force: options.force ?? false });
-        const { trajectories, transitions } = imported;
-        const size = `${counted(trajectories, 'trajectory', 'trajectories')}, ${counted(transitions, 'transition')}`;
-        return { result: imported, lines: [`import: done (${size})`] };
+        const { force = false, images } = options;
+        const imported = await importFile(file, config, { display, signal, force, images });
+        return { result: imported, lines: describeImport(imported) };
       });
     });
 

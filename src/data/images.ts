@@ -6,11 +6,15 @@ import type { Frame } from './formats/frame.js';
 import { UserError } from '../errors.js';
 import { syncFolder, writeFailure } from './store/atomic.js';
 import { decodePng, encodePng } from './formats/png.js';
+import { pngText, withPngText } from './formats/png-text.js';
 
 /** The content id of an image: the first 32 hex digits of the SHA-256 of its size and RGBA bytes. */
 export function imageId({ width, height, rgba }: Frame): string {
   return createHash('sha256').update(`${width}x${height}:`).update(rgba).digest('hex').slice(0, 32);
 }
+
+/** Keyword of the text in a picture that is stored under another id: `<that id> <content id>`. */
+const NAMED = 'critiq-image';
 
 /** Whether a file is a temporary one of a killed process. Only one process at a time uses a run folder (store/lock.ts). */
 function isLeftOver(name: string): boolean {
@@ -66,13 +70,22 @@ export class ImageStore {
     return writing;
   }
 
-  private async write(id: string, frame: Frame): Promise<string> {
+  /**
+   * Stores an image under another id than its content's: imported screenshots have the ids of their vectors. The file says
+   * both ids, so that `get` can check it.
+   */
+  async putAs(id: string, frame: Frame): Promise<void> {
+    await this.write(id, frame, `${id} ${imageId(frame)}`);
+  }
+
+  private async write(id: string, frame: Frame, name?: string): Promise<string> {
     const file = this.path(id);
     const unfinished = `${file}.${process.pid}-${threadId}.tmp`;
     try {
       // If another process has written the file meanwhile, it is replaced by an equal one.
       if ((await this.filesBeside(file)).has(basename(file)) && (await this.has(id))) return id;
-      await writeFile(unfinished, await encodePng(frame));
+      const png = await encodePng(frame);
+      await writeFile(unfinished, name === undefined ? png : withPngText(png, NAMED, name));
       await rename(unfinished, file);
     } catch (error) {
       throw writeFailure(file, error);
@@ -115,14 +128,18 @@ export class ImageStore {
     const file = this.path(id);
     const whatToDo = 'run `critiq collect` again after deleting the episodes that show it';
     let frame: Frame;
+    let name: string | undefined;
     try {
-      frame = decodePng(await readFile(file));
+      const bytes = await readFile(file);
+      frame = decodePng(bytes);
+      name = pngText(bytes, NAMED);
     } catch (error) {
       const { code, message } = error as NodeJS.ErrnoException;
       throw new UserError(`${file}: ${code === 'ENOENT' ? 'the image is missing' : message}; ${whatToDo}`);
     }
     const got = imageId(frame);
-    if (got !== id) throw new UserError(`${file}: expected the image ${id}, got ${got}; ${whatToDo}`);
+    if (got !== id && name !== `${id} ${got}`)
+      throw new UserError(`${file}: expected the image ${id}, got ${got}; ${whatToDo}`);
     return frame;
   }
 

@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { readPlan, type PlanRecord } from '../runner/outputs.js';
 import type { Problem, Screen, SetInfo, TrajectoryRow } from './api.js';
@@ -11,8 +12,10 @@ export const TRANSITION_FILES = /transitions[^/]*\.parquet$/;
 
 /** A data set of trajectories with its index. */
 export interface IndexedSet extends SetInfo {
-  /** imported data has no stored screenshots */
+  /** imported data has stored screenshots only if they were imported too */
   readonly imported: boolean;
+  /** the folder of the run's stored screenshots */
+  readonly pictures: string;
   readonly indexed: readonly ShardIndex[];
 }
 
@@ -107,6 +110,7 @@ export class RunIndex {
       name,
       ...actorOf(name, plan),
       imported: plan?.stage === 'import',
+      pictures: join(this.run, 'images'),
       trajectories: shards.reduce((sum, { count }) => sum + count, 0),
       successes: shards.reduce((sum, { reward }) => sum + reward.filter((value) => value > 0).length, 0),
       shards: shards.length,
@@ -189,16 +193,24 @@ export class RunIndex {
       success: shard.reward[at] > 0,
       truncated: shard.truncated[at] === 1,
       reward: shard.reward[at],
-      last: screenOf(set, shard.last[at]),
+      last: screenOf(set, shard.last[at], shard.lastPath[at]),
     };
   }
 }
 
-/** Where a screenshot is: a content id has 32 hex digits, and imported data refers to paths alone. */
-export function screenOf({ imported }: { imported: boolean }, image: string, path = ''): Screen {
-  if (path !== '') return { kind: 'file', path };
-  if (imported) return /^[0-9a-f]{32}$/.test(image) || image === '' ? { kind: 'none' } : { kind: 'file', path: image };
-  return { kind: 'stored', id: image };
+/** Where a screenshot is: stored under its id, or for imported data without stored ones at the path that it refers to. */
+export function screenOf(
+  { imported, pictures }: Pick<IndexedSet, 'imported' | 'pictures'>,
+  image: string,
+  path = '',
+): Screen {
+  if (!imported && path === '') return { kind: 'stored', id: image };
+  if (/^[0-9a-f]{32}$/.test(image)) {
+    if (existsSync(join(pictures, image.slice(0, 2), `${image}.png`))) return { kind: 'stored', id: image };
+    return path === '' ? { kind: 'none' } : { kind: 'file', path };
+  }
+  const file = path || image;
+  return file === '' ? { kind: 'none' } : { kind: 'file', path: file };
 }
 
 /** Who acted and on which device, by the settings that the data set was made with. */

@@ -28,8 +28,10 @@ export interface ShardIndex {
   readonly family: Uint32Array;
   readonly reward: Float64Array;
   readonly truncated: Uint8Array;
-  /** content id of the final screenshot; for imported data, the path it refers to */
+  /** content id of the final screenshot */
   readonly last: readonly string[];
+  /** for imported data, the path of the last step's screenshot; else empty */
+  readonly lastPath: readonly string[];
 }
 
 /**
@@ -42,6 +44,7 @@ export async function indexShard(file: string, texts: Interned): Promise<ShardIn
   try {
     const ids: string[] = [];
     const last: string[] = [];
+    const lastPath: string[] = [];
     const numbers = { start: [] as number[], task: [] as number[], goal: [] as number[], family: [] as number[] };
     const reward: number[] = [];
     const truncated: number[] = [];
@@ -59,7 +62,8 @@ export async function indexShard(file: string, texts: Interned): Promise<ShardIn
       const at = ids.length - 1;
       reward[at] = read.trajectoryReward;
       truncated[at] = read.truncated ? 1 : 0;
-      last[at] = read.imagePath || read.nextImage;
+      last[at] = read.nextImage;
+      lastPath[at] = read.imagePath;
       row++;
     }
     const start = Uint32Array.from(numbers.start);
@@ -75,6 +79,7 @@ export async function indexShard(file: string, texts: Interned): Promise<ShardIn
       reward: Float64Array.from(reward),
       truncated: Uint8Array.from(truncated),
       last,
+      lastPath,
     };
   } finally {
     table.close();

@@ -36,7 +36,7 @@ export class Trajectories {
       name,
       seed: runRecord(this.run).seed ?? null,
       running: runningStage(this.run),
-      sets: sets.map(({ indexed: _, imported: __, ...info }) => info),
+      sets: sets.map(({ indexed: _, imported: __, pictures: ___, ...info }) => info),
       families: this.index.families(),
       policies: policiesOf(this.run),
       values: values.paths.length > 0,

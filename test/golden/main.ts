@@ -13,6 +13,7 @@ import { readJson } from '../../src/models/checkpoint/checkpoint.js';
 import * as cases from './cases.js';
 import * as files from './files.js';
 import type { Comparison } from './reference.js';
+import * as released from './released.js';
 
 export const TOLERANCE = 1e-4;
 
@@ -52,6 +53,11 @@ function caseFolder(path: string, name: string): GoldenCase[] {
   }
   if (has('pytorch_model.bin') && has('model.safetensors')) add(files.stateDictCase, '/pytorch_model.bin');
   if (has('tokenizer.json') && has('expected.json')) add(files.tokenizerCase);
+  if (has('expected.json') && released.isReleased(path)) {
+    for (const file of ['trajectories.pt', 'trajectories_eval.pt']) {
+      if (has(file)) add((folder) => released.releasedDataCase(folder, file), `/${file}`);
+    }
+  }
   return found;
 }
 

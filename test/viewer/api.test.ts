@@ -377,4 +377,13 @@ test('an imported Digi-Q data set: its steps and candidates, and the paths of it
   mkdirSync(join(path, '..'), { recursive: true });
   writeFileSync(path, await encodePng(frame));
   assert.equal((await screen()).headers.get('content-type'), 'image/png');
+  // imported with its screenshots: the run has them, and needs no folder
+  await new ImageStore(join(folder, 'images')).putAs(named.image, frame);
+  const shown = await of<Trajectory>(
+    `/runs/general/trajectory?set=${set}&id=${encodeURIComponent(named.trajectory)}`,
+    here,
+  );
+  assert.deepEqual(shown.strip[named.step].screen, { kind: 'stored', id: named.image });
+  const stored = await fetch(`${new URL(here.url).origin}/api/runs/general/images/${named.image}`);
+  assert.equal(stored.headers.get('content-type'), 'image/png');
 });

@@ -3,9 +3,21 @@ import { Payload } from './pickle-cursor.js';
 import { Tuple, type PickleWorld } from './pickle.js';
 import type { SafetensorsType } from './safetensors.js';
 
-/** numpy.dtype: kind and bytes per element, as in its `str` (`f4`: 4-byte float). Little-endian only. */
+/**
+ * numpy.dtype: kind and size, as in its `str`: `f4` is a 4-byte float, `U5` a text of 5 characters, `S5` one of 5 bytes,
+ * `O8` any Python object. Little-endian only.
+ */
 export class NumpyType {
   constructor(readonly code: string) {}
+
+  get kind(): string {
+    return this.code.charAt(0);
+  }
+
+  /** bytes per element; numpy keeps a character as four bytes (UTF-32) */
+  get bytes(): number {
+    return Number(this.code.slice(1)) * (this.kind === 'U' ? 4 : 1);
+  }
 }
 
 /** numpy.ndarray: its type, its shape and a reference to its bytes. */
@@ -66,12 +78,18 @@ const CALLABLES: Record<string, (args: readonly unknown[]) => unknown> = {
     return new EncodedBytes(text);
   },
   'numpy.dtype': ([code]) => {
-    if (typeof code !== 'string' || !/^[<|=]?[fiub][1248]$/.test(code)) {
-      throw new Error(`expected a numeric numpy type, got ${excerpt(code)}`);
-    }
-    return new NumpyType(code.slice(-2));
+    const type = typeof code === 'string' ? /^[<|=]?([fiub][1248]|[US]\d{1,5}|O8?)$/.exec(code) : null;
+    if (!type) throw new Error(`expected a numpy type of numbers or texts, got ${excerpt(code)}`);
+    return new NumpyType(type[1]);
   },
   'numpy.core.multiarray._reconstruct': () => new NumpyArray(),
+  // protocol 5
+  'numpy.core.numeric._frombuffer': ([data, type, shape, order]) => {
+    if (!(type instanceof NumpyType) || type.kind === 'O' || (order !== 'C' && order !== 'F')) {
+      throw new Error('expected a numpy array with a type and an order');
+    }
+    return Object.assign(new NumpyArray(), { type, shape: counts(shape), fortran: order === 'F', data });
+  },
   'numpy.core.multiarray.scalar': ([type, data]) => {
     const scalar = new NumpyArray();
     if (!(type instanceof NumpyType)) throw new Error('expected a numpy scalar with a type');
@@ -207,6 +225,38 @@ function latin1(utf8: Uint8Array): Uint8Array {
   }
   if (wrong | afterLead) throw new Error('expected latin1 text, got other characters');
   return out.subarray(0, to);
+}
+
+/** The texts of a numpy array of texts (`U`) or byte strings (`S`): zeros at the end of an element are padding. */
+export function decodeNumpyTexts(type: NumpyType, bytes: Uint8Array): string[] {
+  const size = type.bytes;
+  if (size === 0 || bytes.length % size !== 0) throw new Error(`expected a multiple of ${size} bytes, got ${bytes.length}`);
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  return Array.from({ length: bytes.length / size }, (_, i) => {
+    if (type.kind === 'S') {
+      const text = Buffer.from(bytes.subarray(i * size, (i + 1) * size)).toString('latin1');
+      return text.replace(/\0+$/, '');
+    }
+    let text = '';
+    for (let at = i * size; at < (i + 1) * size; at += 4) {
+      const code = view.getUint32(at, true);
+      if (code > 0x10ffff) throw new Error(`expected a character, got the number ${code}`);
+      text += String.fromCodePoint(code);
+    }
+    return text.replace(/\0+$/, '');
+  });
+}
+
+/** Numbers in column-major order, brought into row-major order. */
+export function rowMajor<V extends Float32Array | Float64Array>(values: V, shape: readonly number[]): V {
+  const out = values.slice() as V;
+  const steps = shape.map((_, axis) => product(shape.slice(0, axis)));
+  const index = new Array<number>(shape.length).fill(0);
+  for (let i = 0; i < values.length; i++) {
+    out[i] = values[index.reduce((sum, position, axis) => sum + position * steps[axis], 0)];
+    for (let axis = shape.length - 1; axis >= 0 && ++index[axis] === shape[axis]; axis--) index[axis] = 0;
+  }
+  return out;
 }
 
 /** Decodes little-endian numbers of a numpy type to float64 or float32. */

@@ -3,7 +3,7 @@ import { openPromise } from 'yauzl';
 import { UserError } from '../../errors.js';
 import { PositionalFile } from '../store/file.js';
 import { PickleCursor, Payload } from './pickle-cursor.js';
-import { fetchedMemos, pickleItems, readPickle } from './pickle.js';
+import { Tuple, fetchedMemos, pickleItems, readPickle } from './pickle.js';
 import {
   elementBytes,
   fileBlocks,
@@ -12,7 +12,17 @@ import {
   type TensorInfo,
   type TensorSource,
 } from './safetensors.js';
-import { NumpyArray, TorchTensor, decodeNumpy, decodeTorch, pickledBytes, product, torchWorld } from './torch-globals.js';
+import {
+  NumpyArray,
+  TorchTensor,
+  decodeNumpy,
+  decodeNumpyTexts,
+  decodeTorch,
+  pickledBytes,
+  product,
+  rowMajor,
+  torchWorld,
+} from './torch-globals.js';
 
 /** An uncompressed entry of the zip. */
 interface ZipEntry {
@@ -27,6 +37,9 @@ interface Numbers {
   readonly shape: readonly number[];
   readonly values: Float32Array | Float64Array;
 }
+
+/** Most axes of nested lists: as many as numpy allows. */
+const DEEPEST = 32;
 
 const WHAT_TO_DO = 'check where it comes from, or load it in Python and torch.save it again';
 
@@ -87,11 +100,21 @@ export class TorchFile {
     }
   }
 
-  /** A text, also if it is a `Payload`; undefined for other values. */
+  /** A text, also if it is a `Payload` or a numpy scalar; undefined for other values. */
   text(value: unknown): string | undefined {
     if (typeof value === 'string') return value;
-    if (!(value instanceof Payload) || value.kind !== 'text') return undefined;
-    return Buffer.from(this.source.bytes(value.position, value.length).buffer).toString('utf8');
+    if (value instanceof Payload && value.kind === 'text') {
+      return Buffer.from(this.source.bytes(value.position, value.length).buffer).toString('utf8');
+    }
+    return value instanceof NumpyArray && product(value.shape) === 1 ? this.numpyTexts(value)?.[0] : undefined;
+  }
+
+  /** The texts of a list, a tuple or a numpy array with one axis; undefined for other values. */
+  texts(value: unknown): string[] | undefined {
+    if (value instanceof NumpyArray && value.shape.length === 1 && value.type.kind !== 'O') return this.numpyTexts(value);
+    const list = listOf(value instanceof NumpyArray ? value.data : value);
+    const texts = list?.map((item) => this.text(item));
+    return texts?.every((text) => text !== undefined) ? texts : undefined;
   }
 
   /**
@@ -104,13 +127,16 @@ export class TorchFile {
   }
 
   /** Lists may contain each other many times, so a small file could expand without limit. Allow one number per byte. */
-  private bounded(value: unknown, budget: { left: number }): Numbers | undefined {
+  private bounded(value: unknown, budget: { left: number }, depth = 0): Numbers | undefined {
+    if (depth > DEEPEST) throw this.fault(`refused: lists of numbers are nested more than ${DEEPEST} deep`);
     if (typeof value === 'number' || typeof value === 'boolean') return { shape: [], values: Float64Array.of(Number(value)) };
+    if (value instanceof NumpyArray && value.type.kind === 'O') return this.objectNumbers(value, budget, depth);
     if (value instanceof NumpyArray) return this.checked(() => this.numpyNumbers(value));
     if (value instanceof TorchTensor) {
       return this.checked(() => ({ shape: value.shape, values: decodeTorch(value.storage.type, this.tensorBytes(value)) }));
     }
-    return Array.isArray(value) ? this.listNumbers(value, budget) : undefined;
+    const list = listOf(value);
+    return list && list.length > 0 ? this.listNumbers(list, budget, depth) : undefined;
   }
 
   /** A tensor's elements in row-major order. @param whole all bytes of its storage, if already read, to avoid a copy */
@@ -211,23 +237,48 @@ export class TorchFile {
     }
   }
 
-  private numpyNumbers({ shape, type, fortran, data }: NumpyArray) {
+  private numpyNumbers(array: NumpyArray): Numbers | undefined {
+    const { shape, type, fortran } = array;
+    if (type.kind === 'U' || type.kind === 'S') return undefined;
+    const values = decodeNumpy(type.code, this.numpyBytes(array));
+    return { shape, values: fortran && shape.length > 1 ? rowMajor(values, shape) : values };
+  }
+
+  /** The elements of an array of texts, in the order of the file; undefined for one of numbers. */
+  private numpyTexts(array: NumpyArray): string[] | undefined {
+    const { type } = array;
+    if (type.kind === 'O') {
+      const texts = listOf(array.data)?.map((item) => (typeof item === 'string' ? item : undefined));
+      return texts?.every((text) => text !== undefined) ? texts : undefined;
+    }
+    if (type.kind !== 'U' && type.kind !== 'S') return undefined;
+    return this.checked(() => decodeNumpyTexts(type, this.numpyBytes(array)));
+  }
+
+  private numpyBytes({ shape, type, data }: NumpyArray): Uint8Array {
     const bytes = pickledBytes(data, ({ position, length }) => this.source.bytes(position, length));
-    const expected = product(shape) * Number(type.code[1]);
+    const expected = product(shape) * type.bytes;
     if (bytes.length !== expected) {
       throw new Error(`numpy array of shape [${shape}]: expected ${expected} bytes, got ${bytes.length}`);
     }
-    if (fortran && shape.length > 1) throw new Error('expected a numpy array in row-major order, got column-major');
-    return { shape, values: decodeNumpy(type.code, bytes) };
+    return bytes;
   }
 
-  private listNumbers(list: readonly unknown[], budget: { left: number }): Numbers | undefined {
+  /** An array of Python objects that are all numbers, or all arrays of one shape. */
+  private objectNumbers({ shape, data }: NumpyArray, budget: { left: number }, depth: number): Numbers | undefined {
+    const list = listOf(data);
+    if (!list || list.length !== product(shape) || list.length === 0) return undefined;
+    const numbers = this.listNumbers(list, budget, depth);
+    return numbers && { shape: [...shape, ...numbers.shape.slice(1)], values: numbers.values };
+  }
+
+  private listNumbers(list: readonly unknown[], budget: { left: number }, depth: number): Numbers | undefined {
     budget.left -= list.length + 1;
     if (budget.left < 0) throw this.fault('refused: nested lists expand to more numbers than the file has bytes');
     if (list.every((item) => typeof item === 'number')) return { shape: [list.length], values: Float64Array.from(list) };
     const rows: Numbers[] = [];
     for (const item of list) {
-      const row = this.bounded(item, budget);
+      const row = this.bounded(item, budget, depth + 1);
       if (row === undefined) return undefined;
       if (row.shape.join() !== (rows[0] ?? row).shape.join()) {
         throw this.fault(`refused: ragged list: rows of shape [${rows[0].shape.join()}] and [${row.shape.join()}]`);
@@ -311,6 +362,12 @@ async function zipEntries(source: PositionalFile) {
   }
   if (!pickle) throw source.fault('refused: expected a torch file, got a zip without data.pkl');
   return { pickle, byteorder, storages };
+}
+
+/** The items of a list or tuple; undefined for other values. */
+function listOf(value: unknown): readonly unknown[] | undefined {
+  if (Array.isArray(value)) return value;
+  return value instanceof Tuple ? value.items : undefined;
 }
 
 function isContiguous(shape: readonly number[], stride: readonly number[]): boolean {

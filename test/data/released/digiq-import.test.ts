@@ -1,13 +1,18 @@
 import assert from 'node:assert/strict';
-import { cpSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { IMPORTED, importDigiq, type DigiqImport } from '../../../src/data/released/digiq-import.js';
+import { layoutOf, stacked } from '../../../src/data/released/frames.js';
+import { namesOf, openPictures } from '../../../src/data/released/pictures.js';
+import { encodePng } from '../../../src/data/formats/png.js';
+import { ImageStore } from '../../../src/data/images.js';
 import { ImageVectors } from '../../../src/data/image-vectors.js';
 import { openDataset } from '../../../src/data/store/manifest.js';
 import { Representations } from '../../../src/data/representations.js';
 import { readTable } from '../../../src/data/tables.js';
 import { CANDIDATES, INVALID, TRANSITIONS } from '../../../src/data/transitions.js';
+import { UserError } from '../../../src/errors.js';
 import { fixture, ramp, rejectsWithLine, storedZip, tempFolder } from '../../rigs/files.js';
 import { readFolder } from '../../rigs/folder-reader.js';
 
@@ -69,7 +74,7 @@ for (const { name, lengths, rep, actions } of [
           reward: success && j === length - 1 ? 1 : 0,
           done: j === length - 1,
           truncated: false,
-          mcReturn: success ? 0.5 ** (length - 1 - j) : 0,
+          mcReturn: success ? 0.95 ** (length - 1 - j) : 0,
           trajectoryReward: success,
           imagePath: `images/${i}_${j}.png`,
         });
@@ -166,11 +171,142 @@ test('a file with another layout gives an error that says so', async (t) => {
   );
 });
 
-test('with images: single, image vectors are not split', async (t) => {
+test('files with one frame a step are stacked, in whatever types their fields are', async (t) => {
+  const plain = tempFolder(t);
+  const done = await importDigiq(fixture('golden', 'released/trajectories.pt'), plain, options);
+  assert.deepEqual([done.images, done.screens, done.imageDim, done.empty], ['single', 'before', 6, 0]);
+  const { transitions: rows, candidates } = await imported(plain);
+  for (const [i, row] of rows.entries()) {
+    assert.equal(row.prevImage, row.step === 0 ? row.image : rows[i - 1].image);
+    assert.equal(row.nextPrevImage, row.image);
+    if (!row.done) assert.equal(row.nextImage, rows[i + 1].image);
+  }
+  for (const name of ['released-odd.pt', 'released-tuple.pt']) {
+    const folder = tempFolder(t);
+    const odd = await importDigiq(fixture('torch', name), folder, options);
+    assert.deepEqual([odd.trajectories, odd.empty, odd.imageDim, odd.representationDim], [4, 3, 6, 10]);
+    const other = await imported(folder);
+    assert.deepEqual(other.candidates, candidates);
+    other.transitions.forEach((row, i) => {
+      const trajectory = `episode ${rows[i].trajectory}é`;
+      // without a next frame it is that of the next step, and at the end the step's own
+      const nextImage = row.done ? row.image : rows[i].nextImage;
+      assert.deepEqual(row, { ...rows[i], trajectory, nextImage });
+    });
+  }
+});
+
+test('returns are computed from the rewards at the given discount, not those of the file', async (t) => {
+  const returns = async (gamma?: number) => {
+    const folder = tempFolder(t);
+    await importDigiq(fixture('golden', 'released/trajectories.pt'), folder, { ...options, gamma });
+    return (await imported(folder)).transitions.map(({ mcReturn }) => mcReturn);
+  };
+  const expected = (gamma: number) => [gamma ** 2, gamma, 1, 0, gamma ** 3, gamma ** 2, gamma, 1, 0, 0];
+  assert.deepEqual((await returns(0.9)).map((x) => +x.toFixed(9)), expected(0.9).map((x) => +x.toFixed(9)));
+  assert.deepEqual((await returns()).map((x) => +x.toFixed(9)), expected(0.95).map((x) => +x.toFixed(9)));
+});
+
+test('a collected file has its screens shifted, and no candidates yet', async (t) => {
   const folder = tempFolder(t);
+  const done = await importDigiq(fixture('golden', 'released/trajectories_eval.pt'), folder, options);
+  assert.deepEqual([done.screens, done.candidates, done.representationDim], ['after', false, 0]);
+  assert.equal(existsSync(join(folder, 'candidates/_manifest.jsonl')), false);
+  const set = await openDataset(join(folder, 'trajectories'), { verify: 'full' });
+  const rows = (await Promise.all(set.files().map((file) => readTable(file, TRANSITIONS)))).flat();
+  assert.deepEqual(
+    rows.slice(0, 4).map(({ imagePath }) => imagePath),
+    ['0_0.png', '0_1.png', '0_2.png', '1_0.png'].map((name) => `/home/someone/images/${name}`),
+  );
+});
+
+test('each shard has all vectors of its transitions', async (t) => {
+  const folder = tempFolder(t);
+  await importDigiq(fixture('golden', 'released/trajectories.pt'), folder, { ...options, shardSize: 1 });
+  const [vectors, tables] = await Promise.all(['image-vectors', 'trajectories'].map((name) => openDataset(join(folder, name))));
+  for (const [i, file] of tables.files().entries()) {
+    const own = ImageVectors.open([vectors.files()[i]]);
+    for (const row of await readTable(file, TRANSITIONS)) {
+      for (const id of [row.image, row.prevImage, row.nextImage, row.nextPrevImage]) assert.ok(own.has(id));
+    }
+    own.close();
+  }
+});
+
+test('a vector is never cut in two by its width: pairs are told by their content, or by the settings', async (t) => {
   const file = fixture('torch', 'digiq-one.pt');
-  const single = await importDigiq(file, folder, { ...options, images: 'single' });
-  assert.equal(single.imageDim, 4);
-  const { transitions } = await imported(folder);
-  assert.equal(transitions[0].prevImage, '');
+  const widths = async (images?: DigiqImport['images']) => {
+    const done = await importDigiq(file, tempFolder(t), { ...options, images });
+    return [done.images, done.imageDim];
+  };
+  assert.deepEqual(await widths(), ['pair', 2]);
+  assert.deepEqual(await widths('single'), ['single', 4]);
+  const pair = (current: number[], next?: number[]) => ({
+    current: Float32Array.from(current),
+    next: next && Float32Array.from(next),
+    fault: (what: string) => new UserError(what),
+  });
+  assert.equal(layoutOf([pair([1, 1]), pair([1, 2]), pair([2, 3])]), 'pair');
+  assert.equal(layoutOf([pair([1, 1]), pair([1, 2]), pair([3, 3])]), 'single');
+  assert.equal(layoutOf([pair([1, 2]), pair([2, 3])]), 'single');
+  assert.equal(layoutOf([pair([1, 1, 1])]), 'single');
+  const [only] = stacked([pair([1, 1])], 'pair');
+  assert.deepEqual(Object.values(only).map((vector: Float32Array) => [...vector]), [[1], [1], [1], [1]]);
+  await rejectsWithLine(() => stacked([pair([1, 1, 1])], 'pair'), /expected two frames of the same width, got 3 floats/);
+  await rejectsWithLine(() => stacked([pair([1, 1], [1])], 'single'), /next_image_features: expected 2 floats/);
+});
+
+/** A zip with all files of a folder, below another folder and with a note. */
+function zipped(folder: string): string {
+  const names = readdirSync(folder, { recursive: true, encoding: 'utf8' }).filter((name) => name.endsWith('.png'));
+  const entries = names.map((name) => [`download/${name}`, readFileSync(join(folder, name))] as const);
+  const zip = `${folder}.zip`;
+  writeFileSync(zip, storedZip({ ...Object.fromEntries(entries), 'download/README.txt': Buffer.from('screens') }));
+  return zip;
+}
+
+for (const [where, wrapped] of [
+  ['a folder', (folder: string) => folder],
+  ['a zip', zipped],
+] as const) {
+  test(`the screenshots of ${where} are stored under the ids of their vectors`, async (t) => {
+    const screens = tempFolder(t);
+    mkdirSync(join(screens, 'images'));
+    const colour = (i: number, j: number) => ({ width: 1, height: 1, rgba: new Uint8ClampedArray([i, j, 0, 255]) });
+    // the last screen of trajectory 0 is not there
+    const lengths = [2, 1, 4, 2];
+    for (const [i, length] of lengths.entries()) {
+      for (let j = 0; j <= length; j++) writeFileSync(join(screens, 'images', `${i}_${j}.png`), await encodePng(colour(i, j)));
+    }
+    for (const name of ['trajectories.pt', 'trajectories_eval.pt']) {
+      const folder = tempFolder(t);
+      const pictures = await openPictures(wrapped(screens));
+      const done = await importDigiq(fixture('golden', `released/${name}`), folder, { ...options, pictures });
+      pictures.close();
+      assert.deepEqual(done.pictures, { stored: 13, missing: 1 });
+      const set = await openDataset(join(folder, 'trajectories'));
+      const store = new ImageStore(join(folder, 'images'));
+      for (const row of await readTable(set.files()[1], TRANSITIONS)) {
+        assert.deepEqual([...(await store.get(row.image)).rgba.slice(0, 2)], [Number(row.imagePath.at(-7)), row.step]);
+        assert.deepEqual((await store.get(row.nextImage)).rgba[1], row.step + 1);
+      }
+      // another picture under this id is still refused
+      const [row] = await readTable(set.files()[1], TRANSITIONS);
+      writeFileSync(store.path(row.image), await encodePng(colour(9, 9)));
+      await rejectsWithLine(() => store.get(row.image), /expected the image/);
+    }
+    const none = await openPictures(wrapped(tempFolder(t)));
+    await rejectsWithLine(
+      () => importDigiq(fixture('golden', 'released/trajectories.pt'), tempFolder(t), { ...options, pictures: none }),
+      /has no screenshot of the first trajectory, for example <path_to_images>\/0_0\.png/,
+    );
+    none.close();
+  });
+}
+
+test('paths in the file are names below the folder, never outside of it', () => {
+  assert.deepEqual(namesOf('<path_to_images>/3_0.png'), ['3_0.png']);
+  assert.deepEqual(namesOf('/some/where/3_0.png'), ['some/where/3_0.png', 'where/3_0.png', '3_0.png']);
+  assert.deepEqual(namesOf('C:\\images\\3_0.png'), ['images/3_0.png', '3_0.png']);
+  assert.deepEqual(namesOf('<path_to_images>/../../etc/passwd'), []);
 });
