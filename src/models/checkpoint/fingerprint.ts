@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { existsSync, readFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { SafetensorsFile } from '../../data/formats/safetensors.js';
-import { TorchStateDict } from '../../data/formats/torch.js';
+import { TorchStateDict } from '../../data/formats/torch-state.js';
 import { Checkpoint } from './tensors.js';
 
 /** Files besides the weights that affect what a model computes. */

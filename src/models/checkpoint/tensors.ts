@@ -10,7 +10,7 @@ import {
   type TensorInfo,
   type TensorSource,
 } from '../../data/formats/safetensors.js';
-import { TorchStateDict } from '../../data/formats/torch.js';
+import { TorchStateDict } from '../../data/formats/torch-state.js';
 import { UserError } from '../../errors.js';
 import { Parameters } from '../../graph/index.js';
 import { checkShapes, type ParameterSpecs } from './checkpoint.js';

@@ -2,7 +2,8 @@ import assert from 'node:assert/strict';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test, type TestContext } from 'node:test';
-import { readTorchStateDict, TorchFile } from '../../../src/data/formats/torch.js';
+import { readTorchStateDict } from '../../../src/data/formats/torch-state.js';
+import { TorchFile } from '../../../src/data/formats/torch.js';
 import { rejectsWithLine, storedZip, tempFolder } from '../../rigs/files.js';
 
 /** A pickle of protocol 2 to 4 from its opcodes, as text and numbers; see Lib/pickletools.py. */

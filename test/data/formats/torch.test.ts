@@ -3,7 +3,8 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { toFloat32 } from '../../../src/data/formats/safetensors.js';
-import { readTorchStateDict, TorchFile } from '../../../src/data/formats/torch.js';
+import { readTorchStateDict } from '../../../src/data/formats/torch-state.js';
+import { TorchFile } from '../../../src/data/formats/torch.js';
 import { eachTruncation, fixture, flipByte, rejectsWithLine, tempFolder } from '../../rigs/files.js';
 
 test('a state dict has every tensor with its type, shape and values, for all strides', async () => {

@@ -33,8 +33,11 @@ export const GIVEN: Readonly<Record<string, (folder: DocFolder) => unknown>> = {
   'no-vlm': ({ clone }) => {
     for (const name of ['vlm', 'representations']) rmSync(join(clone, 'data/exp7', name), { recursive: true });
   },
-  /** `general-offline.pt`: a file in the layout of the released offline data */
-  'digiq-file': ({ clone }) => cpSync(fixture('torch', 'digiq-numpy.pt'), join(clone, 'general-offline.pt')),
+  /** `general-offline.pt`: a file in the layout of the released offline data; `general-images`: its first screenshot */
+  'digiq-file': async ({ clone }) => {
+    cpSync(fixture('golden', 'released', 'trajectories.pt'), join(clone, 'general-offline.pt'));
+    await screen(join(clone, 'general-images'), '0_0.png', 90);
+  },
 };
 
 /** Puts checkpoints below `~/models`, where readers of the pages on real models have them. */
