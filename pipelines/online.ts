@@ -259,6 +259,8 @@ class OnlineRun {
       'action',
       'image',
       'prevImage',
+      'nextImage',
+      'nextPrompt',
       'reward',
       'trajectoryReward',
     ]);
@@ -270,7 +272,13 @@ class OnlineRun {
           `online.from=${ctx.settings.from}: expects image vectors of ${image} numbers, but those of the collected trajectories have ${vectors.dim}; collect with a policy that has the same vision tower`,
         );
       }
-      for (const id of new Set(rows.flatMap(({ image: now, prevImage }) => [now, prevImage]))) {
+      const final = ctx.settings.digirl.next_value === 'network';
+      const needed = rows.flatMap(({ image: now, prevImage, nextImage }) => [
+        now,
+        prevImage,
+        ...(final ? [nextImage] : []),
+      ]);
+      for (const id of new Set(needed)) {
         const vector = new Float32Array(vectors.dim);
         vectors.read(id, vector, 0);
         screens.add([[id, vector]]);

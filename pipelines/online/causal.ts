@@ -1,10 +1,11 @@
-import { parseAction } from '../../src/agents/grammar.js';
+import { isValidAction, parseAction } from '../../src/agents/grammar.js';
 import { padTokens, type TextTokenizer } from '../../src/agents/text/tokenizer.js';
 import { classCount, classOf, holedTokens, influenceWeights, tokenEffects } from '../../src/algorithms/coso.js';
 import { MinibatchSampler } from '../../src/data/replay.js';
 import {
   adamW,
   chain,
+  clipByGlobalNorm,
   Forward,
   input,
   Parameters,
@@ -15,7 +16,14 @@ import {
   Trainer,
 } from '../../src/graph/index.js';
 import { rowBucket } from '../../src/models/buckets.js';
-import { causalLogits, causalSpecs, crossEntropy, type CausalConfig } from '../../src/models/causal.js';
+import {
+  causalLogits,
+  causalSpecs,
+  crossEntropy,
+  dropoutFeeds,
+  dropoutInputs,
+  type CausalConfig,
+} from '../../src/models/causal.js';
 import { Random } from '../../src/random.js';
 import type { ShardContext } from '../../src/runner/stage.js';
 import type { Online } from './settings.js';
@@ -51,7 +59,8 @@ export class CausalLearner {
     runtime: Awaited<ReturnType<typeof runtimeOf>>,
   ) {
     const { seed } = ctx;
-    const { batch_size: batch } = ctx.settings.coso;
+    const { coso } = ctx.settings;
+    const { batch_size: batch, dropout } = coso;
     this.micro = batch <= MICRO ? batch : batch / Math.ceil(batch / MICRO);
     if (!Number.isInteger(this.micro)) this.micro = MICRO;
     const tokens = (rows: number) =>
@@ -64,10 +73,14 @@ export class CausalLearner {
     this.trainer = new Trainer<number>({
       runtime,
       params: this.params,
-      optimizer: chain(...adamW(), scaleByLearningRate()),
+      optimizer: chain(
+        ...(coso.max_grad_norm === null ? [] : [clipByGlobalNorm(coso.max_grad_norm)]),
+        ...adamW(),
+        scaleByLearningRate(),
+      ),
       loss: (p, rows) => {
         const [ids, mask, label] = tokens(rows);
-        return { loss: crossEntropy(causalLogits(p, config, ids, mask), label) };
+        return { loss: crossEntropy(causalLogits(p, config, ids, mask, dropoutInputs(config, rows, dropout)), label) };
       },
     });
     this.forward = new Forward<number>(runtime, this.params, (p, rows) => {
@@ -97,8 +110,10 @@ export class CausalLearner {
    * Trains on random actions from a list. @param label seeds the draw
    * @returns mean cross-entropy; empty without steps
    */
-  async train(actions: readonly string[], steps: number, label: string): Promise<{ causal_loss?: number }> {
-    if (steps === 0) return {};
+  async train(found: readonly string[], steps: number, label: string): Promise<{ causal_loss?: number }> {
+    const { invalid } = this.ctx.settings.coso;
+    const actions = invalid === 'class' ? found : found.filter((action) => isValidAction(action));
+    if (steps === 0 || actions.length === 0) return {};
     this.weightsOf = new Map();
     if (this.known.size > REMEMBERED) this.known.clear();
     const { coso } = this.ctx.settings;
@@ -114,8 +129,13 @@ export class CausalLearner {
     for (let step = 0; step < steps; step++) {
       this.ctx.signal.throwIfAborted();
       for (let k = 0; k < micros; k++) {
-        const rows = [...sampler.indices(step * micros + k)].map((row) => this.tokens(actions[row]));
-        const { loss } = await this.trainer.accumulate(this.micro, this.feeds(rows));
+        const micro = step * micros + k;
+        const rows = [...sampler.indices(micro)].map((row) => this.tokens(actions[row]));
+        const random = new Random(this.ctx.seed, 'online causal dropout', label, micro);
+        const { loss } = await this.trainer.accumulate(this.micro, {
+          ...this.feeds(rows),
+          ...dropoutFeeds(this.config, rows.length, coso.dropout, random),
+        });
         sum += Number(loss[0]);
       }
       await this.trainer.apply(coso.lr, micros);

@@ -8,7 +8,7 @@ import { CausalLearner } from './causal.js';
 import { lessonsOf, PolicyLearner } from './policy.js';
 import { OnlineReplay, type OnlineTrajectory } from './replay.js';
 import type { ScreenVectors } from './screens.js';
-import type { Online } from './settings.js';
+import { trainedIn, type Online } from './settings.js';
 import { ValueLearner } from './values.js';
 import type { TaskSettings } from '../sections.js';
 
@@ -29,7 +29,11 @@ export class OnlineLearner {
     private readonly causal: CausalLearner | undefined,
     private readonly actor: PolicyLearner,
   ) {
-    this.replay = new OnlineReplay(ctx.settings.capacity);
+    const { capacity, digirl } = ctx.settings;
+    this.replay = new OnlineReplay(capacity, {
+      rankAll: digirl.rank === 'all',
+      final: digirl.next_value === 'network',
+    });
   }
 
   static async create(ctx: ShardContext<Online>, policy: Policy, screens: ScreenVectors): Promise<OnlineLearner> {
@@ -81,13 +85,18 @@ export class OnlineLearner {
     const { trajectories } = replay;
     if (!trajectories.some(({ steps }) => steps.length > 0)) return {};
     await this.screens.keep(replay.screens());
-    const measured: Record<string, number> = { ...(await values?.train(replay, iteration)) };
-    if (causal) Object.assign(measured, await this.learnCauses(causal, iteration));
-    if (iteration < settings.warmup) return measured;
-    const fresh = trajectories.filter(({ id, steps }) => !stale.has(id) && steps.length > 0);
+    const trained = trainedIn(settings, iteration);
+    const bonus = !offline || settings.offline_entropy;
+    const measured: Record<string, number> = { ...(await values?.train(replay, iteration, trained)) };
+    // its first training comes before everything else, even where its bonus does not count yet
+    if (causal && (bonus || this.followed === undefined))
+      Object.assign(measured, await this.learnCauses(causal, iteration));
+    if (!trained.policy) return measured;
+    const fresh = replay.ranked.filter(({ id, steps }) => !stale.has(id) && steps.length > 0);
     const horizon = (ctx.config.tasks as TaskSettings).max_steps;
-    const lessons = await lessonsOf(fresh, values, settings, { offline, horizon });
-    return { ...measured, ...(await actor.train(lessons, iteration)) };
+    const found = await lessonsOf(fresh, values, settings, { offline, horizon });
+    const lessons = settings.digirl.rank === 'all' ? found.slice(-settings.capacity) : found;
+    return { ...measured, ...(await actor.train(lessons, iteration, bonus)) };
   }
 
   /** Token weights of the tracked actions by the current causal model. */

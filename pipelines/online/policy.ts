@@ -16,6 +16,7 @@ import {
   clipByGlobalNorm,
   input,
   mean,
+  mul,
   scaleByLearningRate,
   sum,
   Trainer,
@@ -60,12 +61,14 @@ export async function lessonsOf(
     trajectories.map(({ id, reward }, i) => ({ id, reward, instructionValue: instruction?.[i] ?? 0 })),
     by,
     digirl.top,
+    digirl.ties,
   );
   const chosen = trajectories.filter(({ id }) => picked.has(id));
   const stepValues = await values.stepValues(chosen);
   return valid(
     chosen.flatMap(({ steps, rewards, returns }, i) => {
-      const kept = keptSteps({ rewards, values: stepValues[i] }, returns, digirl, horizon);
+      const { values: own, last } = stepValues[i];
+      const kept = keptSteps({ rewards, values: own, last }, returns, digirl, horizon);
       return steps.map(keeping((step) => kept[step]));
     }),
   );
@@ -110,8 +113,10 @@ export class PolicyLearner {
         const weights = causal ? input('weights', [batch, action]) : undefined;
         const imitation = filteredImitation(logs, input('kept', [batch]));
         const bonus = entropyBonus(entropies, weights, labelMask);
+        // fed only where the offline phase has no bonus: 1 where it counts
+        const counts = settings.offline_entropy ? bonus : mul(bonus, input('bonus', []));
         return {
-          loss: settings.entropy === 'none' ? imitation : withBonus(imitation, bonus, settings.alpha),
+          loss: settings.entropy === 'none' ? imitation : withBonus(imitation, counts, settings.alpha),
           metrics: {
             imitation,
             log_prob: mean(logs),
@@ -133,8 +138,11 @@ export class PolicyLearner {
     return new PolicyLearner(ctx, policy, screens, causal, await runtimeOf(ctx));
   }
 
-  /** Trains on lessons drawn from these. @returns mean metrics; empty if no lesson is imitated */
-  async train(found: readonly OnlineLesson[], iteration: number): Promise<Record<string, number>> {
+  /**
+   * Trains on lessons drawn from these. @param bonus whether the entropy bonus counts
+   * @returns mean metrics; empty if no lesson is imitated
+   */
+  async train(found: readonly OnlineLesson[], iteration: number, bonus = true): Promise<Record<string, number>> {
     const { ctx, policy, causal } = this;
     const { settings, seed } = ctx;
     if (this.tokens.size > REMEMBERED) this.tokens.clear();
@@ -149,7 +157,7 @@ export class PolicyLearner {
       ctx.signal.throwIfAborted();
       const measured = await microBatches(step, accumulate, async (micro) => {
         const rows = [...sampler.indices(micro)].map((row) => lessons[row]);
-        const { bucket, feeds } = this.batch(rows);
+        const { bucket, feeds } = this.batch(rows, bonus);
         const out = await this.trainer.accumulate(bucket, feeds);
         return Object.fromEntries(Object.entries(out).map(([name, value]) => [name, Number(value[0])]));
       });
@@ -164,8 +172,9 @@ export class PolicyLearner {
     this.trainer.close();
   }
 
-  private batch(rows: readonly OnlineLesson[]) {
+  private batch(rows: readonly OnlineLesson[], bonus: boolean) {
     const { policy, screens, causal } = this;
+    const { settings } = this.ctx;
     const { tokenizer, config } = policy;
     const [read, written] = [
       rows.map(({ prompt }) => this.encoded(prompt)),
@@ -183,6 +192,7 @@ export class PolicyLearner {
       image,
       kept: Float32Array.from(rows, ({ kept }) => (kept ? 1 : 0)),
       ...(causal ? { weights } : {}),
+      ...(settings.entropy === 'none' || settings.offline_entropy ? {} : { bonus: Float32Array.of(bonus ? 1 : 0) }),
     };
     return { bucket, feeds };
   }

@@ -19,6 +19,8 @@ export interface OnlineTrajectory {
   readonly task: string;
   readonly reward: number;
   readonly steps: readonly OnlineStep[];
+  /** the state after the last step */
+  readonly final: Pick<OnlineStep, 'prompt' | 'image' | 'previousImage'>;
   /** rewards [T] */
   readonly rewards: Float64Array;
   /** Monte-Carlo returns [T] */
@@ -26,7 +28,10 @@ export interface OnlineTrajectory {
 }
 
 /** Converts an episode for the replay. @param gamma discount of the returns */
-export function ofEpisode({ episode, task, reward, steps }: Episode, gamma: number): OnlineTrajectory {
+export function ofEpisode(
+  { episode, task, reward, steps, finalImage, finalPrompt }: Episode,
+  gamma: number,
+): OnlineTrajectory {
   const rewards = Float64Array.from(steps, (_, i) => (i === steps.length - 1 ? reward : 0));
   return {
     id: episode,
@@ -39,6 +44,7 @@ export function ofEpisode({ episode, task, reward, steps }: Episode, gamma: numb
       previousImage: i === 0 ? image : steps[i - 1].image,
       version,
     })),
+    final: { prompt: finalPrompt, image: finalImage, previousImage: steps.at(-1)?.image ?? finalImage },
     rewards,
     returns: monteCarloReturns(rewards, gamma),
   };
@@ -46,7 +52,16 @@ export function ofEpisode({ episode, task, reward, steps }: Episode, gamma: numb
 
 type Row = Pick<
   Transition,
-  'trajectory' | 'task' | 'prompt' | 'action' | 'image' | 'prevImage' | 'reward' | 'trajectoryReward'
+  | 'trajectory'
+  | 'task'
+  | 'prompt'
+  | 'action'
+  | 'image'
+  | 'prevImage'
+  | 'nextImage'
+  | 'nextPrompt'
+  | 'reward'
+  | 'trajectoryReward'
 >;
 
 /** Collected trajectories from their ordered transitions. */
@@ -59,12 +74,14 @@ export function ofTransitions(rows: readonly Row[], gamma: number): OnlineTrajec
   }
   return [...by].map(([id, steps]) => {
     const rewards = Float64Array.from(steps, ({ reward }) => reward);
+    const last = steps.at(-1)!;
     return {
       // must not clash with the numbers of live episodes
       id: `collected-${id}`,
       task: steps[0].task,
       reward: steps[0].trajectoryReward,
       steps: steps.map(({ prompt, action, image, prevImage }) => ({ prompt, action, image, previousImage: prevImage })),
+      final: { prompt: last.nextPrompt, image: last.nextImage, previousImage: last.image },
       rewards,
       returns: monteCarloReturns(rewards, gamma),
     };
@@ -74,10 +91,20 @@ export function ofTransitions(rows: readonly Row[], gamma: number): OnlineTrajec
 /** The newest complete trajectories with at most `capacity` steps in total (but always at least the newest one). */
 export class OnlineReplay {
   private held: OnlineTrajectory[] = [];
+  private readonly all: OnlineTrajectory[] = [];
 
-  constructor(private readonly capacity: number) {}
+  constructor(
+    private readonly capacity: number,
+    private readonly options: {
+      /** whether the policy imitates among all trajectories so far, whatever the capacity */
+      readonly rankAll: boolean;
+      /** whether the states after the last steps are needed too */
+      readonly final: boolean;
+    } = { rankAll: false, final: false },
+  ) {}
 
   add(trajectories: readonly OnlineTrajectory[]): void {
+    if (this.options.rankAll) this.all.push(...trajectories);
     this.held.push(...trajectories);
     let steps = this.held.reduce((sum, { steps }) => sum + steps.length, 0);
     let gone = 0;
@@ -90,10 +117,20 @@ export class OnlineReplay {
     return this.held;
   }
 
-  /** ids of all screens of its steps */
+  /** the trajectories that are ranked for imitation, oldest first */
+  get ranked(): readonly OnlineTrajectory[] {
+    return this.options.rankAll ? this.all : this.held;
+  }
+
+  /** ids of all screens of the states it needs */
   screens(): Set<string> {
     return new Set(
-      this.held.flatMap(({ steps }) => steps.flatMap(({ image, previousImage }) => [image, previousImage])),
+      this.ranked.flatMap(({ steps, final }) =>
+        [...steps, ...(this.options.final ? [final] : [])].flatMap(({ image, previousImage }) => [
+          image,
+          previousImage,
+        ]),
+      ),
     );
   }
 }

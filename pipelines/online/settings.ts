@@ -35,6 +35,19 @@ export const Online = z.object({
     .min(0)
     .default(20)
     .describe('iterations on collected trajectories (modes offline and off2on)'),
+  offline_phases: z
+    .tuple([z.int().min(0), z.int().min(0), z.int().min(0)])
+    .nullable()
+    .default(null)
+    .describe(
+      'iterations on collected trajectories as released, one network after the other: instruction-level value, step-level value, policy (C: [20, 20, 30]); null: all three in each of `offline_iterations` iterations',
+    )
+    .meta({ added: true }),
+  offline_entropy: z
+    .boolean()
+    .default(true)
+    .describe('whether the entropy bonus also counts in the iterations on collected trajectories (C: false)')
+    .meta({ added: true }),
   warmup: z.int().min(0).default(0).describe('initial iterations that train only the value functions'),
   rollout_size: z.int().min(1).default(16).describe('episodes per iteration (C: 16)'),
   temperature: z.number().positive().default(1).describe('sampling temperature of live episodes'),
@@ -108,9 +121,31 @@ export function onlineName({ name, algorithm, entropy, mode, from }: Online): st
 }
 
 /** Number of iterations on collected trajectories, and of live ones after them. */
-export function iterationsOf({ mode, iterations, offline_iterations }: Online): { offline: number; live: number } {
+export function iterationsOf(settings: Pick<Online, 'mode' | 'iterations' | 'offline_iterations' | 'offline_phases'>): {
+  offline: number;
+  live: number;
+} {
+  const { mode, iterations, offline_iterations, offline_phases } = settings;
+  const collected = offline_phases ? offline_phases.reduce((sum, count) => sum + count, 0) : offline_iterations;
   return {
-    offline: mode === 'offline' || mode === 'off2on' ? offline_iterations : 0,
+    offline: mode === 'offline' || mode === 'off2on' ? collected : 0,
     live: mode === 'online' || mode === 'off2on' ? iterations : 0,
   };
+}
+
+/** What an iteration trains. */
+export interface Trained {
+  readonly instruction: boolean;
+  readonly steps: boolean;
+  readonly policy: boolean;
+}
+
+/** What an iteration trains: everything, or in the released offline phase one network after the other. @param iteration from 0 */
+export function trainedIn(settings: Online, iteration: number): Trained {
+  const { offline_phases: phases, warmup } = settings;
+  if (phases === null || iteration >= iterationsOf(settings).offline)
+    return { instruction: true, steps: true, policy: iteration >= warmup };
+  const [instruction, steps] = phases;
+  const phase = iteration < instruction ? 'instruction' : iteration < instruction + steps ? 'steps' : 'policy';
+  return { instruction: phase === 'instruction', steps: phase === 'steps', policy: phase === 'policy' };
 }

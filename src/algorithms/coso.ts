@@ -28,10 +28,31 @@ export const CoSo = z
       .int()
       .min(0)
       .default(500)
-      .describe('optimizer steps of the causal model on the first actions, before policy training (C: 500)'),
+      .describe(
+        'optimizer steps of the causal model on the first actions, before policy training (C: 500 calls of 2 steps, so 1000)',
+      ),
     rounds: z.int().min(0).default(2).describe('optimizer steps of the causal model per iteration after that (C: 2)'),
     lr: z.number().positive().default(1e-5).describe('learning rate of the causal model (C: 1e-5)'),
-    batch_size: z.int().min(1).default(512).describe('actions per optimizer step of the causal model (C: 512)'),
+    max_grad_norm: z
+      .number()
+      .positive()
+      .nullable()
+      .default(null)
+      .describe("maximum global norm of the causal model's gradient (C: 0.01); null: not clipped")
+      .meta({ added: true }),
+    dropout: z
+      .number()
+      .min(0)
+      .lt(1)
+      .default(0)
+      .describe('dropout while the causal model is trained, after attention and in the feed-forward layers (C: 0.1)')
+      .meta({ added: true }),
+    invalid: z
+      .enum(['class', 'left_out'])
+      .default('class')
+      .describe('invalid actions are a class of their own, or are left out of the training of the causal model (C)')
+      .meta({ added: true }),
+    batch_size: z.int().min(1).default(512).describe('actions per optimizer step of the causal model (C: 1024)'),
   })
   .refine(({ width, heads }) => width % heads === 0, {
     path: ['width'],

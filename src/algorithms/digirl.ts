@@ -43,6 +43,40 @@ export const DigiRL = z
       .max(1)
       .default(0.1)
       .describe('fraction of the trajectories that is kept, the best first (P and C: 0.1)'),
+    ties: z
+      .enum(['cut', 'keep'])
+      .default('cut')
+      .describe(
+        'trajectories as good as the last one in `top`: cut keeps exactly the fraction; keep keeps them all (C: at or above the quantile), so all successes where more than `top` succeed',
+      )
+      .meta({ added: true }),
+    rank: z
+      .enum(['replay', 'all'])
+      .default('replay')
+      .describe(
+        'trajectories that are ranked, and among which the policy imitates: those in the replay buffer, or all so far (C), of whose chosen steps the newest `online.capacity` are imitated',
+      )
+      .meta({ added: true }),
+    next_value: z
+      .enum(['zero', 'network'])
+      .default('zero')
+      .describe(
+        "value of the state after the last step: 0, or the network's (C); with network, the step-level value also learns the return of a step from the state after it (C)",
+      )
+      .meta({ added: true }),
+    instruction_value: z
+      .enum(['heads', 'encoder'])
+      .default('heads')
+      .describe(
+        'the instruction-level value: an MLP on the text vector that the step-level value reads, or a text encoder of its own that is trained, with one linear layer (C)',
+      )
+      .meta({ added: true }),
+    instruction_batch: z
+      .int()
+      .min(0)
+      .default(0)
+      .describe('trajectories per micro-batch of the instruction-level value; 0: `online.batch_size` (C: 8)')
+      .meta({ added: true }),
     critic_steps: z
       .int()
       .min(1)
@@ -85,14 +119,32 @@ export interface Attempt {
 }
 
 /**
- * The curriculum: the ids of the best fraction `top` of all trajectories (rounded up; ties go to the smaller id), ranked by
- * reward - V_instr(task) or by reward. The former prefers successes on tasks that usually fail to those on tasks that
+ * The curriculum: the ids of the best fraction `top` of all trajectories, ranked by reward - V_instr(task) or by reward.
+ * `cut` rounds their number up, and ties go to the smaller id; `keep` takes all at or above the (1 - top)-quantile
+ * (linearly interpolated, as numpy does), so ties stay in. The former prefers successes on tasks that usually fail to those on tasks that
  * always succeed, from which there is nothing more to learn.
  */
-export function curriculum(attempts: readonly Attempt[], by: DigiRL['curriculum'], top: number): Set<string> {
+export function curriculum(
+  attempts: readonly Attempt[],
+  by: DigiRL['curriculum'],
+  top: number,
+  ties: DigiRL['ties'] = 'cut',
+): Set<string> {
   const score = ({ reward, instructionValue }: Attempt) => (by === 'reward' ? reward : reward - instructionValue);
+  if (ties === 'keep') {
+    const least = quantile(attempts.map(score), 1 - top);
+    return new Set(attempts.filter((attempt) => score(attempt) >= least).map(({ id }) => id));
+  }
   const ranked = [...attempts].sort((a, b) => score(b) - score(a) || (a.id < b.id ? -1 : 1));
   return new Set(ranked.slice(0, Math.ceil(top * ranked.length)).map(({ id }) => id));
+}
+
+/** The q-quantile of some numbers, interpolated linearly between the two nearest ranks (numpy's default). */
+function quantile(values: readonly number[], q: number): number {
+  const sorted = [...values].sort((a, b) => a - b);
+  const at = q * (sorted.length - 1);
+  const [low, high] = [sorted[Math.floor(at)], sorted[Math.ceil(at)]];
+  return low + (high - low) * (at - Math.floor(at));
 }
 
 /** The rewards and step-level values of a trajectory of T steps. */
@@ -101,11 +153,13 @@ export interface ValuedTrajectory {
   readonly rewards: ArrayLike<number>;
   /** V(s_h) [T], the smaller of the twins */
   readonly values: ArrayLike<number>;
+  /** V of the state after the last step @default 0 */
+  readonly last?: number;
 }
 
-/** V(s_{h+1}), 0 after the end. */
-function nextValue({ values }: ValuedTrajectory, h: number): number {
-  return h + 1 < values.length ? values[h + 1] : 0;
+/** V(s_{h+1}). */
+function nextValue({ values, last = 0 }: ValuedTrajectory, h: number): number {
+  return h + 1 < values.length ? values[h + 1] : last;
 }
 
 /**

@@ -2,16 +2,19 @@ import {
   add,
   gather,
   gelu,
+  input,
   layerNorm,
   linear,
   logSoftmax,
   mean,
+  mul,
   neg,
   reshape,
   slice,
   takeAlong,
   type Tensor,
 } from '../graph/index.js';
+import type { Random } from '../random.js';
 import { dense, paddingBias, scaledAttention, type Weights } from './attention.js';
 import type { ParameterSpecs } from './checkpoint/checkpoint.js';
 
@@ -39,8 +42,15 @@ const LAYER_EPSILON = 1e-5;
  * Logits [B, classes] of an action's class from its tokens: a small post-norm encoder, averaged over all positions
  * (including padding, as released).
  * @param ids int64 [B, L] @param mask float32 [B, L], 1 at real tokens
+ * @param dropout masks for training, from `dropoutInputs`
  */
-export function causalLogits(w: Weights, config: CausalConfig, ids: Tensor, mask: Tensor): Tensor {
+export function causalLogits(
+  w: Weights,
+  config: CausalConfig,
+  ids: Tensor,
+  mask: Tensor,
+  dropout: readonly LayerDropout[] = [],
+): Tensor {
   const { width, heads } = config;
   const length = ids.shape[1];
   const norm = (name: string, x: Tensor, epsilon: number) =>
@@ -53,12 +63,62 @@ export function causalLogits(w: Weights, config: CausalConfig, ids: Tensor, mask
     const layer = `encoder_layers.${i}`;
     const projected = linear(x, w[`${layer}.self_attn.in_proj_weight`], w[`${layer}.self_attn.in_proj_bias`]);
     const [q, k, v] = [0, 1, 2].map((part) => slice(projected, 2, part * width, (part + 1) * width));
+    const drop = (at: keyof LayerDropout, y: Tensor) => (dropout[i] ? mul(y, dropout[i][at]) : y);
     const attended = dense(w, `${layer}.self_attn.out_proj`, scaledAttention(q, k, v, heads, bias));
-    x = norm(`${layer}.norm1`, add(x, attended), LAYER_EPSILON);
-    const hidden = dense(w, `${layer}.linear2`, gelu(dense(w, `${layer}.linear1`, x)));
-    x = norm(`${layer}.norm2`, add(x, hidden), LAYER_EPSILON);
+    x = norm(`${layer}.norm1`, add(x, drop('attended', attended)), LAYER_EPSILON);
+    const hidden = drop('hidden', gelu(dense(w, `${layer}.linear1`, x)));
+    x = norm(`${layer}.norm2`, add(x, drop('output', dense(w, `${layer}.linear2`, hidden))), LAYER_EPSILON);
   }
   return dense(w, 'classifier', mean(x, [1]));
+}
+
+/**
+ * Dropout of a layer as masks, which a caller draws so that training is reproducible: each 0, or 1 / (1 - p). PyTorch's
+ * encoder layer also drops attention weights, which this does not.
+ */
+export interface LayerDropout {
+  /** after attention [B, L, width] */
+  readonly attended: Tensor;
+  /** within the feed-forward part [B, L, feedForward] */
+  readonly hidden: Tensor;
+  /** after the feed-forward part [B, L, width] */
+  readonly output: Tensor;
+}
+
+const DROPPED = ['attended', 'hidden', 'output'] as const;
+
+/** The masks of a batch of `rows` actions as inputs of the graph; none without dropout. */
+export function dropoutInputs(config: CausalConfig, rows: number, dropout: number): LayerDropout[] {
+  const { layers, positions = 64 } = config;
+  if (dropout === 0) return [];
+  return Array.from({ length: layers }, (_, i) => {
+    const mask = (at: keyof LayerDropout) => input(`dropout.${i}.${at}`, [rows, positions, widthAt(config, at)]);
+    return { attended: mask('attended'), hidden: mask('hidden'), output: mask('output') };
+  });
+}
+
+/** Random masks for `dropoutInputs`. */
+export function dropoutFeeds(
+  config: CausalConfig,
+  rows: number,
+  dropout: number,
+  random: Random,
+): Record<string, Float32Array> {
+  const { layers, positions = 64 } = config;
+  const feeds: Record<string, Float32Array> = {};
+  if (dropout === 0) return feeds;
+  for (let i = 0; i < layers; i++) {
+    for (const at of DROPPED) {
+      const mask = new Float32Array(rows * positions * widthAt(config, at));
+      for (let k = 0; k < mask.length; k++) mask[k] = random.next() < dropout ? 0 : 1 / (1 - dropout);
+      feeds[`dropout.${i}.${at}`] = mask;
+    }
+  }
+  return feeds;
+}
+
+function widthAt({ width, feedForward }: CausalConfig, at: keyof LayerDropout): number {
+  return at === 'hidden' ? feedForward : width;
 }
 
 /** Mean cross-entropy of logits [B, classes] against labels int64 [B]. */

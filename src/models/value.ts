@@ -18,27 +18,47 @@ export interface ValueConfig {
   readonly hidden: readonly number[];
   /** a RoBERTa encoder that is trained with the heads (parameters `text.*`); without it, text inputs are vectors */
   readonly tower?: RobertaConfig;
+  /**
+   * a RoBERTa encoder of the instruction-level value alone (parameters `instruction.text.*`), which then has one linear
+   * layer, as released; without it, that value reads the same vectors as the others
+   */
+  readonly encoder?: RobertaConfig;
 }
 
 /** The heads: step-level values `v1` and `v2`, and the instruction-level value. */
 export type ValueHead = 'v1' | 'v2' | 'instruction';
 export const VALUE_HEADS: readonly ValueHead[] = ['v1', 'v2', 'instruction'];
 
-function widths({ text, image, hidden }: ValueConfig, head: ValueHead): number[] {
+function widths({ text, image, hidden, encoder }: ValueConfig, head: ValueHead): number[] {
+  if (head === 'instruction' && encoder) return [encoder.hidden_size, 2];
   return [head === 'instruction' ? text : text + 2 * image, ...hidden, 2];
 }
 
 /** All parameters by name. */
 export function valueSpecs(config: ValueConfig): ParameterSpecs {
-  const tower = Object.entries(config.tower ? robertaSpecs(config.tower) : {});
+  const of = (tower: RobertaConfig | undefined, prefix: string) =>
+    Object.fromEntries(
+      Object.entries(tower ? robertaSpecs(tower) : {}).map(([name, spec]) => [`${prefix}${name}`, spec]),
+    );
   const heads = VALUE_HEADS.map((head) => mlpSpecs(head, widths(config, head)));
-  return Object.assign({}, ...heads, Object.fromEntries(tower.map(([name, spec]) => [`text.${name}`, spec])));
+  return Object.assign({}, ...heads, of(config.tower, 'text.'), of(config.encoder, 'instruction.text.'));
 }
 
-/** Vectors [B, text] of tokens [B, L], computed by the network's own tower. */
-export function towerVectors(w: Weights, tower: RobertaConfig, ids: Tensor, mask: Tensor): Tensor {
-  const own = Object.entries(w).filter(([name]) => name.startsWith('text.'));
-  return robertaPooled(Object.fromEntries(own.map(([name, value]) => [name.slice(5), value])), tower, ids, mask);
+/** Vectors [B, width] of tokens [B, L], computed by one of the network's own towers. @param prefix of its parameters */
+export function towerVectors(
+  w: Weights,
+  tower: RobertaConfig,
+  ids: Tensor,
+  mask: Tensor,
+  prefix: 'text.' | 'instruction.text.' = 'text.',
+): Tensor {
+  const own = Object.entries(w).filter(([name]) => name.startsWith(prefix));
+  return robertaPooled(
+    Object.fromEntries(own.map(([name, value]) => [name.slice(prefix.length), value])),
+    tower,
+    ids,
+    mask,
+  );
 }
 
 /** Logits [B, 2] (failure, success) for a step. @param text [B, text] @param images [B, 2 image], previous screen first */

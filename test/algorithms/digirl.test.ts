@@ -171,6 +171,15 @@ test('the curriculum prefers successes on tasks that usually fail', () => {
   assert.deepEqual([...curriculum(attempts, 'instruction', 0.51)], ['hard won', 'easy won', 'hard lost']);
   assert.deepEqual([...curriculum(attempts, 'reward', 0.5)], ['easy won', 'hard won']);
   assert.deepEqual([...curriculum([], 'reward', 0.1)], []);
+
+  // as numpy: quantile([0, 0, 1, 1], 0.9) = 1 keeps both successes, and quantile(0.5) = 0.5 the same
+  assert.deepEqual([...curriculum(attempts, 'reward', 0.1)].length, 1);
+  for (const top of [0.1, 0.5]) {
+    const kept = curriculum(attempts, 'reward', top, 'keep');
+    assert.deepEqual([...kept].sort(), ['easy won', 'hard won']);
+  }
+  assert.equal(curriculum(attempts, 'reward', 1, 'keep').size, attempts.length);
+  assert.equal(curriculum([], 'reward', 0.1, 'keep').size, 0);
 });
 
 test('the imitation loss sums kept steps and divides by the number of all steps', async () => {

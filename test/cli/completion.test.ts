@@ -54,7 +54,17 @@ test('bash completes commands, options, settings and their values, settings file
   assert.deepEqual(complete('critiq eval --config pocket run='), ['exp7', 'pocket']);
   assert.deepEqual(complete('critiq view e').slice(0, 1), ['exp7']);
   assert.deepEqual(complete('critiq status --config '), [
-    ...['aitw-base', 'aitw-general', 'aitw-webshop', 'pocket', 'pocket-coso', 'phones.yaml', 'data'],
+    ...[
+      'aitw-base',
+      'aitw-coso',
+      'aitw-digirl',
+      'aitw-general',
+      'aitw-webshop',
+      'pocket',
+      'pocket-coso',
+      'phones.yaml',
+      'data',
+    ],
   ]);
   assert.deepEqual(complete('critiq import digiq compl'), ['completion.txt']);
 });

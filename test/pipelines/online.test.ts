@@ -162,6 +162,45 @@ test('the other modes and algorithms', async (t) => {
   assert.ok(ahead.steps.every(({ iteration, version }) => version < iteration));
 });
 
+test('as released: one network after the other offline, without a bonus, then live among all trajectories', async (t) => {
+  const cwd = runFolder(t);
+  const released = [
+    'online.mode=off2on',
+    'online.offline_phases=[1,2,1]',
+    'online.offline_entropy=false',
+    'online.entropy=causal',
+    'online.name=released',
+    'online.iterations=2',
+    'online.capacity=12',
+    'online.digirl.ties=keep',
+    'online.digirl.rank=all',
+    'online.digirl.next_value=network',
+    'online.digirl.instruction_value=encoder',
+    'online.digirl.instruction_batch=2',
+    'online.coso.pretrain_rounds=3',
+    'online.coso.dropout=0.1',
+    'online.coso.max_grad_norm=0.01',
+    'online.coso.invalid=left_out',
+  ];
+  await succeed(['online', ...TINY, ...released], { cwd, program });
+  const text = readFileSync(join(cwd, 'data/pocket/metrics/online/released.jsonl'), 'utf8').trim();
+  const lines = text.split('\n').map((line) => JSON.parse(line) as Record<string, number>);
+  const trains = ({ instruction_loss, value_loss, imitation, causal_loss }: Record<string, number>) =>
+    [instruction_loss, value_loss, imitation, causal_loss].map((value) => value !== undefined);
+  assert.deepEqual(lines.map(trains), [
+    [true, false, false, true],
+    [false, true, false, false],
+    [false, true, false, false],
+    [false, false, true, false],
+    [true, true, true, true],
+    [true, true, true, true],
+  ]);
+  assert.equal(lines[3].loss, lines[3].imitation, 'no bonus offline');
+  assert.notEqual(lines[4].loss, lines[4].imitation);
+  const kept = lines[5].lessons;
+  assert.ok(kept > 0 && kept <= 12, `at most capacity steps are imitated, got ${kept}`);
+});
+
 test('a wrong setting is reported in one line', async (t) => {
   const cwd = runFolder(t);
   const wrong = await critiq(['online', ...TINY, 'online.coso.width=9'], { cwd, program });

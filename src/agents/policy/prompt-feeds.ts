@@ -43,6 +43,8 @@ export class PromptTokens implements PromptFeeds {
     private readonly tokenizer: TextTokenizer,
     readonly tower: RobertaConfig,
     private readonly longest: number,
+    /** whether the tokenizer itself begins a text with a token (RoBERTa's <s>); if not, an end token is put there */
+    private readonly marked = false,
   ) {}
 
   get dim(): number {
@@ -60,7 +62,9 @@ export class PromptTokens implements PromptFeeds {
     let tokens = this.known.get(prompt);
     if (!tokens) {
       if (this.known.size >= REMEMBERED) this.known.clear();
-      tokens = [this.tokenizer.eos, ...this.tokenizer.encode(prompt).slice(-(this.longest - 1))];
+      const ids = this.tokenizer.encode(prompt);
+      const [first, rest] = this.marked ? [ids[0], ids.slice(1)] : [this.tokenizer.eos, ids];
+      tokens = [first, ...rest.slice(-(this.longest - 1))];
       this.known.set(prompt, tokens);
     }
     return tokens;
