@@ -15,6 +15,7 @@ import {
   adamW,
   chain,
   clipByGlobalNorm,
+  Forward,
   input,
   mean,
   mul,
@@ -25,10 +26,11 @@ import {
 } from '../src/graph/index.js';
 import { logProb } from '../src/models/autoui/autoui.js';
 import { stage } from '../src/runner/stage.js';
-import { lessonsOf } from './actor/lessons.js';
+import { lessonsOf, type Lessons } from './actor/lessons.js';
 import { filesOf } from './datasets.js';
 import { policyOf, runtimeOf } from './resources.js';
-import { drawsOf, lanesOf, learningRate, microBatches, train } from './training/training.js';
+import { logEvery, Validated } from './training/rhythm.js';
+import { drawsOf, lanesOf, learningRate, microBatches, train, validationBy } from './training/training.js';
 
 const METHODS = ['digiq', 'filteredbc'] as const;
 
@@ -42,6 +44,16 @@ export const Actor = ActorSettings.extend({
   name: z.string().default('').describe('name of the new policy, below `policy/`; empty: the method'),
   from: z.string().default('base').describe('name of the policy to start from, below `policy/`'),
   filteredbc: FilteredBC.prefault({}),
+  ...Validated,
+  validation: z
+    .number()
+    .min(0)
+    .max(0.9)
+    .default(0)
+    .describe(
+      "fraction of the trajectories that is held out for validation (0: none, train on all); with the critic's fraction and split, they are the critic's own",
+    )
+    .meta({ added: true }),
 });
 type Actor = z.infer<typeof Actor>;
 
@@ -55,9 +67,10 @@ export const actor = stage({
   uses: ['seed'],
   // the critic's split, where it decides which trajectories the actor sees
   derived: (config) => {
-    const { data } = config.actor as Actor;
+    const { data, validation: held } = config.actor as Actor;
     const { validation, split } = config.critic as { validation: number; split: string };
-    return data === 'training' ? { 'critic.validation': validation, 'critic.split': split } : {};
+    if (data === 'training') return { 'critic.validation': validation, 'critic.split': split };
+    return held > 0 ? { 'critic.split': split } : {};
   },
   instance: (settings) => `actor/${nameOf(settings)}`,
   inputs: (settings) => [
@@ -76,12 +89,23 @@ export const actor = stage({
     const { settings, seed } = ctx;
     const policy = await policyOf(ctx, `policy/${settings.from}`);
     const { tokenizer, config } = policy;
-    const lessons = await lessonsOf(ctx, policy);
+    const { validation } = settings;
+    const lessons = await lessonsOf(ctx, policy, validation === 0 ? undefined : { part: 'train', validation });
+    const held = validation === 0 ? undefined : await lessonsOf(ctx, policy, { part: 'validation', validation });
     const vectors = ImageVectors.open(await filesOf(ctx.dataset('image-vectors'), 'collect'));
     const params = policy.params.clone();
     const weighted = settings.method === 'digiq' && settings.loss !== 'sft';
+    const runtime = await runtimeOf(ctx);
+    const graph = (p: Record<string, Tensor>, bucket: ImitationBucket) => {
+      const { logits, labels, labelMask } = imitationGraph(p, config, bucket);
+      const clamp = settings.log_prob_clamp ?? undefined;
+      const all = sum(logProb(logits, labels, labelMask, { clamp }), [1]);
+      const logs = lessons.all ? all : mul(all, input('learned', [bucket.batch]));
+      const loss = weighted ? lossOf(settings, logs, input('advantage', [bucket.batch])) : sft(logs);
+      return { loss, log_prob: mean(logs) };
+    };
     const trainer = new Trainer<ImitationBucket>({
-      runtime: await runtimeOf(ctx),
+      runtime,
       params,
       lanes: lanesOf(ctx, settings.grad_accum_steps),
       optimizer: chain(
@@ -90,48 +114,52 @@ export const actor = stage({
         scaleByLearningRate(),
       ),
       loss: (p, bucket) => {
-        const { logits, labels, labelMask } = imitationGraph(p, config, bucket);
-        const clamp = settings.log_prob_clamp ?? undefined;
-        const all = sum(logProb(logits, labels, labelMask, { clamp }), [1]);
-        const logs = lessons.all ? all : mul(all, input('learned', [bucket.batch]));
-        return {
-          loss: weighted ? lossOf(settings, logs, input('advantage', [bucket.batch])) : sft(logs),
-          metrics: { log_prob: mean(logs) },
-        };
+        const { loss, log_prob } = graph(p, bucket);
+        return { loss, metrics: { log_prob } };
       },
     });
     const { batch_size: batch, grad_accum_steps: accumulate } = settings;
     const stepsPerEpoch = settings.epoch_steps || Math.max(1, Math.ceil(lessons.count / (batch * accumulate)));
     const steps = settings.iterations * settings.epochs * stepsPerEpoch;
     const sampler = new MinibatchSampler(lessons.count, batch, seed, `actor ${nameOf(settings)}`, drawsOf(settings));
+    const iterationSteps = settings.epochs * stepsPerEpoch;
+    /** @param draw number of the first row since the start of training */
+    const batchOf = (from: Lessons, rows: readonly number[], draw: number) => {
+      const image = new Float32Array(batch * config.image);
+      const states = rows.map((row) => from.state(row));
+      const learned = rows.map((row, i) => from.lesson(row, draw + i));
+      states.forEach((state, i) => vectors.read(state.image, image, i * config.image));
+      const [read, written] = [states.map(({ prompt }) => prompt), learned.map(({ tokens }) => tokens)];
+      const bucket = imitationBucket(read, written);
+      const feeds = {
+        ...imitationFeeds(read, written, bucket, tokenizer.pad),
+        image,
+        ...(weighted ? { advantage: Float32Array.from(learned, ({ advantage }) => advantage) } : {}),
+        ...(lessons.all ? {} : { learned: Float32Array.from(learned, (lesson) => Number(lesson.learned)) }),
+      };
+      return { bucket, feeds };
+    };
+    const forward = new Forward<ImitationBucket>(runtime, params, graph);
     await train(ctx, {
       steps,
-      every: settings.epochs * stepsPerEpoch,
-      checkpoints: settings.iterations,
+      every: logEvery(settings, steps),
+      checkpointEvery: iterationSteps,
       trainer,
       parameters: { model: params },
       label: `training steps on ${counted(lessons.count, lessons.all ? 'action' : 'state')}`,
       step: async (step) => {
         const means = await microBatches(step, accumulate, async (micro) => {
-          const rows = [...sampler.indices(micro)];
-          const image = new Float32Array(batch * config.image);
-          const states = rows.map((row) => lessons.state(row));
-          const learned = rows.map((row, i) => lessons.lesson(row, micro * batch + i));
-          states.forEach((state, i) => vectors.read(state.image, image, i * config.image));
-          const [read, written] = [states.map(({ prompt }) => prompt), learned.map(({ tokens }) => tokens)];
-          const bucket = imitationBucket(read, written);
-          const { loss, log_prob } = await trainer.accumulate(bucket, {
-            ...imitationFeeds(read, written, bucket, tokenizer.pad),
-            image,
-            ...(weighted ? { advantage: Float32Array.from(learned, ({ advantage }) => advantage) } : {}),
-            ...(lessons.all ? {} : { learned: Float32Array.from(learned, (lesson) => Number(lesson.learned)) }),
-          });
+          const { bucket, feeds } = batchOf(lessons, [...sampler.indices(micro)], micro * batch);
+          const { loss, log_prob } = await trainer.accumulate(bucket, feeds);
           return { loss: Number(loss[0]), log_prob: Number(log_prob[0]) };
         });
         const { gradNorm } = await trainer.apply(learningRate(settings, step, steps), accumulate);
         return { ...means, grad_norm: gradNorm };
       },
+      validation:
+        held && validationBy(settings, iterationSteps, ['model'], () => validate(held, batch, batchOf, forward)),
     });
+    forward.close();
     trainer.close();
     vectors.close();
     const output = `policy/${nameOf(settings)}`;
@@ -140,6 +168,35 @@ export const actor = stage({
     return { [output]: { files: policyFiles(folder), facts: { lessons: lessons.count } } };
   },
 });
+
+/** Maximum number of lessons of a validation. */
+const VALIDATION_ROWS = 2048;
+
+/** Mean loss on held-out lessons, in whole batches. */
+async function validate(
+  held: Lessons,
+  batch: number,
+  batchOf: (
+    from: Lessons,
+    rows: readonly number[],
+    draw: number,
+  ) => { bucket: ImitationBucket; feeds: Readonly<Record<string, Float32Array | BigInt64Array>> },
+  forward: Forward<ImitationBucket>,
+): Promise<Record<string, number>> {
+  const sums = { validation_loss: 0, validation_log_prob: 0 };
+  let batches = 0;
+  const count = Math.min(held.count, VALIDATION_ROWS);
+  for (let start = 0; start + batch <= count; start += batch) {
+    const rows = Array.from({ length: batch }, (_, i) => Math.floor(((start + i) * held.count) / count));
+    const { bucket, feeds } = batchOf(held, rows, start);
+    const { loss, log_prob } = await forward.run(bucket, feeds);
+    sums.validation_loss += Number(loss[0]);
+    sums.validation_log_prob += Number(log_prob[0]);
+    batches++;
+  }
+  if (batches === 0) return {};
+  return Object.fromEntries(Object.entries(sums).map(([key, sum]) => [key, sum / batches]));
+}
 
 /** The losses that weight a lesson by its advantage. */
 function lossOf(settings: Actor, logs: Tensor, advantages: Tensor): Tensor {

@@ -35,9 +35,11 @@ import { stage, type ShardContext } from '../src/runner/stage.js';
 import { CriticData, CriticInputs } from './critic/data.js';
 import { criticText, tokenizerDataset, type CriticText } from './training/critic-text.js';
 import { modelsOf, runtimeOf } from './resources.js';
-import { drawsOf, lanesOf, learningRate, microBatches, train } from './training/training.js';
+import { logEvery, Validated } from './training/rhythm.js';
+import { drawsOf, lanesOf, learningRate, microBatches, train, validationBy } from './training/training.js';
 
 export const CriticStage = CriticSettings.extend({
+  ...Validated,
   tokenizer: z
     .string()
     .default('policy/base')
@@ -70,7 +72,7 @@ export const CriticStage = CriticSettings.extend({
 });
 type CriticStage = z.infer<typeof CriticStage>;
 
-/** Maximum number of validation transitions evaluated for each line of metrics. */
+/** Maximum number of transitions of a validation. */
 const VALIDATION_ROWS = 2048;
 
 /** The critic (docs/algorithms.md §2.4): twin Q and V by temporal differences, or by Monte-Carlo returns. */
@@ -208,8 +210,8 @@ class CriticLearner {
     const sampler = new MinibatchSampler(training.length, batch, seed, 'critic', drawsOf(settings));
     await train(ctx, {
       steps,
-      every: settings.epochs * stepsPerEpoch,
-      checkpoints: settings.iterations,
+      every: logEvery(settings, steps),
+      checkpointEvery: settings.epochs * stepsPerEpoch,
       trainer,
       parameters: { online, target },
       label: 'training steps',
@@ -226,7 +228,9 @@ class CriticLearner {
         if ((step + 1) % updateEvery === 0) polyak(target, online, settings.tau);
         return { ...means, grad_norm: gradNorm };
       },
-      evaluate: async () => this.validate(held, batch, lossForward, targetForward),
+      validation: validationBy(settings, settings.epochs * stepsPerEpoch, [settings.keep], () =>
+        this.validate(held, batch, lossForward, targetForward),
+      ),
     });
     trainer.close();
     return settings.keep === 'target' ? target : online;

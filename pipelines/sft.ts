@@ -39,6 +39,7 @@ import { readTransitions } from './datasets.js';
 import { imagesOf, modelsOf, runtimeOf } from './resources.js';
 import type { TaskSettings } from './sections.js';
 import { lanesOf, microBatches, schedule, train } from './training/training.js';
+import { Logged, logEvery } from './training/rhythm.js';
 
 export const Sft = z
   .object({
@@ -57,6 +58,7 @@ export const Sft = z
       .min(8)
       .default(256)
       .describe('hidden width of the feed-forward layers (3072 in Auto-UI-Base)'),
+    ...Logged,
   })
   .refine(({ width, heads }) => width % heads === 0, { path: ['width'], message: 'expected a multiple of sft.heads' });
 
@@ -143,7 +145,7 @@ export const sft = stage({
     const steps = Math.ceil((settings.epochs * rows.length) / (batch * accumulate));
     await train(ctx, {
       steps,
-      every: 20,
+      every: logEvery(settings, steps),
       trainer,
       parameters: { model: params },
       label: 'training steps',

@@ -44,6 +44,7 @@ import { filesOf, readTransitions } from './datasets.js';
 import { ImageVectors } from '../src/data/image-vectors.js';
 import { imagesOf, modelsOf, policyOf, runtimeOf } from './resources.js';
 import { lanesOf, microBatches, schedule, train } from './training/training.js';
+import { Logged, logEvery } from './training/rhythm.js';
 import { registerVlm } from './vlm/reference.js';
 
 export const Vlm = z.object({
@@ -66,6 +67,7 @@ export const Vlm = z.object({
     .string()
     .default('base')
     .describe('name of the policy whose weights initialise the pocket VLM, below `policy/`'),
+  ...Logged,
 });
 
 export type Vlm = z.infer<typeof Vlm>;
@@ -189,7 +191,7 @@ export const vlm = stage({
     const steps = Math.ceil((settings.epochs * training.length) / (settings.batch * accumulate));
     await train(ctx, {
       steps,
-      every: 20,
+      every: logEvery(settings, steps),
       trainer,
       parameters: { model: params },
       label: 'training steps',

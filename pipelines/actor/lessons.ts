@@ -43,6 +43,13 @@ export interface Lessons {
   lesson(row: number, draw: number): Lesson;
 }
 
+/** A part of the trajectories, split as the critic's are. */
+export interface Part {
+  readonly part: 'train' | 'validation';
+  /** fraction that is held out */
+  readonly validation: number;
+}
+
 /** Encodes actions; undefined for those that the policy cannot generate, since they would lengthen the padding of their batch. */
 class Actions {
   private readonly known = new Map<string, readonly number[] | undefined>();
@@ -72,17 +79,19 @@ interface Fixed {
 /**
  * The lessons of a method.
  * @param policy its tokenizer, and the most tokens of an action
+ * @param part undefined: all trajectories
  * @throws UserError if there is nothing to learn
  */
 export async function lessonsOf(
   ctx: StageContext<LessonSettings>,
   policy: { readonly tokenizer: TextTokenizer; readonly maxTokens: number },
+  part?: Part,
 ): Promise<Lessons> {
   const { settings } = ctx;
   const actions = new Actions(policy.tokenizer, policy.maxTokens);
   if (settings.method === 'digiq' && settings.scored === 'samples')
-    return sampledLessons(ctx, policy.tokenizer, actions);
-  const found = await (settings.method === 'digiq' ? digiqLessons(ctx) : filteredLessons(ctx));
+    return sampledLessons(ctx, policy.tokenizer, actions, part);
+  const found = await (settings.method === 'digiq' ? digiqLessons(ctx, part) : filteredLessons(ctx, part));
   const lessons = found.flatMap(({ action, prompt, image, advantage }) => {
     const tokens = actions.encode(action);
     return tokens
@@ -94,6 +103,10 @@ export async function lessonsOf(
       `${found.length - lessons.length} of ${counted(found.length, 'action')} left out: longer than the ${policy.maxTokens} tokens that the policy can generate`,
     );
   }
+  if (lessons.length === 0 && part?.part === 'validation')
+    throw new UserError(
+      `actor.validation=${part.validation}: nothing can be learned in the held-out trajectories; hold out more`,
+    );
   if (lessons.length === 0) {
     throw new UserError(
       settings.method === 'digiq'
@@ -105,8 +118,8 @@ export async function lessonsOf(
 }
 
 /** The actions of successful trajectories. */
-async function filteredLessons(ctx: StageContext<LessonSettings>): Promise<Fixed[]> {
-  const rows = await trainingRows(ctx);
+async function filteredLessons(ctx: StageContext<LessonSettings>, part?: Part): Promise<Fixed[]> {
+  const rows = await trainingRows(ctx, part);
   const good = imitated(new Map(rows.map((row) => [row.trajectory, row.trajectoryReward])), ctx.settings.filteredbc);
   return rows.filter(({ trajectory }) => good.has(trajectory)).map((row) => ({ ...row, advantage: 0 }));
 }
@@ -115,9 +128,9 @@ async function filteredLessons(ctx: StageContext<LessonSettings>): Promise<Fixed
  * The lessons of Digi-Q, one a state: the best scored candidate, with best_of_n only where its advantage exceeds the
  * threshold (others add nothing to the loss and are left out); or the action taken.
  */
-async function digiqLessons(ctx: StageContext<LessonSettings>): Promise<Fixed[]> {
+async function digiqLessons(ctx: StageContext<LessonSettings>, part?: Part): Promise<Fixed[]> {
   const { settings, seed } = ctx;
-  const states = await scoredStates(ctx);
+  const states = await scoredStates(ctx, part);
   const onBest = settings.loss === 'best_of_n' || settings.action === 'best';
   // without best_of_n every state is trained on, whatever its advantage
   const threshold = settings.loss === 'best_of_n' ? settings.threshold : -Infinity;
@@ -155,9 +168,10 @@ async function sampledLessons(
   ctx: StageContext<LessonSettings>,
   tokenizer: TextTokenizer,
   encoded: Actions,
+  part?: Part,
 ): Promise<Lessons> {
   const { settings, seed } = ctx;
-  const states = await scoredStates(ctx);
+  const states = await scoredStates(ctx, part);
   const prompts = states.map(({ prompt }) => tokenizer.encode(prompt));
   const onBest = settings.loss === 'best_of_n' || settings.action === 'best';
   const threshold = settings.loss === 'best_of_n' ? settings.threshold : -Infinity;
@@ -207,8 +221,8 @@ interface ScoredState {
   readonly advantage: readonly number[];
 }
 
-async function scoredStates(ctx: StageContext<LessonSettings>): Promise<ScoredState[]> {
-  const rows = await trainingRows(ctx);
+async function scoredStates(ctx: StageContext<LessonSettings>, part?: Part): Promise<ScoredState[]> {
+  const rows = await trainingRows(ctx, part);
   const candidates = new Map(
     (await readCandidates(ctx.dataset('candidates'), 'candidates')).map((row) => [row.tid, row]),
   );
@@ -229,8 +243,17 @@ async function scoredStates(ctx: StageContext<LessonSettings>): Promise<ScoredSt
   });
 }
 
-/** The transitions to train on: all, or those of the critic's training trajectories. */
-async function trainingRows(ctx: StageContext<LessonSettings>) {
+/** The transitions to train on: all, or those of the critic's training trajectories; of these, a part. */
+async function trainingRows(ctx: StageContext<LessonSettings>, part?: Part) {
+  const all = await criticsRows(ctx);
+  if (part === undefined) return all;
+  const { split } = ctx.config.critic as { split: 'seed' | 'order' };
+  const ids = all.map(({ trajectory }) => trajectory);
+  const kept = splitTrajectories(ids, ctx.seed, 1 - part.validation, split)[part.part];
+  return all.filter(({ trajectory }) => kept.has(trajectory));
+}
+
+async function criticsRows(ctx: StageContext<LessonSettings>) {
   const rows = await readTransitions(ctx.dataset('trajectories'), 'collect', [
     'tid',
     'trajectory',

@@ -1,23 +1,51 @@
 import type { Parameters, Trainer } from '../../src/graph/index.js';
 import type { ShardContext } from '../../src/runner/stage.js';
+import { fitInWords, fitOf } from '../../src/report/verdicts.js';
 import { Checkpoints } from './checkpoints.js';
+import type { Validated } from './rhythm.js';
 
 /** A training run that a kill may interrupt at any moment. */
 export interface TrainingPlan {
   readonly steps: number;
-  /** steps between two lines of metrics; each line holds the means over these steps */
+  /** steps between two lines of metrics; each line holds the means since the line before */
   readonly every: number;
-  /** approximate number of checkpoints, written at multiples of `every` @default 10 */
-  readonly checkpoints?: number;
+  /** steps between two checkpoints @default a tenth of all steps */
+  readonly checkpointEvery?: number;
   /** its state is saved beside the parameters; `step` trains with it */
   readonly trainer: Pick<Trainer<never>, 'save' | 'load'>;
   /** everything that changes: trained parameters, and the target networks that follow them */
   readonly parameters: Readonly<Record<string, Parameters>>;
   /** Runs one step (from 0); must depend only on its number and the parameters. @returns values to log */
   readonly step: (step: number) => Promise<Record<string, number>>;
-  /** further values for each line of metrics, for example on held-out data */
-  readonly evaluate?: (step: number) => Promise<Record<string, number>>;
+  readonly validation?: Validation;
   readonly label: string;
+}
+
+/** Measures on held-out data, and what they decide. */
+export interface Validation {
+  /** steps between two of them; the last step always has one */
+  readonly every: number;
+  /** @returns values for the line of metrics, `validation_loss` among them; empty if there is no held-out data */
+  readonly measure: () => Promise<Record<string, number>>;
+  /** ends training after this many measures in a row without a new lowest loss; 0: never */
+  readonly patience: number;
+  /** names of the parameters that get the values of the lowest loss in the end; none: the last values stay */
+  readonly keepBest: readonly string[];
+}
+
+/** The validation that the settings ask for. @param names of the parameters that the stage keeps */
+export function validationBy(
+  { validate_every, early_stop, keep_best }: Omit<Validated, 'log_every'>,
+  iterationSteps: number,
+  names: readonly string[],
+  measure: Validation['measure'],
+): Validation {
+  return {
+    every: validate_every || iterationSteps,
+    measure,
+    patience: early_stop,
+    keepBest: keep_best ? names : [],
+  };
 }
 
 /**
@@ -46,35 +74,117 @@ export function lanesOf(ctx: ShardContext<unknown>, count: number): number {
   return Math.max(1, Math.min(ctx.threads, count));
 }
 
+/** What a training has seen so far, beside its parameters. It is saved with every checkpoint. */
+interface Seen {
+  /** of the values since the last line of metrics */
+  sums: Record<string, number>;
+  count: number;
+  /** of the training loss since the last validation */
+  loss: { sum: number; count: number };
+  validations: { step: number; loss: number | null; validation_loss: number }[];
+}
+
 /**
  * Runs a training plan with progress, metrics, and checkpoints in the shard's scratch folder. A killed run resumes from its
- * last checkpoint and ends with the same parameters and metrics, bit for bit, as an uninterrupted one.
+ * last checkpoint and ends with the same parameters and metrics, bit for bit, as an uninterrupted one. Warns if the
+ * validation loss rose while the training loss fell.
  */
 export async function train(ctx: ShardContext<unknown>, plan: TrainingPlan): Promise<void> {
-  const { steps, every, label } = plan;
-  const spacing = every * Math.max(1, Math.round(steps / every / (plan.checkpoints ?? 10)));
-  const { trainer, parameters } = plan;
-  const checkpoints = new Checkpoints(ctx.scratch(), { trainers: { optimizer: trainer }, parameters });
-  let step = (await checkpoints.restore())?.step ?? 0;
+  const { steps, every, label, validation, trainer, parameters } = plan;
+  const spacing = plan.checkpointEvery ?? Math.max(1, Math.round(steps / 10));
+  const best = Object.fromEntries((validation?.keepBest ?? []).map((name) => [name, parameters[name].clone()]));
+  const saved = { ...parameters, ...Object.fromEntries(Object.entries(best).map(([name, p]) => [`best-${name}`, p])) };
+  const checkpoints = new Checkpoints(ctx.scratch(), { trainers: { optimizer: trainer }, parameters: saved });
+  const restored = await checkpoints.restore();
+  let step = restored?.step ?? 0;
+  let seen = unpacked(restored?.notes) ?? nothing();
   if (step > 0) ctx.metrics.resume(step);
   const progress = ctx.progress(steps, label, step);
-  let sums: Record<string, number> = {};
-  let count = 0;
-  while (step < steps) {
+  let ended = step === steps;
+  while (!ended) {
     ctx.signal.throwIfAborted();
-    for (const [key, value] of Object.entries(await plan.step(step))) sums[key] = (sums[key] ?? 0) + value;
-    count++;
+    for (const [key, value] of Object.entries(await plan.step(step))) {
+      seen.sums[key] = (seen.sums[key] ?? 0) + value;
+      if (key === 'loss') seen.loss = { sum: seen.loss.sum + value, count: seen.loss.count + 1 };
+    }
+    seen.count++;
     step++;
     progress.advance();
-    if (step % every === 0 || step === steps) {
-      const means = Object.fromEntries(Object.entries(sums).map(([key, sum]) => [key, sum / count]));
-      ctx.metrics.write(step, { ...means, ...(await plan.evaluate?.(step)) });
-      sums = {};
-      count = 0;
+    ended = step === steps;
+    let measured: Record<string, number> = {};
+    const validates = validation !== undefined && (step % validation.every === 0 || ended);
+    if (validates) {
+      measured = await validation.measure();
+      if (note(seen, step, measured.validation_loss))
+        for (const [name, copy] of Object.entries(best)) copy.copyFrom(parameters[name]);
+      ended ||= validation.patience > 0 && sinceBest(seen) >= validation.patience;
     }
-    if (step % spacing === 0 && step < steps) await checkpoints.save(step);
+    if (step % every === 0 || validates || ended) {
+      const means = Object.fromEntries(Object.entries(seen.sums).map(([key, sum]) => [key, sum / seen.count]));
+      ctx.metrics.write(step, { ...means, ...measured });
+      seen = { ...seen, sums: {}, count: 0 };
+    }
+    if (step % spacing === 0 && !ended) await checkpoints.save(step, packed(seen));
   }
   progress.done();
+  if (seen.validations.length === 0) {
+    if (validation && (validation.patience > 0 || validation.keepBest.length > 0))
+      ctx.log.warn('no held-out data for a validation, so keep_best and early_stop have no effect');
+    return;
+  }
+  for (const [name, copy] of Object.entries(best)) parameters[name].copyFrom(copy);
+  sayValidation(ctx, seen, { step, steps, kept: Object.keys(best).length > 0 });
+}
+
+function nothing(): Seen {
+  return { sums: {}, count: 0, loss: { sum: 0, count: 0 }, validations: [] };
+}
+
+/** As JSON, which has no NaN; numbers as text come back bit by bit. */
+function packed(seen: Seen): object {
+  return JSON.parse(
+    JSON.stringify(seen, (_, value: unknown) => (typeof value === 'number' ? String(value) : value)),
+  ) as object;
+}
+
+function unpacked(notes: unknown): Seen | undefined {
+  const number = /^(-?[\d.]+(e[+-]?\d+)?|NaN|-?Infinity)$/;
+  const revive = (_: string, value: unknown): unknown =>
+    typeof value === 'string' && number.test(value) ? Number(value) : value;
+  return notes === undefined || notes === null ? undefined : (JSON.parse(JSON.stringify(notes), revive) as Seen);
+}
+
+/** Adds a validation. @returns whether its loss is the lowest so far */
+function note(seen: Seen, step: number, loss: number | undefined): boolean {
+  if (loss === undefined || !Number.isFinite(loss)) return false;
+  const lowest = seen.validations.every(({ validation_loss: before }) => loss < before);
+  const mean = seen.loss.count === 0 ? null : seen.loss.sum / seen.loss.count;
+  seen.validations = [...seen.validations, { step, loss: mean, validation_loss: loss }];
+  seen.loss = { sum: 0, count: 0 };
+  return lowest;
+}
+
+/** Validations after the one with the lowest loss. */
+function sinceBest({ validations }: Seen): number {
+  const losses = validations.map(({ validation_loss }) => validation_loss);
+  return losses.length === 0 ? 0 : losses.length - 1 - losses.indexOf(Math.min(...losses));
+}
+
+/** Says which weights are kept and why training ended, or warns of overfitting. */
+function sayValidation(
+  { log, instance }: ShardContext<unknown>,
+  seen: Seen,
+  { step, steps, kept }: { step: number; steps: number; kept: boolean },
+): void {
+  const fit = fitOf(seen.validations.map((line) => ({ shard: '', ...line })));
+  const lowest = seen.validations[seen.validations.length - 1 - sinceBest(seen)];
+  const at = `step ${lowest.step} (validation loss ${lowest.validation_loss.toPrecision(3)})`;
+  if (step < steps) log.info(`stopped early at step ${step} of ${steps}: the validation loss was lowest at ${at}`);
+  if (kept) log.info(`kept the weights of ${at}`);
+  else if (fit?.kind === 'overfits') {
+    const [stage] = instance.split('/');
+    log.warn(`${fitInWords(instance, fit)} ${stage}.keep_best=true keeps the weights of step ${fit.best.step}`);
+  }
 }
 
 /** Learning rate of a step: rises linearly over `warmup` steps, then decays linearly to `floor` × lr at the end. */

@@ -30,7 +30,9 @@ const Optimizer = {
   iterations: z
     .int()
     .min(1)
-    .describe('iterations of `epochs` passes each; metrics and a checkpoint are written after each'),
+    .describe(
+      'iterations of `epochs` epochs each; after each comes a checkpoint, and a validation if there is held-out data',
+    ),
   epochs: z
     .int()
     .min(1)

@@ -37,9 +37,11 @@ test('published amounts of training count optimizer steps, and every actor loss 
   writeFileSync(join(cwd, 'tasks.jsonl'), TINY_TASKS);
   await succeed(['actor', ...TINY, ...PUBLISHED], { cwd, program });
   const run = join(cwd, 'data/pocket');
-  const steps = (stage: string) => readMetrics(metricsFile(run, stage)).map(({ step }) => step);
-  assert.deepEqual(steps('critic'), [2, 4, 6], 'a line after each iteration of two steps');
-  assert.deepEqual(steps('actor/digiq'), [2, 4]);
+  const steps = (stage: string, name: string) =>
+    readMetrics(metricsFile(run, stage)).flatMap((line) => (name in line ? [line.step] : []));
+  assert.deepEqual(steps('critic', 'loss'), [1, 2, 3, 4, 5, 6]);
+  assert.deepEqual(steps('actor/digiq', 'loss'), [1, 2, 3, 4]);
+  assert.deepEqual(steps('actor/digiq', 'validation_loss'), [], 'the actor holds nothing out');
   const plan = JSON.parse(readFileSync(join(run, 'policy/digiq/_plan.json'), 'utf8')) as {
     settings: Record<string, unknown>;
   };
@@ -58,6 +60,16 @@ test('published amounts of training count optimizer steps, and every actor loss 
     assert.ok(data.every(Number.isFinite));
     assert.notDeepEqual(data, base, loss);
   }
+
+  const validated = ['actor.name=valid', 'actor.data=all', 'actor.validation=0.4', 'actor.keep_best=true'];
+  const rhythm = ['actor.iterations=3', 'actor.validate_every=1', 'actor.log_every=5', 'actor.early_stop=1'];
+  const { stderr } = await succeed(['actor', ...TINY, ...PUBLISHED, ...validated, ...rhythm, '--no-deps'], {
+    cwd,
+    program,
+  });
+  assert.match(stderr, /actor\/valid: kept the weights of step \d \(validation loss [\d.e-]+\)/);
+  const measured = readMetrics(metricsFile(run, 'actor/valid'));
+  assert.ok(measured.length >= 2 && measured.every((line) => typeof line.validation_loss === 'number'));
 
   const nothing = ['actor.name=none', 'actor.threshold=1e9', '--no-deps'];
   const failed = await critiq(['actor', ...TINY, ...PUBLISHED, ...nothing, '--quiet'], { cwd, program });
