@@ -3,6 +3,7 @@ import { dirname, join, resolve } from 'node:path';
 import { syncFolder } from '../../src/data/store/atomic.js';
 import { encodeBfloat16, encodeHalf } from '../../src/data/formats/half.js';
 import {
+  isReadableFloat,
   toFloat32,
   writeSafetensors,
   type SafetensorsType,
@@ -11,14 +12,21 @@ import {
 import { UserError } from '../../src/errors.js';
 import { autoUIConfigJson, type AutoUIConfig } from '../../src/models/autoui/config.js';
 import { ALIASES, HEAD, TABLE } from '../../src/models/autoui/checkpoint.js';
-import { checkShapes, readJson } from '../../src/models/checkpoint/checkpoint.js';
+import { checkShapes, isScale, readJson } from '../../src/models/checkpoint/checkpoint.js';
 import { planCheckpoint, usedTensors, type CheckpointPlan } from '../../src/models/checkpoint/kind.js';
-import { withCheckpoint, type Checkpoint, type CheckpointTensor } from '../../src/models/checkpoint/tensors.js';
+import {
+  checkTypes,
+  withCheckpoint,
+  type Checkpoint,
+  type CheckpointTensor,
+} from '../../src/models/checkpoint/tensors.js';
+
+import { isZip, unpackCheckpoint } from './unpack.js';
 
 export const DTYPES = { f32: 'F32', f16: 'F16', bf16: 'BF16' } as const;
 
 export interface ConvertOptions {
-  /** type to store floating-point tensors in; default: unchanged */
+  /** type to store floating-point tensors in; default: unchanged, but bfloat16 for 8-bit floats, which it holds exactly */
   readonly dtype?: keyof typeof DTYPES;
   /**
    * `hf`: all tensors, as the Python classes name them; for Auto-UI with the copies of the embedding table that a strict
@@ -46,12 +54,24 @@ const TORCH_NAMES: Partial<Record<SafetensorsType, string>> = { F32: 'float32', 
 /**
  * Rewrites a checkpoint folder: model.safetensors (with the metadata that transformers requires), config.json, the
  * tokenizer's files, and a policy's `vision/`, which Python ignores. It works tensor by tensor, so a checkpoint may be larger
- * than memory. `to` appears complete or not at all.
- * @throws UserError if `to` exists, `from` is not a checkpoint or does not match its config.json, or a number exceeds the
- *   range of float16
+ * than memory. `to` appears complete or not at all. `from` may be a zip file as it was downloaded.
+ * @throws UserError if `to` exists, `from` is not a checkpoint or does not match its config.json, a tensor is of a type that
+ *   cannot be converted, or a number exceeds the range of float16
  */
 export async function convertCheckpoint(from: string, to: string, options: ConvertOptions = {}) {
   if (existsSync(to)) throw new UserError(`${to}: already exists; choose a new folder`);
+  if (!isZip(from)) return convertFolder(from, to, options);
+  const unpacked = `${resolve(to)}.unpacked`;
+  rmSync(unpacked, { recursive: true, force: true });
+  try {
+    await unpackCheckpoint(from, unpacked);
+    return await convertFolder(unpacked, to, options);
+  } finally {
+    rmSync(unpacked, { recursive: true, force: true });
+  }
+}
+
+async function convertFolder(from: string, to: string, options: ConvertOptions) {
   if (!existsSync(join(from, 'config.json'))) {
     throw new UserError(`${from}: expected a checkpoint folder (config.json with its weights)`);
   }
@@ -62,7 +82,8 @@ export async function convertCheckpoint(from: string, to: string, options: Conve
     if (names === 'critiq' && !plan) {
       throw new UserError(`${from}: critiq does not load this kind of model; use --names hf, which converts any`);
     }
-    const sources = namedTensors(checkpoint.tensors, plan, names);
+    if (plan) checkTypes(plan.tensors, from);
+    const sources = namedTensors(convertible(checkpoint.tensors, plan, from), plan, names);
     const dtype = options.dtype && DTYPES[options.dtype];
     const tensors = new Map([...sources].map(([name, tensor]) => [name, stored(name, tensor, dtype, plan)]));
     const partial = `${resolve(to)}.partial`;
@@ -98,6 +119,41 @@ function namedTensors(
   return tensors;
 }
 
+/** Types that are copied as they are in a model that critiq does not load. */
+const COPIED: ReadonlySet<SafetensorsType> = new Set([
+  'BOOL',
+  'U8',
+  'I8',
+  'U16',
+  'I16',
+  'U32',
+  'I32',
+  'U64',
+  'I64',
+  'C64',
+]);
+
+/**
+ * The tensors that can be converted. Of a model that critiq loads, others that it does not read (a head's) are left out.
+ * @throws UserError if a tensor has a type that cannot be converted, or its 8-bit floats are meaningless without scales,
+ *   which only the library that quantized them knows to apply
+ */
+function convertible(
+  tensors: ReadonlyMap<string, CheckpointTensor>,
+  plan: CheckpointPlan | undefined,
+  where: string,
+): ReadonlyMap<string, CheckpointTensor> {
+  if (plan) return new Map([...tensors].filter(([, { dtype }]) => isReadableFloat(dtype) || COPIED.has(dtype)));
+  const scale = [...tensors.keys()].find(isScale);
+  for (const { stored: name, dtype, written = dtype } of tensors.values()) {
+    const eight = dtype === 'F8_E4M3' || dtype === 'F8_E5M2';
+    if ((isReadableFloat(dtype) && !(eight && scale !== undefined)) || COPIED.has(dtype)) continue;
+    const why = eight ? `is quantized (${written}, with the scales in ${scale})` : `has the type ${written}`;
+    throw new UserError(`${where}: tensor ${name} ${why}, which critiq cannot convert; export it unquantized`);
+  }
+  return tensors;
+}
+
 /** A tensor to write: its own bytes, or its numbers converted to another type. */
 function stored(
   name: string,
@@ -106,8 +162,8 @@ function stored(
   plan: CheckpointPlan | undefined,
 ): TensorToStore {
   const scale = name === HEAD && plan ? plan.headScale : 1;
-  const float = own === 'F32' || own === 'F16' || own === 'BF16' || own === 'F64';
-  const dtype = float ? (wanted ?? (scale === 1 ? own : 'F32')) : own;
+  const kept = own === 'F8_E4M3' || own === 'F8_E5M2' ? 'BF16' : own;
+  const dtype = isReadableFloat(own) ? (wanted ?? (scale === 1 ? kept : 'F32')) : own;
   if (dtype === own && scale === 1) return { dtype, shape, data: () => source.blocks(at) };
   return {
     dtype,

@@ -2,11 +2,12 @@ import { existsSync, statSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { TextTokenizer } from '../../src/agents/text/tokenizer.js';
 import { UserError } from '../../src/errors.js';
-import { checkShapes, readJson } from '../../src/models/checkpoint/checkpoint.js';
+import { checkShapes, readJson, whereElse } from '../../src/models/checkpoint/checkpoint.js';
 import { checkpointFingerprint } from '../../src/models/checkpoint/fingerprint.js';
 import { checkpointKind, planCheckpoint, usedTensors, type CheckpointKind } from '../../src/models/checkpoint/kind.js';
-import { withCheckpoint, type Checkpoint } from '../../src/models/checkpoint/tensors.js';
+import { checkTypes, withCheckpoint, type Checkpoint } from '../../src/models/checkpoint/tensors.js';
 import { readTowerReference, towerKind } from '../../src/models/checkpoint/tower-folder.js';
+import { isZip } from './unpack.js';
 
 /** What critiq uses a model for. */
 const USES: Record<CheckpointKind, string> = {
@@ -28,6 +29,8 @@ export interface Inspection {
   readonly parameters: { readonly stored: number; readonly loaded?: number };
   /** number of tensors by type */
   readonly dtypes: Readonly<Record<string, number>>;
+  /** a name in the file with the prefixes of torch's wrappers, if names have them; critiq leaves them out */
+  readonly wrapped?: string;
   readonly tiedHead?: boolean;
   readonly pooler?: boolean;
   readonly tokenizer?: { vocabulary: number; eos: number; type: string };
@@ -46,6 +49,7 @@ export interface Inspection {
 export async function inspectCheckpoint(path: string): Promise<Inspection> {
   const stat = statSync(path, { throwIfNoEntry: false });
   if (!stat) throw new UserError(`${path}: no such file or folder; expected a checkpoint folder or a weight file`);
+  if (isZip(path)) throw new UserError(whereElse(path));
   const only = stat.isDirectory() ? usedTensors(path) : undefined;
   const look = async (checkpoint: Checkpoint): Promise<Inspection> => {
     const stored = [...checkpoint.tensors.values()];
@@ -57,7 +61,8 @@ export async function inspectCheckpoint(path: string): Promise<Inspection> {
         tensors: tensors.size,
       })),
       tensors: stored.length,
-      dtypes: countBy(stored.map(({ dtype }) => dtype)),
+      dtypes: countBy(stored.map(({ dtype, written = dtype }) => written)),
+      ...wrappersOf(checkpoint),
     };
     const numbers = countNumbers(stored);
     if (!stat.isDirectory()) {
@@ -74,7 +79,7 @@ async function inspectFolder(
   folder: string,
   checkpoint: Checkpoint,
   numbers: number,
-): Promise<Omit<Inspection, 'path' | 'files' | 'tensors' | 'dtypes'>> {
+): Promise<Omit<Inspection, 'path' | 'files' | 'tensors' | 'dtypes' | 'wrapped'>> {
   const problems: string[] = [];
   const noted = <T>(look: () => T): T | undefined => {
     try {
@@ -87,6 +92,7 @@ async function inspectFolder(
   };
   const plan = noted(() => planCheckpoint(folder, checkpoint));
   if (plan) noted(() => checkShapes(plan.tensors, plan.specs, folder));
+  if (plan) noted(() => checkTypes(plan.tensors, folder));
   const kind = plan?.kind ?? noted(() => checkpointKind(folder, checkpoint.tensors.keys())) ?? 'unknown';
   const wantsTokenizer = kind === 'auto-ui' || kind === 'roberta';
   const tokenizer =
@@ -103,6 +109,12 @@ async function inspectFolder(
     fingerprint: await checkpointFingerprint(folder, usedTensors(folder)),
     problems,
   };
+}
+
+/** A tensor's name with the prefixes of torch.compile or DataParallel, if there is one. */
+function wrappersOf({ tensors }: Checkpoint): { wrapped?: string } {
+  const found = [...tensors].find(([name, { stored }]) => name !== stored);
+  return found ? { wrapped: `${found[1].stored} is read as ${found[0]}` } : {};
 }
 
 function useOf(kind: CheckpointKind | 'unknown'): string {
@@ -146,6 +158,7 @@ export function formatInspection(found: Inspection): string {
         : `${millions(parameters.loaded)} loaded of ${millions(parameters.stored)} stored`,
     ],
     ['types', Object.entries(found.dtypes).map(([dtype, count]) => `${dtype} x ${count}`).join(', ')], // prettier-ignore
+    ['names', found.wrapped],
     ...found.files.map(({ file, bytes, tensors }): [string, string] => [
       'file',
       `${file}: ${(bytes / 1e6).toFixed(1)} MB, ${tensors} tensors`,

@@ -40,6 +40,22 @@ export function encodeHalf(values: Float32Array, into: Uint16Array, at = 0): voi
   }
 }
 
+/** float32 value of every byte in E4M3 (OCP 8-bit floats: bias 7, no infinity) */
+const E4M3 = Float32Array.from({ length: 256 }, (_, bits) => {
+  const sign = bits & 0x80 ? -1 : 1;
+  const exponent = (bits >> 3) & 15;
+  const mantissa = bits & 7;
+  if ((bits & 0x7f) === 0x7f) return NaN;
+  return exponent === 0 ? sign * mantissa * 2 ** -9 : sign * (1 + mantissa / 8) * 2 ** (exponent - 7);
+});
+
+/** Converts 8-bit floats (E4M3, or E5M2, the upper half of a float16) to float32, exactly. */
+export function decodeFloat8(bits: Uint8Array, type: 'F8_E4M3' | 'F8_E5M2'): Float32Array {
+  const out = new Float32Array(bits.length);
+  for (let i = 0; i < bits.length; i++) out[i] = type === 'F8_E4M3' ? E4M3[bits[i]] : HALVES[bits[i] << 8];
+  return out;
+}
+
 /** Converts bfloat16 bits (the upper half of a float32) to float32, exactly. */
 export function decodeBfloat16(bits: Uint16Array, into: Float32Array): void {
   const words = new Uint32Array(into.buffer, into.byteOffset, into.length);

@@ -3,7 +3,7 @@ import { basename, dirname, join } from 'node:path';
 import { UserError } from '../../errors.js';
 import { writeAtomic } from '../store/atomic.js';
 import { PositionalFile, isFolder } from '../store/file.js';
-import { decodeBfloat16, decodeHalf } from './half.js';
+import { decodeBfloat16, decodeFloat8, decodeHalf } from './half.js';
 
 /** The safetensors format: https://github.com/huggingface/safetensors, "Format". Bytes per element of each type. */
 const ELEMENT_BYTES = {
@@ -12,6 +12,12 @@ const ELEMENT_BYTES = {
   I8: 1,
   F8_E4M3: 1,
   F8_E5M2: 1,
+  F8_E8M0: 1,
+  F8_E4M3FNUZ: 1,
+  F8_E5M2FNUZ: 1,
+  F4: 0.5,
+  F6_E2M3: 0.75,
+  F6_E3M2: 0.75,
   U16: 2,
   I16: 2,
   F16: 2,
@@ -22,6 +28,9 @@ const ELEMENT_BYTES = {
   U64: 8,
   I64: 8,
   F64: 8,
+  C64: 8,
+  /** a type that the format has got since; such a tensor cannot be read, but the others of its file can */
+  OTHER: NaN,
 } as const;
 
 export type SafetensorsType = keyof typeof ELEMENT_BYTES;
@@ -41,7 +50,18 @@ export interface Safetensors {
 }
 
 /** Type and shape of a tensor, known before its values are read. */
-export type TensorInfo = Pick<StoredTensor, 'dtype' | 'shape'>;
+export interface TensorInfo extends Pick<StoredTensor, 'dtype' | 'shape'> {
+  /** the name of its type in the file, if that is OTHER */
+  readonly written?: string;
+}
+
+/** Types whose numbers `toFloat32` gives without loss, except that of float64. */
+const FLOATS: ReadonlySet<SafetensorsType> = new Set(['F64', 'F32', 'F16', 'BF16', 'F8_E4M3', 'F8_E5M2']);
+
+/** Whether a type is one of floating-point numbers that can be read. */
+export function isReadableFloat(dtype: SafetensorsType): boolean {
+  return FLOATS.has(dtype);
+}
 
 /**
  * An open weight file of any format, whose tensors are read on request. So a checkpoint may be larger than memory, and
@@ -164,6 +184,7 @@ export function readSafetensors(file: string, only: (name: string) => boolean = 
 interface Entry {
   readonly name: string;
   readonly dtype: SafetensorsType;
+  readonly written?: string;
   readonly shape: number[];
   readonly begin: number;
   readonly end: number;
@@ -212,13 +233,17 @@ function parseObject(source: PositionalFile, text: string): Record<string, unkno
 
 function checkedEntry(source: PositionalFile, name: string, value: unknown): Entry {
   const { dtype, shape, data_offsets: offsets } = (value ?? {}) as Record<string, unknown>;
-  if (typeof dtype !== 'string' || !Object.hasOwn(ELEMENT_BYTES, dtype)) {
+  if (typeof dtype !== 'string' || !/^[A-Z][A-Z0-9_]{0,30}$/.test(dtype)) {
     throw source.fault(`tensor ${name} has an unknown type ${JSON.stringify(dtype)}`);
   }
   if (!isSizes(shape) || !isSizes(offsets) || offsets.length !== 2) {
     throw source.fault(`tensor ${name} has no valid shape or data_offsets`);
   }
   const [begin, end] = offsets;
+  if (!Object.hasOwn(ELEMENT_BYTES, dtype) || dtype === 'OTHER') {
+    if (end < begin) throw source.fault(`tensor ${name} has no valid shape or data_offsets`);
+    return { name, dtype: 'OTHER', written: dtype, shape, begin, end };
+  }
   const expected = shape.reduce((product, size) => product * size, ELEMENT_BYTES[dtype as SafetensorsType]);
   if (end - begin !== expected) {
     throw source.fault(`tensor ${name} is ${dtype} [${shape}]: expected ${expected} bytes, got ${end - begin}`);
@@ -283,7 +308,7 @@ function readSharded(index: string, only: (name: string) => boolean): Safetensor
 
 /**
  * The tensor's values as float32 in row-major order. F32 gives a view without a copy; F16 and BF16 convert exactly; F64 and
- * integers round to the nearest float32.
+ * integers round to the nearest float32; 8-bit floats (E4M3, E5M2) convert exactly, without the scale of a quantized layer.
  */
 export function toFloat32({ dtype, data }: StoredTensor): Float32Array {
   const view = data.byteOffset % ELEMENT_BYTES[dtype] === 0 ? data : data.slice();
@@ -320,12 +345,15 @@ export function toFloat32({ dtype, data }: StoredTensor): Float32Array {
     case 'U8':
     case 'BOOL':
       return Float32Array.from(view);
+    case 'F8_E4M3':
+    case 'F8_E5M2':
+      return decodeFloat8(view, dtype);
     default:
-      throw new UserError(`safetensors: tensors of type ${dtype} cannot be read as float32`);
+      throw new UserError(`safetensors: tensors of type ${dtype} cannot be read as float32; export it in float32, float16 or bfloat16`);
   }
 }
 
-/** A tensor for `writeSafetensors`. */
+/** A tensor for `writeSafetensors`; its type is not OTHER. */
 export interface TensorToStore {
   readonly dtype: SafetensorsType;
   readonly shape: readonly number[];

@@ -10,10 +10,26 @@ export const HEAD = 'lm_head.weight';
 
 export const TABLE = 'shared.weight';
 
+/** Names of the embedding table, all of them of one tensor. A file may have any one: safetensors' save_model keeps the first. */
+const TABLES = [TABLE, ...ALIASES];
+
+/** Whether tensors of these names are an Auto-UI's. */
+export function isAutoUI(names: ReadonlySet<string>): boolean {
+  return names.has('image_dense.weight') && [...TABLES, HEAD].some((name) => names.has(name));
+}
+
+/** The embedding table; if the head is the table, the head may be all there is of it. */
+function tableOf(folder: string, { tensors }: Checkpoint): CheckpointTensor | undefined {
+  const table = TABLES.map((name) => tensors.get(name)).find((tensor) => tensor !== undefined);
+  if (table) return table;
+  const ties = (readJson(join(folder, 'config.json')) as { tie_word_embeddings?: unknown }).tie_word_embeddings;
+  return ties === false ? undefined : tensors.get(HEAD);
+}
+
 /**
  * Loads an Auto-UI checkpoint, as released or as critiq writes it: `config.json` with `model.safetensors` or
  * `pytorch_model.bin` (or the index of its shards), or with DigiRL's `trainer.pt`. Nothing in it is executed. Copies of
- * the embedding table are skipped. Half precision becomes float32.
+ * the embedding table are skipped; any one of them is enough. Half precision becomes float32.
  *
  * A head that differs from the embedding table is kept, whatever config.json says about tying. If transformers 5 scales
  * it (`scale_decoder_outputs`), the factor is multiplied into its weights. Without such a head the table is the head:
@@ -45,9 +61,10 @@ export interface AutoUIPlan {
 export function planAutoUI(folder: string, checkpoint: Checkpoint): AutoUIPlan {
   const written = readAutoUIConfig(folder);
   const tensors = new Map([...checkpoint.tensors].filter(([name]) => !ALIASES.has(name)));
-  const own = hasOwnHead(checkpoint);
+  const table = tableOf(folder, checkpoint);
+  if (table) tensors.set(TABLE, table);
+  const own = hasOwnHead(checkpoint, table);
   const tied = !own && written.tied;
-  const table = tensors.get(TABLE);
   if (tied) tensors.delete(HEAD);
   else if (!own && table) tensors.set(HEAD, table);
   const config = { ...written, tied, image: tensors.get('image_dense.weight')?.shape[1] ?? written.image };
@@ -55,10 +72,9 @@ export function planAutoUI(folder: string, checkpoint: Checkpoint): AutoUIPlan {
 }
 
 /** Whether the checkpoint has a head that differs from the embedding table. */
-function hasOwnHead(checkpoint: Checkpoint): boolean {
+function hasOwnHead(checkpoint: Checkpoint, table: CheckpointTensor | undefined): boolean {
   const head = checkpoint.tensors.get(HEAD);
-  const table = checkpoint.tensors.get(TABLE);
-  return head !== undefined && !(table && checkpoint.same(head, table));
+  return head !== undefined && head !== table && !(table && checkpoint.same(head, table));
 }
 
 /** Whether config.json (of transformers 5) says that the decoder's output is scaled before the head. */

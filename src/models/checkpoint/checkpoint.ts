@@ -1,4 +1,5 @@
-import { readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
+import { dirname, join } from 'node:path';
 import type { z } from 'zod';
 import { UserError } from '../../errors.js';
 import type { Parameters } from '../../graph/index.js';
@@ -16,14 +17,26 @@ export function readJson(file: string): unknown {
     text = readFileSync(file, 'utf8');
   } catch (error) {
     throw new UserError(
-      `${file}: cannot be read (${(error as NodeJS.ErrnoException).code}); is this a checkpoint folder?`,
+      `${file}: cannot be read (${(error as NodeJS.ErrnoException).code}); ${whereElse(dirname(file))}`,
     );
   }
   try {
-    return JSON.parse(text);
+    return JSON.parse(text.replace(/^\uFEFF/, ''));
   } catch {
     throw new UserError(`${file}: not JSON; download or export it again`);
   }
+}
+
+/** Where a checkpoint may be instead: in a zip file as it was downloaded, or one folder further down. */
+export function whereElse(folder: string): string {
+  const stat = statSync(folder, { throwIfNoEntry: false });
+  if (stat?.isFile()) {
+    return folder.endsWith('.zip')
+      ? `${folder} is a zip file: unpack it, by \`critiq checkpoint convert ${folder} FOLDER\``
+      : `${folder} is a file; expected a checkpoint folder`;
+  }
+  const inner = !stat ? [] : readdirSync(folder).filter((name) => existsSync(join(folder, name, 'config.json')));
+  return inner.length > 0 ? `did you mean ${join(folder, inner[0])}?` : 'is this a checkpoint folder?';
 }
 
 /** The error for a file that does not match its schema. It names the first wrong field, if there is one. */
@@ -38,6 +51,14 @@ export function schemaError(file: string, { issues: [issue] }: z.ZodError, expec
  */
 export function checkParameters(params: Parameters, specs: ParameterSpecs, source: string): void {
   checkShapes(new Map(params.names().map((name) => [name, params.get(name)])), specs, source);
+}
+
+/** Names of what quantized weights are multiplied by. */
+const SCALE = /(?:scale(?:_inv)?|scales|scale_weight|SCB|absmax|qzeros|quant_state\..*)$/;
+
+/** Whether a tensor holds the scales of quantized weights. */
+export function isScale(name: string): boolean {
+  return SCALE.test(name);
 }
 
 /** The same for the shapes of tensors by name, before any tensor is read. */
@@ -55,5 +76,7 @@ export function checkShapes(
   for (const name of tensors.keys()) if (!(name in specs)) faults.push(`${name} is unexpected`);
   if (faults.length === 0) return;
   const more = faults.length > 6 ? ` and ${faults.length - 6} more` : '';
-  throw new UserError(`${source}: does not match its config.json: ${faults.slice(0, 6).join('; ')}${more}`);
+  const quantized = [...tensors.keys()].some((name) => !(name in specs) && SCALE.test(name));
+  const hint = quantized ? '; its weights are quantized: export it in float32, float16 or bfloat16' : '';
+  throw new UserError(`${source}: does not match its config.json: ${faults.slice(0, 6).join('; ')}${more}${hint}`);
 }

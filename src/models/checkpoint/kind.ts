@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { autoUISpecs } from '../autoui/config.js';
-import { planAutoUI } from '../autoui/checkpoint.js';
+import { isAutoUI, planAutoUI } from '../autoui/checkpoint.js';
 import { blip2VisionSpecs } from '../blip2/blip2.js';
 import { isBlip2Vision, planBlip2Vision } from '../blip2/checkpoint.js';
 import { readJson, type ParameterSpecs } from './checkpoint.js';
@@ -36,7 +36,7 @@ export function checkpointKind(folder: string, names: Iterable<string>): Checkpo
   if (type === 'roberta') return 'roberta';
   if (type === 'blip-2' || type === 'blip_2_vision_model') return 'blip-2';
   if (type !== undefined && type !== 't5') return undefined;
-  if (known.has('shared.weight') && known.has('image_dense.weight')) return 'auto-ui';
+  if (isAutoUI(known)) return 'auto-ui';
   if (type === 't5') return undefined;
   if ([...known].some((name) => name.endsWith('embeddings.token_type_embeddings.weight'))) return 'roberta';
   return [...known].some((name) => isBlip2Vision(name) && name.endsWith('patch_embedding.weight'))

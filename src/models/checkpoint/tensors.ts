@@ -3,6 +3,7 @@ import { dirname, join } from 'node:path';
 import {
   SafetensorsFile,
   elementBytes,
+  isReadableFloat,
   lacksTensor,
   readWeightMap,
   toFloat32,
@@ -13,7 +14,7 @@ import {
 import { TorchStateDict } from '../../data/formats/torch-state.js';
 import { UserError } from '../../errors.js';
 import { Parameters } from '../../graph/index.js';
-import { checkShapes, type ParameterSpecs } from './checkpoint.js';
+import { checkShapes, whereElse, type ParameterSpecs } from './checkpoint.js';
 
 /** Names of a checkpoint folder's weights; the first that exists is used. DigiRL's training saves the last. */
 const WEIGHT_FILES = [
@@ -25,12 +26,20 @@ const WEIGHT_FILES = [
 ];
 const INDEX = '.index.json';
 
-/** The prefix that torch's DataParallel adds to every name. */
+/** What torch puts before the names of a wrapped model, or of a wrapped layer: torch.compile, FSDP, activation checkpoints. */
+const WRAPPERS: ReadonlySet<string> = new Set(['_orig_mod', '_fsdp_wrapped_module', '_checkpoint_wrapped_module']);
+/** The prefix of torch's DataParallel. */
 const PARALLEL = 'module.';
+
+/** A tensor's name without the prefixes of torch's wrappers. */
+function unwrapped(name: string): string {
+  const plain = name.includes('_') ? name.split('.').filter((part) => !WRAPPERS.has(part)).join('.') : name; // prettier-ignore
+  return withoutPrefix(plain, PARALLEL);
+}
 
 /** A tensor of a checkpoint, not yet read. */
 export interface CheckpointTensor extends TensorInfo {
-  /** its name in the file; the key in the map has no `module.` prefix */
+  /** its name in the file; the key in the map has no prefixes of torch's wrappers (`module.`, `_orig_mod.`) */
   readonly stored: string;
   readonly source: TensorSource;
 }
@@ -40,7 +49,7 @@ export function weightFile(folder: string): string {
   const name = WEIGHT_FILES.find((file) => existsSync(join(folder, file)));
   if (name !== undefined) return join(folder, name);
   throw new UserError(
-    `${folder}: expected model.safetensors or pytorch_model.bin in it (or the .index.json of its shards), got neither; is this a checkpoint folder?`,
+    `${folder}: expected model.safetensors or pytorch_model.bin in it (or the .index.json of its shards), got neither; ${whereElse(folder)}`,
   );
 }
 
@@ -52,7 +61,7 @@ function shardsOf(file: string, only: (name: string) => boolean): Map<string, st
   if (!file.endsWith(INDEX)) return new Map([[file, undefined]]);
   const shards = new Map<string, string[]>();
   for (const [name, shard] of [...readWeightMap(file)].sort(([, a], [, b]) => (a < b ? -1 : a > b ? 1 : 0))) {
-    if (!only(withoutPrefix(name, PARALLEL))) continue;
+    if (!only(unwrapped(name))) continue;
     const path = join(dirname(file), shard);
     shards.set(path, [...(shards.get(path) ?? []), name]);
   }
@@ -85,8 +94,16 @@ export class Checkpoint {
         for (const stored of names ?? source.tensors.keys()) {
           const info = source.tensors.get(stored);
           if (!info) throw lacksTensor(shard, stored, file);
-          const name = withoutPrefix(stored, PARALLEL);
-          if (only(name)) tensors.set(name, { dtype: info.dtype, shape: info.shape, stored, source });
+          const name = unwrapped(stored);
+          if (!only(name)) continue;
+          const other = tensors.get(name)?.stored;
+          if (other !== undefined) {
+            throw new UserError(
+              `${shard}: the tensors ${other} and ${stored} have one name without the prefixes of torch's wrappers; expected one of them`,
+            );
+          }
+          const { dtype, shape, written } = info;
+          tensors.set(name, { dtype, shape, ...(written === undefined ? {} : { written }), stored, source });
         }
       }
       return new Checkpoint(sources, tensors);
@@ -132,6 +149,7 @@ export class Checkpoint {
     others?: Parameters,
   ): Parameters {
     checkShapes(tensors, specs, where);
+    checkTypes(tensors, where);
     const shapes: Record<string, readonly number[]> = {};
     for (const [name, { shape }] of tensors) shapes[name] = shape;
     for (const name of others?.names() ?? []) shapes[name] = others!.get(name).shape;
@@ -144,6 +162,17 @@ export class Checkpoint {
   close(): void {
     for (const source of this.sources) source.close();
   }
+}
+
+/** @throws UserError that names the tensors whose numbers critiq cannot read, with their types */
+export function checkTypes(tensors: ReadonlyMap<string, CheckpointTensor>, where: string): void {
+  const faults = [...tensors.values()].filter(({ dtype }) => !isReadableFloat(dtype));
+  if (faults.length === 0) return;
+  const named = faults.slice(0, 3).map(({ stored, dtype, written = dtype }) => `${stored} has the type ${written}`);
+  const more = faults.length > 3 ? ` and ${faults.length - 3} more` : '';
+  throw new UserError(
+    `${where}: ${named.join('; ')}${more}; expected float32, float16, bfloat16, float64 or an 8-bit float: export it unquantized`,
+  );
 }
 
 /** Opens a checkpoint, calls `use` with it, and closes it. */
@@ -177,6 +206,7 @@ export async function readCheckpoint(
 }
 
 function wholeTensor({ dtype, shape, stored, source }: CheckpointTensor): StoredTensor {
+  if (dtype === 'OTHER') throw new UserError(`${source.file}: tensor ${stored} has a type that critiq cannot read`);
   const data = new Uint8Array(shape.reduce((bytes, size) => bytes * size, elementBytes(dtype)));
   let at = 0;
   for (const piece of source.blocks(stored)) {
