@@ -108,7 +108,8 @@ export class PolicyLearner {
       loss: (p, bucket) => {
         const { batch, action } = bucket;
         const { logits, labels, labelMask } = imitationGraph(p, config, bucket);
-        const logs = sum(logProb(logits, labels, labelMask), [1]);
+        const clamp = settings.log_prob_clamp ?? undefined;
+        const logs = sum(logProb(logits, labels, labelMask, { clamp }), [1]);
         const entropies = entropy(logits);
         const weights = causal ? input('weights', [batch, action]) : undefined;
         const imitation = filteredImitation(logs, input('kept', [batch]));

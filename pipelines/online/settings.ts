@@ -87,6 +87,14 @@ export const Online = z.object({
     .positive()
     .default(0.01)
     .describe('maximum global norm of the gradient, which is clipped to it (C: 0.01)'),
+  log_prob_clamp: z
+    .tuple([z.number().min(0), z.number().max(1)])
+    .nullable()
+    .default(null)
+    .describe(
+      'range to which token probabilities are clamped before the logarithm; outside it the gradient is 0 (C: [0.001, 0.99])',
+    )
+    .meta({ added: true }),
   weight_decay: z.number().min(0).default(0).describe('decoupled weight decay (AdamW) of the policy'),
   eval_every: z
     .int()

@@ -76,6 +76,7 @@ const DIGIRL: Table = {
   'online.grad_accum_steps': 32,
   'online.lr': 1e-4,
   'online.max_grad_norm': 0.01,
+  'online.log_prob_clamp': [0.001, 0.99],
   'online.digirl.gamma': 0.5,
   'online.digirl.advantage': 'released',
   'online.digirl.margin': 0.05,
