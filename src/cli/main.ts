@@ -19,6 +19,7 @@ import {
 import { addCompletionCommand } from './completion.js';
 import { addDemoCommand } from './demo.js';
 import { addForkCommand } from './fork.js';
+import { addImportConfigCommand } from './import-config.js';
 import { addInitCommand } from './init.js';
 import { addJudgeCommand } from './judge.js';
 import { addLogCommand } from './log.js';
@@ -114,6 +115,7 @@ Example:
 
   const importing = critiq.command('import').description("import other projects' data");
   importing.addHelpText('after', '\nExample:\n  $ critiq import digiq general-offline.pt run=general');
+  addImportConfigCommand(importing, registry);
   const digiq = importing.command('digiq').argument('<file>', 'file to import');
   common(digiq, 'critiq import digiq general-offline.pt run=general')
     .description("import a torch.save file in the layout of Digi-Q's released data; no code in it is executed")

@@ -1,5 +1,5 @@
 import type { z } from 'zod';
-import { type Aliases, Core } from './settings.js';
+import { type Alias, aliasPath, type Aliases, Core } from './settings.js';
 import { fields, leafPaths, typeName, unwrap } from './schema.js';
 
 /** The text of docs/settings.md: every setting with its type, default and description, from the schemas. */
@@ -24,18 +24,26 @@ export function settingsReference(schema: z.ZodObject, aliases: Aliases): string
     if (about) lines.push(about, '');
     lines.push(...table(leafPaths(section, [name])));
   }
-  const known = Object.entries(aliases).filter(([, target]) => leafPaths(schema).some(({ path }) => path === target));
+  const known = Object.entries(aliases).filter(([, target]) =>
+    leafPaths(schema).some(({ path }) => path === aliasPath(target)),
+  );
   if (known.length > 0) {
     lines.push(
       '',
       '## Aliases',
       '',
-      'Names from the configuration files of the reference implementations work too.',
+      'Names from the configuration files of the reference implementations work too. `critiq import config FILE` translates a whole file.',
       '',
       '| Name | Setting |',
       '| --- | --- |',
     );
-    lines.push(...known.map(([name, target]) => `| \`${name}\` | \`${target}\` |`));
+    const values = (alias: Alias): string =>
+      typeof alias === 'string'
+        ? ''
+        : ` (${Object.entries(alias.values)
+            .map(([theirs, ours]) => `\`${theirs}\` is \`${ours}\``)
+            .join(', ')})`;
+    lines.push(...known.map(([name, alias]) => `| \`${name}\` | \`${aliasPath(alias)}\`${values(alias)} |`));
   }
   return `${lines.join('\n')}\n`;
 }

@@ -8,8 +8,16 @@ import { type Config, fields, leafPaths, schemaAt, show, typeName } from './sche
 
 export { type Config, Core, composeSettings } from './schema.js';
 
+/** What an alias stands for: a setting, or a setting whose values have other names too. */
+export type Alias = string | { readonly path: string; readonly values: Readonly<Record<string, string>> };
+
 /** Aliases of settings, such as the names in the reference code: `critic_lr` -> `critic.lr`. */
-export type Aliases = Readonly<Record<string, string>>;
+export type Aliases = Readonly<Record<string, Alias>>;
+
+/** The setting that an alias stands for. */
+export function aliasPath(alias: Alias): string {
+  return typeof alias === 'string' ? alias : alias.path;
+}
 
 /** The value of one dotted path, and where it came from (for messages). */
 interface Entry {
@@ -102,7 +110,7 @@ function flatten(
       mistakes.push(unknownKey(schema, path, source, aliases));
       return [];
     }
-    if (!fields(at)) return [{ path, value, source }];
+    if (!fields(at)) return [{ path, value: aliasValue(aliases, key, value), source }];
     if (value === null) return [];
     if (typeof value !== 'object' || Array.isArray(value)) {
       mistakes.push(`${source}: ${path}: expected a map of settings, got ${show(value)}`);
@@ -143,14 +151,21 @@ function parseOverride(schema: z.ZodObject, override: string, aliases: Aliases, 
   if (path === 'plugins') value = overriddenPlugins(override);
   // YAML reads `name=007` as a number: where the schema wants a string, keep the raw text
   if (at.safeParse(raw).success && !at.safeParse(value).success) value = raw;
-  return [{ path, value, source }];
+  return [{ path, value: aliasValue(aliases, override.slice(0, equals), value), source }];
 }
 
 function resolvePath(schema: z.ZodObject, path: string, aliases: Aliases): string {
-  const target = Object.hasOwn(aliases, path) ? aliases[path] : undefined;
+  const target = Object.hasOwn(aliases, path) ? aliasPath(aliases[path]) : undefined;
   return target !== undefined && !schemaAt(schema, path.split('.')) && schemaAt(schema, target.split('.'))
     ? target
     : path;
+}
+
+/** The value of a setting that was named by an alias, with that alias's own names of values replaced. */
+function aliasValue(aliases: Aliases, name: string, value: unknown): unknown {
+  const alias = Object.hasOwn(aliases, name) ? aliases[name] : undefined;
+  if (alias === undefined || typeof alias === 'string' || typeof value !== 'string') return value;
+  return Object.hasOwn(alias.values, value) ? alias.values[value] : value;
 }
 
 function unknownKey(schema: z.ZodObject, path: string, source: string, aliases: Aliases): string {
@@ -166,7 +181,7 @@ function unknownKey(schema: z.ZodObject, path: string, source: string, aliases: 
     known.map((name) => name.slice(name.lastIndexOf('.') + 1)),
   );
   let hint = '`critiq config` lists all settings';
-  if (sameName.length > 0) hint = `did you mean ${sameName.slice(0, 4).join(' or ')}?`;
+  if (sameName.length > 0) hint = `did you mean ${sameName.slice(0, 6).join(' or ')}?`;
   else if (near) hint = `did you mean ${nearest}?`;
   else if (!path.includes('.') && distance(path, nearestLast) <= Math.min(2, tolerance)) {
     hint = `did you mean ${known.find((name) => name.endsWith(`.${nearestLast}`)) ?? nearestLast}?`;

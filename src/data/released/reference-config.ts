@@ -8,6 +8,8 @@ export type ReferenceProject = 'digiq' | 'digirl';
 
 export interface Translation {
   readonly project: ReferenceProject;
+  /** critiq's settings file of the published run, which holds what the reference does and no key of its files says */
+  readonly base: string;
   /** critiq's settings by dotted path, and the reference's keys they come from, in the order of the file */
   readonly settings: readonly { readonly path: string; readonly value: unknown; readonly from: string }[];
   /** keys without a meaning in critiq, and why or what to do instead */
@@ -40,7 +42,7 @@ function oneOf(words: Readonly<Record<string, Readonly<Record<string, unknown>>>
 const wholeNumber = (value: unknown): value is number => typeof value === 'number' && Number.isInteger(value);
 
 const MACHINE = 'a folder of the machine it ran on';
-const SECRET = 'a secret: put it in an environment variable (docs/judges.md, docs/metrics.md), never in a file';
+const SECRET = 'a secret: put it in an environment variable (docs/judges.md), never in a file';
 const FARM = "machines of the reference's ssh loop; critiq runs episodes on device.count devices (docs/devices.md)";
 
 /** Keys that mean the same in all three projects. */
@@ -73,7 +75,7 @@ const COMMON: Readonly<Record<string, Meaning>> = {
   huggingface_token: none(SECRET),
   wandb_key: none(SECRET),
   gemini_key: none(SECRET),
-  use_wandb: none('metrics are always written to the run (docs/metrics.md)'),
+  use_wandb: none('metrics are always written to the run'),
   entity_name: none('metrics are always written to the run'),
   project_name: none('metrics are always written to the run'),
   android_avd_home: none(MACHINE),
@@ -182,9 +184,6 @@ const DIGIRL: Readonly<Record<string, Meaning>> = {
   causal_epochs: to('online.coso.rounds'),
 };
 
-/** What the reference does that no key of its files says, as critiq's settings. */
-export const IMPLIED: Readonly<Record<ReferenceProject, string>> = { digiq: 'aitw-base', digirl: 'aitw-coso' };
-
 /** Keys that only Digi-Q's files have. */
 const ONLY_DIGIQ = ['actor_loss_type', 'advantage_estimation', 'num_action_resampling', 'critc_use_original_action_to_backup'];
 
@@ -207,5 +206,17 @@ export function translate(values: Values): Translation {
       for (const [path, set] of Object.entries(means ?? {})) settings.set(path, { path, value: set, from: key });
     }
   }
-  return { project: digiq ? 'digiq' : 'digirl', settings: [...settings.values()], meaningless, unknown, wrong };
+  const base = digiq
+    ? { general: 'aitw-general', webshop: 'aitw-webshop' }[String(values.task_set)]
+    : values.use_entropy === true && values.use_causal === true
+      ? 'aitw-coso'
+      : 'aitw-digirl';
+  return {
+    project: digiq ? 'digiq' : 'digirl',
+    base: base ?? 'aitw-base',
+    settings: [...settings.values()],
+    meaningless,
+    unknown,
+    wrong,
+  };
 }

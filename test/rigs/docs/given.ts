@@ -33,6 +33,11 @@ export const GIVEN: Readonly<Record<string, (folder: DocFolder) => unknown>> = {
   'no-vlm': ({ clone }) => {
     for (const name of ['vlm', 'representations']) rmSync(join(clone, 'data/exp7', name), { recursive: true });
   },
+  /** `digirl_off2on.yaml`: some keys of a settings file of DigiRL */
+  'reference-config': ({ clone }) => {
+    const keys = { train_algorithm: 'digirl', train_mode: 'off2on', gamma: 0.5, tau: 0.01, rollout_size: 16 };
+    writeFileSync(join(clone, 'digirl_off2on.yaml'), JSON.stringify(keys));
+  },
   /** `general-offline.pt`: a file in the layout of the released offline data; `general-images`: its first screenshot */
   'digiq-file': async ({ clone }) => {
     cpSync(fixture('golden', 'released', 'trajectories.pt'), join(clone, 'general-offline.pt'));
