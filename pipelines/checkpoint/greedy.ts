@@ -1,9 +1,10 @@
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { readMaxTokens } from '../../src/agents/policy/policy.js';
 import { policyPrompt } from '../../src/agents/policy/prompt.js';
 import { Sampler } from '../../src/agents/policy/sampler.js';
 import { TextTokenizer } from '../../src/agents/text/tokenizer.js';
 import { phoneTasks } from '../../src/devices/phone/index.js';
+import { linesOf, readText } from '../../src/data/formats/text.js';
 import { UserError } from '../../src/errors.js';
 import { openRuntime } from '../../src/graph/index.js';
 import { loadAutoUI } from '../../src/models/autoui/checkpoint.js';
@@ -72,7 +73,7 @@ function phonePrompts(seed: number): string[] {
 
 function promptsOf(file: string): string[] {
   if (!existsSync(file)) throw new UserError(`${file}: no such file; expected a file with one prompt per line`);
-  const prompts = readFileSync(file, 'utf8').split('\n').filter((line) => line.trim() !== ''); // prettier-ignore
+  const prompts = linesOf(readText(file)).filter((line) => line.trim() !== ''); // prettier-ignore
   if (prompts.length === 0) throw new UserError(`${file}: empty; expected one prompt per line`);
   return prompts;
 }

@@ -1,3 +1,4 @@
+import { decodeText, linesOf } from './formats/text.js';
 import { readFileSync, statSync } from 'node:fs';
 import { basename } from 'node:path';
 import { z } from 'zod';
@@ -42,12 +43,12 @@ export function readTaskList(file: string): Task[] {
     if (error instanceof UserError) throw error;
     throw new UserError(`${file}: cannot be read (${(error as NodeJS.ErrnoException).code}); ${whatToDo}`);
   }
-  const text = bytes.toString('utf8');
+  const text = decodeText(bytes);
   if (text.includes('\0') || text.includes('\uFFFD')) throw new UserError(`${file}: not text; ${whatToDo}`);
   const name = basename(file).replace(/\.[^.]*$/, '');
   if (json) return jsonTasks(text, file, name, whatToDo);
   const tasks: Task[] = [];
-  text.split(/\r?\n/).forEach((line, i) => {
+  linesOf(text).forEach((line, i) => {
     const task = line.trim();
     if (task === '') return;
     if (task.length > LONGEST_TASK)
@@ -60,7 +61,7 @@ export function readTaskList(file: string): Task[] {
 
 function jsonTasks(text: string, file: string, list: string, whatToDo: string): Task[] {
   const tasks = new Map<string, Task>();
-  text.split(/\r?\n/).forEach((line, i) => {
+  linesOf(text).forEach((line, i) => {
     if (line.trim() === '') return;
     const where = `${file}:${i + 1}`;
     let value: unknown;

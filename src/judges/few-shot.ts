@@ -2,6 +2,8 @@ import { createHash } from 'node:crypto';
 import { readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileInside } from '../data/store/inside.js';
+import { pictureType } from '../data/formats/picture.js';
+import { readText } from '../data/formats/text.js';
 import { UserError } from '../errors.js';
 import type { Picture } from './chat.js';
 
@@ -59,7 +61,7 @@ function readList(file: string): unknown[] {
   try {
     const { size } = statSync(file);
     if (size > LONGEST_MANIFEST) throw new UserError(`${file}: ${size} bytes, expected at most ${LONGEST_MANIFEST}`);
-    text = readFileSync(file, 'utf8');
+    text = readText(file);
   } catch (error) {
     if (error instanceof UserError) throw error;
     const { code } = error as NodeJS.ErrnoException;
@@ -83,14 +85,7 @@ function readList(file: string): unknown[] {
 
 /** A picture with its type, which its first bytes tell. */
 function pictureOf(bytes: Buffer, path: string): Picture {
-  const head = bytes.toString('latin1', 0, 12);
-  const type = head.startsWith('\x89PNG\r\n')
-    ? 'image/png'
-    : head.startsWith('\xff\xd8\xff')
-      ? 'image/jpeg'
-      : head.startsWith('RIFF') && head.endsWith('WEBP')
-        ? 'image/webp'
-        : undefined;
+  const type = pictureType(bytes);
   if (!type) throw new UserError(`${path}: expected a PNG, JPEG or WebP image`);
   return { type, base64: bytes.toString('base64') };
 }

@@ -1,7 +1,8 @@
 import { readFileSync, statSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { fileInside } from '../data/store/inside.js';
-import { decodePng } from '../data/formats/png.js';
+import { decodePicture } from '../data/formats/picture.js';
+import { linesOf, readText } from '../data/formats/text.js';
 import type { Frame } from '../data/formats/frame.js';
 import { UserError } from '../errors.js';
 
@@ -20,8 +21,8 @@ const LONGEST_IMAGE = 64 << 20;
 
 /**
  * Reads a labelled set: a file with one JSON object a line, `{"image", "task", "label": "success"|"failure"}`, with the
- * optional fields `"previous"` (the screenshot before) and `"id"` (default: the image's name). Images are PNG files in the
- * set's folder or below it; they are read on demand.
+ * optional fields `"previous"` (the screenshot before) and `"id"` (default: the image's name). Images are PNG, JPEG or WebP
+ * files in the set's folder or below it; they are read on demand.
  * @throws UserError naming the wrong line
  */
 export function readLabelledSet(file: string): LabelledScreen[] {
@@ -31,7 +32,7 @@ export function readLabelledSet(file: string): LabelledScreen[] {
   const folder = dirname(file);
   const seen = new Set<string>();
   const screens: LabelledScreen[] = [];
-  for (const [i, line] of readFileSync(file, 'utf8').split('\n').entries()) {
+  for (const [i, line] of linesOf(readText(file)).entries()) {
     if (line.trim() === '') continue;
     const screen = parse(line, folder, `${file}, line ${i + 1}`);
     if (seen.has(screen.id)) {
@@ -73,7 +74,7 @@ async function readScreen(path: string): Promise<Frame> {
   const { size } = statSync(path);
   if (size > LONGEST_IMAGE) throw new UserError(`${path}: ${size} bytes, expected at most ${LONGEST_IMAGE}`);
   try {
-    return decodePng(readFileSync(path));
+    return await decodePicture(readFileSync(path));
   } catch (error) {
     throw new UserError(`${path}: ${(error as Error).message}`);
   }

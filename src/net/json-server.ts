@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import { withoutMark } from '../data/formats/text.js';
 import { RunError, UserError } from '../errors.js';
 import { Random } from '../random.js';
 import { retryAfterMs } from './retry-after.js';
@@ -210,7 +211,7 @@ export class JsonServer {
 
 function parse(body: string): unknown {
   try {
-    return JSON.parse(body.replace(/^\uFEFF/, ''));
+    return JSON.parse(withoutMark(body));
   } catch {
     throw new WrongAnswer(
       `did not answer with JSON, but with ${JSON.stringify(body.length > 60 ? `${body.slice(0, 60)}…` : body)}`,

@@ -129,7 +129,7 @@ test('a path is not accepted as an id', async (t) => {
 test('a PNG whose header has a wrong size is an error, without large allocations', async () => {
   const png = await encodePng(noise(9, 4, 4, 255));
   for (const [width, message] of [
-    [0xffffffff, /expected 1 to 16384 pixels per side, got 4294967295×4/],
+    [0xffffffff, /expected 1 to 16384 pixels per side .*, got 4294967295×4/],
     [16000, /damaged PNG: expected \d+ bytes of pixels, got 52/],
     [2, /damaged|larger|Cannot create a Buffer/],
   ] as const) {

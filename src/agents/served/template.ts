@@ -1,6 +1,6 @@
-import { readFileSync } from 'node:fs';
 import { parse, YAMLParseError } from 'yaml';
 import { z } from 'zod';
+import { linesOf, readText } from '../../data/formats/text.js';
 import { UserError } from '../../errors.js';
 
 /** The prompt of a served agent, with placeholders. It can be read from a YAML file (`served.template`). */
@@ -58,7 +58,8 @@ const LARGEST = 1 << 20;
 export function readTemplate(file: string): ServedTemplate {
   let text: string;
   try {
-    text = readFileSync(file, 'utf8');
+    // YAML 1.2 has no carriage returns alone
+    text = linesOf(readText(file)).join('\n');
   } catch (error) {
     throw new UserError(`served.template=${file}: cannot be read (${(error as NodeJS.ErrnoException).code})`);
   }

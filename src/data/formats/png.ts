@@ -2,18 +2,24 @@ import { crc32 } from '@node-rs/crc32';
 import PQueue from 'p-queue';
 import { constants, createDeflate, inflateSync } from 'node:zlib';
 import type { Frame } from './frame.js';
+import { addAbove, unfilter } from './png-filters.js';
+import { kindOf, lineBytes, pixelsOf, RGB, RGBA } from './png-kinds.js';
 
 /**
- * PNG (W3C, third edition) for screenshots: 8 bits per channel, RGB or RGBA, not interlaced. critiq has its own codec
+ * PNG (W3C, third edition) for screenshots: written with 8 bits per channel, RGB or RGBA, not interlaced; read in every kind. critiq has its own codec
  * because it writes tens of thousands of screenshots: 270×585 pixels take 2 ms here, but 10.5 ms with @napi-rs/canvas
  * (7.2 ms as its lossless WebP). A canvas also premultiplies alpha, which changes some pixels.
  */
 const SIGNATURE = Buffer.from([0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a]);
-const RGB = 2;
-const RGBA = 6;
 
 /** Maximum side in pixels: more than any phone has, and still small enough to allocate. */
 const MAX_SIDE = 16384;
+/** Maximum number of pixels: sixteen times those of a phone. */
+const MAX_PIXELS = 1 << 26;
+/** Bytes behind the picture data that are ignored, as other readers do; some Android drivers write them. */
+const MOST_SPARE = 1 << 20;
+/** The chunks without which a picture cannot be read; others of this kind (their first letter is a capital) change it. */
+const CRITICAL = new Set(['IHDR', 'PLTE', 'IDAT', 'IEND']);
 
 /** Images that are compressed at the same time: the default number of libuv threads. */
 const encoding = new PQueue({ concurrency: 4 });
@@ -126,13 +132,41 @@ function chunk(type: string, data: Uint8Array): [Buffer, Uint8Array, Buffer] {
 }
 
 /**
- * Decodes a PNG file of 8-bit RGB or RGBA.
- * @throws Error with the reason: not a PNG, truncated, damaged, or of a kind that is not supported
+ * Decodes a PNG file of any kind: gray, RGB, palette, with or without alpha or a transparent colour, 1 to 16 bits per
+ * channel, interlaced or not. 16 bits are rounded to 8. Colour profiles are ignored. Of an animation it gives the first
+ * picture.
+ * @throws Error with the reason: not a PNG, truncated, damaged, too large, or with chunks that are not PNG's own
  */
 export function decodePng(file: Uint8Array): Frame {
-  const bytes = Buffer.from(file.buffer, file.byteOffset, file.byteLength);
+  const { header, palette, transparent, data } = chunksOf(Buffer.from(file.buffer, file.byteOffset, file.byteLength));
+  const kind = kindOf(header, palette, transparent);
+  const { width, height } = kind;
+  if (width === 0 || height === 0 || width > MAX_SIDE || height > MAX_SIDE || width * height > MAX_PIXELS) {
+    throw new Error(
+      `unsupported PNG: expected 1 to ${MAX_SIDE} pixels per side and at most ${MAX_PIXELS} in all, got ${width}×${height}`,
+    );
+  }
+  const expected = lineBytes(kind);
+  const lines = inflated(data.length === 1 ? data[0] : Buffer.concat(data), expected);
+  if (lines.length < expected) throw new Error(`damaged PNG: expected ${expected} bytes of pixels, got ${lines.length}`);
+  const plain = kind.depth === 8 && !kind.interlaced && kind.transparent === undefined;
+  const rgba =
+    plain && (kind.colour === RGB || kind.colour === RGBA)
+      ? unfiltered(lines, width, height, kind.colour === RGB ? 3 : 4)
+      : pixelsOf(kind, lines);
+  return { width, height, rgba };
+}
+
+interface Chunks {
+  readonly header: Buffer;
+  readonly palette: Buffer | undefined;
+  readonly transparent: Buffer | undefined;
+  readonly data: readonly Buffer[];
+}
+
+function chunksOf(bytes: Buffer): Chunks {
   if (!bytes.subarray(0, 8).equals(SIGNATURE)) throw new Error('not a PNG file');
-  let header: Buffer | undefined;
+  const found = new Map<string, Buffer>();
   const data: Buffer[] = [];
   for (let at = 8, type = ''; type !== 'IEND'; ) {
     if (at + 12 > bytes.length) throw new Error(`truncated PNG: it ends after ${bytes.length} bytes`);
@@ -143,25 +177,28 @@ export function decodePng(file: Uint8Array): Frame {
     if (crc32(bytes.subarray(at + 4, at + 8 + length)) !== bytes.readUInt32BE(at + 8 + length)) {
       throw new Error(`damaged PNG: its ${type} chunk has a wrong CRC`);
     }
-    if (type === 'IHDR') header = body;
     if (type === 'IDAT') data.push(body);
+    else if (type === 'IHDR' || type === 'PLTE' || type === 'tRNS') found.set(type, body);
+    // Xcode writes CgBI into the pictures of iOS apps, with other pixels
+    else if (/^[A-Z]/.test(type) && !CRITICAL.has(type))
+      throw new Error(`unsupported PNG: it has a ${type} chunk, which is not of the format; convert it with another program`);
     at += 12 + length;
   }
+  const header = found.get('IHDR');
   if (header?.length !== 13) throw new Error('damaged PNG: it has no header');
-  const [width, height] = [header.readUInt32BE(0), header.readUInt32BE(4)];
-  const channels = header[9] === RGB ? 3 : 4;
-  if (header[8] !== 8 || (header[9] !== RGB && header[9] !== RGBA) || header[12] !== 0) {
-    throw new Error('unsupported PNG: expected 8-bit RGB or RGBA, not interlaced');
-  }
-  if (width === 0 || height === 0 || width > MAX_SIDE || height > MAX_SIDE) {
-    throw new Error(`unsupported PNG: expected 1 to ${MAX_SIDE} pixels per side, got ${width}×${height}`);
-  }
-  const expected = height * (1 + width * channels);
+  return { header, palette: found.get('PLTE'), transparent: found.get('tRNS'), data };
+}
+
+/** The lines of all pixels, filtered, and perhaps spare bytes behind them. */
+function inflated(data: Buffer, expected: number): Uint8Array {
   // One chunk for a phone's screen (plus a byte, or zlib would request a second one), but at most 1 MiB at once.
   const chunkSize = Math.min(Math.max(expected + 1, constants.Z_MIN_CHUNK), 1 << 20);
-  const lines = inflateSync(data.length === 1 ? data[0] : Buffer.concat(data), { maxOutputLength: expected, chunkSize });
-  if (lines.length !== expected) throw new Error(`damaged PNG: expected ${expected} bytes of pixels, got ${lines.length}`);
-  return { width, height, rgba: unfiltered(lines, width, height, channels) };
+  try {
+    return inflateSync(data, { maxOutputLength: expected + MOST_SPARE, chunkSize });
+  } catch (error) {
+    const why = (error as Error).message;
+    throw new Error(`damaged PNG: its pixels cannot be decompressed (${why}); expected ${expected} bytes`, { cause: error });
+  }
 }
 
 /** Reverses the line filters (PNG §9.2) in place and converts to RGBA. */
@@ -188,43 +225,4 @@ function unfiltered(lines: Uint8Array, width: number, height: number, channels: 
     above = line;
   }
   return rgba;
-}
-
-/**
- * Reverses filter 2 (up), which Chromium uses for whole screenshots: adds to each of `count` bytes from `start` the byte of
- * the line above. It adds four bytes at a time as a word, with their top bits separate so that they don't carry into each
- * other, which takes a quarter of the time.
- */
-function addAbove(lines: DataView, start: number, count: number): void {
-  const back = count + 1;
-  const end = start + count;
-  let at = start;
-  for (; at + 4 <= end; at += 4) {
-    const [a, b] = [lines.getInt32(at, true), lines.getInt32(at - back, true)];
-    lines.setInt32(at, ((a & 0x7f7f7f7f) + (b & 0x7f7f7f7f)) ^ ((a ^ b) & 0x80808080), true);
-  }
-  for (; at < end; at++) lines.setUint8(at, lines.getUint8(at) + lines.getUint8(at - back));
-}
-
-/** Reverses the other filters. */
-function unfilter(filter: number, line: Uint8Array, above: Uint8Array, channels: number, y: number): void {
-  if (filter === 0) return;
-  if (filter > 4) throw new Error(`damaged PNG: expected a filter of at most 4 in line ${y}, got ${filter}`);
-  // Browsers use filter 1 for many lines; a separate loop is five times as fast.
-  if (filter === 1) {
-    for (let i = channels; i < line.length; i++) line[i] += line[i - channels];
-    return;
-  }
-  for (let i = 0; i < line.length; i++) {
-    const left = i < channels ? 0 : line[i - channels];
-    const corner = i < channels ? 0 : above[i - channels];
-    line[i] += prediction(filter, left, above[i], corner);
-  }
-}
-
-function prediction(filter: number, left: number, above: number, corner: number): number {
-  if (filter === 3) return (left + above) >> 1;
-  const estimate = left + above - corner;
-  const [a, b, c] = [Math.abs(estimate - left), Math.abs(estimate - above), Math.abs(estimate - corner)];
-  return a <= b && a <= c ? left : b <= c ? above : corner;
 }

@@ -1,9 +1,10 @@
-import { readFileSync, statSync } from 'node:fs';
+import { statSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { UserError } from '../../errors.js';
 import { writeAtomic } from '../store/atomic.js';
 import { PositionalFile, isFolder } from '../store/file.js';
 import { decodeBfloat16, decodeFloat8, decodeHalf } from './half.js';
+import { readText } from './text.js';
 
 /** The safetensors format: https://github.com/huggingface/safetensors, "Format". Bytes per element of each type. */
 const ELEMENT_BYTES = {
@@ -271,7 +272,7 @@ function inFolder(folder: string): string {
 export function readWeightMap(index: string): ReadonlyMap<string, string> {
   let map: Record<string, unknown>;
   try {
-    map = (JSON.parse(readFileSync(index, 'utf8')) as { weight_map: Record<string, unknown> }).weight_map;
+    map = (JSON.parse(readText(index)) as { weight_map: Record<string, unknown> }).weight_map;
     if (typeof map !== 'object' || map === null) throw new Error('no weight_map');
   } catch (error) {
     throw new UserError(`${index}: not an index of shards (${(error as Error).message}); ${WHAT_TO_DO}`);

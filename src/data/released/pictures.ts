@@ -4,7 +4,7 @@ import { join, relative } from 'node:path';
 import { openPromise, type Entry, type ZipFile } from 'yauzl';
 import { UserError } from '../../errors.js';
 import type { Frame } from '../formats/frame.js';
-import { decodePng } from '../formats/png.js';
+import { decodePicture } from '../formats/picture.js';
 import { fileInside } from '../store/inside.js';
 
 /** Most bytes of a picture's file. */
@@ -45,11 +45,11 @@ export function namesOf(path: string): string[] {
   return parts.map((_, i) => parts.slice(i).join('/'));
 }
 
-function decoded(bytes: Uint8Array, where: string): Frame {
+async function decoded(bytes: Uint8Array, where: string): Promise<Frame> {
   try {
-    return decodePng(bytes);
+    return await decodePicture(bytes);
   } catch (error) {
-    throw new UserError(`${where}: ${(error as Error).message}; expected a PNG, as the released screenshots are`);
+    throw new UserError(`${where}: ${(error as Error).message}; expected a PNG, JPEG or WebP`);
   }
 }
 

@@ -1,6 +1,7 @@
-import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
+import { existsSync, readdirSync, statSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import type { z } from 'zod';
+import { readText } from '../../data/formats/text.js';
 import { UserError } from '../../errors.js';
 import type { Parameters } from '../../graph/index.js';
 
@@ -14,14 +15,14 @@ export type ParameterSpecs = Record<string, { shape: number[]; init: Init }>;
 export function readJson(file: string): unknown {
   let text: string;
   try {
-    text = readFileSync(file, 'utf8');
+    text = readText(file);
   } catch (error) {
     throw new UserError(
       `${file}: cannot be read (${(error as NodeJS.ErrnoException).code}); ${whereElse(dirname(file))}`,
     );
   }
   try {
-    return JSON.parse(text.replace(/^\uFEFF/, ''));
+    return JSON.parse(text);
   } catch {
     throw new UserError(`${file}: not JSON; download or export it again`);
   }
