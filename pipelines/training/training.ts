@@ -183,7 +183,7 @@ function sayValidation(
   if (kept) log.info(`kept the weights of ${at}`);
   else if (fit?.kind === 'overfits') {
     const [stage] = instance.split('/');
-    log.warn(`${fitInWords(instance, fit)} ${stage}.keep_best=true keeps the weights of step ${fit.best.step}`);
+    log.warn(`${fitInWords('training', fit)} ${stage}.keep_best=true keeps the weights of step ${fit.best.step}`);
   }
 }
 

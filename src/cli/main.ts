@@ -20,6 +20,7 @@ import { addCompletionCommand } from './completion.js';
 import { addDemoCommand } from './demo.js';
 import { addForkCommand } from './fork.js';
 import { addImportConfigCommand } from './import-config.js';
+import { examineNamedRun, namesRun } from './doctor.js';
 import { addInitCommand } from './init.js';
 import { addJudgeCommand } from './judge.js';
 import { addLogCommand } from './log.js';
@@ -171,10 +172,15 @@ Example:
   });
 
   common(
-    critiq.command('doctor').description('check models, servers, device, tasks and disk, and say what is missing'),
+    critiq
+      .command('doctor')
+      .description(
+        'check models, servers, device, tasks and disk, and say what is missing; with run=NAME, check the files of that run instead',
+      ),
     'critiq doctor --config aitw-webshop models.text=/models/roberta-base',
   ).action(async (overrides: string[], options: Options) => {
     const { config } = await load(registry, overrides, options);
+    if (namesRun(overrides)) return examineNamedRun(config, options);
     const { examine, formatFindings } = await import('../../pipelines/commands/doctor.js');
     const findings = await examine(config);
     print(options.json ? JSON.stringify(findings, null, 2) : withPages(formatFindings(findings)));
