@@ -25,6 +25,7 @@ import {
   type Tensor,
 } from '../src/graph/index.js';
 import { logProb } from '../src/models/autoui/autoui.js';
+import { policySet } from '../src/runner/reference.js';
 import { stage } from '../src/runner/stage.js';
 import { lessonsOf, type Lessons } from './actor/lessons.js';
 import { filesOf } from './datasets.js';
@@ -42,7 +43,10 @@ export const Actor = ActorSettings.extend({
       "how to extract the policy: with Digi-Q's critic, or by imitating successful trajectories (the baseline)",
     ),
   name: z.string().default('').describe('name of the new policy, below `policy/`; empty: the method'),
-  from: z.string().default('base').describe('name of the policy to start from, below `policy/`'),
+  from: z
+    .string()
+    .default('base')
+    .describe('name of the policy to start from, below `policy/`; `RUN:name` takes one of another run'),
   filteredbc: FilteredBC.prefault({}),
   ...Validated,
   validation: z
@@ -74,7 +78,7 @@ export const actor = stage({
   },
   instance: (settings) => `actor/${nameOf(settings)}`,
   inputs: (settings) => [
-    `policy/${settings.from}`,
+    policySet(settings.from),
     'trajectories',
     'image-vectors',
     ...(settings.method === 'digiq' ? ['candidates', 'values'] : []),
@@ -87,7 +91,7 @@ export const actor = stage({
   plan: () => [{ id: 'policy' }],
   run: async (_shard, ctx) => {
     const { settings, seed } = ctx;
-    const policy = await policyOf(ctx, `policy/${settings.from}`);
+    const policy = await policyOf(ctx, policySet(settings.from));
     const { tokenizer, config } = policy;
     const { validation } = settings;
     const lessons = await lessonsOf(ctx, policy, validation === 0 ? undefined : { part: 'train', validation });
@@ -164,7 +168,7 @@ export const actor = stage({
     vectors.close();
     const output = `policy/${nameOf(settings)}`;
     const folder = ctx.dataset(output);
-    await saveTrained(folder, ctx.dataset(`policy/${settings.from}`), policy, params);
+    await saveTrained(folder, ctx.dataset(policySet(settings.from)), policy, params);
     return { [output]: { files: policyFiles(folder), facts: { lessons: lessons.count } } };
   },
 });

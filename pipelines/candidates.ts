@@ -7,6 +7,7 @@ import { ImageVectors } from '../src/data/image-vectors.js';
 import { readTable, writeTable } from '../src/data/tables.js';
 import { CANDIDATES, TRANSITIONS, type CandidateRow } from '../src/data/transitions.js';
 import { Random } from '../src/random.js';
+import { policySet } from '../src/runner/reference.js';
 import { stage } from '../src/runner/stage.js';
 import { FILES, shardIds } from './datasets.js';
 import { policyOf } from './resources.js';
@@ -22,7 +23,10 @@ export const Candidates = z.object({
   temperature: z.number().positive().default(1.2).describe('sampling temperature'),
   ...TruncationSettings,
   retries: z.int().min(0).default(3).describe('redraws of a sample that is not a valid action'),
-  policy: z.string().default('base').describe('name of the policy that samples, below `policy/`'),
+  policy: z
+    .string()
+    .default('base')
+    .describe('name of the policy that samples, below `policy/`; `RUN:name` takes one of another run'),
 });
 
 /** States sampled together: enough to fill the decoder's batches for several prompt lengths. */
@@ -37,7 +41,7 @@ export const candidates = stage({
   summary: 'sample more actions for every state',
   settings: Candidates,
   uses: ['seed'],
-  inputs: ({ policy }) => ['trajectories', 'image-vectors', `policy/${policy}`],
+  inputs: ({ policy }) => ['trajectories', 'image-vectors', policySet(policy)],
   outputs: () => ['candidates'],
   plan: async (ctx) =>
     (await shardIds(ctx.dataset('trajectories'), 'collect')).map((id) => ({
@@ -47,7 +51,7 @@ export const candidates = stage({
   run: async (shard, ctx) => {
     const { settings, seed } = ctx;
     const folder = ctx.dataset('trajectories');
-    const policy = await policyOf(ctx, `policy/${settings.policy}`);
+    const policy = await policyOf(ctx, policySet(settings.policy));
     const vectors = ImageVectors.open([join(ctx.dataset('image-vectors'), FILES.vectors(shard.id))]);
     const rows = await readTable(join(folder, FILES.transitions(shard.id)), TRANSITIONS, {
       columns: ['tid', 'prompt', 'action', 'image'],

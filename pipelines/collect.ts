@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { PolicyAgent } from '../src/agents/policy/policy-agent.js';
 import { TruncationSettings, truncationOf } from '../src/agents/policy/truncation.js';
 import { Random } from '../src/random.js';
+import { policySet } from '../src/runner/reference.js';
 import { stage } from '../src/runner/stage.js';
 import { deviceInfluence, deviceWorkers } from './episodes/devices.js';
 import { collectShard, episodeShards, judgedEpisodes, sayHowToRepeat } from './episodes/episodes.js';
@@ -28,7 +29,7 @@ export const Collect = z.object({
     .string()
     .default('base')
     .describe(
-      'name of the policy that acts, below `policy/`; with a served agent, the policy whose vision tower computes the image vectors',
+      'name of the policy that acts, below `policy/`; `RUN:name` takes one of another run; with a served agent, the policy whose vision tower computes the image vectors',
     ),
   temperature: z.number().min(0).default(1).describe('sampling temperature of the policy; 0 is greedy'),
   ...TruncationSettings,
@@ -59,12 +60,12 @@ export const collect = stage({
     ...agentFingerprint((config.collect as Collect).agent, config),
   }),
   workers: ({ agent }, config) => (agent === 'served' ? 1 : (deviceWorkers(config) ?? judgeWorkers(config))),
-  inputs: ({ policy }) => [`policy/${policy}`],
+  inputs: ({ policy }) => [policySet(policy)],
   outputs: () => ['trajectories', 'image-vectors'],
   plan: ({ settings }) => episodeShards(settings.episodes, settings.shard),
   run: async (shard, ctx) => {
     const { settings, seed } = ctx;
-    const policy = await policyOf(ctx, `policy/${settings.policy}`);
+    const policy = await policyOf(ctx, policySet(settings.policy));
     const list = tasksOf(ctx.config, 'train', {
       count: settings.episodes,
       seed: new Random(seed, 'collect').int(2 ** 31),

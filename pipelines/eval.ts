@@ -14,6 +14,7 @@ import { comparable } from '../src/data/task-list.js';
 import { UserError } from '../src/errors.js';
 import { Random } from '../src/random.js';
 import type { Evaluation, Rate } from '../src/report/evaluations.js';
+import { folderName, nameOfFolder, policySet, reference } from '../src/runner/reference.js';
 import { stage, type StageContext } from '../src/runner/stage.js';
 import type { Config } from '../src/settings/settings.js';
 import { readTransitions } from './datasets.js';
@@ -32,6 +33,7 @@ import {
 } from './episodes/served.js';
 import { tasksOf, trainedTexts } from './episodes/tasks.js';
 import { vlmOf } from './vlm/backend.js';
+import type { Represent } from './vlm/represent-settings.js';
 
 /** Tasks of the published protocol: the first 96 of the test file, in order, one episode each (docs/algorithms.md §7). */
 const PROTOCOL = 96;
@@ -43,7 +45,9 @@ export const Eval = z.object({
   policy: z
     .string()
     .default('base')
-    .describe('name of the policy to evaluate, below `policy/`; unused with `eval.agent=served`'),
+    .describe(
+      'name of the policy to evaluate, below `policy/`; `RUN:name` evaluates one of another run; unused with `eval.agent=served`',
+    ),
   name: z
     .union([z.literal(''), z.string().regex(/^[\w+-][\w.+-]{0,80}$/, 'letters, digits, _ . + -')])
     .default('')
@@ -71,6 +75,12 @@ export const Eval = z.object({
     .min(0)
     .default(0)
     .describe('take the action that the critic ranks best of this many samples, without training; 0: the policy alone'),
+  critic: z
+    .string()
+    .regex(/^(?:[A-Za-z0-9_][A-Za-z0-9_.+-]{0,99}:)?critic$/, '`critic`, or RUN:critic')
+    .default('critic')
+    .meta({ added: true })
+    .describe('critic of `best_of_q`: that of this run, or `RUN:critic` for that of another run, with its VLM'),
   aggregate: z.enum(['max', 'min', 'mean']).default('min').describe('how `best_of_q` combines the two Q values'),
   shard: z.int().min(1).default(240).describe('episodes per shard'),
 });
@@ -83,9 +93,10 @@ export interface EvalResult extends Evaluation {
 }
 
 /** Name of the evaluated agent. */
-function agentName({ agent, policy, best_of_q }: Eval, config: Config): string {
+function agentName({ agent, policy, best_of_q, critic }: Eval, config: Config): string {
   if (agent === 'served') return servedName(config);
-  return best_of_q > 0 ? `${policy}+bestofq` : policy;
+  const by = reference(critic);
+  return best_of_q > 0 ? `${policy}+bestofq${by ? `++${by.run}` : ''}` : policy;
 }
 
 /** Its sampling temperature. */
@@ -96,11 +107,20 @@ function temperatureOf({ agent, temperature }: Eval, config: Config): number {
 /** Name of an evaluation's data set below `eval/`. */
 export function evalName(settings: Eval, config: Config): string {
   if (settings.name !== '') return settings.name;
-  const parts = [agentName(settings, config), settings.split];
+  // a wrong name is told as such
+  if (settings.agent === 'policy') policySet(settings.policy);
+  const parts = [folderName(agentName(settings, config)), settings.split];
   if (settings.protocol === 'first96') parts.push('first96');
   const temperature = temperatureOf(settings, config);
   if (temperature !== 1) parts.push(temperature === 0 ? 'greedy' : `t${temperature}`);
   return parts.join('-');
+}
+
+/** The VLM with which a critic was trained: that of its run, where `represent.vlm` names no other. */
+function vlmSet(critic: string, config: Config): string {
+  const { vlm } = config.represent as Represent;
+  const by = reference(critic);
+  return by && vlm === 'vlm' ? `${by.run}:vlm` : vlm;
 }
 
 const evaluation = (settings: Eval, config: Config) => `eval/${evalName(settings, config)}`;
@@ -123,12 +143,15 @@ export const evaluate = stage({
   // one thread per server, so that its limit of parallel requests holds
   workers: ({ agent }, config) => (agent === 'served' ? 1 : (deviceWorkers(config) ?? judgeWorkers(config))),
   instance: evaluation,
-  inputs: ({ agent, policy, best_of_q }) =>
-    agent === 'served' ? [] : [`policy/${policy}`, ...(best_of_q > 0 ? ['vlm', 'critic'] : [])],
+  inputs: ({ agent, policy, best_of_q, critic }, config) =>
+    agent === 'served' ? [] : [policySet(policy), ...(best_of_q > 0 ? [vlmSet(critic, config), critic] : [])],
   outputs: (settings, config) => [evaluation(settings, config)],
   // base-test, filteredbc-test-greedy, digiq-test-t0.5, digiq+bestofq-test-first96, ...
   provides: (dataset, config) => {
-    const match = /^eval\/(.+?)(\+bestofq)?-(test|train)(-first96)?(?:-(greedy)|-t(\d+(?:\.\d+)?))?$/.exec(dataset);
+    const match =
+      /^eval\/(.+?)(\+bestofq(?:\+\+[\w.+-]+?)?)?-(test|train)(-first96)?(?:-(greedy)|-t(\d+(?:\.\d+)?))?$/.exec(
+        dataset,
+      );
     if (!match) return undefined;
     const [, policy, ranked, split, first96, greedy, stated = '1'] = match;
     const temperature = greedy ? 0 : Number(stated);
@@ -151,11 +174,14 @@ export const evaluate = stage({
     return {
       'eval.agent': 'policy',
       'eval.name': '',
-      'eval.policy': policy,
+      'eval.policy': nameOfFolder(policy),
       'eval.split': split,
       'eval.protocol': first96 ? 'first96' : 'all',
       'eval.temperature': temperature,
       'eval.best_of_q': ranked ? own.best_of_q || RANKED : 0,
+      ...(ranked
+        ? { 'eval.critic': ranked === '+bestofq' ? 'critic' : `${ranked.slice('+bestofq++'.length)}:critic` }
+        : {}),
     };
   },
   plan: ({ settings }) =>
@@ -216,13 +242,13 @@ function agentOf(ctx: StageContext<Eval>): Promise<Agent> {
     const { settings } = ctx;
     const seed = agentSeed(ctx.seed);
     if (settings.agent === 'served') return servedAgent(ctx, seed);
-    const policy = await policyOf(ctx, `policy/${settings.policy}`);
+    const policy = await policyOf(ctx, policySet(settings.policy));
     if (settings.best_of_q === 0)
       return new PolicyAgent(policy, { seed, temperature: settings.temperature, ...truncationOf(settings) });
-    const critic = await Critic.load(await runtimeOf(ctx), ctx.dataset('critic'), cachesOf(ctx));
+    const critic = await Critic.load(await runtimeOf(ctx), ctx.dataset(settings.critic), cachesOf(ctx));
     return new BestOfQ(
       policy,
-      { representer: (await vlmOf(ctx)).representer, critic },
+      { representer: (await vlmOf(ctx, vlmSet(settings.critic, ctx.config))).representer, critic },
       {
         seed,
         samples: settings.best_of_q,

@@ -14,6 +14,7 @@ import type { DevicePool } from '../src/devices/pool/pool.js';
 import { UserError } from '../src/errors.js';
 import type { Judge } from '../src/judges/judge.js';
 import { Random } from '../src/random.js';
+import { policySet } from '../src/runner/reference.js';
 import { stage, type DatasetOutput, type ShardContext } from '../src/runner/stage.js';
 import { Checkpoints } from './training/checkpoints.js';
 import { tokenizerDataset } from './training/critic-text.js';
@@ -45,7 +46,7 @@ export const online = stage({
   instance: (settings) => `online/${onlineName(settings)}`,
   inputs: (settings, config) => {
     const tokenizer = tokenizerDataset(settings, modelsOf(config));
-    const policy = `policy/${settings.from}`;
+    const policy = policySet(settings.from);
     return [
       policy,
       ...(collected(settings) ? ['trajectories', 'image-vectors'] : []),
@@ -111,7 +112,7 @@ class OnlineRun {
 
   static async open(ctx: ShardContext<Online>): Promise<OnlineRun> {
     const { settings, seed, config } = ctx;
-    const load = async () => Policy.load(await runtimeOf(ctx), ctx.dataset(`policy/${settings.from}`), cachesOf(ctx));
+    const load = async () => Policy.load(await runtimeOf(ctx), ctx.dataset(policySet(settings.from)), cachesOf(ctx));
     const [policy, acting] = [await load(), await load()];
     const images = await imagesOf(ctx);
     const screens = new ScreenVectors(images, policy);
@@ -213,7 +214,7 @@ class OnlineRun {
     const output = { [`online/${name}`]: { files, facts } };
     if (settings.mode === 'eval') return output;
     const policy = ctx.dataset(`policy/${name}`);
-    await saveTrained(policy, ctx.dataset(`policy/${settings.from}`), learner.policy, learner.policy.params);
+    await saveTrained(policy, ctx.dataset(policySet(settings.from)), learner.policy, learner.policy.params);
     return { ...output, [`policy/${name}`]: { files: policyFiles(policy), facts: {} } };
   }
 

@@ -19,11 +19,11 @@ export const represent = stage({
   neutral: ['url', 'chat_url', 'concurrency', 'timeout_ms', 'retries', 'backoff_ms', 'api_key_env'],
   // a server or large model serves all shards anyway, and parallel shards would ask the same questions twice
   workers: ({ backend }) => (backend === 'pocket' ? undefined : 1),
-  inputs: ({ backend }) => ['trajectories', ...(backend === 'pocket' ? ['image-vectors'] : []), 'candidates', 'vlm'],
+  inputs: ({ backend, vlm }) => ['trajectories', ...(backend === 'pocket' ? ['image-vectors'] : []), 'candidates', vlm],
   outputs: () => ['representations'],
   plan: async (ctx) => {
     // before the old representations are removed
-    checkVlm(ctx);
+    checkVlm(ctx, ctx.settings.vlm);
     return (await shardIds(ctx.dataset('candidates'), 'candidates')).map((id) => ({
       id,
       inputs: {
@@ -34,7 +34,7 @@ export const represent = stage({
     }));
   },
   run: async (shard, ctx) => {
-    const { representer } = await vlmOf(ctx);
+    const { representer } = await vlmOf(ctx, ctx.settings.vlm);
     const { tids, states, close } = await statesOf(shard, ctx);
     if (states.length === 0) {
       // no episode of the shard was judged
@@ -73,7 +73,7 @@ export const represent = stage({
   },
   finish: async (ctx) => {
     if (ctx.settings.backend === 'pocket') return;
-    const { counts } = await vlmOf(ctx);
+    const { counts } = await vlmOf(ctx, ctx.settings.vlm);
     if (counts) ctx.log.info(`${counted(counts.calls, 'VLM call')}; ${counted(counts.hits, 'answer')} from the cache`);
   },
 });

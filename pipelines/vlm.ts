@@ -37,6 +37,7 @@ import { readJson } from '../src/models/checkpoint/checkpoint.js';
 import { pocketVlm, type PocketVlmConfig, type VlmBucket } from '../src/models/pocket/vlm.js';
 import { screenChange } from '../src/data/screen-change.js';
 import { Random } from '../src/random.js';
+import { policySet } from '../src/runner/reference.js';
 import { stage, type StageContext } from '../src/runner/stage.js';
 import { copyWhole } from '../src/data/store/file.js';
 import { UserError } from '../src/errors.js';
@@ -66,7 +67,9 @@ export const Vlm = z.object({
   policy: z
     .string()
     .default('base')
-    .describe('name of the policy whose weights initialise the pocket VLM, below `policy/`'),
+    .describe(
+      'name of the policy whose weights initialise the pocket VLM, below `policy/`; `RUN:name` takes one of another run',
+    ),
   ...Logged,
 });
 
@@ -92,16 +95,16 @@ export const vlm = stage({
   uses: ['seed', 'models.vlm'],
   // an external VLM is only registered, not trained
   inputs: ({ policy }, config) =>
-    modelsOf(config).vlm === '' ? ['trajectories', 'image-vectors', `policy/${policy}`] : [],
+    modelsOf(config).vlm === '' ? ['trajectories', 'image-vectors', policySet(policy)] : [],
   outputs: () => ['vlm'],
   plan: () => [{ id: 'vlm' }],
   run: async (_shard, ctx) => {
     const { settings, seed } = ctx;
     const { vlm: model } = modelsOf(ctx.config);
     if (model !== '') return register(ctx, model);
-    const source = ctx.dataset(`policy/${settings.policy}`);
+    const source = ctx.dataset(policySet(settings.policy));
     const folder = ctx.dataset('vlm');
-    const policy = await policyOf(ctx, `policy/${settings.policy}`);
+    const policy = await policyOf(ctx, policySet(settings.policy));
     const { tokenizer, tower } = policy;
     const config: PocketVlmConfig = {
       model_type: 'critiq-pocket-vlm',

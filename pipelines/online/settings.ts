@@ -3,6 +3,7 @@ import { CoSo } from '../../src/algorithms/coso.js';
 import { DigiRL } from '../../src/algorithms/digirl.js';
 import { TruncationSettings } from '../../src/agents/policy/truncation.js';
 import { FilteredBC } from '../../src/algorithms/filteredbc.js';
+import { folderName } from '../../src/runner/reference.js';
 
 export const ENTROPIES = ['none', 'naive', 'causal'] as const;
 
@@ -28,7 +29,10 @@ export const Online = z.object({
     .describe(
       'name of the new policy, below `policy/`, and of its data, below `online/`; empty: coso with entropy=causal, naive with entropy=naive, otherwise the algorithm; with mode=eval, the starting policy followed by -tested',
     ),
-  from: z.string().default('base').describe('name of the policy to start from, below `policy/`'),
+  from: z
+    .string()
+    .default('base')
+    .describe('name of the policy to start from, below `policy/`; `RUN:name` takes one of another run'),
   iterations: z.int().min(0).default(20).describe('iterations with live episodes'),
   offline_iterations: z
     .int()
@@ -124,7 +128,7 @@ export type Online = z.infer<typeof Online>;
 /** Name of the policy and its data with these settings, below `policy/` and `online/`. */
 export function onlineName({ name, algorithm, entropy, mode, from }: Online): string {
   if (name !== '') return name;
-  if (mode === 'eval') return `${from}-tested`;
+  if (mode === 'eval') return `${folderName(from)}-tested`;
   return { none: algorithm, naive: 'naive', causal: 'coso' }[entropy];
 }
 

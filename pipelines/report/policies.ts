@@ -4,6 +4,7 @@ import type { Evaluation } from '../../src/report/evaluations.js';
 import type { Method } from '../../src/report/published.js';
 import type { PolicyNote } from '../../src/report/report.js';
 import { readPlan, type PlanRecord } from '../../src/runner/outputs.js';
+import { policySet, reference } from '../../src/runner/reference.js';
 import type { StageContext } from '../../src/runner/stage.js';
 
 interface Described {
@@ -39,14 +40,16 @@ function describe(ctx: Pick<StageContext<unknown>, 'dataset'>, name: string, eva
   if (name.startsWith('served-'))
     return { description: 'A third-party agent behind a server; critiq did not train it.' };
   const plan = readPlan(ctx.dataset(`eval/${evaluation}`));
-  const base = /^(.*)\+bestofq$/.exec(name)?.[1];
+  const base = /^(.*)\+bestofq(?:\+\+.*)?$/.exec(name)?.[1];
   if (base !== undefined) {
     const samples = section(plan, 'eval').best_of_q;
     return {
       description: `${base} with the critic at test time: in each step it samples ${String(samples ?? 'several')} actions, and takes the one with the highest Q. No further training.`,
     };
   }
-  return byMaker(readPlan(ctx.dataset(`policy/${name}`)));
+  const made = byMaker(readPlan(ctx.dataset(policySet(name))));
+  const other = reference(name);
+  return other ? { ...made, description: `In the run ${other.run}: ${made.description}` } : made;
 }
 
 function byMaker(plan: PlanRecord | undefined): Described {

@@ -24,12 +24,15 @@ export interface LoadedVlm {
   readonly counts?: AskedCounts;
 }
 
-/** The VLM of this run with the backend of `represent.*`, for any stage. */
-export function vlmOf(ctx: StageContext<unknown>): Promise<LoadedVlm> {
-  return once(ctx, 'vlm', async () => {
+/**
+ * A VLM with the backend of `represent.*`, for any stage.
+ * @param dataset `vlm`, or that of another run
+ */
+export function vlmOf(ctx: StageContext<unknown>, dataset: string): Promise<LoadedVlm> {
+  return once(ctx, `vlm ${dataset}`, async () => {
     const settings = ctx.config.represent as Represent;
-    const reference = checkVlm(ctx);
-    if (!reference) return { representer: await pocket(ctx, ctx.dataset('vlm')) };
+    const reference = checkVlm(ctx, dataset);
+    if (!reference) return { representer: await pocket(ctx, ctx.dataset(dataset)) };
     const vlm =
       settings.backend === 'vllm'
         ? vllm(ctx, settings, reference)
@@ -42,13 +45,13 @@ export function vlmOf(ctx: StageContext<unknown>): Promise<LoadedVlm> {
 }
 
 /**
- * Checks that `represent.*` can work with the VLM of this run, without loading it.
+ * Checks that `represent.*` can work with a VLM, without loading it.
  * @returns the reference to an external VLM; undefined for the pocket VLM
  * @throws UserError if it cannot
  */
-export function checkVlm(ctx: StageContext<unknown>): VlmReference | undefined {
+export function checkVlm(ctx: StageContext<unknown>, dataset: string): VlmReference | undefined {
   const { backend, position, answer, chat_url: chatUrl } = ctx.config.represent as Represent;
-  const folder = ctx.dataset('vlm');
+  const folder = ctx.dataset(dataset);
   const reference = readVlmReference(folder);
   checkBackend(backend, reference, folder);
   if (backend === 'vllm' && position === 'answer' && answer === 'generated' && chatUrl === '') {

@@ -2,6 +2,12 @@ import { z } from 'zod';
 import { BackoffMs, Url, VariableName } from '../episodes/server-settings.js';
 
 export const Represent = z.object({
+  vlm: z
+    .string()
+    .regex(/^(?:[A-Za-z0-9_][A-Za-z0-9_.+-]{0,99}:)?vlm$/, '`vlm`, or RUN:vlm')
+    .default('vlm')
+    .meta({ added: true })
+    .describe('VLM to use: that of this run, or `RUN:vlm` for that of another run'),
   backend: z
     .enum(['pocket', 'vllm', 'onnx'])
     .default('pocket')

@@ -17,6 +17,7 @@ import {
   type Options,
 } from './command.js';
 import { addCompletionCommand } from './completion.js';
+import { addCompareCommand } from './compare.js';
 import { addDemoCommand } from './demo.js';
 import { addForkCommand } from './fork.js';
 import { addImportConfigCommand } from './import-config.js';
@@ -140,6 +141,7 @@ Example:
   addLogCommand(critiq, registry);
   addRunsCommand(critiq, registry);
   addForkCommand(critiq, registry, interrupt);
+  addCompareCommand(critiq, registry);
 
   common(
     critiq.command('phone').description('play the embedded phone by hand in a browser'),

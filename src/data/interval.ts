@@ -11,3 +11,25 @@ export function wilson95(successes: number, episodes: number): [low: number, hig
   const half = (z / shrink) * Math.sqrt((rate * (1 - rate)) / episodes + (z * z) / (4 * episodes * episodes));
   return [Math.max(0, centre - half), Math.min(1, centre + half)];
 }
+
+/**
+ * The difference of two independent success rates, second minus first, with Newcombe's 95 % score interval (method 10;
+ * Statistics in Medicine 17, 1998, p. 873).
+ */
+export function difference95(
+  first: { readonly successes: number; readonly episodes: number },
+  second: { readonly successes: number; readonly episodes: number },
+): { difference: number; ci95: [low: number, high: number] } {
+  if (first.episodes === 0 || second.episodes === 0) return { difference: 0, ci95: [-1, 1] };
+  const [before, after] = [first.successes / first.episodes, second.successes / second.episodes];
+  const [beforeLow, beforeHigh] = wilson95(first.successes, first.episodes);
+  const [afterLow, afterHigh] = wilson95(second.successes, second.episodes);
+  const difference = after - before;
+  return {
+    difference,
+    ci95: [
+      Math.max(-1, difference - Math.hypot(after - afterLow, beforeHigh - before)),
+      Math.min(1, difference + Math.hypot(afterHigh - after, before - beforeLow)),
+    ],
+  };
+}

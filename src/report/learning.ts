@@ -1,5 +1,5 @@
 import { colour } from './colours.js';
-import { curveColour } from './curves.js';
+import { curveColour, type Curve } from './curves.js';
 import { decimal, html, type Markup } from './html.js';
 import type { Report } from './report.js';
 import { fitInWords } from './verdicts.js';
@@ -14,15 +14,17 @@ export function learningMarkup({ learning }: Report): Markup {
 <noscript><p class="missing">The charts need JavaScript; first and last values are listed without it.</p></noscript>
 ${learning.map(
   ({ stage, curves: charts }) =>
-    html`<h3>${stage}</h3><div class="curves">${charts.map(
-      ({ title, series }) =>
-        html`<figure><figcaption><b>${title}</b></figcaption><div class="plot" data-curve="${index++}"></div>
-<ul>${series.map(({ label, heldOut, values }, i) => {
-          const known = values.filter((value) => value !== null);
-          return html`<li class="${colour(curveColour(i))}">${dash(heldOut)}${label} <span class="note" data-series="${i}">${decimal(known[0])} → ${decimal(known.at(-1))}</span></li>`;
-        })}</ul></figure>`,
-    )}</div>`,
+    html`<h3>${stage}</h3><div class="curves">${charts.map((curve) => curveFigure(curve, index++))}</div>`,
 )}`;
+}
+
+/** A chart with the first and last values of its lines. @param index its number in the data of the page's charts */
+export function curveFigure({ title, series }: Curve, index: number): Markup {
+  return html`<figure><figcaption><b>${title}</b></figcaption><div class="plot" data-curve="${index}"></div>
+<ul>${series.map(({ label, heldOut, values }, i) => {
+    const known = values.filter((value) => value !== null);
+    return html`<li class="${colour(curveColour(i))}">${dash(heldOut)}${label} <span class="note" data-series="${i}">${decimal(known[0])} → ${decimal(known.at(-1))}</span></li>`;
+  })}</ul></figure>`;
 }
 
 /** The line of a series, as a legend shows it. */

@@ -1,21 +1,15 @@
-import { createHash } from 'node:crypto';
 import { criticMarkup } from './critic.js';
-import { count, html, jsonScript, Markup, percent, table } from './html.js';
+import { htmlDocument } from './document.js';
+import { count, html, percent, table, type Markup } from './html.js';
 import { learningMarkup } from './learning.js';
 import { onlineMarkup } from './online.js';
 import type { Amounts, Comparison, Part, Report } from './report.js';
-import { DRAW_CURVES, uPlot } from './script.js';
 import { repeatMarkup, settingsMarkup } from './settings-section.js';
 import { stripMarkup, type Strip } from './strip.js';
-import { STYLE } from './style.js';
 import { successMarkup } from './success.js';
 
 /** The whole report as one HTML file. It fetches nothing, and only its own scripts can run. */
 export function page(report: Report): string {
-  const library = uPlot();
-  const scripts = report.learning.length > 0 ? [library.script, DRAW_CURVES] : [];
-  const allowed = scripts.map((text) => `'sha256-${createHash('sha256').update(text).digest('base64')}'`).join(' ');
-  const policy = `default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src ${allowed || "'none'"}`;
   const sections = [
     ['success', 'Success rates', successMarkup(report)],
     ['learning', 'Learning curves', learningMarkup(report)],
@@ -25,36 +19,14 @@ export function page(report: Report): string {
     ['comparison', 'Before and after', part(report.comparison, comparison)],
     ['settings', 'Data and settings', html`${part(report.amounts, amounts)}${settingsMarkup(report)}`],
   ] as const;
-  const whole = html`<!DOCTYPE html>
-<html lang="en"><head><meta charset="utf-8">
-<meta http-equiv="Content-Security-Policy" content="${policy}">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>${report.run} · critiq report</title>
-<link rel="icon" href="data:,">
-<style>${new Markup(library.style + STYLE)}</style></head>
-<body>
-<header><h1>${report.run}</h1>
-${repeatMarkup(report)}
-<nav aria-label="Sections">${sections.map(([id, title]) => html`<a href="#${id}">${title}</a> `)}</nav></header>
-<main>
-${sections.map(
-  ([id, title, body]) => html`<section aria-labelledby="${id}"><h2 id="${id}">${title}</h2>
-${body}</section>
-`,
-)}
-</main>
-<footer>Made by critiq ${report.versions.critiq}. The same numbers are in report.json beside this file.</footer>
-${
-  scripts.length > 0 &&
-  jsonScript(
-    'curves',
-    report.learning.flatMap((stage) => stage.curves),
-  )
-}
-${scripts.map((text) => html`<script>${new Markup(text)}</script>`)}
-</body></html>
-`;
-  return whole.text;
+  return htmlDocument({
+    title: `${report.run} · critiq report`,
+    header: html`<h1>${report.run}</h1>
+${repeatMarkup(report)}`,
+    sections,
+    footer: html`Made by critiq ${report.versions.critiq}. The same numbers are in report.json beside this file.`,
+    curves: report.learning.flatMap((stage) => stage.curves),
+  });
 }
 
 function part<T>(found: Part<T>, show: (value: T) => Markup): Markup {

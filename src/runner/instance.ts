@@ -5,6 +5,7 @@ import { withoutAdded } from '../settings/schema.js';
 import type { Config } from '../settings/settings.js';
 import type { Display } from './display.js';
 import { contentFingerprint, type Fingerprints, Output, type PlanRecord, readManifest } from './outputs.js';
+import { datasetPath } from './reference.js';
 import type { Shard, Stage, StageContext } from './stage.js';
 
 /** The run folder of the settings. */
@@ -12,9 +13,12 @@ export function runFolder(config: Config): string {
   return join(config.data, config.run);
 }
 
-/** The folder of a data set of a run; `.` is the run folder itself. */
+/**
+ * The folder of a data set of the run, or of another one (`exp8:policy/digiq`); `.` is the run folder itself.
+ * @throws UserError for a path that leaves the folder of its run
+ */
 export function datasetFolder(config: Config, name: string): string {
-  return join(runFolder(config), name);
+  return datasetPath(config.data, config.run, name);
 }
 
 const SHARD_ID = /^[\w+-][\w.+-]{0,119}$/;

@@ -12,6 +12,7 @@ import { Lock } from '../data/store/lock.js';
 import { IMPORT, readManifest, readPlan } from './outputs.js';
 import { gitCommit, versions } from './package.js';
 import { type LoadedRegistry, withRecorded, withSettings } from './registry.js';
+import { checkReference, reference } from './reference.js';
 import type { Stage } from './stage.js';
 import { Trash } from './trash.js';
 
@@ -67,7 +68,9 @@ export async function runStage(
       const instance = new Instance(stage, settings);
       if (!again) refuseForeign(instance);
       for (const dataset of instance.inputs) {
-        if (!deps) requireDataset(registry, settings, dataset, instanceName);
+        const other = reference(dataset);
+        if (other) await checkReference(settings, other);
+        else if (!deps) requireDataset(registry, settings, dataset, instanceName);
         else {
           const producer = findProducer(registry, settings, dataset, instanceName);
           if (producer) await bring(producer.stage, producer.config, [...chain, instanceName]);
@@ -162,6 +165,8 @@ export function findProducer(
   dataset: string,
   reader: string,
 ): { stage: Stage; config: Config } | undefined {
+  // it is used as it is, like imported data
+  if (reference(dataset)) return undefined;
   const folder = datasetFolder(config, dataset);
   const plan = readPlan(folder);
   if (plan?.stage === IMPORT && !plan.finished) {

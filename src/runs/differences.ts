@@ -42,7 +42,7 @@ export interface SettingDifference {
  */
 export function settingDifferences(runs: readonly (readonly StoredInstance[])[]): SettingDifference[] {
   const names = [...new Set(runs.flatMap((run) => run.map(({ instance }) => instance)))];
-  const found = new Map<string, { path: string; instances: string[]; values: unknown[] }>();
+  const found: { path: string; instances: string[]; values: unknown[] }[] = [];
   for (const name of names) {
     const flat = runs.map((run) => {
       const instance = run.find((one) => one.instance === name);
@@ -54,13 +54,20 @@ export function settingDifferences(runs: readonly (readonly StoredInstance[])[])
       const values = flat.map((one) => one?.get(path));
       const [first, ...others] = there.map((one) => one.get(path));
       if (others.every((value) => isDeepStrictEqual(value, first))) continue;
-      const key = JSON.stringify([path, values]);
-      const known = found.get(key);
-      if (known) known.instances.push(name);
-      else found.set(key, { path, instances: [name], values });
+      // stages that share a setting are one row, also where a run lacks one of them
+      const same = found.find((one) => one.path === path && one.values.every((value, i) => agree(value, values[i])));
+      if (!same) found.push({ path, instances: [name], values });
+      else {
+        same.instances.push(name);
+        same.values = same.values.map((value, i) => value ?? values[i]);
+      }
     }
   }
-  return [...found.values()];
+  return found;
+}
+
+function agree(a: unknown, b: unknown): boolean {
+  return a === undefined || b === undefined || isDeepStrictEqual(a, b);
 }
 
 /** A value of a setting in few characters. */

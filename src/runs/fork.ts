@@ -18,7 +18,7 @@ import { pathInside } from '../data/store/inside.js';
 import { Lock } from '../data/store/lock.js';
 import { setFile } from '../data/store/set-files.js';
 import { UserError } from '../errors.js';
-import { existingRun, isRunName, RUN_FILE } from './folders.js';
+import { existingRun, isRunName, RUN_FILE } from '../runner/folders.js';
 import { readRecord } from './record.js';
 import { storedSets, type StoredSet } from './results.js';
 

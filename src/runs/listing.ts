@@ -3,7 +3,7 @@ import { livingHolder } from '../data/store/lock.js';
 import type { LoadedRegistry } from '../runner/registry.js';
 import type { Config } from '../settings/settings.js';
 import { differing, flattened } from './differences.js';
-import { existingRun, runNames } from './folders.js';
+import { existingRun, runNames } from '../runner/folders.js';
 import { readRecord, type RunRecord } from './record.js';
 import {
   evaluationResults,

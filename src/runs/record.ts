@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { UserError } from '../errors.js';
-import { RUN_FILE } from './folders.js';
+import { RUN_FILE } from '../runner/folders.js';
 
 /** The parts of run.json that are read here. */
 export interface RunRecord {

@@ -112,28 +112,28 @@ export const total = stage({
 });
 
 /** Compares two totals, so that there is an input that no other stage's settings name. */
-export const compare = stage({
-  name: 'compare',
-  summary: 'compare two totals',
+export const versus = stage({
+  name: 'versus',
+  summary: 'versus two totals',
   settings: z.object({
     a: z.string().default('all').describe('one'),
     b: z.string().default('other').describe('the other'),
   }),
-  instance: ({ a, b }) => `compare/${a}-${b}`,
+  instance: ({ a, b }) => `versus/${a}-${b}`,
   inputs: ({ a, b }) => [`total/${a}`, `total/${b}`],
-  outputs: ({ a, b }) => [`compare/${a}-${b}`],
+  outputs: ({ a, b }) => [`versus/${a}-${b}`],
   plan: () => [{ id: 'all' }],
   run: async (_, { settings: { a, b }, dataset }) => {
     const sum = (name: string): number =>
       (JSON.parse(readFileSync(join(dataset(`total/${name}`), 'total.json'), 'utf8')) as { sum: number }).sum;
     await writeAtomic(
-      join(dataset(`compare/${a}-${b}`), 'compare.json'),
+      join(dataset(`versus/${a}-${b}`), 'versus.json'),
       JSON.stringify({ difference: sum(a) - sum(b) }),
     );
-    return ['compare.json'];
+    return ['versus.json'];
   },
   finish: async ({ folder, dataset, settings: { a, b } }: StageContext<{ a: string; b: string }>) => {
-    await writeAtomic(join(folder, 'compare.json'), readFileSync(join(dataset(`compare/${a}-${b}`), 'compare.json')));
+    await writeAtomic(join(folder, 'versus.json'), readFileSync(join(dataset(`versus/${a}-${b}`), 'versus.json')));
   },
 });
 
@@ -145,7 +145,7 @@ function files(folder: string): string[] {
 
 export const registry: Registry = {
   module: import.meta.url,
-  stages: [numbers, squares, total, compare].map((s) => ({ name: s.name, summary: s.summary, load: async () => s })),
+  stages: [numbers, squares, total, versus].map((s) => ({ name: s.name, summary: s.summary, load: async () => s })),
   sections: async () => ({
     shared: z.object({
       scale: z.number().default(1000).describe('largest number'),

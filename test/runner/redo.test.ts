@@ -139,24 +139,20 @@ test('touching a file changes nothing; a lost or truncated one is rebuilt', asyn
 test('instances live side by side, and a stage finds the one that builds its input', async (t) => {
   const data = emptyFolder(t);
   assert.deepEqual(await made(data, 'total'), { numbers: 6, squares: 6, 'total/all': 1 });
-  assert.deepEqual(await made(data, 'compare'), {
+  assert.deepEqual(await made(data, 'versus'), {
     numbers: 0,
     squares: 0,
     'total/all': 0,
     'total/other': 1,
-    'compare/all-other': 1,
+    'versus/all-other': 1,
   });
-  assert.deepEqual(
-    JSON.parse(readFileSync(join(data, 'pocket/compare.json'), 'utf8')),
-    { difference: 0 },
-    'finish ran',
-  );
+  assert.deepEqual(JSON.parse(readFileSync(join(data, 'pocket/versus.json'), 'utf8')), { difference: 0 }, 'finish ran');
   assert.deepEqual(await states(data, 'total.name=other'), {
     numbers: 'up to date',
     squares: 'up to date',
     'total/other': 'up to date',
     'total/all': 'up to date',
-    'compare/all-other': 'up to date',
+    'versus/all-other': 'up to date',
   });
 });
 
@@ -213,20 +209,20 @@ test('status distinguishes up to date, outdated, incomplete and missing', async 
     numbers: 'missing',
     squares: 'missing',
     'total/all': 'missing',
-    'compare/all-other': 'missing',
+    'versus/all-other': 'missing',
   });
   await made(data, 'total');
   assert.deepEqual(await states(data), {
     numbers: 'up to date',
     squares: 'up to date',
     'total/all': 'up to date',
-    'compare/all-other': 'missing',
+    'versus/all-other': 'missing',
   });
   assert.deepEqual(await states(data, 'squares.power=3'), {
     numbers: 'up to date',
     squares: 'outdated',
     'total/all': 'outdated',
-    'compare/all-other': 'missing',
+    'versus/all-other': 'missing',
   });
   assert.equal((await states(data, 'numbers.shards=8')).numbers, 'incomplete');
   rmSync(join(data, 'pocket/numbers/n0.json'));

@@ -35,7 +35,7 @@ test('a changed setting of a finished result stops in one line, and changes noth
   await succeed(['total', 'total.lr=0.25'], { cwd });
   const before = contents(join(cwd, 'data'));
   const record = readFileSync(join(cwd, 'data/pocket/run.json'), 'utf8');
-  const forgotten = await critiq(['compare', 'compare.a=all', 'total.lr=0.5'], { cwd });
+  const forgotten = await critiq(['versus', 'versus.a=all', 'total.lr=0.5'], { cwd });
   failedInOneLine(
     forgotten,
     2,
