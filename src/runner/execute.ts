@@ -1,19 +1,22 @@
-import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import PQueue from 'p-queue';
-import { counted } from '../counted.js';
 import { recordFile } from '../data/store/integrity.js';
 import { LockLost } from '../data/store/lock.js';
+import type { Shard as Line } from '../data/store/manifest.js';
 import { RunError, UserError } from '../errors.js';
 import type { Display } from './display.js';
 import { describeFailure } from './failure.js';
+import { Growth } from './growth.js';
 import type { Instance } from './instance.js';
 import { addShardTime } from './log/shards.js';
 import { Metrics } from './metrics.js';
-import { Trash, TRASH } from './trash.js';
 import { type Output, type PlanRecord, readPlan } from './outputs.js';
+import { whatChanged, whatGrows, whatHappens, wouldReplace } from './reasons.js';
+import { KEPT, keptIn, Scratch } from './scratch.js';
 import { ShardPool } from './shard-pool.js';
 import type { DatasetOutput, OutputFile, Shard, ShardContext, ShardOutput, StageContext } from './stage.js';
+import { survey } from './survey.js';
+import { Trash, TRASH } from './trash.js';
 
 /** Ctrl-C or SIGTERM stopped the work; committed shards stay. */
 export class Interrupted extends RunError {
@@ -62,9 +65,16 @@ export async function execute(instance: Instance, surroundings: Surroundings): P
   const { name, stage, outputs } = instance;
   const context = instance.context(display, signal);
   const shards = await instance.plan(context);
-  const done = new Set(force ? [] : shards.filter((shard) => instance.isDone(shard)).map(({ id }) => id));
-  const missing = shards.filter(({ id }) => !done.has(id));
-  const stale = new Set(outputs.flatMap((output) => output.shards.filter((id) => !done.has(id))));
+  const { works, surplus } = survey(instance, shards, { force });
+  const done = new Set(works.filter(({ how }) => how === 'done').map(({ shard }) => shard.id));
+  const missing = works.filter(({ how }) => how === 'grow' || how === 'build').map(({ shard }) => shard);
+  const back = works.filter(({ how }) => how === 'back');
+  const replaced = works.filter(({ replaces }) => replaces).map(({ shard }) => shard.id);
+  // what a view shows can be built again at any time; what goes with a replaced result is kept with it
+  const parked = stage.view || replaced.length > 0 ? [] : surplus;
+  const kept = new Set(works.flatMap(({ current, replaces, shard }) => (current && !replaces ? [shard.id] : [])));
+  for (const { shard } of parked) kept.add(shard);
+  const stale = new Set(outputs.flatMap((output) => output.shards.filter((id) => !kept.has(id))));
   const outdated = stale.size;
   const recorded = readPlan(outputs[0].folder)?.settings;
   const finished = instance.planRecord(shards, true);
@@ -78,40 +88,55 @@ export async function execute(instance: Instance, surroundings: Surroundings): P
     outputs: outputs.map((output) => output.folder),
   });
   const plans = outputs.map((output) => readPlan(output.folder));
-  if (missing.length === 0 && outdated === 0 && plans.every((plan) => plan?.finished && sameShards(plan, finished)))
-    return summary();
+  const nothingToDo = missing.length + back.length + outdated + parked.length === 0;
+  if (nothingToDo && plans.every((plan) => plan?.finished && sameShards(plan, finished))) return summary();
 
   // a shard whose files are lost or truncated is no result, and is rebuilt without asking
-  const whole = new Set([...stale].filter((id) => outputs.every((output) => output.whole(id) ?? true)));
+  const whole = new Set(replaced.length > 0 ? [...replaced, ...surplus.map(({ shard }) => shard)] : []);
   const rebuilt = missing.filter(({ id }) => stale.has(id)).length;
   const reasons = force ? ['--force'] : whatChanged(instance, recorded, missing, outdated - rebuilt);
   const why = reasons.join('; ');
-  if (whole.size > 0 && !stage.view && !redo && !force) throw wouldReplace(instance, whole, shards, why);
+  if (replaced.length > 0 && !stage.view && !redo && !force) throw wouldReplace(instance, whole, shards, why);
 
   await onStart(name);
+  for (const line of whatGrows(works, parked, why)) context.log.info(line);
   if (outdated > 0) {
     context.log.info(`${whatHappens(rebuilt, outdated - rebuilt)}: ${why}`);
-  } else if (done.size > 0 && missing.length > 0)
+  } else if (done.size > 0 && works.some(({ how }) => how === 'build'))
     context.log.info(`building ${missing.length} of ${shards.length} shards; the rest is up to date`);
+  hold();
+  for (const output of outputs) await output.store();
+  const growth = new Growth(instance, works);
+  await growth.park(parked);
+  let old: string | undefined;
   if (whole.size > 0 && !stage.view) {
     const keep = new Set(outputs.flatMap((output) => output.shards).filter((id) => !whole.has(id)));
     const trash = new Trash(instance.folder);
-    const id = await trash.put(name, outputs, keep, why);
-    context.log.info(`kept the replaced result: critiq restore ${id} run=${instance.config.run} brings it back`);
+    old = await trash.put(name, outputs, keep, why);
+    context.log.info(`kept the replaced result: critiq restore ${old} run=${instance.config.run} brings it back`);
+  } else if (plans.some((plan) => plan?.finished === false)) {
+    const before = new Trash(instance.folder).list().findLast((entry) => entry.instance === name);
+    if (before && done.size === 0)
+      context.log.info(
+        `not finished before; critiq restore ${before.id} run=${instance.config.run} brings back the result that was replaced`,
+      );
   }
   for (const output of outputs) {
     await output.writePlan({ ...finished, finished: false });
     await output.retain(done);
     output.removeTemporary();
   }
+  growth.settle();
   const scratch = new Scratch(instance, force ? [] : missing);
   const metrics = new Metrics(instance.folder, name, (id) => done.has(id) || scratch.holds(id));
   try {
-    await runShards(instance, shards, missing, { ...context, metrics, scratch }, surroundings);
+    await growth.takeBack(back, metrics, finished.shards);
+    await runShards(instance, shards, missing, { ...context, metrics, scratch, growth }, surroundings);
     hold();
     for (const output of outputs) await output.sort(finished.shards);
     metrics.finish(finished.shards);
     await stage.finish(context);
+    growth.prune();
     // before the plan says finished: after a kill in between, nothing would ever remove it
     hold();
     scratch.remove();
@@ -120,6 +145,10 @@ export async function execute(instance: Instance, surroundings: Surroundings): P
     const failure = describeFailure(error, instance.folder);
     // do not leave a full disk full of half-written files; but those of another process are not ours to remove
     if (!isLost(hold)) for (const output of outputs) output.removeTemporary();
+    if (old !== undefined)
+      context.log.warn(
+        `not finished; the old result is in ${TRASH}/${old}: critiq restore ${old} run=${instance.config.run} brings it back`,
+      );
     throw failure;
   } finally {
     metrics.close();
@@ -136,27 +165,11 @@ function isLost(hold: () => void): boolean {
   return false;
 }
 
-/** One line that says what would be replaced, why, and what to do. */
-function wouldReplace(
-  { name, outputs }: Instance,
-  whole: ReadonlySet<string>,
-  planned: readonly Shard[],
-  why: string,
-): UserError {
-  const ids = new Set(planned.map(({ id }) => id));
-  const surplus = [...whole].filter((id) => !ids.has(id)).length;
-  const { folder } = outputs[0];
-  const rebuilt = whole.size - surplus;
-  const what = [
-    ...(rebuilt > 0 ? [`rebuild ${counted(rebuilt, 'finished shard')}`] : []),
-    ...(surplus > 0 ? [`drop ${counted(surplus, 'finished shard')}`] : []),
-  ].join(' and ');
-  return new UserError(
-    `${name}: this would ${what} in ${folder} (${why}); add --redo to replace the result (the old one is kept in ${TRASH}), use the settings it was built with, or choose another run with run=NAME`,
-  );
-}
-
-type Resources = StageContext<unknown> & { readonly metrics: Metrics; readonly scratch: Scratch };
+type Resources = StageContext<unknown> & {
+  readonly metrics: Metrics;
+  readonly scratch: Scratch;
+  readonly growth: Growth;
+};
 
 /** @throws UserError if the stage would overwrite data that no stage built */
 export function refuseForeign({ stage, outputs }: Instance): void {
@@ -174,7 +187,7 @@ async function runShards(
   resources: Resources,
   { display, hold, module, command }: Surroundings,
 ): Promise<void> {
-  const { metrics, scratch, ...context } = resources;
+  const { metrics, scratch, growth, ...context } = resources;
   const total = shards.length;
   const { stage, name, config, folder } = instance;
   // by the number of all shards, not of those left after a kill: threads affect rounding, and both runs must agree
@@ -195,17 +208,27 @@ async function runShards(
     const start = new Date();
     const resumed = scratch.holds(shard.id);
     try {
+      const priors = await growth.priors(shard, context.log);
+      if (priors.length > 0 && !scratch.holds(shard.id)) metrics.adopt(shard.id, growth.metricsOf(shard));
       const shardContext: ShardContext<unknown> = {
         ...context,
         threads,
         signal,
         metrics: metrics.shard(shard.id),
         scratch: () => scratch.folder(shard),
+        priors,
+        keep: () => keptIn(scratch.folder(shard)),
       };
       const made = pool ? pool.run(shard, shardContext) : stage.run(shard, shardContext);
       const files = byDataset(instance, await made);
       // one manifest line at a time, and only when all files of the shard are in place
-      const mine = committing.then(() => commit(instance, shard, files, hold));
+      const mine = committing.then(async () => {
+        const lines = await linesOf(instance, shard, files);
+        hold();
+        await growth.beforeCommit(shard, lines, join(scratch.path(shard), KEPT));
+        hold();
+        for (const [n, output] of instance.outputs.entries()) await output.commit(lines[n]);
+      });
       committing = mine.catch(() => {});
       await mine;
       const seconds = (Date.now() - start.getTime()) / 1000;
@@ -231,20 +254,24 @@ async function runShards(
   }
 }
 
-async function commit(
+/** The manifest lines of a shard whose files are in place, one for each output. */
+async function linesOf(
   instance: Instance,
   shard: Shard,
   files: ReadonlyMap<Output, DatasetOutput>,
-  hold: () => void,
-): Promise<void> {
+): Promise<readonly Line[]> {
   const fingerprints = instance.fingerprints(shard);
-  for (const [output, { files: names, facts }] of files) {
-    const records = await Promise.all(
-      names.map((file) => (typeof file === 'string' ? recordFile(join(output.folder, file), file) : file)),
-    );
-    hold();
-    await output.commit({ shard: shard.id, files: records, ...fingerprints, ...(facts ? { facts } : {}) });
-  }
+  const { extent } = shard;
+  return Promise.all(
+    instance.outputs.map(async (output) => {
+      const { files: names, facts } = files.get(output)!;
+      const records = await Promise.all(
+        names.map((file) => (typeof file === 'string' ? recordFile(join(output.folder, file), file) : file)),
+      );
+      const grown = extent ? { extent } : {};
+      return { shard: shard.id, files: records, ...fingerprints, ...grown, ...(facts ? { facts } : {}) };
+    }),
+  );
 }
 
 /** The files that a shard returned, for every output of its stage. */
@@ -272,103 +299,4 @@ function isFiles(value: ShardOutput | DatasetOutput): value is readonly OutputFi
 
 function sameShards(a: PlanRecord, b: PlanRecord): boolean {
   return a.shards.join('\n') === b.shards.join('\n');
-}
-
-/** What happens to outdated shards: those of the plan are rebuilt, the others removed. */
-function whatHappens(rebuilt: number, removed: number): string {
-  if (removed === 0) return `rebuilding ${counted(rebuilt, 'outdated shard')}`;
-  if (rebuilt === 0) return `removing ${counted(removed, 'outdated shard')}`;
-  return `rebuilding ${rebuilt} and removing ${counted(removed, 'outdated shard')}`;
-}
-
-/** Settings to name in a log line; the rest is counted. */
-const NAMED = 4;
-
-/** Why shards are rebuilt or removed. @param recorded the settings of the last plan */
-function whatChanged(
-  instance: Instance,
-  recorded: PlanRecord['settings'] | undefined,
-  rebuilt: readonly Shard[],
-  removed: number,
-): string[] {
-  const changes = recorded ? differences(recorded, instance.settings, '') : [];
-  const more = changes.length - NAMED;
-  const named = `${changes.slice(0, NAMED).join(', ')}${more > 0 ? ` and ${counted(more, 'more setting')}` : ''}`;
-  const reasons = new Set(changes.length > 0 ? [named] : []);
-  for (const shard of rebuilt) {
-    const wanted = instance.fingerprints(shard);
-    for (const output of instance.outputs) {
-      const built = output.fingerprints(shard.id);
-      if (!built) continue;
-      const sameSettings = built.settings === wanted.settings;
-      if (built.inputs !== wanted.inputs) reasons.add('inputs changed');
-      else if (sameSettings) reasons.add('files are missing or incomplete');
-      if (!sameSettings && changes.length === 0) reasons.add('the version of the stage changed');
-    }
-  }
-  if (removed > 0 && changes.length === 0) reasons.add('the plan changed');
-  return [...reasons];
-}
-
-function differences(a: unknown, b: unknown, path: string): string[] {
-  if (JSON.stringify(a) === JSON.stringify(b)) return [];
-  if (typeof a !== 'object' || typeof b !== 'object' || a === null || b === null || Array.isArray(a)) {
-    const text = (value: unknown): string => (value === undefined ? 'unset' : shortened(JSON.stringify(value)));
-    return [`${path} ${text(a)} -> ${text(b)}`];
-  }
-  return [...new Set([...Object.keys(a), ...Object.keys(b)])].flatMap((key) =>
-    differences(
-      (a as Record<string, unknown>)[key],
-      (b as Record<string, unknown>)[key],
-      path === '' ? key : `${path}.${key}`,
-    ),
-  );
-}
-
-function shortened(text: string): string {
-  return text.length > 40 ? `${text.slice(0, 37)}...` : text;
-}
-
-const STAMP = '.fingerprints';
-
-/** Checkpoint folders of a stage's unfinished shards. Folders of other inputs or settings are removed. */
-class Scratch {
-  private readonly root: string;
-  private readonly kept = new Set<string>();
-
-  constructor(
-    private readonly instance: Instance,
-    shards: readonly Shard[],
-  ) {
-    this.root = join(instance.folder, 'scratch', instance.name.replaceAll('/', ','));
-    const wanted = new Map(shards.map((shard) => [shard.id, this.stamp(shard)]));
-    for (const id of existsSync(this.root) ? readdirSync(this.root) : []) {
-      const stamp = join(this.root, id, STAMP);
-      if (existsSync(stamp) && readFileSync(stamp, 'utf8') === wanted.get(id)) this.kept.add(id);
-      else rmSync(join(this.root, id), { recursive: true, force: true });
-    }
-  }
-
-  /** Whether an earlier run left a folder for the shard that is still valid. */
-  holds(shard: string): boolean {
-    return this.kept.has(shard);
-  }
-
-  folder(shard: Shard): string {
-    const folder = join(this.root, shard.id);
-    const stamp = join(folder, STAMP);
-    if (!existsSync(stamp)) {
-      mkdirSync(folder, { recursive: true });
-      writeFileSync(stamp, this.stamp(shard));
-    }
-    return folder;
-  }
-
-  remove(): void {
-    rmSync(this.root, { recursive: true, force: true });
-  }
-
-  private stamp(shard: Shard): string {
-    return JSON.stringify(this.instance.fingerprints(shard));
-  }
 }

@@ -10,6 +10,7 @@ import { Output, type PlanRecord, readPlan } from './outputs.js';
 import { type LoadedRegistry, withRecorded } from './registry.js';
 import { findProducer, lockFile } from './run.js';
 import type { Stage } from './stage.js';
+import { survey } from './survey.js';
 
 /**
  * `up to date`: nothing to do. `outdated`: inputs or settings changed since. `incomplete`: started with the same settings.
@@ -77,13 +78,23 @@ class Inspector {
     const foreign = outputs.some((output) => output.foreign);
     const inputsFine = await this.inputsAreFine(stage, config);
     const shards = foreign || inputsFine === undefined ? undefined : await this.planned(instance);
-    const doneIds = shards?.filter((shard) => instance.isDone(shard)).map(({ id }) => id);
-    const committed = outputs[0].shards;
+    const surveyed = shards && survey(instance, shards).works;
+    const doneIds = surveyed?.filter(({ how }) => how === 'done').map(({ shard }) => shard.id);
+    // shards that become longer or shorter, or that the plan does not need, are not outdated: nothing replaces them
+    const committed = outputs[0].shards.filter((id) => !surveyed || surveyed.some(({ shard }) => shard.id === id));
+    const growing =
+      surveyed?.filter(({ how, replaces }) => how !== 'done' && !replaces).map(({ shard }) => shard.id) ?? [];
     let state: State;
     if (this.running === instance.name) state = 'running';
     else if (foreign) state = 'imported';
     else if (!plan && committed.length === 0) state = 'missing';
-    else if (!doneIds || !shards || !inputsFine || !committed.every((id) => doneIds.includes(id))) state = 'outdated';
+    else if (
+      !doneIds ||
+      !shards ||
+      !inputsFine ||
+      !committed.every((id) => doneIds.includes(id) || growing.includes(id))
+    )
+      state = 'outdated';
     else if (doneIds.length === shards.length && plan?.finished) state = 'up to date';
     else state = doneIds.length === 0 && committed.length === 0 && plan?.finished ? 'outdated' : 'incomplete';
     return {

@@ -1,12 +1,18 @@
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
-import { fingerprint } from '../data/store/manifest.js';
+import { fingerprint, type Shard as Line } from '../data/store/manifest.js';
 import { withoutAdded } from '../settings/schema.js';
 import type { Config } from '../settings/settings.js';
 import type { Display } from './display.js';
+<<<<<<< HEAD
 import { contentFingerprint, type Fingerprints, Output, type PlanRecord, readManifest } from './outputs.js';
 import { datasetPath } from './reference.js';
 import type { Shard, Stage, StageContext } from './stage.js';
+=======
+import { contentFingerprint, type Fingerprints, Output, type PlanRecord, readManifest, readPlan } from './outputs.js';
+import { Parts } from './parts.js';
+import type { Extent, Shard, Stage, StageContext } from './stage.js';
+>>>>>>> 5952ac2 (Shards become longer and shorter without being replaced: versions kept aside, a stage's priors, and a random walk with crashes)
 
 /** The run folder of the settings. */
 export function runFolder(config: Config): string {
@@ -25,6 +31,9 @@ const SHARD_ID = /^[\w+-][\w.+-]{0,119}$/;
 /** Each worker holds a runtime and the models: more are started only if the settings ask for them. */
 const MOST_WORKERS = 8;
 
+/** Combinations of earlier contents of a shard's inputs that are tried. */
+const MOST_COMBINATIONS = 1000;
+
 const INSTANCE = /^[\w+-][\w.+-]*(\/[\w+-][\w.+-]*)*$/;
 
 /** A stage with its settings: what it reads, what it writes, and which of its shards are done. */
@@ -38,6 +47,8 @@ export class Instance {
   /** maximum number of parallel shards */
   readonly workers: number;
   private readonly settingsFingerprint: string;
+  /** own settings that only say how much is built */
+  private readonly counts: readonly string[];
   private readonly manifests = new Map<string, ReturnType<typeof readManifest>>();
 
   constructor(
@@ -58,7 +69,13 @@ export class Instance {
       ...Object.fromEntries(used),
       ...stage.derived(config),
     };
-    this.settingsFingerprint = fingerprint([stage.name, stage.version, this.settings]);
+    this.counts = stage.counts(config);
+    const influential = Object.fromEntries(telling.filter(([key]) => !this.counts.includes(key)));
+    this.settingsFingerprint = fingerprint([
+      stage.name,
+      stage.version,
+      { ...this.settings, [stage.name]: influential },
+    ]);
     const workers = stage.workers(config) ?? (typeof own.workers === 'number' ? own.workers : config.workers);
     this.workers = workers || Math.min(MOST_WORKERS, availableParallelism());
   }
@@ -76,7 +93,46 @@ export class Instance {
 
   isDone(shard: Shard): boolean {
     const wanted = this.fingerprints(shard);
-    return this.outputs.every((output) => output.has(shard.id, wanted));
+    const { accepts } = this.stage;
+    const older = accepts === undefined ? undefined : fingerprint([this.stage.name, accepts, this.settings]);
+    return this.outputs.every((output) => {
+      const extent = output.line(shard.id)?.extent;
+      if (extent === undefined && older !== undefined && output.has(shard.id, { ...wanted, settings: older }))
+        return true;
+      return output.has(shard.id, wanted) && fingerprint(extent ?? {}) === fingerprint(shard.extent ?? {});
+    });
+  }
+
+  /** Whether a shard of another extent is extended or cut to this one, not replaced. */
+  grows(shard: Shard): boolean {
+    return shard.extent !== undefined;
+  }
+
+  /**
+   * Fingerprints of inputs that a shard to extend or cut may have been built from: those of now, and those that the same
+   * shards of the inputs had when they were longer or shorter.
+   */
+  relatedInputs(shard: Shard): string[] {
+    if (this.stage.growth === 'training') return [this.fingerprints(shard).inputs];
+    let known: (readonly [string, string])[][] = [[]];
+    for (const name of this.inputs) {
+      const only = shard.inputs?.[name];
+      const content = contentFingerprint(this.manifest(name), only);
+      const contents = only?.length === 1 ? this.partsOf(name, only[0], content) : [content];
+      known = known.flatMap((before) => contents.map((one) => [...before, [name, one] as const]));
+      if (known.length > MOST_COMBINATIONS) known = known.slice(0, MOST_COMBINATIONS);
+    }
+    return known.map((inputs) => fingerprint(inputs));
+  }
+
+  /** Whether the contents of two lines of the same shard of an output are parts of one another. */
+  areParts(dataset: string, a: Line, b: Line): boolean {
+    const of = (line: Line): string => contentFingerprint(new Map([[line.shard, line]]));
+    return this.partsOf(dataset, a.shard, of(a)).includes(of(b));
+  }
+
+  private partsOf(dataset: string, shard: string, content: string): string[] {
+    return new Parts(this.folder).related(dataset, shard, content);
   }
 
   /** All shards of the stage, with valid and unique ids. */
@@ -91,7 +147,30 @@ export class Instance {
       }
       seen.add(id);
     }
+    if (this.counts.length > 0) await this.modernise(context);
     return shards;
+  }
+
+  /** Gives the lines of an older critiq, whose fingerprints contain the counts, an extent. Writes nothing. */
+  private async modernise(context: StageContext<unknown>): Promise<void> {
+    const { stage, counts, outputs } = this;
+    const old = outputs.some((output) => output.all().some(({ extent }) => extent === undefined));
+    const recorded = readPlan(outputs[0].folder)?.settings[stage.name] as Record<string, unknown> | undefined;
+    if (!old || !recorded || stage.accepts !== undefined) return;
+    const before = Object.fromEntries(counts.map((key) => [key, recorded[key]]));
+    const own = { ...(this.settings[stage.name] as object), ...before };
+    const settings = fingerprint([stage.name, stage.version, { ...this.settings, [stage.name]: own }]);
+    if (!outputs.some((output) => output.all().some((line) => line.settings === settings))) return;
+    const then = { ...stage.settings(this.config), ...before };
+    const shards = await stage.plan({ ...context, settings: then, config: { ...this.config, [stage.name]: then } });
+    const extents = new Map<string, Extent | undefined>(shards.map(({ id, extent }) => [id, extent]));
+    for (const output of outputs)
+      output.revise((line) => {
+        const extent = extents.get(line.shard);
+        if (line.settings !== settings || line.extent !== undefined || extent === undefined) return line;
+        const { facts, ...rest } = line;
+        return { ...rest, settings: this.settingsFingerprint, extent, ...(facts ? { facts } : {}) };
+      });
   }
 
   planRecord(shards: readonly Shard[], finished: boolean): PlanRecord {

@@ -37,6 +37,8 @@ export class Metrics {
   private lines: MetricsLine[];
   /** when each line was written, in seconds since 1970 */
   private readonly times = new Map<MetricsLine, number>();
+  /** the same for the lines that were there at the start, by shard and step */
+  private readonly before = new Map<string, number>();
   private fds: { jsonl: number; events: number } | undefined;
 
   /** @param keep whether the lines that a shard left in an earlier run are still valid */
@@ -45,7 +47,10 @@ export class Metrics {
     this.events = eventsFile(runFolder, instance);
     const before = readMetrics(this.jsonl);
     const times = wallTimes(runFolder, instance, before);
-    before.forEach((line, i) => this.times.set(line, times[i]));
+    before.forEach((line, i) => {
+      this.times.set(line, times[i]);
+      this.before.set(`${line.shard} ${line.step}`, times[i]);
+    });
     this.lines = before.filter((line) => keep(line.shard));
     if (this.lines.length !== before.length) this.rewrite();
   }
@@ -66,6 +71,20 @@ export class Metrics {
         this.append({ shard: id, step, ...values });
       },
     };
+  }
+
+  /** The lines of a shard. */
+  of(shard: string): readonly MetricsLine[] {
+    return this.lines.filter((line) => line.shard === shard);
+  }
+
+  /** Replaces the lines of a shard by those of the version that it goes on from. */
+  adopt(shard: string, lines: readonly MetricsLine[]): void {
+    if (lines.length === 0 && this.of(shard).length === 0) return;
+    for (const line of lines)
+      this.times.set(line, this.before.get(`${line.shard} ${line.step}`) ?? Date.now() / 1000);
+    this.lines = [...this.lines.filter((line) => line.shard !== shard), ...lines];
+    this.rewrite();
   }
 
   /** Sorts the lines by plan and step, and closes the files. */

@@ -77,6 +77,22 @@ export class Output {
     return this.lines.get(shard);
   }
 
+  /** The committed line of a shard. */
+  line(shard: string): Line | undefined {
+    return this.lines.get(shard);
+  }
+
+  /** Replaces lines in memory; the next write of the manifest stores them. */
+  revise(revised: (line: Line) => Line): void {
+    this.lines = new Map([...this.lines].map(([shard, line]) => [shard, revised(line)]));
+  }
+
+  /** Stores revised lines. */
+  async store(): Promise<void> {
+    const text = this.all().map(encodeLine).join('');
+    if (this.lines.size > 0 && readFileSync(this.file, 'utf8') !== text) await this.write(this.all());
+  }
+
   /** Whether the shard was built from the same inputs and settings, and all its files exist with the recorded size. */
   has(shard: string, { inputs, settings }: Fingerprints): boolean {
     const line = this.lines.get(shard);

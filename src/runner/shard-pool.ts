@@ -55,7 +55,7 @@ class ShardThread {
     ctx.signal.addEventListener('abort', stop, { once: true });
     return new Promise<ShardOutput>((resolve, reject) => {
       this.call = { ctx, counts: new Map(), resolve, reject };
-      this.tell({ kind: 'run', shard, scratch: ctx.scratch() });
+      this.tell({ kind: 'run', shard, scratch: ctx.scratch(), priors: ctx.priors });
     }).finally(() => ctx.signal.removeEventListener('abort', stop));
   }
 

@@ -5,7 +5,8 @@ import { datasetFolder } from './instance.js';
 import { describeFailure } from './failure.js';
 import type { Progress } from './display.js';
 import type { Registry } from './registry.js';
-import type { Shard, ShardContext, ShardOutput } from './stage.js';
+import { keptIn } from './scratch.js';
+import type { Prior, Shard, ShardContext, ShardOutput } from './stage.js';
 
 /** Start data of a worker. */
 export interface WorkerTask {
@@ -19,7 +20,8 @@ export interface WorkerTask {
 }
 
 export type ToWorker =
-  { readonly kind: 'run'; readonly shard: Shard; readonly scratch: string } | { readonly kind: 'stop' };
+  | { readonly kind: 'run'; readonly shard: Shard; readonly scratch: string; readonly priors: readonly Prior[] }
+  | { readonly kind: 'stop' };
 
 export type FromWorker =
   | { readonly kind: 'log'; readonly level: 'debug' | 'info' | 'warn'; readonly line: string }
@@ -64,7 +66,7 @@ const { registry: own } = (await import(module)) as { registry: Registry };
 const registry = config.plugins.length > 0 && own.extend ? await own.extend(config.plugins) : own;
 const stage = await registry.stages.find((one) => one.name === name)!.load();
 
-function context(scratch: string): ShardContext<unknown> {
+function context(scratch: string, priors: readonly Prior[]): ShardContext<unknown> {
   return {
     settings: stage.settings(config),
     config,
@@ -90,6 +92,8 @@ function context(scratch: string): ShardContext<unknown> {
       resume: (step) => say({ kind: 'resume', step }),
     },
     scratch: () => scratch,
+    priors,
+    keep: () => keptIn(scratch),
   };
 }
 
@@ -98,7 +102,7 @@ port.on('message', (message: ToWorker) => {
     stop.abort();
     return;
   }
-  stage.run(message.shard, context(message.scratch)).then(
+  stage.run(message.shard, context(message.scratch, message.priors)).then(
     (output) => say({ kind: 'result', output }),
     (error: unknown) => say({ kind: 'failure', fault: fault(error, folder) }),
   );

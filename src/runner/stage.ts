@@ -4,6 +4,9 @@ import type { Config } from '../settings/settings.js';
 import type { Log, Progress } from './display.js';
 import type { ShardMetrics } from './metrics.js';
 
+/** How much a shard holds, by what is counted, for example `{ episodes: 24 }`. */
+export type Extent = Readonly<Record<string, number>>;
+
 /** A piece of a stage's work, committed as a whole or not at all. A stage may add whatever else `run` needs. */
 export interface Shard {
   /** unique in the stage: letters, digits, `_ . + -` */
@@ -13,6 +16,24 @@ export interface Shard {
    * named here, all shards count.
    */
   readonly inputs?: Readonly<Record<string, readonly string[]>>;
+  /** how much it holds; a shard of another extent is extended or cut, not replaced (`StageDefinition.counts`) */
+  readonly extent?: Extent;
+}
+
+/** A finished version of a shard with another extent, built from the same settings; its files were checked. */
+export interface Prior {
+  readonly extent: Extent;
+  /** its files by data set */
+  readonly sets: Readonly<Record<string, PriorSet>>;
+  /** the folder that `ShardContext.keep` returned when it was built; undefined if nothing was kept */
+  readonly state?: string;
+}
+
+export interface PriorSet {
+  /** where its files are now */
+  readonly folder: string;
+  readonly files: readonly FileRecord[];
+  readonly facts?: Readonly<Record<string, unknown>>;
 }
 
 /** A file of a data set, relative to its folder: its name (size, rows and CRC are then read back), or the whole record. */
@@ -53,6 +74,10 @@ export interface ShardContext<S> extends StageContext<S> {
   readonly metrics: ShardMetrics;
   /** a folder for checkpoints: survives a kill while inputs and settings stay the same, removed at the commit */
   scratch(): string;
+  /** versions of this shard to extend or cut, the longest first; empty: the shard is built from nothing */
+  readonly priors: readonly Prior[];
+  /** a folder for what a longer version needs to go on, such as the state of an optimizer; kept beside the result */
+  keep(): string;
 }
 
 export interface StageDefinition<S extends z.ZodObject, T extends Shard> {
@@ -73,6 +98,18 @@ export interface StageDefinition<S extends z.ZodObject, T extends Shard> {
   derived?(config: Config): Readonly<Record<string, unknown>>;
   /** own settings that do not affect the content of a shard (number of shards, speed) */
   readonly neutral?: readonly (keyof z.infer<S> & string)[];
+  /**
+   * Own settings that only say how much is built: with another value the shards that stay are extended or cut, and no other
+   * result changes. They are recorded, but do not enter the fingerprint; `Shard.extent` says what they mean for a shard.
+   */
+  counts?(settings: z.infer<S>): readonly (keyof z.infer<S> & string)[];
+  /**
+   * `rows`: a longer shard begins with the rows of the shorter one. `training`: it goes on from the state that the shorter
+   * one kept, and replaces its numbers; the shorter one is then kept as a version of its own. @default rows
+   */
+  readonly growth?: 'rows' | 'training';
+  /** an older `version` whose results still count as up to date, but are not extended */
+  readonly accepts?: number;
   /** only shows other results (a report): it is rebuilt without asking, and no replaced version is kept; default false */
   readonly view?: boolean;
   /** number of parallel shards, where the setting `workers` must not decide it */
@@ -104,6 +141,9 @@ export interface Stage {
   readonly uses: readonly string[];
   readonly neutral: readonly string[];
   readonly view: boolean;
+  readonly growth: 'rows' | 'training';
+  readonly accepts: number | undefined;
+  counts(config: Config): readonly string[];
   derived(config: Config): Readonly<Record<string, unknown>>;
   settings(config: Config): Readonly<Record<string, unknown>>;
   /** undefined: the setting `workers` decides */
@@ -129,6 +169,9 @@ export function stage<S extends z.ZodObject, T extends Shard>(definition: StageD
     uses,
     neutral: ['workers', ...neutral],
     view: definition.view ?? false,
+    growth: definition.growth ?? 'rows',
+    accepts: definition.accepts,
+    counts: (config) => definition.counts?.(own(config)) ?? [],
     derived: (config) => definition.derived?.(config) ?? {},
     settings: (config) => own(config) as Record<string, unknown>,
     workers: (config) => definition.workers?.(own(config), config),

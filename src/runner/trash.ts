@@ -1,7 +1,6 @@
 import {
   cpSync,
   existsSync,
-  linkSync,
   lstatSync,
   mkdirSync,
   readdirSync,
@@ -13,7 +12,7 @@ import {
 import { dirname, join } from 'node:path';
 import { eventsFile, metricsFile } from '../data/metrics.js';
 import { writeAtomic } from '../data/store/atomic.js';
-import { pathInside } from '../data/store/inside.js';
+import { linkOrCopy, pathInside } from '../data/store/inside.js';
 import { setFile } from '../data/store/set-files.js';
 import type { Shard as Line } from '../data/store/manifest.js';
 import { UserError } from '../errors.js';
@@ -154,7 +153,6 @@ export class Trash {
         const to = pathInside(output.folder, file, join(this.root, id, ENTRY));
         mkdirSync(dirname(to), { recursive: true });
         // a link or a copy, so that a kill leaves the entry whole
-        rmSync(to, { force: true });
         linkOrCopy(join(this.root, id, String(i), file), to);
       }
       await output.add(lines, plan?.shards ?? []);
@@ -258,13 +256,4 @@ export async function trashDatasets(
 
 function fileNames({ files }: Line): string[] {
   return files.map(({ file }) => file);
-}
-
-/** A second name for a file, or a copy where the file system has no hard links. */
-function linkOrCopy(from: string, to: string): void {
-  try {
-    linkSync(from, to);
-  } catch {
-    cpSync(from, to);
-  }
 }

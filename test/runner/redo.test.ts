@@ -80,17 +80,15 @@ test('the log says how many shards are rebuilt or removed, and why', async (t) =
   assert.equal(await logged(['numbers.count=3']), 'numbers: rebuilding 6 outdated shards: numbers.count 50 -> 3\n');
   assert.equal(
     await logged(['numbers.count=3', 'numbers.shards=5']),
-    'numbers: removing 1 outdated shard: the plan changed\n',
+    'numbers: keeping 1 shard that the plan does not need in .spare\n',
   );
   rmSync(join(data, 'pocket/numbers/n1.json'));
   assert.equal(
     await logged(['numbers.count=3', 'numbers.shards=4']),
-    'numbers: rebuilding 1 and removing 1 outdated shard: files are missing or incomplete; the plan changed\n',
+    'numbers: keeping 1 shard that the plan does not need in .spare\n' +
+      'numbers: rebuilding 1 outdated shard: files are missing or incomplete\n',
   );
-  assert.equal(
-    await logged(['numbers.count=3', 'numbers.shards=5']),
-    'numbers: building 1 of 5 shards; the rest is up to date\n',
-  );
+  assert.equal(await logged(['numbers.count=3', 'numbers.shards=5']), 'numbers: taking back 1 shard from .spare\n');
   assert.equal(await logged(['numbers.count=3', 'numbers.shards=5']), '');
   await made(data, 'squares', ['numbers.count=3', 'numbers.shards=5']);
   assert.equal(
@@ -109,18 +107,21 @@ test('settings of used sections count; other and neutral ones do not', async (t)
   assert.deepEqual(await made(data, 'squares', ['shared.scale=10'], REDO), { numbers: 6, squares: 6 });
 });
 
-test('a longer plan builds only the new shards, a shorter one drops shards with --redo', async (t) => {
+test('a longer plan builds only the new shards, a shorter one keeps the others aside', async (t) => {
   const data = emptyFolder(t);
   await made(data, 'squares', ['numbers.shards=3']);
   assert.deepEqual(await made(data, 'squares', ['numbers.shards=5']), { numbers: 2, squares: 2 });
   const fresh = emptyFolder(t);
   await made(fresh, 'squares', ['numbers.shards=5']);
   assert.deepEqual(contents(join(data, 'pocket')), contents(join(fresh, 'pocket')), 'as if built at once');
-  await made(data, 'squares', ['numbers.shards=2'], REDO);
+  await made(data, 'squares', ['numbers.shards=2']);
   assert.equal(existsSync(join(data, 'pocket/numbers/n3.json')), false);
   const short = emptyFolder(t);
   await made(short, 'squares', ['numbers.shards=2']);
-  rmSync(join(data, 'pocket/.trash'), { recursive: true });
+  assert.deepEqual(await made(data, 'squares', ['numbers.shards=5']), { numbers: 0, squares: 0 }, 'taken back');
+  assert.deepEqual(contents(join(data, 'pocket')), contents(join(fresh, 'pocket')));
+  await made(data, 'squares', ['numbers.shards=2']);
+  rmSync(join(data, 'pocket/.spare'), { recursive: true });
   assert.deepEqual(contents(join(data, 'pocket')), contents(join(short, 'pocket')));
 });
 

@@ -1,6 +1,7 @@
-import { realpathSync, statSync } from 'node:fs';
+import { cpSync, linkSync, realpathSync, renameSync, rmSync, statSync } from 'node:fs';
 import { isAbsolute, resolve, sep } from 'node:path';
 import { UserError } from '../../errors.js';
+import { temporaryName } from './atomic.js';
 
 /**
  * The path that a name means below a folder, whether it is there or not; links are not looked into.
@@ -37,4 +38,18 @@ export function fileInside(folder: string, name: unknown, where: string): string
     );
   if (!statSync(real).isFile()) throw new UserError(`${where}: expected a file, but ${path} is not one`);
   return real;
+}
+
+/** A second name for a file, or a copy where the file system has no hard links. Replaces a file of that name. */
+export function linkOrCopy(from: string, to: string): void {
+  const temporary = temporaryName(to);
+  rmSync(temporary, { force: true });
+  try {
+    linkSync(from, temporary);
+  } catch {
+    cpSync(from, temporary);
+  }
+  renameSync(temporary, to);
+  // renaming one of two names of the same file to the other does nothing
+  rmSync(temporary, { force: true });
 }

@@ -14,6 +14,8 @@ export interface Shard {
   readonly inputs: string;
   /** fingerprint of the settings it was built with */
   readonly settings: string;
+  /** how much it holds, by what is counted, where the shard can grow (`{ episodes: 24 }`) */
+  readonly extent?: Readonly<Record<string, number>>;
   /** further facts that the stage records (counts, sizes, ranges of tids) */
   readonly facts?: Readonly<Record<string, unknown>>;
   /** true in a line that removes the shard from the data set */
