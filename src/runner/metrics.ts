@@ -81,8 +81,7 @@ export class Metrics {
   /** Replaces the lines of a shard by those of the version that it goes on from. */
   adopt(shard: string, lines: readonly MetricsLine[]): void {
     if (lines.length === 0 && this.of(shard).length === 0) return;
-    for (const line of lines)
-      this.times.set(line, this.before.get(`${line.shard} ${line.step}`) ?? Date.now() / 1000);
+    for (const line of lines) this.times.set(line, this.before.get(`${line.shard} ${line.step}`) ?? Date.now() / 1000);
     this.lines = [...this.lines.filter((line) => line.shard !== shard), ...lines];
     this.rewrite();
   }
