@@ -8,6 +8,7 @@ import { committedShards } from '../data/store/manifest.js';
 import { UserError } from '../errors.js';
 import { LOG } from './log/lines.js';
 import { IMPORT, readPlan, type PlanRecord } from './outputs.js';
+import { SPARE } from './spare.js';
 import { Trash, TRASH } from './trash.js';
 
 /** Something in a run folder that is not a whole result. */
@@ -24,7 +25,7 @@ export interface Oddity {
 }
 
 /** Entries of a run folder that are no data sets. */
-const FOLDERS = new Set(['images', 'metrics', 'tb', 'scratch', 'judge', 'recordings', LOG, TRASH]);
+const FOLDERS = new Set(['images', 'metrics', 'tb', 'scratch', 'judge', 'recordings', LOG, TRASH, SPARE]);
 const FILES = new Set(['run.json']);
 const SET_FILES = /^_?(manifest\.jsonl|plan\.json|result\.json)$/;
 const LOCK = 'lock';

@@ -4,15 +4,10 @@ import { fingerprint, type Shard as Line } from '../data/store/manifest.js';
 import { withoutAdded } from '../settings/schema.js';
 import type { Config } from '../settings/settings.js';
 import type { Display } from './display.js';
-<<<<<<< HEAD
-import { contentFingerprint, type Fingerprints, Output, type PlanRecord, readManifest } from './outputs.js';
-import { datasetPath } from './reference.js';
-import type { Shard, Stage, StageContext } from './stage.js';
-=======
 import { contentFingerprint, type Fingerprints, Output, type PlanRecord, readManifest, readPlan } from './outputs.js';
 import { Parts } from './parts.js';
+import { datasetPath } from './reference.js';
 import type { Extent, Shard, Stage, StageContext } from './stage.js';
->>>>>>> 5952ac2 (Shards become longer and shorter without being replaced: versions kept aside, a stage's priors, and a random walk with crashes)
 
 /** The run folder of the settings. */
 export function runFolder(config: Config): string {
