@@ -39,10 +39,13 @@ export const Actor = ActorSettings.extend({
   method: z
     .enum(METHODS)
     .default('digiq')
-    .describe(
-      "how to extract the policy: with Digi-Q's critic, or by imitating successful trajectories (the baseline)",
-    ),
-  name: z.string().default('').describe('name of the new policy, below `policy/`; empty: the method'),
+    .describe("how to extract the policy: with Digi-Q's critic, or by imitating successful trajectories (the baseline)")
+    .meta({ scope: 'result' }),
+  name: z
+    .string()
+    .default('')
+    .describe('name of the new policy, below `policy/`; empty: the method')
+    .meta({ scope: 'result' }),
   from: z
     .string()
     .default('base')
@@ -76,6 +79,7 @@ export const actor = stage({
     if (data === 'training') return { 'critic.validation': validation, 'critic.split': split };
     return held > 0 ? { 'critic.split': split } : {};
   },
+  results: { sections: [] },
   instance: (settings) => `actor/${nameOf(settings)}`,
   inputs: (settings) => [
     policySet(settings.from),

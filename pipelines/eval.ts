@@ -41,24 +41,31 @@ const PROTOCOL = 96;
 const RANKED = 6;
 
 export const Eval = z.object({
-  agent: AgentKind,
+  agent: AgentKind.meta({ scope: 'result' }),
   policy: z
     .string()
     .default('base')
     .describe(
       'name of the policy to evaluate, below `policy/`; `RUN:name` evaluates one of another run; unused with `eval.agent=served`',
-    ),
+    )
+    .meta({ scope: 'result' }),
   name: z
     .union([z.literal(''), z.string().regex(/^[\w+-][\w.+-]{0,80}$/, 'letters, digits, _ . + -')])
     .default('')
     .describe(
       'name of the evaluation: its results are in `eval/<name>`; empty: made from policy, split, protocol and temperature, as `digiq-test-t0.5`. Name it yourself to keep evaluations with other judges, devices or numbers of episodes side by side',
-    ),
-  split: z.enum(['test', 'train']).default('test').describe('task list: test or training tasks'),
+    )
+    .meta({ scope: 'result' }),
+  split: z
+    .enum(['test', 'train'])
+    .default('test')
+    .describe('task list: test or training tasks')
+    .meta({ scope: 'result' }),
   protocol: z
     .enum(['all', 'first96'])
     .default('all')
-    .describe('all tasks in turn, or the first 96 of the list as published, one episode each'),
+    .describe('all tasks in turn, or the first 96 of the list as published, one episode each')
+    .meta({ scope: 'result' }),
   episodes: z
     .int()
     .min(1)
@@ -68,20 +75,26 @@ export const Eval = z.object({
     .number()
     .min(0)
     .default(1)
-    .describe('sampling temperature of the policy; 0 is greedy (for a served agent: `served.temperature`)'),
+    .describe('sampling temperature of the policy; 0 is greedy (for a served agent: `served.temperature`)')
+    .meta({ scope: 'result' }),
   ...TruncationSettings,
   best_of_q: z
     .int()
     .min(0)
     .default(0)
-    .describe('take the action that the critic ranks best of this many samples, without training; 0: the policy alone'),
+    .describe('take the action that the critic ranks best of this many samples, without training; 0: the policy alone')
+    .meta({ scope: 'result' }),
   critic: z
     .string()
     .regex(/^(?:[A-Za-z0-9_][A-Za-z0-9_.+-]{0,99}:)?critic$/, '`critic`, or RUN:critic')
     .default('critic')
     .meta({ added: true })
     .describe('critic of `best_of_q`: that of this run, or `RUN:critic` for that of another run, with its VLM'),
-  aggregate: z.enum(['max', 'min', 'mean']).default('min').describe('how `best_of_q` combines the two Q values'),
+  aggregate: z
+    .enum(['max', 'min', 'mean'])
+    .default('min')
+    .describe('how `best_of_q` combines the two Q values')
+    .meta({ scope: 'result' }),
   shard: z.int().min(1).default(240).describe('episodes per shard'),
 });
 type Eval = z.infer<typeof Eval>;
@@ -132,8 +145,9 @@ const written = ({ settings, config, dataset }: StageContext<Eval>) => dataset(e
 export const evaluate = stage({
   name: 'eval',
   summary: 'measure the success rate of a policy',
-  settings: Eval,
+  settings: Eval.meta({ scope: 'command' }),
   uses: ['seed', 'tasks'],
+  results: { sections: ['device', 'judge', 'served', 'tasks', 'recordings'] },
   neutral: ['agent', 'name'],
   derived: (config) => ({
     ...deviceInfluence(config),

@@ -42,6 +42,7 @@ export const online = stage({
   settings: Online,
   uses: ['seed', 'tasks', 'models.text'],
   derived: (config) => ({ ...deviceInfluence(config), ...judgeFingerprint(config) }),
+  results: { sections: ['device', 'judge', 'recordings'] },
   workers: () => 1,
   instance: (settings) => `online/${onlineName(settings)}`,
   inputs: (settings, config) => {

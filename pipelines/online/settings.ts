@@ -13,22 +13,26 @@ export const Online = z.object({
     .default('online')
     .describe(
       'online: train on live episodes; off2on: first on the collected trajectories, then live; offline: only on the collected trajectories; eval: evaluate without training',
-    ),
+    )
+    .meta({ scope: 'result' }),
   algorithm: z
     .enum(['digirl', 'filteredbc'])
     .default('digirl')
-    .describe('which steps of the episodes the policy imitates'),
+    .describe('which steps of the episodes the policy imitates')
+    .meta({ scope: 'result' }),
   entropy: z
     .enum(ENTROPIES)
     .default('none')
-    .describe('entropy bonus: none, on all tokens equally (naive), or on the tokens that matter (causal: CoSo)'),
+    .describe('entropy bonus: none, on all tokens equally (naive), or on the tokens that matter (causal: CoSo)')
+    .meta({ scope: 'result' }),
   alpha: z.number().min(0).default(1).describe('weight of the entropy bonus (CoSo: 1.0)'),
   name: z
     .string()
     .default('')
     .describe(
       'name of the new policy, below `policy/`, and of its data, below `online/`; empty: coso with entropy=causal, naive with entropy=naive, otherwise the algorithm; with mode=eval, the starting policy followed by -tested',
-    ),
+    )
+    .meta({ scope: 'result' }),
   from: z
     .string()
     .default('base')

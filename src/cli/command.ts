@@ -35,6 +35,7 @@ export interface Options {
   deps?: boolean;
   force?: boolean;
   redo?: boolean;
+  unset?: readonly string[];
 }
 
 /** Adds the arguments and options of every command that reads settings. */
@@ -44,6 +45,11 @@ export function common(command: Command, example: string): Command {
     .option(
       '--config <file>',
       "settings file (YAML), or the name of one of critiq's own: pocket (default), aitw-webshop, ...",
+    )
+    .option(
+      '--unset <setting>',
+      'take back what an earlier command set in this run (again for further settings)',
+      (path: string, before: readonly string[] = []) => [...before, path],
     )
     .option('--threads <n>', 'same as the setting threads=<n>')
     .option('--json', 'print the result as JSON to stdout')
@@ -80,23 +86,40 @@ export async function extended(registry: Registry, args: readonly string[]): Pro
   return files.length === 0 ? registry : registry.extend(files);
 }
 
-/** Loads the stages and the settings of a command. @throws UserError */
+/** What a command needs of its run. */
+interface Needs {
+  /** the stage that it runs: its settings may belong to one result of the stage */
+  readonly stage?: string;
+  /** false: only the place of the run counts, not the settings that it was made with */
+  readonly stored?: boolean;
+}
+
+/** Loads the stages and the settings of a command, with those that its run was made with. @throws UserError */
 export async function load(
   registry: Registry,
   overrides: readonly string[],
   options: Options,
+  { stage, stored = true }: Needs = {},
 ): Promise<{ loaded: LoadedRegistry; config: Config }> {
   const { loadRegistry } = await import('../runner/registry.js');
-  const { loadSettings } = await import('../settings/settings.js');
   const loaded = await loadRegistry(registry);
   const threads = options.threads === undefined ? [] : [`threads=${options.threads}`];
-  const config = loadSettings(loaded.schema, {
-    file: settingsFile(registry, options.config),
-    library: registry.library,
-    overrides: [...overrides, ...threads],
-    aliases: loaded.aliases,
-  });
-  return { loaded, config };
+  const sources = { library: registry.library, overrides: [...overrides, ...threads] };
+  if (!stored) {
+    const { loadSettings } = await import('../settings/settings.js');
+    const file = settingsFile(registry, options.config);
+    return { loaded, config: loadSettings(loaded.schema, { ...sources, file, aliases: loaded.aliases }) };
+  }
+  const { loadRunSettings } = await import('../runner/run-settings.js');
+  const { describeDifferences } = await import('../settings/differences.js');
+  const command = loadRunSettings(
+    loaded,
+    { ...sources, file: options.config, fallback: settingsFile(registry, undefined), unset: options.unset },
+    stage === undefined ? undefined : loaded.stages.get(stage),
+  );
+  if (!options.quiet && !options.json)
+    for (const line of describeDifferences(command.differences, options.config, command.config.run)) complain(line);
+  return { loaded, config: command.config };
 }
 
 /** Runs a long job with progress and signal handling, then prints its result: JSON to stdout, or lines to stderr. */

@@ -12,7 +12,7 @@ export function addForkCommand(critiq: Command, registry: Registry, interrupt: I
   common(fork, 'critiq fork exp7 exp7-lr')
     .description('make a new run that shares everything another one has built, without copying the data')
     .action(async (from: string, to: string, overrides: string[], options: Options) => {
-      const { config } = await load(registry, overrides, options);
+      const { config } = await load(registry, overrides, options, { stored: false });
       const { forkRun } = await import('../runs/fork.js');
       await work(options, interrupt, async (display) => {
         const forked = await forkRun({ data: config.data, from, to });

@@ -13,7 +13,7 @@ export function addLogCommand(critiq: Command, registry: Registry): void {
   common(command, 'critiq log run=exp7')
     .description('show the commands that worked on a run: when, where, how they ended, and how long each stage took')
     .action(async (overrides: string[], options: Options) => {
-      const { config } = await load(registry, overrides, options);
+      const { config } = await load(registry, overrides, options, { stored: false });
       const { runFolder } = await import('../runner/instance.js');
       const { lockFile } = await import('../runner/run.js');
       const { readCommands } = await import('../runner/log/commands.js');

@@ -101,7 +101,7 @@ Example:
       )
       .option('--force', 'rebuild all shards of this stage')
       .action(async (overrides: string[], options: Options) => {
-        const { loaded, config } = await load(registry, overrides, options);
+        const { loaded, config } = await load(registry, overrides, options, { stage: name });
         const { runStage } = await import('../runner/run.js');
         await work(options, interrupt, async (display, signal) => {
           const { deps, force, redo } = options;
@@ -193,8 +193,8 @@ Example:
   });
 
   common(
-    critiq.command('config').description('print the resolved settings as YAML'),
-    'critiq config critic.lr=1e-5 > mine.yaml',
+    critiq.command('config').description('print all settings of a run, and where each comes from, as YAML'),
+    'critiq config run=exp7 critic.lr=1e-5 > mine.yaml',
   )
     .option('--markdown', 'print the reference of all settings instead (docs/settings.md)')
     .action(async (overrides: string[], options: Options & { markdown?: boolean }) => {
@@ -203,8 +203,13 @@ Example:
         const { settingsReference } = await import('../settings/reference.js');
         print(withPages(settingsReference(loaded.schema, loaded.aliases).trimEnd()));
       } else {
-        const { settingsToYaml } = await import('../settings/settings.js');
-        print(options.json ? JSON.stringify(config, null, 2) : settingsToYaml(config).trimEnd());
+        const { settingOrigins, settingsWithOrigins } = await import('../settings/origins.js');
+        const { commandSettings } = await import('../runner/run-settings.js');
+        const { origins: set, next, exists } = commandSettings(config)!;
+        const origins = settingOrigins(loaded.schema, set);
+        const results = exists ? next.results : {};
+        if (options.json) print(JSON.stringify({ run: config.run, settings: config, origins, results }, null, 2));
+        else print(settingsWithOrigins(loaded.schema, config, origins).trimEnd());
       }
     });
   addCompletionCommand(critiq, registry);

@@ -10,7 +10,7 @@ export function addRunsCommand(critiq: Command, registry: Registry): void {
       .description('list all runs: state, the settings that differ from the closest settings file, success rates'),
     'critiq runs data=experiments --json',
   ).action(async (overrides: string[], options: Options) => {
-    const { loaded, config } = await load(registry, overrides, options);
+    const { loaded, config } = await load(registry, overrides, options, { stored: false });
     const { listRuns } = await import('../runs/listing.js');
     const { runsTable } = await import('../runs/listing-text.js');
     const runs = listRuns(loaded, config.data, await namedSettings(registry, loaded));

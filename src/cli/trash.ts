@@ -15,9 +15,9 @@ export function addTrashCommands(critiq: Command, registry: Registry, interrupt:
     .action(async (entry: string | undefined, overrides: string[], options: Options) => {
       // `critiq restore run=exp7` lists: settings are written name=value, entries are not
       const [id, settings] = entry?.includes('=') ? [undefined, [entry, ...overrides]] : [entry, overrides];
-      const { config } = await load(registry, settings, options);
+      const { loaded, config } = await load(registry, settings, options);
       const { Trash } = await import('../runner/trash.js');
-      const { underLock } = await import('../runner/run.js');
+      const { underLock, writeRunRecord } = await import('../runner/run.js');
       const { runFolder } = await import('../runner/instance.js');
       await work(options, interrupt, async (display) => {
         const trash = new Trash(runFolder(config));
@@ -31,7 +31,13 @@ export function addTrashCommands(critiq: Command, registry: Registry, interrupt:
         }
         const restored = await underLock(config, display, async () => {
           await trash.finish();
-          return trash.restore(id);
+          const entry = await trash.restore(id);
+          const { withRestored } = await import('../runner/run-settings.js');
+          // the next command must not find the result outdated because of the settings of what replaced it
+          const { plan } = entry.sets[0];
+          const again = plan && withRestored(loaded, config, plan);
+          if (again) await writeRunRecord(again, loaded.schema);
+          return entry;
         });
         return { result: { restored: restored.id }, lines: [`${restored.instance}: restored from ${restored.id}`] };
       });
@@ -43,7 +49,7 @@ export function addTrashCommands(critiq: Command, registry: Registry, interrupt:
   )
     .option('--older-than <days>', 'only results that were replaced at least this many days ago', '0')
     .action(async (overrides: string[], options: Options & { olderThan: string }) => {
-      const { config } = await load(registry, overrides, options);
+      const { config } = await load(registry, overrides, options, { stored: false });
       const days = wholeNumber('--older-than', options.olderThan, 0);
       const { Trash } = await import('../runner/trash.js');
       const { underLock } = await import('../runner/run.js');

@@ -30,7 +30,7 @@ export function addViewCommand(critiq: Command, registry: Registry, interrupt: I
       // where no run is named, the first argument is a setting
       const named = run !== undefined && !run.includes('=');
       const overrides = run === undefined || named ? rest : [run, ...rest];
-      const { config } = await load(registry, overrides, options);
+      const { config } = await load(registry, overrides, options, { stored: false });
       const port = wholeNumber('--port', options.port, 0);
       if (port > 65535) throw new UserError(`--port: expected an integer from 0 to 65535, got ${port}`);
       const { RunFolders } = await import('../viewer/run-folders.js');

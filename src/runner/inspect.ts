@@ -1,14 +1,14 @@
-import { readdirSync, existsSync } from 'node:fs';
-import { join } from 'node:path';
 import { UserError } from '../errors.js';
 import type { Config } from '../settings/settings.js';
 import { Display } from './display.js';
 import { datasetFolder, Instance, runFolder } from './instance.js';
 import { livingHolder } from '../data/store/lock.js';
 import { lastMetrics, metricsFile, type MetricsLine } from '../data/metrics.js';
-import { Output, type PlanRecord, readPlan } from './outputs.js';
+import { Output, readPlan } from './outputs.js';
+import { recordedPlans } from './recorded.js';
 import { type LoadedRegistry, withRecorded } from './registry.js';
 import { findProducer, lockFile } from './run.js';
+import { asBuilt, type CommandSettings, commandSettings, resultSettings } from './run-settings.js';
 import type { Stage } from './stage.js';
 import { survey } from './survey.js';
 
@@ -35,16 +35,19 @@ export interface StageStatus {
 /** The state of every stage with these settings, and of every other instance in the run folder. Writes nothing. */
 export async function inspectRun(registry: LoadedRegistry, config: Config): Promise<StageStatus[]> {
   const inspector = new Inspector(registry, config);
+  const command = commandSettings(config);
   const rows = new Map<string, StageStatus>();
   const add = async (stage: Stage, settings: Config): Promise<void> => {
     const row = await inspector.inspect(stage, settings);
     rows.set(row.instance, row);
   };
+  const plans = recordedPlans(runFolder(config));
   for (const stage of registry.stages.values()) {
-    await add(stage, config);
-    for (const plan of recordedPlans(runFolder(config))) {
-      if (plan.stage === stage.name && !rows.has(plan.instance))
-        await add(stage, withRecorded(registry.schema, config, plan));
+    await add(stage, resultSettings(registry.schema, command, config, stage.instance(config)));
+    for (const plan of plans.filter((one) => one.stage === stage.name && !rows.has(one.instance))) {
+      const own = resultSettings(registry.schema, command, config, plan.instance);
+      const built = withRecorded(registry.schema, own, plan, (path) => !command?.changed.has(path));
+      if (built && !rows.has(stage.instance(built))) await add(stage, built);
     }
   }
   return [...rows.values()];
@@ -54,19 +57,23 @@ class Inspector {
   private readonly seen = new Map<string, Promise<StageStatus>>();
   private readonly running: string | undefined;
 
+  private readonly command: CommandSettings | undefined;
+
   constructor(
     private readonly registry: LoadedRegistry,
     config: Config,
   ) {
+    this.command = commandSettings(config);
     this.running = livingHolder(lockFile(config))?.running;
   }
 
   inspect(stage: Stage, config: Config): Promise<StageStatus> {
-    const name = stage.instance(config);
-    let status = this.seen.get(name);
+    // a result may be looked at as the run's settings say, and as it was built
+    const key = JSON.stringify([stage.instance(config), stage.settings(config)]);
+    let status = this.seen.get(key);
     if (!status) {
       status = this.look(stage, config);
-      this.seen.set(name, status);
+      this.seen.set(key, status);
     }
     return status;
   }
@@ -120,7 +127,8 @@ class Inspector {
         if (error instanceof UserError) return undefined;
         throw error;
       }
-      const status = producer && (await this.inspect(producer.stage, producer.config));
+      const built = producer && asBuilt(this.registry, producer.stage, producer.config, this.command);
+      const status = producer && (await this.inspect(producer.stage, built!));
       if (new Output(dataset, datasetFolder(config, dataset)).shards.length === 0 && status?.state !== 'up to date')
         return undefined;
       if (status && status.state !== 'up to date' && status.state !== 'imported') fine = false;
@@ -136,20 +144,4 @@ class Inspector {
       throw error;
     }
   }
-}
-
-/** The plans of all data sets in a run folder, in the order of their folders' names. */
-function recordedPlans(folder: string, depth = 0): PlanRecord[] {
-  if (!existsSync(folder)) return [];
-  const own = depth > 0 ? readPlan(folder) : undefined;
-  const below = readdirSync(folder, { withFileTypes: true })
-    .filter(
-      (entry) =>
-        entry.isDirectory() &&
-        depth < 2 &&
-        !entry.name.startsWith('.') &&
-        !(depth === 0 && ['metrics', 'tb', 'scratch'].includes(entry.name)),
-    )
-    .sort((a, b) => (a.name < b.name ? -1 : 1));
-  return [...(own ? [own] : []), ...below.flatMap((entry) => recordedPlans(join(folder, entry.name), depth + 1))];
 }

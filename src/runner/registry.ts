@@ -1,5 +1,6 @@
-import type { z } from 'zod';
-import { fields, schemaAt } from '../settings/schema.js';
+import { z } from 'zod';
+import { valueAt } from '../settings/changes.js';
+import { leafPaths, schemaAt } from '../settings/schema.js';
 import { type Aliases, type Config, composeSettings } from '../settings/settings.js';
 import type { PlanRecord } from './outputs.js';
 import type { Stage } from './stage.js';
@@ -52,14 +53,39 @@ export function withSettings(schema: z.ZodObject, config: Config, changes: Reado
   return schema.parse(values) as Config;
 }
 
-/** The settings with a stage's own replaced by those that an instance of it was built with. */
-export function withRecorded(schema: z.ZodObject, config: Config, { stage, settings }: PlanRecord): Config {
-  const own = (settings[stage] ?? {}) as Record<string, unknown>;
-  // recorded plans leave these out at their default (withoutAdded), whatever the settings of now are
+/** The settings of its own section that an instance was built with, by path. */
+export function recordedSettings(schema: z.ZodObject, { stage, settings }: PlanRecord): (readonly [string, unknown])[] {
   const section = schemaAt(schema, [stage]);
-  const added = Object.entries((section && fields(section)) ?? {})
-    .filter(([, field]) => field.meta()?.added === true)
-    .map(([key]) => [`${stage}.${key}`, undefined] as const);
-  const changes = Object.entries(own).map(([key, value]) => [`${stage}.${key}`, value] as const);
-  return withSettings(schema, config, Object.fromEntries([...added, ...changes]));
+  if (!section) return [];
+  return leafPaths(section, [stage]).flatMap(({ path, schema: field }) => {
+    const value = valueAt({ [stage]: settings[stage] }, path.split('.'));
+    if (value !== undefined) return [[path, value] as const];
+    // recorded plans leave these out at their default (withoutAdded), whatever the settings of now are
+    return field.meta()?.added === true ? [[path, field.parse(undefined)] as const] : [];
+  });
+}
+
+/**
+ * The settings with a stage's own replaced by those that an instance of it was built with.
+ * @param takes which of them, by path
+ * @returns undefined where they are no longer valid
+ */
+export function withRecorded(
+  schema: z.ZodObject,
+  config: Config,
+  plan: PlanRecord,
+  takes: (path: string) => boolean = () => true,
+): Config | undefined {
+  const { stage, instance } = plan;
+  const recorded = recordedSettings(schema, plan);
+  const changes = recorded.filter(([path]) => takes(path));
+  // the plan leaves out the name of an evaluation, which changes nothing else
+  const name = schemaAt(schema, [stage, 'name']) && !recorded.some(([path]) => path === `${stage}.name`);
+  const named = name ? [[`${stage}.name`, instance.slice(instance.indexOf('/') + 1)] as const] : [];
+  try {
+    return withSettings(schema, config, Object.fromEntries([...changes, ...named]));
+  } catch (error) {
+    if (error instanceof z.ZodError) return undefined;
+    throw error;
+  }
 }

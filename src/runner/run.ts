@@ -13,6 +13,7 @@ import { IMPORT, readManifest, readPlan } from './outputs.js';
 import { gitCommit, versions } from './package.js';
 import { type LoadedRegistry, withRecorded, withSettings } from './registry.js';
 import { checkReference, reference } from './reference.js';
+import { asBuilt, commandSettings, RUN_RECORD } from './run-settings.js';
 import type { Stage } from './stage.js';
 import { Trash } from './trash.js';
 
@@ -59,6 +60,7 @@ export async function runStage(
       await writeRunRecord(config, registry.schema);
     };
 
+    const command = commandSettings(config);
     const bring = async (stage: Stage, settings: Config, chain: readonly string[]): Promise<void> => {
       const instanceName = stage.instance(settings);
       if (ready.has(instanceName)) return;
@@ -72,8 +74,12 @@ export async function runStage(
         if (other) await checkReference(settings, other);
         else if (!deps) requireDataset(registry, settings, dataset, instanceName);
         else {
-          const producer = findProducer(registry, settings, dataset, instanceName);
-          if (producer) await bring(producer.stage, producer.config, [...chain, instanceName]);
+          const producer = findProducer(registry, command?.beneath ?? settings, dataset, instanceName);
+          if (!producer) continue;
+          const tell = (differences: readonly string[]): void =>
+            display.info(`${dataset}: used as it was built (${differences.slice(0, 3).join('; ')})`);
+          const built = asBuilt(registry, producer.stage, producer.config, command, tell);
+          await bring(producer.stage, built, [...chain, instanceName]);
         }
       }
       ready.add(instanceName);
@@ -184,7 +190,8 @@ export function findProducer(
     throw new Error(`stage ${stage.name} offers ${dataset} with ${JSON.stringify(changes)}, but would not write it`);
   }
   const stage = plan && stages.get(plan.stage);
-  if (stage) return { stage, config: withRecorded(schema, config, plan) };
+  const recorded = stage && withRecorded(schema, config, plan);
+  if (recorded) return { stage, config: recorded };
   throw new UserError(
     `${folder}: ${reader} needs it, but it does not exist and no stage builds it; check the names in the settings`,
   );
@@ -203,31 +210,27 @@ function requireDataset(registry: LoadedRegistry, config: Config, dataset: strin
 }
 
 /**
- * Writes run.json: what is needed to repeat the run. It holds nothing of the environment.
+ * Writes run.json: what is needed to repeat the run. It holds nothing of the environment. What other parts of critiq keep
+ * there stays.
  * @param schema of all settings; with it, the record lists those that differ from their defaults
  */
 export async function writeRunRecord(config: Config, schema?: LoadedRegistry['schema']): Promise<void> {
-  const changed = schema && changedSettings(schema, config);
-  const file = join(runFolder(config), 'run.json');
-  const record = {
-    versions: versions(),
-    commit: gitCommit(),
-    ...origin(file),
-    seed: config.seed,
-    changed,
-    settings: config,
-  };
-  const text = `${JSON.stringify(record, null, 2)}\n`;
-  if (!existsSync(file) || readFileSync(file, 'utf8') !== text) await writeAtomic(file, text);
+  const command = commandSettings(config);
+  const settings = command?.beneath ?? config;
+  const changed = schema && changedSettings(schema, settings);
+  const file = join(runFolder(config), RUN_RECORD);
+  const before = existsSync(file) ? readFileSync(file, 'utf8') : '{}';
+  const others = parsed(before);
+  delete others.set;
+  const own = { versions: versions(), commit: gitCommit(), seed: config.seed, changed, settings };
+  const text = `${JSON.stringify({ ...others, ...own, ...(command ? { set: command.next } : {}) }, null, 2)}\n`;
+  if (before !== text) await writeAtomic(file, text);
 }
 
-/** What `critiq fork` wrote to run.json about where the run comes from. */
-function origin(file: string): { forked_from?: unknown; sweep?: unknown } {
-  if (!existsSync(file)) return {};
+function parsed(text: string): Record<string, unknown> {
   try {
-    const { forked_from, sweep } = JSON.parse(readFileSync(file, 'utf8')) as { forked_from?: unknown; sweep?: unknown };
-    return { forked_from, sweep };
+    return JSON.parse(text) as Record<string, unknown>;
   } catch {
-    return {};
+    return {}; // damaged: it is written again
   }
 }

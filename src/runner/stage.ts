@@ -112,6 +112,12 @@ export interface StageDefinition<S extends z.ZodObject, T extends Shard> {
   readonly accepts?: number;
   /** only shows other results (a report): it is rebuilt without asking, and no replaced version is kept; default false */
   readonly view?: boolean;
+  /**
+   * The stage makes results of several names with different settings (policies, evaluations). Settings that a command gives
+   * for a named result hold for it alone: those of the stage's own section, and of these sections. The settings that name a
+   * result are marked with the scope `result`. Other stages take such a result as it was built.
+   */
+  readonly results?: { readonly sections: readonly string[] };
   /** number of parallel shards, where the setting `workers` must not decide it */
   workers?(settings: z.infer<S>, config: Config): number | undefined;
   /** name of the instance with these settings; default the stage's name */
@@ -144,6 +150,7 @@ export interface Stage {
   readonly growth: 'rows' | 'training';
   readonly accepts: number | undefined;
   counts(config: Config): readonly string[];
+  readonly results: { readonly sections: readonly string[] } | undefined;
   derived(config: Config): Readonly<Record<string, unknown>>;
   settings(config: Config): Readonly<Record<string, unknown>>;
   /** undefined: the setting `workers` decides */
@@ -172,6 +179,7 @@ export function stage<S extends z.ZodObject, T extends Shard>(definition: StageD
     growth: definition.growth ?? 'rows',
     accepts: definition.accepts,
     counts: (config) => definition.counts?.(own(config)) ?? [],
+    results: definition.results,
     derived: (config) => definition.derived?.(config) ?? {},
     settings: (config) => own(config) as Record<string, unknown>,
     workers: (config) => definition.workers?.(own(config), config),

@@ -43,13 +43,10 @@ function isOutdated(
   const stage = registry.stages.get(name);
   const { plan, lines } = sets[0];
   if (!stage || !plan) return false;
-  let wanted: Instance;
-  try {
-    wanted = new Instance(stage, withRecorded(registry.schema, config, plan));
-  } catch {
-    // settings of another version of critiq
-    return false;
-  }
+  const built = withRecorded(registry.schema, config, plan);
+  // settings of another version of critiq
+  if (!built) return false;
+  const wanted = new Instance(stage, built);
   if (!isDeepStrictEqual(JSON.parse(JSON.stringify(wanted.settings)), settings)) return true;
   return [...lines.values()].some((line) => !isCurrent(wanted, line));
 }

@@ -7,38 +7,54 @@ export const Core = z.object({
     .string()
     .regex(/^[A-Za-z0-9_][A-Za-z0-9_.+-]{0,99}$/, 'a folder name: letters, digits, _ . + -')
     .default('pocket')
-    .describe('name of the run; its folder is `<data>/<run>`'),
+    .describe('name of the run; its folder is `<data>/<run>`')
+    .meta({ scope: 'machine' }),
   plugins: z
     .array(z.string().min(1))
     .default([])
     .describe(
       'modules that add stages, devices, judges or answer formats (docs/extending.md): packages, or paths relative to the file that names them; their code runs, so name only modules you trust',
-    ),
-  data: z.string().min(1).default('data').describe('folder of all run folders, relative to the working directory'),
+    )
+    .meta({ scope: 'machine' }),
+  data: z
+    .string()
+    .min(1)
+    .default('data')
+    .describe('folder of all run folders, relative to the working directory')
+    .meta({ scope: 'machine' }),
   seed: z.int().min(0).default(0).describe('seed of all random numbers of the run'),
   yes: z
     .boolean()
     .default(false)
     .describe(
       'replace results that no longer match their inputs and settings without asking, as --redo does, for scheduled jobs; replaced results go to `.trash` (`critiq restore`, `critiq gc`)',
-    ),
+    )
+    .meta({ scope: 'machine' }),
   workers: z
     .int()
     .min(0)
     .max(256)
     .default(0)
-    .describe('shards of a stage that run in parallel, each in its own thread; 0: one per core, but at most 8'),
+    .describe('shards of a stage that run in parallel, each in its own thread; 0: one per core, but at most 8')
+    .meta({ scope: 'machine' }),
   threads: z
     .int()
     .min(0)
     .max(1024)
     .default(0)
-    .describe('threads of the numeric runtime, divided among the parallel shards; 0: one per core'),
+    .describe('threads of the numeric runtime, divided among the parallel shards; 0: one per core')
+    .meta({ scope: 'machine' }),
   provider: z
     .enum(['cpu', 'cuda', 'auto'])
     .default('cpu')
     .describe('where models run: on the CPU, on an NVIDIA GPU (docs/gpu.md), or on the GPU if there is a usable one'),
-  device_id: z.int().min(0).max(63).default(0).describe('GPU to use, numbered as in `nvidia-smi`'),
+  device_id: z
+    .int()
+    .min(0)
+    .max(63)
+    .default(0)
+    .describe('GPU to use, numbered as in `nvidia-smi`')
+    .meta({ scope: 'machine' }),
   tf32: z
     .boolean()
     .default(false)
@@ -125,6 +141,29 @@ export function withoutAdded(schema: z.ZodType, values: Readonly<Record<string, 
     return [[key, nested ? withoutAdded(field, value as Record<string, unknown>) : value]];
   });
   return Object.fromEntries(kept);
+}
+
+/**
+ * How long a value lasts that is given on the command line. `run`: it stays with the run. `result`: the setting names the
+ * result that the command makes; it and the other settings of its section stay with that result. `command`: it holds for
+ * this command. `machine`: it holds for this command, and so does the value of a settings file; the run never stores it.
+ */
+export type Scope = 'run' | 'result' | 'command' | 'machine';
+
+/** Marks a setting or a whole section with a scope; without a mark it is `run`. */
+export function scoped<S extends z.ZodType>(scope: Exclude<Scope, 'run'>, schema: S): S {
+  return schema.meta({ scope });
+}
+
+/** The scope of a setting: its own mark, or that of the section around it. */
+export function scopeOf(schema: z.ZodType, path: readonly string[]): Scope {
+  let scope: Scope = 'run';
+  path.forEach((_, i) => {
+    const at = schemaAt(schema, path.slice(0, i + 1));
+    const mark = at && (at.meta()?.scope ?? unwrap(at).meta()?.scope);
+    if (mark !== undefined) scope = mark as Scope;
+  });
+  return scope;
 }
 
 /** The type of a setting in words: `number`, `integer`, `"td" or "mc"`, `list of number`. */

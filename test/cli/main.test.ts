@@ -92,12 +92,12 @@ test('config prints settings that give the same run, and run.json stores them wi
   const cwd = emptyFolder(t);
   const { stdout } = await succeed(['config', 'numbers.count=3', 'seed=5', 'total_lr=0.125'], { cwd });
   writeFileSync(join(cwd, 'mine.yaml'), stdout);
-  assert.match(stdout, /^total:\n(?: .*\n)* {2}lr: 0\.125$/m);
+  assert.match(stdout, /^total:\n(?: .*\n)* {2}lr: 0\.125 # command line$/m);
   await succeed(['numbers', '--config', 'mine.yaml'], { cwd });
   const { stdout: again } = await succeed(['numbers', '--json', 'numbers.count=3', 'seed=5'], { cwd });
   assert.equal((JSON.parse(again) as { made: number }[])[0].made, 0);
   const record = JSON.parse(readFileSync(join(cwd, 'data/pocket/run.json'), 'utf8')) as Record<string, unknown>;
-  assert.deepEqual(Object.keys(record), ['versions', 'commit', 'seed', 'changed', 'settings']);
+  assert.deepEqual(Object.keys(record), ['versions', 'commit', 'seed', 'changed', 'settings', 'set']);
   assert.deepEqual(record.changed, {
     seed: { default: 0, value: 5 },
     'numbers.count': { default: 50, value: 3 },

@@ -40,6 +40,26 @@ test('an old run is up to date, and reading it changes nothing', async (t) => {
   assert.deepEqual(contents(run), before, 'a stage with nothing to do leaves the old names');
 });
 
+test('an old run knows its settings: no command needs them again, and a later one keeps what an earlier one set', async (t) => {
+  const { cwd, run } = oldRun(t);
+  const critic = (): string[] =>
+    Object.entries(contents(run)).flatMap(([name, digest]) =>
+      /^(critic|values)\//.test(name) ? [`${name} ${digest}`] : [],
+    );
+  const { stdout } = await succeed(['status', '--json'], { cwd, program });
+  const rows = JSON.parse(stdout) as StageStatus[];
+  assert.deepEqual(
+    rows.filter(({ state }) => state === 'up to date').map(({ instance }) => instance),
+    MADE,
+  );
+  const before = critic();
+  await succeed(['critic', 'critic.lr=1e-4', '--redo'], { cwd, program });
+  const after = critic();
+  assert.notDeepEqual(after, before);
+  await succeed(['report'], { cwd, program });
+  assert.deepEqual(critic(), after, 'the report leaves the critic of the other learning rate alone');
+});
+
 /** That all that was expected is there; more may be. */
 function holds(made: unknown, expected: unknown, where: string): void {
   if (typeof expected !== 'object' || expected === null) return assert.equal(made, expected, where);

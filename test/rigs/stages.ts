@@ -70,7 +70,7 @@ export const squares = stage({
 });
 
 const Total = z.object({
-  name: z.string().default('all').describe('name of the sum'),
+  name: z.string().default('all').describe('name of the sum').meta({ scope: 'result' }),
   steps: z.int().default(20).describe('steps of the summation'),
   lr: z.number().positive().default(0.5).describe('a number'),
 });
@@ -81,6 +81,7 @@ export const total = stage({
   summary: 'add them up, slowly',
   settings: Total,
   uses: ['seed'],
+  results: { sections: [] },
   instance: ({ name }) => `total/${name}`,
   inputs: () => ['squares'],
   outputs: ({ name }) => [`total/${name}`],

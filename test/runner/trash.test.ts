@@ -92,6 +92,12 @@ test('the commands list, restore and remove replaced results', async (t) => {
   assert.match(list.stderr, /0001-total,all: replaced \d{4}-\d\d-\d\d .*1 shard.*total\.lr 0\.5 -> 0\.1/);
   const back = await succeed(['restore', '0001-total,all', '--json'], { cwd });
   assert.deepEqual(JSON.parse(back.stdout), { restored: '0001-total,all' });
+  const { stdout } = await succeed(['total', '--json'], { cwd });
+  assert.deepEqual(
+    (JSON.parse(stdout) as { made: number }[]).map(({ made }) => made),
+    [0, 0, 0],
+    'the run has the settings of the restored result',
+  );
   const young = await succeed(['gc', '--older-than', '30', '--json'], { cwd });
   assert.deepEqual((JSON.parse(young.stdout) as { removed: string[] }).removed, []);
   const all = await succeed(['gc', '--json'], { cwd });
@@ -119,7 +125,7 @@ test('a kill while a result goes to the trash loses nothing', async (t) => {
     clearTimeout(timer);
   }
   assert.ok(kills > 0, 'some were killed');
-  await succeed(['total', '--redo'], { cwd });
+  await succeed(['total', '--redo', '--unset', 'numbers.count'], { cwd });
   assert.deepEqual(results(join(cwd, 'data')), first, 'the first result is rebuilt bit by bit');
   for (const { id } of new Trash(join(cwd, 'data/pocket')).list()) {
     const entry = JSON.parse(readFileSync(join(cwd, 'data/pocket/.trash', id, 'entry.json'), 'utf8')) as {

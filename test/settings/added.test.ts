@@ -30,5 +30,5 @@ test('a recorded plan without them means their default, not the value of now', (
   const now = schema.parse({ stage: { lr: 3, top_k: 50, inner: { clip: 0.5 } } }) as Config;
   const plan = { stage: 'stage', instance: 'stage', shards: [], finished: true };
   const recorded = withRecorded(schema, now, { ...plan, settings: { stage: { lr: 2, inner: { old: 7 } } } });
-  assert.deepEqual(recorded.stage, { lr: 2, top_k: 0, inner: { old: 7, clip: null }, list: [1, 2] });
+  assert.deepEqual(recorded!.stage, { lr: 2, top_k: 0, inner: { old: 7, clip: null }, list: [1, 2] });
 });

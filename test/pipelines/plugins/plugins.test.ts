@@ -60,7 +60,7 @@ test('plugins are resolved from the file that names them, or from the working di
   const outer = emptyFolder(t);
   writeFileSync(join(outer, 'mine.yaml'), `extends: ${join(where.cwd, 'panel.yaml')}\nrun: mine\n`);
   const { stdout } = await succeed(['config', '--config', 'mine.yaml', '--json'], { cwd: outer, program });
-  const { plugins } = JSON.parse(stdout) as { plugins: string[] };
+  const { plugins } = (JSON.parse(stdout) as { settings: { plugins: string[] } }).settings;
   assert.deepEqual(plugins[1], join(where.cwd, 'panel-device.js'));
   await succeed(['config', 'plugins=[./panel-device.js]', 'device.backend=panel'], where);
   const missing = await critiq(['config', 'plugins=[./nothing.js]'], where);
