@@ -1,5 +1,7 @@
 import { isTap, type Action, type Point } from '../../data/action.js';
-import type { WebDriverSession } from './client.js';
+import { machineClock } from '../pool/clock.js';
+import { CallError, type WebDriverSession } from './client.js';
+import { passed } from './screen.js';
 import type { WebDriverSettings } from './settings.js';
 
 /** Android's key codes (android.view.KeyEvent). */
@@ -18,14 +20,16 @@ interface Extent {
  * Executes an action on a device by a single WebDriver call with an effect. Declarations about the task are not sent.
  * @param extent of the whole screen, in the driver's units
  * @param left milliseconds left
+ * @param acted when the action before it ended, by the machine's clock
  * @throws CallError; its `applied` tells whether the action may have happened
  */
 export async function perform(
   session: WebDriverSession,
   action: Action,
-  settings: Pick<WebDriverSettings, 'typing' | 'press' | 'tap_ms' | 'swipe_ms'>,
+  settings: Pick<WebDriverSettings, 'typing' | 'press' | 'tap_ms' | 'swipe_ms' | 'typing_min_ms' | 'settle_ms'>,
   extent: Extent,
   left: () => number,
+  acted: number,
 ): Promise<void> {
   switch (action.type) {
     case 'DUAL_POINT': {
@@ -35,7 +39,8 @@ export async function perform(
       return;
     }
     case 'TYPE':
-      return type(session, action.text, settings.typing, left);
+      await passed(acted, Math.min(settings.typing_min_ms, settings.settle_ms), left);
+      return type(session, action.text, settings.typing, left, acted + settings.settle_ms);
     case 'PRESS_BACK':
     case 'PRESS_HOME':
     case 'PRESS_ENTER':
@@ -67,6 +72,7 @@ async function type(
   text: string,
   by: WebDriverSettings['typing'],
   left: () => number,
+  focusBy: number,
 ): Promise<void> {
   if (by === 'type') {
     await session.execute('mobile: type', { text }, left());
@@ -79,10 +85,26 @@ async function type(
     ]);
     await session.post('/actions', { actions: [{ type: 'key', id: 'keyboard', actions }] }, left());
   } else {
-    const element = await session.activeElement(left());
+    const element = await focused(session, left, focusBy);
     // `value` is for the protocol before W3C's, which took a list of characters
     const body = { text, value: Array.from(text) };
     await session.post(`/element/${encodeURIComponent(element)}/value`, body, left());
+  }
+}
+
+/** Milliseconds between two looks for the focus. */
+const FOCUS_PAUSE_MS = 250;
+
+/** The element with the focus; a field that was tapped a moment ago may only get it. @throws CallError */
+async function focused(session: WebDriverSession, left: () => number, by: number): Promise<string> {
+  for (;;) {
+    try {
+      return await session.activeElement(left());
+    } catch (error) {
+      const wait = error instanceof CallError && error.code === 'no such element' && machineClock.now() < by;
+      if (!wait || left() <= 4 * FOCUS_PAUSE_MS) throw error;
+    }
+    await passed(machineClock.now(), FOCUS_PAUSE_MS, left);
   }
 }
 

@@ -128,11 +128,17 @@ export const WebDriverSettings = z.object({
       ),
     })
     .prefault({}),
-  settle_ms: Milliseconds.default(1000).describe(
+  settle_min_ms: Milliseconds.default(5000).describe(
+    'milliseconds to wait at least after an action before a screenshot (published: 5 s), since until then two equal ones may both show the page before it; at most `settle_ms`',
+  ),
+  settle_ms: Milliseconds.default(10_000).describe(
     'milliseconds to wait at most after an action until two screenshots in a row are equal; 0: the first one is taken',
   ),
-  blank_ms: Milliseconds.default(2000).describe(
-    'milliseconds for which a screenshot of a single colour is taken again; after that it is accepted',
+  blank_ms: Milliseconds.default(5000).describe(
+    'milliseconds for which a screenshot of a single colour, or mostly white, is taken again after `settle_min_ms`; after that it is accepted',
+  ),
+  typing_min_ms: Milliseconds.default(4000).describe(
+    'milliseconds between an action and typing at least (published: 4 s), for the field to get the focus and the keyboard to open; at most `settle_ms`',
   ),
   ready_ms: Milliseconds.default(30_000).describe(
     'longest wait in milliseconds for a device to become ready after a reset',
@@ -165,11 +171,12 @@ export type WebDriverSettings = z.infer<typeof WebDriverSettings>;
  * not.
  */
 export function webdriverInfluence(settings: WebDriverSettings): Partial<WebDriverSettings> {
-  const { typing, press, coordinates, tap_ms, swipe_ms, settle_ms, capabilities } = settings;
+  const { typing, press, coordinates, tap_ms, swipe_ms, capabilities } = settings;
+  const { settle_min_ms, settle_ms, blank_ms, typing_min_ms } = settings;
   const { reset, app, clear, stop, snapshot, prepare, ready, reward } = settings;
   return {
     capabilities,
-    ...{ typing, press, coordinates, tap_ms, swipe_ms, settle_ms },
+    ...{ typing, press, coordinates, tap_ms, swipe_ms, settle_min_ms, settle_ms, blank_ms, typing_min_ms },
     ...{ reset, app, clear, stop, snapshot, prepare, ready, reward },
   };
 }

@@ -8,7 +8,7 @@ import { oneLine } from '../pool/guard.js';
 import { goHome, perform } from './actions.js';
 import { CallError, type WebDriverSession } from './client.js';
 import { FilmedScreen } from './recording.js';
-import { restingScreen, screenNow } from './screen.js';
+import { screenNow, settledScreen } from './screen.js';
 import type { Command, WebDriverSettings } from './settings.js';
 import type { Substitutes } from './template.js';
 
@@ -49,8 +49,8 @@ export class WebDriverDevice implements Device {
   private window: { width: number; height: number } | undefined;
   private episode: Episode | undefined;
   private state: { readonly achieved: boolean; readonly over: boolean } | undefined;
-  /** until when the screen may still move, by the machine's clock */
-  private settlesBy = 0;
+  /** when the last action or reset ended, by the machine's clock */
+  private acted = -Infinity;
   /** whether there was an action after the last screenshot */
   private moved = false;
   private hangs = false;
@@ -115,11 +115,11 @@ export class WebDriverDevice implements Device {
       }
     });
     this.episode = episode;
-    this.settlesBy = machineClock.now() + this.settings.settle_ms;
+    this.acted = machineClock.now();
     await this.updateState(command);
   }
 
-  /** Takes screenshots until the screen is at rest and not blank, within the limits of the settings. */
+  /** Waits until the screen has settled, within the limits of the settings. */
   async screenshot({ deadlineMs }: Deadline): Promise<Frame> {
     const session = this.opened('screenshot');
     const end = machineClock.now() + deadlineMs;
@@ -127,7 +127,7 @@ export class WebDriverDevice implements Device {
     let frame: Frame;
     try {
       frame = await this.named('screenshot', async () => {
-        const seen = await restingScreen(session, this.settings, this.settlesBy, left);
+        const seen = await settledScreen(session, this.settings, this.acted, left);
         return this.fitting(seen);
       });
       this.hangs = false;
@@ -154,7 +154,7 @@ export class WebDriverDevice implements Device {
     const left = (): number => Math.max(1, end - machineClock.now());
     let applied: Applied = 'yes';
     try {
-      await perform(session, action, this.settings, this.window ?? this.screen, left);
+      await perform(session, action, this.settings, this.window ?? this.screen, left, this.acted);
     } catch (error) {
       if (!(error instanceof CallError)) throw error;
       if (error.failing === 'refused') throw new UserError(`${this.id}: act: ${action.type}: ${error.message}`);
@@ -168,7 +168,7 @@ export class WebDriverDevice implements Device {
         return { applied };
       }
     }
-    this.settlesBy = machineClock.now() + this.settings.settle_ms;
+    this.acted = machineClock.now();
     this.moved = true;
     await this.updateState(left);
     return { applied };

@@ -32,6 +32,8 @@ export type Fault =
   | 'truncated png'
   | 'wrong size'
   | 'blank'
+  /** not done; nothing has the focus */
+  | 'no focus'
   /** refused: the server has no such command */
   | 'unknown command'
   | 'insecure'
@@ -178,6 +180,7 @@ export class ScriptedServer {
     }
     const fault = behave?.(call) ?? 'well';
     if (fault === 'reset') return void response.destroy();
+    if (fault === 'no focus') return error(404, 'no such element', 'no element has the focus');
     if (fault === 'busy') return error(429, 'too many requests', 'wait');
     if (fault === 'lost' && session !== undefined) this.end(session);
     if (fault === 'unknown command') return error(404, 'unknown command', 'The requested resource could not be found');
