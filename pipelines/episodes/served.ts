@@ -136,10 +136,12 @@ function choices(config: Config) {
       `served.min_pixels=${min_pixels}: expected at most served.max_pixels=${max_pixels}; lower one or raise the other`,
     );
   const patches = resize === 'auto' ? format.patches : resize === 'patches';
+  const units = coordinates === 'auto' ? format.coordinates : coordinates;
+  const own = units === 'thousandths' ? (format.thousandths ?? format.template) : format.template;
   return {
-    template: template === '' ? format.template : readTemplate(template),
+    template: template === '' ? own : readTemplate(template),
     pastScreens: past_screens === 'auto' ? format.pastScreens : past_screens,
-    coordinates: coordinates === 'auto' ? format.coordinates : coordinates,
+    coordinates: units,
     scroll: scroll === 'auto' ? format.scroll : scroll,
     enter: enter === 'auto' ? format.enter : enter === 'always',
     picture: {

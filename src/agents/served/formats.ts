@@ -10,6 +10,8 @@ import { readUiTars } from './answers/ui-tars.js';
 export interface ServedFormat {
   readonly read: AnswerReader;
   readonly template: ServedTemplate;
+  /** the template for models whose coordinates are thousandths, if it differs */
+  readonly thousandths?: ServedTemplate;
   readonly coordinates: ReadOptions['coordinates'];
   readonly scroll: ReadOptions['scroll'];
   /** whether the picture is resized to whole patches, as the model's own preprocessing would do */
@@ -55,7 +57,8 @@ const COGAGENT: ServedTemplate = {
   step: '\n{index}. {operation}\t{summary}',
 };
 
-const MOBILE_USE_PARAMETERS = {
+/** @param unit how points are measured */
+const mobileUseParameters = (unit: string) => ({
   type: 'object',
   required: ['action'],
   properties: {
@@ -65,17 +68,21 @@ const MOBILE_USE_PARAMETERS = {
       description:
         'What to do: `click` taps at coordinate; `swipe` moves a finger from coordinate to coordinate2; `type` enters text into the field that has the focus; `system_button` presses a button of the phone; `wait` lets time pass; `terminate` ends the task and says its status.',
     },
-    coordinate: { type: 'array', description: '[x, y] in pixels from the top left; for click and swipe.' },
-    coordinate2: { type: 'array', description: '[x, y] in pixels from the top left; for swipe.' },
+    coordinate: { type: 'array', description: `[x, y] ${unit} from the top left; for click and swipe.` },
+    coordinate2: { type: 'array', description: `[x, y] ${unit} from the top left; for swipe.` },
     text: { type: 'string', description: 'For type.' },
     button: { type: 'string', enum: ['Back', 'Home', 'Enter'], description: 'For system_button.' },
     time: { type: 'number', description: 'Seconds; for wait.' },
     status: { type: 'string', enum: ['success', 'failure'], description: 'For terminate.' },
   },
-};
+});
 
-/** The prompt of Qwen2.5-VL's cookbook (mobile_agent.ipynb): a function in the system prompt, past calls in the query. */
-const MOBILE_USE: ServedTemplate = {
+/**
+ * The prompt of Qwen's cookbook (mobile_agent.ipynb): a function in the system prompt, past calls in the query.
+ * @param screen how large the screen is
+ * @param unit how points are measured
+ */
+const mobileUse = (screen: string, unit: string): ServedTemplate => ({
   system: `You are a helpful assistant.
 
 # Tools
@@ -84,7 +91,7 @@ You may call one or more functions to assist with the user query.
 
 You are provided with function signatures within <tools></tools> XML tags:
 <tools>
-{"type": "function", "function": {"name": "mobile_use", "description": "Operate a phone by its touch screen and look at screenshots of it. The screen is {screen.width}x{screen.height} pixels. Click in the middle of what is meant. An app may take time to start: look again before acting twice.", "parameters": ${JSON.stringify(MOBILE_USE_PARAMETERS)}}}
+{"type": "function", "function": {"name": "mobile_use", "description": "Operate a phone by its touch screen and look at screenshots of it. The screen is ${screen}. Click in the middle of what is meant. An app may take time to start: look again before acting twice.", "parameters": ${JSON.stringify(mobileUseParameters(unit))}}}
 </tools>
 
 For each function call, return a json object with function name and arguments within <tool_call></tool_call> XML tags:
@@ -95,7 +102,7 @@ For each function call, return a json object with function name and arguments wi
 Task progress (You have done the following operation on the current device): {history}
 {screenshot}`,
   step: 'Step {number}: {operation}; ',
-};
+});
 
 /** Modelled on UI-TARS's mobile prompt (codes/ui_tars/prompt.py); past answers are separate turns. */
 const UI_TARS: ServedTemplate = {
@@ -134,7 +141,13 @@ export const SERVED_FORMATS = {
     scroll: 'finger',
     enter: true,
   }),
-  mobile_use: servedFormat({ read: readMobileUse, template: MOBILE_USE, patches: true }),
+  // Qwen3-VL is told a screen of 1000 x 1000, whatever the picture's size
+  mobile_use: servedFormat({
+    read: readMobileUse,
+    template: mobileUse('{screen.width}x{screen.height} pixels', 'in pixels'),
+    thousandths: mobileUse('1000x1000', 'from 0 to 1000'),
+    patches: true,
+  }),
   // "all texts and the most recent 5 images", one of which is the current screen
   ui_tars: servedFormat({ read: readUiTars, template: UI_TARS, patches: true, pastScreens: 4 }),
 } as const;

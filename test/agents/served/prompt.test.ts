@@ -14,6 +14,8 @@ import { DevicePool } from '../../../src/devices/pool/pool.js';
 import { createPhones, phoneTasks } from '../../../src/devices/phone/index.js';
 import { UserError } from '../../../src/errors.js';
 import { stateJudge } from '../../../src/judges/state.js';
+import type { Config } from '../../../src/settings/settings.js';
+import { agentFingerprint, ServedSettings } from '../../../pipelines/episodes/served.js';
 import { emptyFolder } from '../../rigs/process.js';
 
 const [task] = phoneTasks({ set: 'webshop', split: 'train', count: 1, seed: 1 });
@@ -101,6 +103,21 @@ test("mobile_use's prompt has the size of the picture and the last calls in orde
     user,
     `The user query: ${task.text}\nTask progress (You have done the following operation on the current device): Step 2: {"name":"mobile_use","arguments":{"action":"click","coordinate":[2,9]}}; Step 3: {"name":"mobile_use","arguments":{"action":"click","coordinate":[3,9]}};|<screen>`,
   );
+});
+
+test('a model whose coordinates are thousandths is told a screen of 1000 x 1000, not the pixels of its picture', () => {
+  const systemOf = (settings: object): string => {
+    const config = {
+      served: ServedSettings.parse({ model: 'm', format: 'mobile_use', ...settings }),
+    } as unknown as Config;
+    const { served } = agentFingerprint('served', config) as { served: { template: { system: string } } };
+    return served.template.system;
+  };
+  const relative = systemOf({ coordinates: 'thousandths' });
+  assert.match(relative, /The screen is 1000x1000\./);
+  assert.match(relative, /\[x, y\] from 0 to 1000/);
+  assert.doesNotMatch(relative, /pixels|screen\.width/);
+  assert.match(systemOf({}), /\{screen\.width\}x\{screen\.height\} pixels/);
 });
 
 test('UI-TARS gets its past answers as turns, each after its screen if that is still shown', async () => {
