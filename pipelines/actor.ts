@@ -32,6 +32,7 @@ import { filesOf } from './datasets.js';
 import { policyOf, runtimeOf } from './resources.js';
 import { logEvery, Validated } from './training/rhythm.js';
 import { drawsOf, lanesOf, learningRate, microBatches, train, validationBy } from './training/training.js';
+import { checkImageWidth } from './widths.js';
 
 const METHODS = ['digiq', 'filteredbc'] as const;
 
@@ -92,7 +93,10 @@ export const actor = stage({
     const method = METHODS.find((name) => dataset === `policy/${name}`);
     return method && { 'actor.method': method, 'actor.name': '' };
   },
-  plan: () => [{ id: 'policy' }],
+  plan: async (ctx) => {
+    await checkImageWidth(ctx, policySet(ctx.settings.from));
+    return [{ id: 'policy' }];
+  },
   run: async (_shard, ctx) => {
     const { settings, seed } = ctx;
     const policy = await policyOf(ctx, policySet(settings.from));

@@ -11,6 +11,7 @@ import { policySet } from '../src/runner/reference.js';
 import { stage } from '../src/runner/stage.js';
 import { FILES, shardIds } from './datasets.js';
 import { policyOf } from './resources.js';
+import { checkImageWidth } from './widths.js';
 
 export const Candidates = z.object({
   samples: z
@@ -43,11 +44,13 @@ export const candidates = stage({
   uses: ['seed'],
   inputs: ({ policy }) => ['trajectories', 'image-vectors', policySet(policy)],
   outputs: () => ['candidates'],
-  plan: async (ctx) =>
-    (await shardIds(ctx.dataset('trajectories'), 'collect')).map((id) => ({
+  plan: async (ctx) => {
+    await checkImageWidth(ctx, policySet(ctx.settings.policy));
+    return (await shardIds(ctx.dataset('trajectories'), 'collect')).map((id) => ({
       id,
       inputs: { trajectories: [id], 'image-vectors': [id] },
-    })),
+    }));
+  },
   run: async (shard, ctx) => {
     const { settings, seed } = ctx;
     const folder = ctx.dataset('trajectories');

@@ -46,6 +46,7 @@ import { ImageVectors } from '../src/data/image-vectors.js';
 import { imagesOf, modelsOf, policyOf, runtimeOf } from './resources.js';
 import { lanesOf, microBatches, schedule, train } from './training/training.js';
 import { Logged, logEvery } from './training/rhythm.js';
+import { checkImageWidth } from './widths.js';
 import { registerVlm } from './vlm/reference.js';
 
 export const Vlm = z.object({
@@ -97,7 +98,10 @@ export const vlm = stage({
   inputs: ({ policy }, config) =>
     modelsOf(config).vlm === '' ? ['trajectories', 'image-vectors', policySet(policy)] : [],
   outputs: () => ['vlm'],
-  plan: () => [{ id: 'vlm' }],
+  plan: async (ctx) => {
+    if (modelsOf(ctx.config).vlm === '') await checkImageWidth(ctx, policySet(ctx.settings.policy));
+    return [{ id: 'vlm' }];
+  },
   run: async (_shard, ctx) => {
     const { settings, seed } = ctx;
     const { vlm: model } = modelsOf(ctx.config);

@@ -47,6 +47,9 @@ export interface CriticFile extends CriticNetworkConfig {
   readonly text_tower?: { readonly folder: string; readonly fingerprint: string };
 }
 
+/** What to do where a critic is fed vectors of other models than it was trained on. */
+const WHAT_TO_DO = 'take the vision tower and the VLM that it was trained with';
+
 const ROWS = 256;
 const STATES = 64;
 
@@ -128,13 +131,27 @@ export class Critic {
       members = [];
       rows = [];
     };
-    for (const [state, { actions }] of states.entries()) {
+    for (const [state, valued] of states.entries()) {
+      this.checkWidths(valued);
+      const { actions } = valued;
       if (members.length === STATES || rows.length + actions.length > ROWS) await flush();
       members.push(state);
       actions.forEach((_, action) => rows.push({ state, action }));
     }
     await flush();
     return out;
+  }
+
+  private checkWidths({ previousImage, image, actions, reps }: ValuedState): void {
+    const { critic } = this.config;
+    for (const { length } of [previousImage, image]) {
+      if (length !== critic.image)
+        throw new UserError(`the critic reads image vectors of ${critic.image} numbers, got ${length}; ${WHAT_TO_DO}`);
+    }
+    if (reps.length !== actions.length * critic.rep) {
+      const got = reps.length / actions.length;
+      throw new UserError(`the critic reads representations of ${critic.rep} numbers, got ${got}; ${WHAT_TO_DO}`);
+    }
   }
 
   private async run(
