@@ -1,9 +1,11 @@
 import { z } from 'zod';
 import { PolicyAgent } from '../src/agents/policy/policy-agent.js';
 import { TruncationSettings, truncationOf } from '../src/agents/policy/truncation.js';
+import { UserError } from '../src/errors.js';
 import { Random } from '../src/random.js';
 import { policySet } from '../src/runner/reference.js';
 import { stage } from '../src/runner/stage.js';
+import type { ImportSettings } from './import-settings.js';
 import { deviceInfluence, deviceWorkers } from './episodes/devices.js';
 import { collectShard, episodeShards, judgedEpisodes, sayHowToRepeat } from './episodes/episodes.js';
 import { judgeFingerprint, judgeOf, judgeSummary, judgeWorkers, reportUnknown } from './episodes/judge.js';
@@ -62,6 +64,12 @@ export const collect = stage({
   workers: ({ agent }, config) => (agent === 'served' ? 1 : (deviceWorkers(config) ?? judgeWorkers(config))),
   inputs: ({ policy }) => [policySet(policy)],
   outputs: () => ['trajectories', 'image-vectors'],
+  check: (_settings, config, dataset) => {
+    if (!(config.import as ImportSettings).required) return;
+    throw new UserError(
+      `${dataset('trajectories')}: missing, and import.required says that they are imported; run \`critiq import digiq FILE.pt\` with the same settings`,
+    );
+  },
   plan: ({ settings }) => episodeShards(settings.episodes, settings.shard),
   run: async (shard, ctx) => {
     const { settings, seed } = ctx;

@@ -4,7 +4,7 @@ import { z } from 'zod';
 import { Critic, type CriticFile } from '../src/agents/critic/critic.js';
 import { CriticSettings, mcLoss, tdLoss, targetValues, type CriticLoss } from '../src/algorithms/digiq.js';
 import { writeAtomic } from '../src/data/store/atomic.js';
-import { copyWhole, isFolder } from '../src/data/store/file.js';
+import { copyWhole } from '../src/data/store/file.js';
 import { MinibatchSampler, splitTrajectories } from '../src/data/replay.js';
 import { writeTable } from '../src/data/tables.js';
 import { VALUES, type ValueRow } from '../src/data/transitions.js';
@@ -34,7 +34,7 @@ import { Random } from '../src/random.js';
 import { stage, type ShardContext } from '../src/runner/stage.js';
 import { CriticData, CriticInputs } from './critic/data.js';
 import { criticText, tokenizerDataset, type CriticText } from './training/critic-text.js';
-import { modelsOf, runtimeOf } from './resources.js';
+import { checkFolders, modelsOf, runtimeOf } from './resources.js';
 import { logEvery, Validated } from './training/rhythm.js';
 import { drawsOf, lanesOf, learningRate, microBatches, train, validationBy } from './training/training.js';
 
@@ -87,13 +87,8 @@ export const critic = stage({
     return tokenizer === undefined ? read : [...read, tokenizer];
   },
   outputs: () => ['critic', 'values'],
-  plan: ({ config }) => {
-    const { text } = modelsOf(config);
-    // before the old critic is removed
-    if (text !== '' && !isFolder(text))
-      throw new UserError(`models.text=${text}: no such folder; expected a RoBERTa checkpoint`);
-    return [{ id: 'critic' }];
-  },
+  check: (_settings, config) => checkFolders(config, ['text']),
+  plan: () => [{ id: 'critic' }],
   run: async (_shard, ctx) => {
     const data = await CriticData.open(ctx);
     const learner = await CriticLearner.create(ctx, data);

@@ -64,7 +64,7 @@ export const registry: Registry = {
   ],
   sections: async () => {
     const { DeviceSettings, ModelSettings, TaskSettings } = await import('./sections.js');
-    const { ImportSettings } = await import('./commands/import.js');
+    const { ImportSettings } = await import('./import-settings.js');
     const { JudgeSettings } = await import('./episodes/judge.js');
     const { RecordingSettings } = await import('./episodes/recordings.js');
     const { ServedSettings } = await import('./episodes/served.js');

@@ -1,6 +1,8 @@
 import { join } from 'node:path';
 import { Policy } from '../src/agents/policy/policy.js';
 import { ImageStore } from '../src/data/images.js';
+import { isFolder } from '../src/data/store/file.js';
+import { UserError } from '../src/errors.js';
 import { VectorCache } from '../src/data/vector-cache.js';
 import { DevicePool, type PoolEvent } from '../src/devices/pool/pool.js';
 import { openRuntime, type Runtime } from '../src/graph/index.js';
@@ -66,6 +68,23 @@ export function cachesOf(ctx: StageContext<unknown>): OpenCache {
 /** The section `models` of the settings. */
 export function modelsOf(config: Config): ModelSettings {
   return config.models as ModelSettings;
+}
+
+/** What the folders of the section `models` are. */
+const MODELS = {
+  policy: 'an Auto-UI checkpoint',
+  image: 'a BLIP-2 checkpoint',
+  text: 'a RoBERTa checkpoint',
+} as const;
+
+/** Checks that the folders which some of the settings `models.*` name are there. @throws UserError that names each missing one */
+export function checkFolders(config: Config, names: readonly (keyof typeof MODELS)[]): void {
+  const models = modelsOf(config);
+  const missing = names.filter((name) => models[name] !== '' && !isFolder(models[name]));
+  if (missing.length === 0) return;
+  throw new UserError(
+    missing.map((name) => `models.${name}=${models[name]}: no such folder; expected ${MODELS[name]}`).join('; '),
+  );
 }
 
 /** A pool of at most `wanted` of the configured devices. Close it after use. */

@@ -36,7 +36,7 @@ import { writePocketTokenizer } from '../src/models/pocket/tokenizer.js';
 import { Random } from '../src/random.js';
 import { stage, type ShardContext } from '../src/runner/stage.js';
 import { readTransitions } from './datasets.js';
-import { imagesOf, modelsOf, runtimeOf } from './resources.js';
+import { checkFolders, imagesOf, modelsOf, runtimeOf } from './resources.js';
 import type { TaskSettings } from './sections.js';
 import { lanesOf, microBatches, schedule, train } from './training/training.js';
 import { Logged, logEvery } from './training/rhythm.js';
@@ -75,6 +75,7 @@ export const sft = stage({
   uses: ['seed', 'tasks.rows', 'tasks.columns', 'models.policy', 'models.image'],
   inputs: (_settings, config) => (modelsOf(config).policy === '' ? ['demos'] : []),
   outputs: () => ['policy/base'],
+  check: (_settings, config) => checkFolders(config, ['policy', 'image']),
   plan: async (ctx) => [modelsOf(ctx.config).policy === '' ? { id: 'policy' } : await adoptionShard(ctx)],
   run: async (_shard, ctx) => {
     const { settings, seed } = ctx;

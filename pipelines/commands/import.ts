@@ -1,4 +1,3 @@
-import { z } from 'zod';
 import { actionColumns } from '../../src/agents/action-columns.js';
 import { counted } from '../../src/counted.js';
 import type { Imported } from '../../src/data/released/digiq-import.js';
@@ -10,35 +9,7 @@ import { IMPORT, Output, readPlan } from '../../src/runner/outputs.js';
 import { underLock, writeRunRecord } from '../../src/runner/run.js';
 import { trashDatasets } from '../../src/runner/trash.js';
 import type { Config } from '../../src/settings/settings.js';
-
-export const ImportSettings = z.object({
-  gamma: z
-    .number()
-    .min(0)
-    .max(1)
-    .nullable()
-    .default(null)
-    .describe(
-      "discount of the Monte Carlo returns, which are computed from the file's rewards; null: `critic.gamma`. The file's own `mc_return` has another discount",
-    ),
-  representations: z
-    .enum(['float16', 'float32'])
-    .default('float16')
-    .describe('type in which representations are stored: float16 takes half the space, float32 is exact'),
-  images: z
-    .enum(['auto', 'pair', 'single'])
-    .default('auto')
-    .describe(
-      'image_features: the vector of one screen (single), as in the released files, which the import stacks, or those of the previous and the current screen side by side (pair); auto: by the first trajectory',
-    ),
-  screens: z
-    .enum(['auto', 'before', 'after'])
-    .default('auto')
-    .describe(
-      'image_path: the screen before the action, as in the released files, or after it, as in collected ones (`trajectories_eval.pt`); auto: by the first trajectory',
-    ),
-  shard_size: z.int().min(1).default(1000).describe('transitions per shard, rounded to whole trajectories'),
-});
+import type { ImportSettings } from '../import-settings.js';
 
 export interface ImportOptions {
   readonly display: Display;
@@ -65,7 +36,7 @@ export async function importFile(
   // check the files first: a rejected one must not mark an earlier import as unfinished
   (await TorchFile.open(file)).close();
   const pictures = from === undefined ? undefined : await openPictures(from);
-  const settings = config.import as z.infer<typeof ImportSettings>;
+  const settings = config.import as ImportSettings;
   const { representations, images, screens, shard_size: shardSize } = settings;
   const gamma = settings.gamma ?? (config.critic as { readonly gamma: number }).gamma;
   return underLock(config, display, async (lock, log) => {

@@ -11,6 +11,7 @@ import { CommandLog } from './log/commands.js';
 import { Lock } from '../data/store/lock.js';
 import { IMPORT, readManifest, readPlan } from './outputs.js';
 import { gitCommit, versions } from './package.js';
+import { preflight } from './preflight.js';
 import { type LoadedRegistry, withRecorded, withSettings } from './registry.js';
 import { checkReference, reference } from './reference.js';
 import { asBuilt, commandSettings, RUN_RECORD } from './run-settings.js';
@@ -96,6 +97,7 @@ export async function runStage(
         }),
       );
     };
+    if (deps) await preflight(target, config, (...sought) => findProducer(registry, ...sought));
     await bring(target, config, []);
     return summaries;
   });

@@ -131,6 +131,11 @@ export interface StageDefinition<S extends z.ZodObject, T extends Shard> {
    * `eval.policy=filteredbc` finds the actor that builds `policy/filteredbc`. Undefined: it never builds it.
    */
   provides?(dataset: string, config: Config): Readonly<Record<string, unknown>> | undefined;
+  /**
+   * Looks whether what the settings name is there (a model's folder), before this stage or one of those that build its
+   * inputs works. @param dataset gives the folder of a data set @throws UserError
+   */
+  check?(settings: z.infer<S>, config: Config, dataset: (name: string) => string): Promise<void> | void;
   plan(ctx: StageContext<z.infer<S>>): Promise<readonly T[]> | readonly T[];
   /** Writes the files (each atomically, for example by `writeAtomic`) and names them; the runner commits them. */
   run(shard: T, ctx: ShardContext<z.infer<S>>): Promise<ShardOutput>;
@@ -159,6 +164,7 @@ export interface Stage {
   inputs(config: Config): readonly string[];
   outputs(config: Config): readonly string[];
   provides(dataset: string, config: Config): Readonly<Record<string, unknown>> | undefined;
+  check(config: Config, dataset: (name: string) => string): Promise<void>;
   plan(ctx: StageContext<unknown>): Promise<readonly Shard[]>;
   run(shard: Shard, ctx: ShardContext<unknown>): Promise<ShardOutput>;
   finish(ctx: StageContext<unknown>): Promise<void>;
@@ -187,6 +193,7 @@ export function stage<S extends z.ZodObject, T extends Shard>(definition: StageD
     inputs: (config) => definition.inputs?.(own(config), config) ?? [],
     outputs: (config) => definition.outputs(own(config), config),
     provides: (dataset, config) => definition.provides?.(dataset, config),
+    check: async (config, dataset) => definition.check?.(own(config), config, dataset),
     plan: async (ctx) => definition.plan(ctx as StageContext<z.infer<S>>),
     run: async (shard, ctx) => definition.run(shard as T, ctx as ShardContext<z.infer<S>>),
     finish: async (ctx) => definition.finish?.(ctx as StageContext<z.infer<S>>),
