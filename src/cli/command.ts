@@ -35,6 +35,7 @@ export interface Options {
   deps?: boolean;
   force?: boolean;
   redo?: boolean;
+  dryRun?: boolean;
   unset?: readonly string[];
 }
 

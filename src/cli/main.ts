@@ -35,7 +35,8 @@ import { exitCodeOf, RunError, UserError } from '../errors.js';
 import { describeFailure } from '../runner/failure.js';
 import { nameCommand } from '../runner/log/this-command.js';
 import { packageRoot, packageVersion, repositoryUrl, withPages } from '../package.js';
-import type { Registry } from '../runner/registry.js';
+import type { LoadedRegistry, Registry } from '../runner/registry.js';
+import type { Config } from '../settings/settings.js';
 
 /**
  * Runs one command. Results go to stdout, everything else to stderr.
@@ -100,8 +101,10 @@ Example:
         'replace results that no longer match their inputs and settings (the old ones are kept in .trash)',
       )
       .option('--force', 'rebuild all shards of this stage')
+      .option('--dry-run', 'say what would be built, reused and replaced, why, and what it costs; write nothing')
       .action(async (overrides: string[], options: Options) => {
         const { loaded, config } = await load(registry, overrides, options, { stage: name });
+        if (options.dryRun) return foretell(loaded, name, config, options);
         const { runStage } = await import('../runner/run.js');
         await work(options, interrupt, async (display, signal) => {
           const { deps, force, redo } = options;
@@ -181,7 +184,8 @@ Example:
       ),
     'critiq doctor --config aitw-webshop models.text=/models/roberta-base',
   ).action(async (overrides: string[], options: Options) => {
-    const { config } = await load(registry, overrides, options);
+    // a run is examined as it is, even where its settings are damaged
+    const { config } = await load(registry, overrides, options, { stored: !namesRun(overrides) });
     if (namesRun(overrides)) return examineNamedRun(config, options);
     const { examine, formatFindings } = await import('../../pipelines/commands/doctor.js');
     const findings = await examine(config);
@@ -214,6 +218,16 @@ Example:
     });
   addCompletionCommand(critiq, registry);
   return critiq;
+}
+
+/** `--dry-run`: prints the plan of a stage's command. @throws UserError where the command would stop */
+async function foretell(loaded: LoadedRegistry, name: string, config: Config, options: Options): Promise<void> {
+  const { forecast } = await import('../runner/forecast.js');
+  const { formatForecast } = await import('./forecast.js');
+  const plan = await forecast(loaded, name, config, options);
+  print(options.json ? JSON.stringify(plan, null, 2) : formatForecast(plan));
+  const stopping = plan.steps.find(({ stops }) => stops !== null);
+  if (stopping?.stops) throw new UserError(stopping.stops);
 }
 
 /** Prints the error to stderr, in one line (wrong settings: a line each). @returns the exit code */

@@ -8,14 +8,12 @@ import { isNames } from '../settings/files.js';
 import { leafPaths, schemaAt, scopeOf } from '../settings/schema.js';
 import { type Config, loadSettings, resolveEntries, type Sources } from '../settings/settings.js';
 import { RECORDED, type StoredSettings, storedSettings } from '../settings/stored.js';
+import { RUN_FILE } from './folders.js';
 import { datasetFolder, runFolder } from './instance.js';
 import { type PlanRecord, readPlan } from './outputs.js';
 import { type LoadedRegistry, recordedSettings, withRecorded, withSettings } from './registry.js';
 import { recordedPlans } from './recorded.js';
 import type { Stage } from './stage.js';
-
-/** The name of a run's record in its folder. */
-export const RUN_RECORD = 'run.json';
 
 /** What a command was given, beside its settings. */
 export type CommandSettings = Composed & {
@@ -72,7 +70,7 @@ interface RunRecord {
 
 /** run.json; undefined for a new run. */
 function readRecord(place: Config): RunRecord | undefined {
-  const file = join(runFolder(place), RUN_RECORD);
+  const file = join(runFolder(place), RUN_FILE);
   if (!existsSync(file)) return undefined;
   try {
     return JSON.parse(readFileSync(file, 'utf8')) as RunRecord;

@@ -6,6 +6,7 @@ import { changedSettings } from '../settings/changes.js';
 import type { Config } from '../settings/settings.js';
 import { Display } from './display.js';
 import { execute, refuseForeign, type Summary } from './execute.js';
+import { RUN_FILE } from './folders.js';
 import { datasetFolder, Instance, runFolder } from './instance.js';
 import { CommandLog } from './log/commands.js';
 import { Lock } from '../data/store/lock.js';
@@ -14,7 +15,7 @@ import { gitCommit, versions } from './package.js';
 import { preflight } from './preflight.js';
 import { type LoadedRegistry, withRecorded, withSettings } from './registry.js';
 import { checkReference, reference } from './reference.js';
-import { asBuilt, commandSettings, RUN_RECORD } from './run-settings.js';
+import { asBuilt, commandSettings } from './run-settings.js';
 import type { Stage } from './stage.js';
 import { Trash } from './trash.js';
 
@@ -199,7 +200,8 @@ export function findProducer(
   );
 }
 
-function requireDataset(registry: LoadedRegistry, config: Config, dataset: string, reader: string): void {
+/** @throws UserError if a data set is missing or unfinished: it names the command that builds it */
+export function requireDataset(registry: LoadedRegistry, config: Config, dataset: string, reader: string): void {
   const folder = datasetFolder(config, dataset);
   const plan = readPlan(folder);
   const there = plan ? plan.finished : readManifest(folder).size > 0;
@@ -220,7 +222,7 @@ export async function writeRunRecord(config: Config, schema?: LoadedRegistry['sc
   const command = commandSettings(config);
   const settings = command?.beneath ?? config;
   const changed = schema && changedSettings(schema, settings);
-  const file = join(runFolder(config), RUN_RECORD);
+  const file = join(runFolder(config), RUN_FILE);
   const before = existsSync(file) ? readFileSync(file, 'utf8') : '{}';
   const others = parsed(before);
   delete others.set;
