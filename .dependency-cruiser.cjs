@@ -18,6 +18,7 @@ const LAYERS = {
   'src/agents': ['src/models', 'src/devices', 'src/judges', 'src/data', 'src/graph', 'src/net'],
   'src/settings': ['src/data'],
   'src/runner': ['src/data', 'src/settings'],
+  'src/tracking': ['src/runner', 'src/data', 'src/settings', 'src/net'],
   'src/recordings': [
     'src/algorithms',
     'src/agents',

@@ -68,6 +68,7 @@ export const registry: Registry = {
     const { JudgeSettings } = await import('./episodes/judge.js');
     const { RecordingSettings } = await import('./episodes/recordings.js');
     const { ServedSettings } = await import('./episodes/served.js');
+    const { MlflowSettings } = await import('../src/tracking/mlflow.js');
     const { extendSection, extensions } = await import('./plugins/extensions.js');
     const { devices, judges, answers } = extensions();
     return {
@@ -78,6 +79,7 @@ export const registry: Registry = {
       judge: extendSection(JudgeSettings, 'kind', judges),
       served: extendSection(ServedSettings, 'format', new Map([...answers.keys()].map((name) => [name, {}]))),
       recordings: RecordingSettings,
+      mlflow: MlflowSettings,
     };
   },
   extend: async (plugins) => (await import('./plugins/load.js')).withPlugins(registry, plugins),

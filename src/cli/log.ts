@@ -1,14 +1,15 @@
 import { existsSync } from 'node:fs';
 import type { Command } from 'commander';
 import { counted } from '../counted.js';
-import { UserError } from '../errors.js';
+import { RunError, UserError } from '../errors.js';
 import type { CommandRecord } from '../runner/log/commands.js';
 import type { ShardTime } from '../runner/log/shards.js';
 import type { Registry } from '../runner/registry.js';
-import { common, load, print, type Options } from './command.js';
+import type { MlflowSettings } from '../tracking/mlflow.js';
+import { common, load, print, work, type Interrupt, type Options } from './command.js';
 
 /** `critiq log`: which commands worked on a run, where and how long, and how long its shards took. */
-export function addLogCommand(critiq: Command, registry: Registry): void {
+export function addLogCommand(critiq: Command, registry: Registry, interrupt: Interrupt): void {
   const command = critiq.command('log');
   common(command, 'critiq log run=exp7')
     .description('show the commands that worked on a run: when, where, how they ended, and how long each stage took')
@@ -22,6 +23,31 @@ export function addLogCommand(critiq: Command, registry: Registry): void {
       if (!existsSync(folder)) throw new UserError(`${folder}: no such run folder; choose a run with run=NAME`);
       const [commands, shards] = [readCommands(folder, lockFile(config)), shardTimes(folder)];
       print(options.json ? JSON.stringify({ commands, shards }, null, 2) : formatLog(commands, shards));
+    });
+
+  common(command.command('push'), 'critiq log push run=exp7 mlflow.url=http://tracking:5000')
+    .description('send the metrics of a run to an MLflow server: what it does not have yet')
+    .action(async (overrides: string[], options: Options) => {
+      const { config } = await load(registry, overrides, options);
+      const { runFolder } = await import('../runner/instance.js');
+      const { underLock } = await import('../runner/run.js');
+      const { hasMetrics, MlflowSink } = await import('../tracking/mlflow.js');
+      const settings = config.mlflow as MlflowSettings | undefined;
+      if (!settings?.url)
+        throw new UserError('mlflow.url: no server to send to; set it to an address such as http://tracking:5000');
+      const folder = runFolder(config);
+      if (!hasMetrics(folder)) throw new UserError(`${folder}: no metrics to send; choose a run with run=NAME`);
+      await work(options, interrupt, async (display, signal) => {
+        try {
+          const points = await underLock(config, display, () => new MlflowSink(folder, settings).push({ signal }));
+          return { result: { points }, lines: [`log push: sent ${counted(points, 'point')} to ${settings.url}`] };
+        } catch (error) {
+          if ((error as Error).name !== 'Unavailable') throw error;
+          throw new RunError(
+            `${settings.url}: MLflow does not take metrics now: ${(error as Error).message}; run the same command again later, which sends the rest`,
+          );
+        }
+      });
     });
 }
 

@@ -108,7 +108,10 @@ Example:
         const { runStage } = await import('../runner/run.js');
         await work(options, interrupt, async (display, signal) => {
           const { deps, force, redo } = options;
-          const summaries = await runStage(loaded, name, config, { display, signal, deps, force, redo });
+          const { followed } = await import('../tracking/follow.js');
+          const summaries = await followed(config, display, () =>
+            runStage(loaded, name, config, { display, signal, deps, force, redo }),
+          );
           return { result: summaries, lines: summaries.map(summaryLine) };
         });
       });
@@ -141,7 +144,7 @@ Example:
   addRecordCommand(critiq, registry, interrupt);
   addViewCommand(critiq, registry, interrupt);
   addTrashCommands(critiq, registry, interrupt);
-  addLogCommand(critiq, registry);
+  addLogCommand(critiq, registry, interrupt);
   addRunsCommand(critiq, registry);
   addForkCommand(critiq, registry, interrupt);
   addCompareCommand(critiq, registry);

@@ -15,6 +15,7 @@ import { RunError, UserError } from '../../src/errors.js';
 import { Random } from '../../src/random.js';
 import type { Registry } from '../../src/runner/registry.js';
 import { stage, type StageContext } from '../../src/runner/stage.js';
+import { MlflowSettings } from '../../src/tracking/mlflow.js';
 
 const delayMs = Number(process.env.CRITIQ_TEST_DELAY_MS ?? 0);
 
@@ -148,6 +149,7 @@ export const registry: Registry = {
   module: import.meta.url,
   stages: [numbers, squares, total, versus].map((s) => ({ name: s.name, summary: s.summary, load: async () => s })),
   sections: async () => ({
+    mlflow: MlflowSettings,
     shared: z.object({
       scale: z.number().default(1000).describe('largest number'),
       label: z.string().default('a').describe('a name'),

@@ -104,7 +104,8 @@ test('a stopped stage and a running one', async (t) => {
   assert.ok((await examineRun(run)).every(({ kind, action }) => kind === 'in use' && action === null));
   first.child.kill('SIGKILL');
   await first.ended;
-  const found = await examineRun(run);
+  // checkpoint folders may be there by then, or not
+  const found = (await examineRun(run)).filter(({ kind }) => kind !== 'checkpoint');
   assert.deepEqual(found.map(short), ['lock lock', 'half-made notes !', 'half-made numbers !']);
   assert.equal(found[2].what, '0 of 6 shards built by numbers, which was stopped or failed');
   assert.equal(found[2].action, '`critiq numbers` builds the rest');
