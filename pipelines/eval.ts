@@ -1,4 +1,4 @@
-import { readFileSync, rmSync } from 'node:fs';
+import { rmSync } from 'node:fs';
 import { z } from 'zod';
 import { BestOfQ } from '../src/agents/critic/best-of-q.js';
 import { Critic } from '../src/agents/critic/critic.js';
@@ -8,6 +8,7 @@ import { PolicyAgent } from '../src/agents/policy/policy-agent.js';
 import type { Agent } from '../src/agents/rollout.js';
 import { counted } from '../src/counted.js';
 import { writeAtomic } from '../src/data/store/atomic.js';
+import { readSealed, sealed } from '../src/data/store/sealed.js';
 import { setFile } from '../src/data/store/set-files.js';
 import { wilson95 } from '../src/data/interval.js';
 import { comparable } from '../src/data/task-list.js';
@@ -226,7 +227,7 @@ export const evaluate = stage({
     rmSync(file, { force: true });
     reportUnknown(ctx, result.unknown, result.episodes);
     sayHowToRepeat(ctx, result);
-    await writeAtomic(file, `${JSON.stringify(result, null, 2)}\n`);
+    await writeAtomic(file, sealed(result));
     const percent = (rate: number) => `${(100 * rate).toFixed(1)} %`;
     const [low, high] = result.ci95;
     const { settings } = ctx;
@@ -245,7 +246,7 @@ export const evaluate = stage({
 
 /** The result of an evaluation, from its folder. */
 export function readResult(folder: string): EvalResult {
-  return JSON.parse(readFileSync(setFile(folder, 'result'), 'utf8')) as EvalResult;
+  return readSealed(setFile(folder, 'result'), `delete it and run \`critiq eval\` again`) as unknown as EvalResult;
 }
 
 /** Seed of the agent's sampling. */

@@ -7,6 +7,7 @@ import { RunError, UserError } from '../errors.js';
 import type { Display } from './display.js';
 import { describeFailure } from './failure.js';
 import { Growth } from './growth.js';
+import { verifyInputs } from './inputs.js';
 import type { Instance } from './instance.js';
 import { addShardTime } from './log/shards.js';
 import { Metrics } from './metrics.js';
@@ -97,6 +98,7 @@ export async function execute(instance: Instance, surroundings: Surroundings): P
   const reasons = force ? ['--force'] : whatChanged(instance, recorded, missing, outdated - rebuilt);
   const why = reasons.join('; ');
   if (replaced.length > 0 && !stage.view && !redo && !force) throw wouldReplace(instance, whole, shards, why);
+  await verifyInputs(instance, missing);
 
   await onStart(name);
   for (const line of whatGrows(works, parked, why)) context.log.info(line);

@@ -38,7 +38,14 @@ export function describeFailure(error: unknown, folder?: string): unknown {
         `${path}: ${code === 'EISDIR' ? 'expected a file, got a folder' : 'a part of this path is a file, expected a folder'}`,
         { cause: error },
       );
+    case 'EFBIG':
+      return new RunError(
+        `${path}: larger than this system or user may write (EFBIG); raise \`ulimit -f\` or use another disk`,
+        { cause: error },
+      );
     default:
-      return error;
+      return typeof code === 'string' && (error as NodeJS.ErrnoException).syscall !== undefined
+        ? new RunError(`${path}: ${message}`, { cause: error })
+        : error;
   }
 }

@@ -1,10 +1,11 @@
 import { UserError } from '../errors.js';
 import type { Config } from '../settings/settings.js';
 import { Display } from './display.js';
+import { circularStages } from './inputs.js';
 import { datasetFolder, Instance, runFolder } from './instance.js';
 import { livingHolder } from '../data/store/lock.js';
 import { lastMetrics, metricsFile, type MetricsLine } from '../data/metrics.js';
-import { Output, readPlan } from './outputs.js';
+import { Output, type PlanRecord, readPlan } from './outputs.js';
 import { recordedPlans } from './recorded.js';
 import { type LoadedRegistry, withRecorded } from './registry.js';
 import { findProducer, lockFile } from './run.js';
@@ -48,9 +49,24 @@ export async function inspectRun(registry: LoadedRegistry, config: Config): Prom
       const own = resultSettings(registry.schema, command, config, plan.instance);
       const built = withRecorded(registry.schema, own, plan, (path) => !command?.changed.has(path));
       if (built && !rows.has(stage.instance(built))) await add(stage, built);
+      else if (!built) rows.set(plan.instance, unreadable(plan));
     }
   }
   return [...rows.values()];
+}
+
+/** The row of a result whose settings cannot be read. */
+function unreadable({ stage, instance, shards }: PlanRecord): StageStatus {
+  return {
+    stage,
+    instance,
+    state: 'outdated',
+    done: 0,
+    planned: shards.length,
+    rows: 0,
+    outputs: [],
+    lastMetric: null,
+  };
 }
 
 class Inspector {
@@ -67,23 +83,26 @@ class Inspector {
     this.running = livingHolder(lockFile(config))?.running;
   }
 
-  inspect(stage: Stage, config: Config): Promise<StageStatus> {
+  /** @param chain the instances that need this one */
+  inspect(stage: Stage, config: Config, chain: readonly string[] = []): Promise<StageStatus> {
+    const name = stage.instance(config);
+    if (chain.includes(name)) throw circularStages([...chain.slice(chain.indexOf(name)), name]);
     // a result may be looked at as the run's settings say, and as it was built
     const key = JSON.stringify([stage.instance(config), stage.settings(config)]);
     let status = this.seen.get(key);
     if (!status) {
-      status = this.look(stage, config);
+      status = this.look(stage, config, [...chain, name]);
       this.seen.set(key, status);
     }
     return status;
   }
 
-  private async look(stage: Stage, config: Config): Promise<StageStatus> {
+  private async look(stage: Stage, config: Config, chain: readonly string[]): Promise<StageStatus> {
     const instance = new Instance(stage, config);
     const { outputs } = instance;
     const plan = readPlan(outputs[0].folder);
     const foreign = outputs.some((output) => output.foreign);
-    const inputsFine = await this.inputsAreFine(stage, config);
+    const inputsFine = await this.inputsAreFine(stage, config, chain);
     const shards = foreign || inputsFine === undefined ? undefined : await this.planned(instance);
     const surveyed = shards && survey(instance, shards).works;
     const doneIds = surveyed?.filter(({ how }) => how === 'done').map(({ shard }) => shard.id);
@@ -117,7 +136,7 @@ class Inspector {
   }
 
   /** Whether all inputs are up to date; undefined if one is missing, so that nothing can be planned. */
-  private async inputsAreFine(stage: Stage, config: Config): Promise<boolean | undefined> {
+  private async inputsAreFine(stage: Stage, config: Config, chain: readonly string[]): Promise<boolean | undefined> {
     let fine = true;
     for (const dataset of stage.inputs(config)) {
       let producer: ReturnType<typeof findProducer>;
@@ -128,7 +147,7 @@ class Inspector {
         throw error;
       }
       const built = producer && asBuilt(this.registry, producer.stage, producer.config, this.command);
-      const status = producer && (await this.inspect(producer.stage, built!));
+      const status = producer && (await this.inspect(producer.stage, built!, chain));
       if (new Output(dataset, datasetFolder(config, dataset)).shards.length === 0 && status?.state !== 'up to date')
         return undefined;
       if (status && status.state !== 'up to date' && status.state !== 'imported') fine = false;

@@ -1,5 +1,6 @@
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
+import { UserError } from '../errors.js';
 import { fingerprint, type Shard as Line } from '../data/store/manifest.js';
 import { withoutAdded } from '../settings/schema.js';
 import type { Config } from '../settings/settings.js';
@@ -53,7 +54,9 @@ export class Instance {
     const own = stage.settings(config);
     this.name = stage.instance(config);
     if (!INSTANCE.test(this.name))
-      throw new Error(`stage ${stage.name}: instance name ${JSON.stringify(this.name)} is not a path of plain names`);
+      throw new UserError(
+        `${stage.name}: ${JSON.stringify(this.name)} cannot be the name of a result; use letters, digits and _ . + - in the names of its settings`,
+      );
     this.folder = runFolder(config);
     this.inputs = stage.inputs(config);
     this.outputs = stage.outputs(config).map((name) => new Output(name, datasetFolder(config, name)));

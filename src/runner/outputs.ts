@@ -44,12 +44,25 @@ export function readPlan(folder: string): PlanRecord | undefined {
   const file = setFile(folder, 'plan');
   if (!existsSync(file)) return undefined;
   try {
-    const plan = JSON.parse(readFileSync(file, 'utf8')) as PlanRecord;
-    if (typeof plan.stage === 'string' && Array.isArray(plan.shards)) return plan;
+    const plan: unknown = JSON.parse(readFileSync(file, 'utf8'));
+    if (isPlan(plan)) return plan;
   } catch {
     // reported below
   }
   throw new UserError(`${file}: not a plan that critiq wrote; delete ${folder} and run its stage again`);
+}
+
+function isPlan(value: unknown): value is PlanRecord {
+  if (typeof value !== 'object' || value === null) return false;
+  const { stage, instance, settings, shards } = value as Partial<PlanRecord>;
+  return (
+    typeof stage === 'string' &&
+    typeof instance === 'string' &&
+    typeof settings === 'object' &&
+    settings !== null &&
+    Array.isArray(shards) &&
+    shards.every((shard) => typeof shard === 'string')
+  );
 }
 
 /** A data set that a stage writes. */

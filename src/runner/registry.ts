@@ -1,4 +1,5 @@
-import { z } from 'zod';
+import type { z } from 'zod';
+import { UserError } from '../errors.js';
 import { valueAt } from '../settings/changes.js';
 import { leafPaths, schemaAt } from '../settings/schema.js';
 import { type Aliases, type Config, composeSettings } from '../settings/settings.js';
@@ -50,7 +51,10 @@ export function withSettings(schema: z.ZodObject, config: Config, changes: Reado
     for (const key of keys.slice(0, -1)) at = (at[key] ??= {}) as Record<string, unknown>;
     at[keys.at(-1)!] = value;
   }
-  return schema.parse(values) as Config;
+  const parsed = schema.safeParse(values);
+  if (parsed.success) return parsed.data as Config;
+  const [{ path, message }] = parsed.error.issues;
+  throw new UserError(`${path.join('.')}: not a value that this version takes: ${message}`);
 }
 
 /** The settings of its own section that an instance was built with, by path. */
@@ -85,7 +89,7 @@ export function withRecorded(
   try {
     return withSettings(schema, config, Object.fromEntries([...changes, ...named]));
   } catch (error) {
-    if (error instanceof z.ZodError) return undefined;
+    if (error instanceof UserError) return undefined;
     throw error;
   }
 }

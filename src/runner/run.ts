@@ -7,6 +7,7 @@ import type { Config } from '../settings/settings.js';
 import { Display } from './display.js';
 import { execute, refuseForeign, type Summary } from './execute.js';
 import { RUN_FILE } from './folders.js';
+import { circularStages, refuseOwnInput } from './inputs.js';
 import { datasetFolder, Instance, runFolder } from './instance.js';
 import { CommandLog } from './log/commands.js';
 import { Lock } from '../data/store/lock.js';
@@ -67,9 +68,10 @@ export async function runStage(
       const instanceName = stage.instance(settings);
       if (ready.has(instanceName)) return;
       if (chain.includes(instanceName))
-        throw new Error(`stages depend on each other: ${[...chain, instanceName].join(' -> ')}`);
+        throw circularStages([...chain.slice(chain.indexOf(instanceName)), instanceName]);
       const again = force && chain.length === 0;
       const instance = new Instance(stage, settings);
+      refuseOwnInput(instance);
       if (!again) refuseForeign(instance);
       for (const dataset of instance.inputs) {
         const other = reference(dataset);

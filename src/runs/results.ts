@@ -1,7 +1,8 @@
-import { existsSync, readFileSync, statSync } from 'node:fs';
+import { existsSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { dataSets } from '../data/store/data-sets.js';
 import type { Shard } from '../data/store/manifest.js';
+import { readSealed } from '../data/store/sealed.js';
 import { setFile } from '../data/store/set-files.js';
 import { IMPORT, readManifest, readPlan, type PlanRecord } from '../runner/outputs.js';
 
@@ -71,7 +72,7 @@ export function evaluationResults(sets: readonly StoredSet[]): Map<string, Evalu
     const file = setFile(folder, 'result');
     if (!existsSync(file)) continue;
     try {
-      const result = JSON.parse(readFileSync(file, 'utf8')) as EvaluationResult;
+      const result = readSealed(file, '') as unknown as EvaluationResult;
       if (typeof result.rate === 'number' && Array.isArray(result.ci95)) found.set(name.slice('eval/'.length), result);
     } catch {
       // the viewer and `critiq eval` report it

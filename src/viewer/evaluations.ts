@@ -1,6 +1,7 @@
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { z } from 'zod';
+import { readSealed } from '../data/store/sealed.js';
 import { setFile } from '../data/store/set-files.js';
 import { pairedTest } from '../data/paired.js';
 import { UserError } from '../errors.js';
@@ -49,15 +50,7 @@ export function evaluationList(run: string): EvaluationList {
 }
 
 function resultOf(file: string): z.infer<typeof Result> {
-  let read: unknown;
-  try {
-    read = JSON.parse(readFileSync(file, 'utf8'));
-  } catch (error) {
-    throw new UserError(
-      `${file}: cannot be read (${(error as Error).message}); run \`critiq eval\` again after deleting it`,
-    );
-  }
-  const parsed = Result.safeParse(read);
+  const parsed = Result.safeParse(readSealed(file, 'run `critiq eval` again after deleting it'));
   if (parsed.success) return parsed.data;
   const [{ path, message }] = parsed.error.issues;
   throw new UserError(`${file}: ${path.join('.')}: ${message}; run \`critiq eval\` again after deleting it`);

@@ -90,7 +90,7 @@ export class Critic {
    */
   static async load(runtime: Runtime, folder: string, openCache?: OpenCache): Promise<Critic> {
     const file = join(folder, 'config.json');
-    const config = readJson(file) as CriticFile;
+    const config = (readJson(file) ?? {}) as CriticFile;
     if (config.model_type !== 'critiq-critic') {
       throw new UserError(`${file}: model_type: expected "critiq-critic", got ${JSON.stringify(config.model_type)}`);
     }

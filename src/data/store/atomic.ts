@@ -24,7 +24,7 @@ const WRITE_LIMIT = 1 << 30;
 
 /**
  * A file that appears under its name either complete or not at all. Bytes go to `.<file>.tmp`; `commit` makes them durable
- * and renames the file. A `.tmp` left by a killed run is overwritten.
+ * and renames the file. A `.tmp` left by a killed run is replaced.
  */
 export class AtomicFile {
   private position = 0;
@@ -38,7 +38,9 @@ export class AtomicFile {
   static async open(file: string): Promise<AtomicFile> {
     try {
       mkdirSync(dirname(resolve(file)), { recursive: true });
-      return new AtomicFile(file, await open(temporaryName(file), 'w'));
+      // what is there under this name is removed, not written to: it may be a link to a file of someone else
+      await rm(temporaryName(file), { force: true });
+      return new AtomicFile(file, await open(temporaryName(file), 'wx'));
     } catch (error) {
       throw writeFailure(file, error);
     }
@@ -132,6 +134,8 @@ export function writeFailure(file: string, error: unknown): Error {
     case 'ENOSPC':
     case 'EDQUOT':
       return new RunError(`${file}: the disk is full (${code}); free some space and run the same command again`);
+    case 'EFBIG':
+      return new RunError(`${file}: larger than this system or user may write (EFBIG); raise \`ulimit -f\` or use another disk`);
     case 'EACCES':
     case 'EPERM':
     case 'EROFS':

@@ -1,4 +1,4 @@
-import { closeSync, copyFileSync, fstatSync, openSync, readSync, renameSync, statSync } from 'node:fs';
+import { closeSync, constants, copyFileSync, fstatSync, openSync, readSync, renameSync, statSync } from 'node:fs';
 import { temporaryName } from './atomic.js';
 import { UserError } from '../../errors.js';
 
@@ -13,6 +13,8 @@ export class PositionalFile {
   readonly size: number;
   /** time of the last change in milliseconds, to tell whether a file was checked before */
   readonly modified: number;
+  /** device and inode: another file under the same name has another one */
+  readonly identity: string;
   private fd: number;
 
   /** @param whatToDo end of error messages, for example "run `critiq represent` again after deleting it" */
@@ -21,7 +23,8 @@ export class PositionalFile {
     private readonly whatToDo = 'check the path',
   ) {
     try {
-      this.fd = openSync(file, 'r');
+      // a pipe must not make the opening wait for a writer; it is refused below
+      this.fd = openSync(file, constants.O_RDONLY | constants.O_NONBLOCK);
     } catch (error) {
       throw new UserError(`${file}: cannot be read (${(error as NodeJS.ErrnoException).code}); ${whatToDo}`);
     }
@@ -32,6 +35,7 @@ export class PositionalFile {
     }
     this.size = stat.size;
     this.modified = stat.mtimeMs;
+    this.identity = `${stat.dev}:${stat.ino}`;
   }
 
   /** Fills `into` with the bytes from `position`. @throws UserError if the file ends before */

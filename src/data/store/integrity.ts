@@ -16,12 +16,12 @@ export interface FileRecord {
 
 /**
  * How thoroughly to check files. `structure`: existence, size, magic bytes, number of rows. `once` (the default): also the
- * CRC of files up to 64 MiB, once per process for the same file, size and modification time. `full`: the CRC of every file,
- * every time.
+ * CRC of files up to 64 MiB, once per process for the same file, size and modification time. `all`: the CRC of every file,
+ * once per process. `full`: the CRC of every file, every time.
  */
-export type Verify = 'structure' | 'once' | 'full';
+export type Verify = 'structure' | 'once' | 'all' | 'full';
 
-/** Larger files are checked with `full` only: CRC-32 runs at gigabytes per second, but the disk may not. */
+/** Larger files are checked with `all` and `full` only: CRC-32 runs at gigabytes per second, but the disk may not. */
 export const CRC_AT_OPEN = 64 << 20;
 
 const checked = new Set<string>();
@@ -38,17 +38,19 @@ export async function verifyFile(path: string, record: FileRecord, verify: Verif
       const what = source.size === 0 ? 'empty' : source.size < record.bytes ? 'truncated' : 'changed';
       throw source.fault(`${what}: expected ${record.bytes} bytes, got ${source.size}`);
     }
+    // before the rows are counted: a damaged footer can ask for gigabytes
+    const key = `${path} ${source.identity} ${source.size} ${source.modified} ${record.crc32}`;
+    const once = verify === 'all' || (verify === 'once' && source.size <= CRC_AT_OPEN);
+    if (verify === 'full' || (once && !checked.has(key))) {
+      const crc = fileCrc(source);
+      if (crc !== record.crc32) throw source.fault(`damaged: expected crc32 ${record.crc32}, got ${crc}`);
+      checked.add(key);
+    }
     if (record.rows !== undefined) {
       const rows = await countRows(source);
       if (rows !== undefined && rows !== record.rows) {
         throw source.fault(`changed: expected ${record.rows} rows, got ${rows}`);
       }
-    }
-    const key = `${path} ${source.size} ${source.modified} ${record.crc32}`;
-    if (verify === 'full' || (verify === 'once' && source.size <= CRC_AT_OPEN && !checked.has(key))) {
-      const crc = fileCrc(source);
-      if (crc !== record.crc32) throw source.fault(`damaged: expected crc32 ${record.crc32}, got ${crc}`);
-      checked.add(key);
     }
   } finally {
     source.close();

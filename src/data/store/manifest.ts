@@ -85,11 +85,28 @@ export class Dataset {
  */
 export function committedShards(folder: string, whatToDo: string): Map<string, Shard> {
   const shards = new Map<string, Shard>();
-  for (const shard of readLines<Shard>(setFile(folder, 'manifest'), whatToDo)) {
+  for (const [i, shard] of readLines<Shard>(setFile(folder, 'manifest'), whatToDo).entries()) {
+    if (!isShard(shard))
+      throw new UserError(`${setFile(folder, 'manifest')}, line ${i + 1}: damaged: not a line of a manifest; ${whatToDo}`);
     if (shard.removed) shards.delete(shard.shard);
     else shards.set(shard.shard, shard);
   }
   return shards;
+}
+
+function isShard(line: Partial<Shard>): line is Shard {
+  return (
+    typeof line.shard === 'string' &&
+    Array.isArray(line.files) &&
+    (line.files as readonly Partial<FileRecord>[]).every(
+      (file) =>
+        typeof file === 'object' &&
+        file !== null &&
+        typeof file.file === 'string' &&
+        Number.isSafeInteger(file.bytes) &&
+        Number.isSafeInteger(file.crc32),
+    )
+  );
 }
 
 /**

@@ -1,0 +1,49 @@
+import { crc32 } from '@node-rs/crc32';
+import { readFileSync } from 'node:fs';
+import { UserError } from '../../errors.js';
+
+/**
+ * JSON files that notice a flipped byte, as the lines of a log do (formats/jsonl.ts): the last property of the object is
+ * `crc32`, the CRC-32 of the text without it.
+ */
+const SEAL = /,\n {2}"crc32": (\d{1,10})\n\}\n?$/;
+
+/** The text of a file with an object. @param value without a property crc32 */
+export function sealed(value: object): string {
+  const body = JSON.stringify(value, null, 2);
+  if (body === '{}') throw new Error('sealed: an empty object');
+  return `${body.slice(0, -2)},\n  "crc32": ${crc32(body)}\n}\n`;
+}
+
+/**
+ * The object of a file, without its seal. A file without one, of an earlier version, is read as it is.
+ * @param whatToDo ends the message
+ * @throws UserError that names the file if it cannot be read, is damaged or is not a JSON object
+ */
+export function readSealed(file: string, whatToDo: string): Record<string, unknown> {
+  let text: string;
+  try {
+    text = readFileSync(file, 'utf8');
+  } catch (error) {
+    throw new UserError(`${file}: cannot be read (${(error as NodeJS.ErrnoException).code}); ${whatToDo}`);
+  }
+  const seal = SEAL.exec(text);
+  const body = seal ? `${text.slice(0, seal.index)}\n}` : text;
+  if (seal && crc32(body) !== Number(seal[1]))
+    throw new UserError(`${file}: damaged: expected crc32 ${seal[1]}, got ${crc32(body)}; ${whatToDo}`);
+  let value: unknown;
+  try {
+    value = JSON.parse(body);
+  } catch {
+    throw new UserError(`${file}: damaged: not JSON; ${whatToDo}`);
+  }
+  if (typeof value !== 'object' || value === null || Array.isArray(value))
+    throw new UserError(`${file}: damaged: expected a JSON object; ${whatToDo}`);
+  // damage to the seal itself: the end does not match SEAL, and the last name is crc32 or nearly so
+  if (!seal && nearlyCrc(Object.keys(value).at(-1) ?? '')) throw new UserError(`${file}: damaged: its checksum cannot be read; ${whatToDo}`);
+  return value as Record<string, unknown>;
+}
+
+function nearlyCrc(name: string): boolean {
+  return name.length === 5 && [...'crc32'].filter((letter, i) => name[i] !== letter).length <= 1;
+}
