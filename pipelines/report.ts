@@ -2,6 +2,7 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { writeAtomic } from '../src/data/store/atomic.js';
 import { CURVE, TOKEN_INFLUENCE } from '../src/data/online-tables.js';
+import { ownCommands } from '../src/report/commands.js';
 import { curves } from '../src/report/curves.js';
 import type { Evaluation } from '../src/report/evaluations.js';
 import type { OnlinePart } from '../src/report/online.js';
@@ -77,6 +78,7 @@ async function reportOf(ctx: StageContext<ReportSettings>): Promise<Report> {
     trajectories: data ? await data.pictured() : trajectories(),
     comparison: await comparisonOf(ctx, evaluations, comparisons),
     recorded,
+    commands: ownCommands(ownSettings(recorded), config, `${config.run}.yaml`),
     idle: STAGES.filter((name) => !recorded.some(({ stage }) => stage === name)),
     settings: Object.fromEntries(Object.entries(config).filter(([key]) => !PLACES.includes(key))),
     changed: Object.fromEntries(changed),
@@ -85,6 +87,21 @@ async function reportOf(ctx: StageContext<ReportSettings>): Promise<Report> {
     versions: record.versions,
     commit: record.commit,
   };
+}
+
+/**
+ * What was built with settings of its own, in the order of the pipeline. Evaluations are left out, since their settings
+ * follow from their names, as do the methods of policies that are named after them. Imported data have no command.
+ */
+function ownSettings(recorded: readonly RecordedSettings[]): RecordedSettings[] {
+  return recorded
+    .filter(({ stage }) => STAGES.includes(stage) && stage !== 'eval')
+    .sort((a, b) => STAGES.indexOf(a.stage) - STAGES.indexOf(b.stage))
+    .map((one) => {
+      const { method, ...rest } = (one.settings.actor ?? {}) as Record<string, unknown>;
+      const implied = one.stage === 'actor' && one.dataset === `policy/${String(method)}`;
+      return implied ? { ...one, settings: { ...one.settings, actor: { ...rest, name: undefined } } } : one;
+    });
 }
 
 async function onlineParts(

@@ -101,6 +101,8 @@ export interface Report {
   readonly changed: Readonly<Record<string, ChangedSetting>>;
   /** sections of stages that made no data set of this run */
   readonly idle: readonly string[];
+  /** commands for results whose settings are not those of the file */
+  readonly commands: readonly string[];
   /** the changed settings as a settings file */
   readonly yaml: string;
   /** whether the run acts on the embedded phone */
@@ -122,6 +124,7 @@ export function reportJson(report: Report): string {
     critiq: report.versions.critiq,
     commit: report.commit,
     changed: report.changed,
+    commands: report.commands,
     policies: report.policies.map(({ name, description }) => ({ name, description })),
     ...rateRows(evaluations),
     evaluations: Object.fromEntries(evaluations),

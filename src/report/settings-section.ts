@@ -1,8 +1,9 @@
+import { commandsMarkup } from './commands.js';
 import { html, table, type Markup, type Piece } from './html.js';
 import type { Report } from './report.js';
 
 /** The line that lets a reader repeat the run: command, settings, seed, version and commit. */
-export function repeatMarkup({ run, seed, yaml, changed, versions, commit }: Report): Markup {
+export function repeatMarkup({ run, seed, yaml, changed, commands, versions, commit }: Report): Markup {
   const file = `${run}.yaml`;
   const link = `data:application/yaml;charset=utf-8,${encodeURIComponent(yaml)}`;
   const count = Object.keys(changed).length;
@@ -10,7 +11,10 @@ export function repeatMarkup({ run, seed, yaml, changed, versions, commit }: Rep
     count === 0
       ? 'all settings at their defaults'
       : html`<a href="#settings">${count} ${count === 1 ? 'setting' : 'settings'}</a> changed from the defaults`
-  }), seed ${seed}, critiq ${versions.critiq}, ${commitMarkup(commit)}, Node.js ${versions.node} on ${versions.platform}.</p>`;
+  })${
+    commands.length > 0 &&
+    html`, after <a href="#commands">${commands.length} ${commands.length === 1 ? 'command' : 'commands'}</a> for results with settings of their own`
+  }; seed ${seed}, critiq ${versions.critiq}, ${commitMarkup(commit)}, Node.js ${versions.node} on ${versions.platform}.</p>`;
 }
 
 function commitMarkup(commit: string | null): Markup {
@@ -29,6 +33,7 @@ export function settingsMarkup(report: Report): Markup {
   ];
   return html`<h3>Settings that differ from the defaults</h3>
 ${used.length === 0 ? html`<p>None.</p>` : changedMarkup(used)}
+${commandsMarkup(report.commands)}
 ${
   unused.length > 0 &&
   html`<details class="settings"><summary>Settings of stages that made no data of this run: ${[...new Set(unused.map(({ section }) => section))].join(', ')}</summary>${changedMarkup(unused)}</details>`

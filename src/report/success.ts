@@ -42,7 +42,7 @@ function headline({ evaluations, compare: [before, after], comparison, seed }: R
       : html`<p>The two share no episodes, so there is no paired test.</p>`;
   return html`<p class="lead"><b>${b.policy}</b> succeeds in <b>${percent(b.rate)}</b> of ${b.episodes} ${b.split} episodes, ${a.policy} in ${percent(a.rate)} of ${a.episodes}: <b>${signed(100 * (b.rate - a.rate), 1)} points</b>.</p>
 ${sure}
-<p class="note">All of these numbers come from one training seed (${seed}). The intervals and tests cover the choice of test episodes. They do not cover how much training varies from seed to seed: before you call a method better, repeat the run with other seeds.</p>`;
+<p class="note">All of these numbers come from one training seed (${seed}). They show how these trained policies compare: the intervals and tests cover the choice of test episodes. They cannot show that one method is better than another, because training varies from seed to seed. For that, repeat the training with several seeds and compare the means.</p>`;
 }
 
 function allRates({ evaluations, policies, pairs }: Report, base: string | undefined): Markup {

@@ -180,7 +180,7 @@ test('the first line repeats the run: command, settings file, seed, version and 
   const { page, json } = await reported(data, 'seed=3', 'report.steps=7', 'actor.lr=0.5');
   assert.match(
     text(page),
-    /Repeat this run: critiq report --config pocket\.yaml with pocket\.yaml \( \d+ settings changed from the defaults\), seed 3, critiq [\d.]+, commit [0-9a-f]{12}/,
+    /Repeat this run: critiq report --config pocket\.yaml with pocket\.yaml \( \d+ settings changed from the defaults\), after 1 command for results with settings of their own; seed 3, critiq [\d.]+, commit [0-9a-f]{12}/,
   );
   const [, link] = /download="pocket\.yaml" href="data:application\/yaml;charset=utf-8,([^"]*)"/.exec(page)!;
   const file = join(emptyFolder(t), 'pocket.yaml');
