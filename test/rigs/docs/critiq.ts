@@ -66,6 +66,12 @@ function shrunk(named: string): string {
 const args = process.argv.slice(2).map(standIns);
 const at = args.indexOf('--config');
 if (at >= 0 && at + 1 < args.length) args[at + 1] = shrunk(args[at + 1]);
+// a run keeps its own settings above those of the default file, so servers are named on the command line
+const isSetting = (arg: string): boolean => /^[a-z_]+(\.[a-z_]+)+=/.test(arg);
+if (at < 0 && args.some(isSetting)) {
+  const key = (setting: string): string => setting.split('=')[0];
+  args.push(...(settings ?? []).filter((one) => !args.some((arg) => key(arg) === key(one))));
+}
 // servers use a free port and open no browser
 if (args[0] === 'view' || args[0] === 'phone') {
   const port = args.indexOf('--port');
