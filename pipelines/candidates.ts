@@ -4,12 +4,13 @@ import { parseAction } from '../src/agents/grammar.js';
 import type { Candidate } from '../src/agents/policy/policy.js';
 import { TruncationSettings, truncationOf } from '../src/agents/policy/truncation.js';
 import { ImageVectors } from '../src/data/image-vectors.js';
+import { openDataset } from '../src/data/store/manifest.js';
 import { readTable, writeTable } from '../src/data/tables.js';
 import { CANDIDATES, TRANSITIONS, type CandidateRow } from '../src/data/transitions.js';
 import { Random } from '../src/random.js';
 import { policySet } from '../src/runner/reference.js';
-import { stage } from '../src/runner/stage.js';
-import { FILES, shardIds } from './datasets.js';
+import { stage, type Extent, type Prior } from '../src/runner/stage.js';
+import { FILES } from './datasets.js';
 import { policyOf } from './resources.js';
 import { checkImageWidth } from './widths.js';
 
@@ -31,7 +32,7 @@ export const Candidates = z.object({
 });
 
 /** States sampled together: enough to fill the decoder's batches for several prompt lengths. */
-const CHUNK = 256;
+export const CANDIDATE_CHUNK = 256;
 
 /**
  * Samples more actions for every state (docs/algorithms.md §2.1). Each distinct action of a state is stored once, with its
@@ -40,15 +41,24 @@ const CHUNK = 256;
 export const candidates = stage({
   name: 'candidates',
   summary: 'sample more actions for every state',
+  // 2: each sample has a stream of random numbers of its own, so that more of them can join those that are there
+  version: 2,
+  accepts: 1,
   settings: Candidates,
   uses: ['seed'],
+  counts: () => ['samples'],
   inputs: ({ policy }) => ['trajectories', 'image-vectors', policySet(policy)],
   outputs: () => ['candidates'],
   plan: async (ctx) => {
     await checkImageWidth(ctx, policySet(ctx.settings.policy));
-    return (await shardIds(ctx.dataset('trajectories'), 'collect')).map((id) => ({
+    const { shards } = await openDataset(ctx.dataset('trajectories'), { stage: 'collect' });
+    return shards.map(({ shard: id, files }) => ({
       id,
       inputs: { trajectories: [id], 'image-vectors': [id] },
+      extent: {
+        states: files.find(({ file }) => file === FILES.transitions(id))?.rows ?? 0,
+        samples: ctx.settings.samples,
+      },
     }));
   },
   run: async (shard, ctx) => {
@@ -67,10 +77,13 @@ export const candidates = stage({
       retries: settings.retries,
       ...truncationOf(settings),
     };
+    const known = await storedRows(ctx.priors, shard.id, { states: rows.length, samples: settings.samples });
+    progress.advance(known.length);
     async function* sampled(): AsyncGenerator<CandidateRow> {
-      for (let start = 0; start < rows.length; start += CHUNK) {
+      yield* known;
+      for (let start = known.length; start < rows.length; start += CANDIDATE_CHUNK) {
         ctx.signal.throwIfAborted();
-        const chunk = rows.slice(start, start + CHUNK);
+        const chunk = rows.slice(start, start + CANDIDATE_CHUNK);
         const states = chunk.map(({ tid, prompt, image }) => {
           const vector = new Float32Array(vectors.dim);
           vectors.read(image, vector);
@@ -88,6 +101,21 @@ export const candidates = stage({
     return [file];
   },
 });
+
+/**
+ * The rows of complete chunks that a version of the shard has with as many samples. More samples of a state are drawn
+ * together with those that it has: a sample has its own random numbers, so it comes again, and the last bits of the
+ * log-probabilities depend on what else is in a batch.
+ */
+async function storedRows(priors: readonly Prior[], id: string, wanted: Extent): Promise<CandidateRow[]> {
+  const same = priors
+    .filter(({ extent }) => extent.samples === wanted.samples)
+    .sort((a, b) => b.extent.states - a.extent.states);
+  if (same.length === 0) return [];
+  const [{ extent, sets }] = same;
+  const whole = Math.floor(Math.min(extent.states, wanted.states) / CANDIDATE_CHUNK) * CANDIDATE_CHUNK;
+  return readTable(join(sets.candidates.folder, FILES.candidates(id)), CANDIDATES, { rowEnd: whole });
+}
 
 /** The action taken, then the sampled ones from the most to the least frequent. */
 function candidateRow(tid: number, taken: string, sampled: readonly Candidate[]): CandidateRow {

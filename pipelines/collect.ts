@@ -56,6 +56,7 @@ export const collect = stage({
   settings: Collect,
   uses: ['seed', 'tasks'],
   neutral: ['agent'],
+  counts: () => ['episodes'],
   derived: (config) => ({
     ...deviceInfluence(config),
     ...judgeFingerprint(config),

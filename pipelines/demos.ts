@@ -32,6 +32,7 @@ export const demos = stage({
   settings: Demos,
   uses: ['seed', 'tasks'],
   derived: deviceInfluence,
+  counts: () => ['episodes'],
   workers: (_, config) => deviceWorkers(config),
   outputs: () => ['demos'],
   plan: ({ settings, config }) => {

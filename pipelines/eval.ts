@@ -150,6 +150,7 @@ export const evaluate = stage({
   uses: ['seed', 'tasks'],
   results: { sections: ['device', 'judge', 'served', 'tasks', 'recordings'] },
   neutral: ['agent', 'name'],
+  counts: () => ['episodes'],
   derived: (config) => ({
     ...deviceInfluence(config),
     ...judgeFingerprint(config),

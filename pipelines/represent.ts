@@ -2,11 +2,13 @@ import { join } from 'node:path';
 import type { RepresentedState } from '../src/agents/representers/representer.js';
 import { counted } from '../src/counted.js';
 import { ImageVectors } from '../src/data/image-vectors.js';
-import { RepresentationWriter } from '../src/data/representations.js';
+import { Representations, RepresentationWriter, STATE } from '../src/data/representations.js';
+import { openDataset } from '../src/data/store/manifest.js';
 import { readTable } from '../src/data/tables.js';
 import { CANDIDATES, TRANSITIONS } from '../src/data/transitions.js';
 import { stage, type Shard, type ShardContext } from '../src/runner/stage.js';
-import { FILES, shardIds } from './datasets.js';
+import { CANDIDATE_CHUNK } from './candidates.js';
+import { FILES } from './datasets.js';
 import { imagesOf } from './resources.js';
 import { checkVlm, vlmOf } from './vlm/backend.js';
 import { Represent } from './vlm/represent-settings.js';
@@ -24,8 +26,10 @@ export const represent = stage({
   plan: async (ctx) => {
     // before the old representations are removed
     checkVlm(ctx, ctx.settings.vlm);
-    return (await shardIds(ctx.dataset('candidates'), 'candidates')).map((id) => ({
+    const { shards } = await openDataset(ctx.dataset('candidates'), { stage: 'candidates' });
+    return shards.map(({ shard: id, extent }) => ({
       id,
+      ...(extent ? { extent } : {}),
       inputs: {
         trajectories: [id],
         ...(ctx.settings.backend === 'pocket' ? { 'image-vectors': [id] } : {}),
@@ -49,12 +53,21 @@ export const represent = stage({
     const file = FILES.representations(shard.id);
     let writer: RepresentationWriter | undefined;
     try {
-      for (let start = 0; start < states.length; start += representer.chunk) {
+      const known = storedRepresentations(shard, ctx, representer.chunk, states.length);
+      const dataset = join(ctx.dataset('representations'), file);
+      if (known) {
+        writer = await RepresentationWriter.open(dataset, known.dim);
+        for (const [i, tid] of tids.slice(0, known.states).entries())
+          await writer.append(tid, known.rows(tid, states[i].actions.length), { state: ctx.settings.state });
+        if (calls === undefined) progress.advance(known.states);
+        known.close();
+      }
+      for (let start = known?.states ?? 0; start < states.length; start += representer.chunk) {
         ctx.signal.throwIfAborted();
         const chunk = states.slice(start, start + representer.chunk);
         const made = await representer.represent(chunk, { signal: ctx.signal, onCall: () => progress.advance() });
         const dim = made[0].length / chunk[0].actions.length;
-        writer ??= await RepresentationWriter.open(join(ctx.dataset('representations'), file), dim);
+        writer ??= await RepresentationWriter.open(dataset, dim);
         for (const [i, rows] of made.entries()) {
           await writer.append(tids[start + i], rows, { state: ctx.settings.state });
         }
@@ -77,6 +90,38 @@ export const represent = stage({
     if (counts) ctx.log.info(`${counted(counts.calls, 'VLM call')}; ${counted(counts.hits, 'answer')} from the cache`);
   },
 });
+
+/**
+ * The representations of complete chunks of states that a version of the shard has with the same candidates. Others are
+ * computed together with the new ones of their chunk, so that every bit is that of a shard made at once; a VLM on a server
+ * is not asked again what it has answered.
+ */
+function storedRepresentations(
+  { id, extent }: Shard,
+  { priors, settings }: ShardContext<Represent>,
+  chunk: number,
+  count: number,
+) {
+  const prior = priors.find(({ extent: { samples } }) => samples === extent?.samples);
+  // candidates of complete chunks stay as they are (candidates.ts)
+  if (!prior || CANDIDATE_CHUNK % chunk !== 0) return undefined;
+  const states = Math.floor(Math.min(prior.extent.states, count) / CANDIDATE_CHUNK) * CANDIDATE_CHUNK;
+  if (states === 0) return undefined;
+  const { folder } = prior.sets.representations;
+  const stored = Representations.open([join(folder, FILES.representations(id))]);
+  return {
+    states,
+    dim: stored.dim,
+    /** the rows of a state: its candidates in order, then the state alone if it has a row */
+    rows: (tid: number, length: number): Float32Array => {
+      const rows = new Float32Array(length * stored.dim);
+      const cands = Array.from({ length }, (_, i) => (settings.state && i === length - 1 ? STATE : i));
+      stored.readRows(tid, cands, rows);
+      return rows;
+    },
+    close: () => stored.close(),
+  };
+}
 
 /** The states of a shard with their actions, in order. Call `close` after use. */
 async function statesOf(

@@ -15,7 +15,7 @@ import type { ImageStore } from '../../src/data/images.js';
 import { Journal, type Episode } from '../../src/data/store/journal.js';
 import { openDataset } from '../../src/data/store/manifest.js';
 import { writeTable } from '../../src/data/tables.js';
-import { TRANSITIONS, toTransitions } from '../../src/data/transitions.js';
+import { TRANSITIONS, toTransitions, type Transition } from '../../src/data/transitions.js';
 import type { Task } from '../../src/data/task.js';
 import type { DevicePool } from '../../src/devices/pool/pool.js';
 import type { Judge } from '../../src/judges/judge.js';
@@ -24,6 +24,7 @@ import type { DatasetOutput, Shard, ShardContext, StageContext } from '../../src
 import { FILES } from '../datasets.js';
 import { disturbedEpisodes, outOfOrder, tellEvent, type Disturbed } from './episode-faults.js';
 import { Recorder } from './recordings.js';
+import { joined, storedEpisodes } from './stored.js';
 import { imagesOf, openPool } from '../resources.js';
 import type { DeviceSettings, TaskSettings } from '../sections.js';
 
@@ -39,6 +40,7 @@ export function episodeShards(count: number, size: number): EpisodeShard[] {
     id: String(i).padStart(5, '0'),
     from: i * size,
     to: Math.min(count, (i + 1) * size),
+    extent: { episodes: Math.min(count, (i + 1) * size) - i * size },
   }));
 }
 
@@ -63,7 +65,8 @@ interface CollectOptions {
 
 /**
  * Runs the episodes of a shard and writes them as transitions (and image vectors). Each episode is journalled when it ends,
- * so a killed shard keeps its finished episodes.
+ * so a killed shard keeps its finished episodes. Episodes that a version of the shard with more or fewer of them has are
+ * taken from it, not played again.
  */
 export async function collectShard(
   shard: EpisodeShard,
@@ -72,23 +75,24 @@ export async function collectShard(
   options: CollectOptions,
 ): Promise<Readonly<Record<string, DatasetOutput>>> {
   const images = await imagesOf(ctx);
+  const stored = await storedEpisodes(ctx.priors, shard, output, options.vectors?.output);
   const journal = Journal.open<Episode>(join(ctx.scratch(), 'trajectories.jsonl'));
   const vectors = new Map<string, Float32Array>();
-  const plans: EpisodePlan[] = [];
-  for (let n = shard.from; n < shard.to; n++) {
-    const plan = { episode: episodeId(n), task: options.task(n), seed: options.seed(n) };
-    if (!journal.has(plan.episode)) plans.push(plan);
-  }
+  const count = shard.to - stored.to;
+  const fresh = Array.from({ length: count }, (_, i) => stored.to + i);
+  const ids = new Set(fresh.map(episodeId));
+  // a killed command may have planned more episodes
+  const journaled = journal.episodes.filter(({ episode }) => ids.has(episode));
+  const plans: EpisodePlan[] = fresh
+    .filter((n) => !journal.has(episodeId(n)))
+    .map((n) => ({ episode: episodeId(n), task: options.task(n), seed: options.seed(n) }));
   const progress = ctx.progress(
     shard.to - shard.from,
     `${options.label} of shard ${shard.id}`,
     shard.to - shard.from - plans.length,
   );
   const recorder = await Recorder.open(ctx, output);
-  recorder?.begin(
-    Array.from({ length: shard.to - shard.from }, (_, i) => episodeId(shard.from + i)),
-    journal.episodes,
-  );
+  recorder?.begin(ids, journaled);
   const unknown: string[] = [];
   let lost: readonly LostEpisode[];
   const pool: DevicePool = openPool(ctx.config, plans.length, {
@@ -125,14 +129,15 @@ export async function collectShard(
   if (unknown.length > 0) ctx.log.debug(`not judged: ${unknown.join(', ')}`);
   await images.sync();
   // sort into the order of the plan
-  const episodes = [...journal.episodes].sort((a, b) => (a.episode < b.episode ? -1 : 1));
-  const disturbed = disturbedEpisodes(episodes, lost, { planned: shard.to - shard.from, log: ctx.log });
+  const episodes = journal.episodes
+    .filter(({ episode }) => ids.has(episode))
+    .sort((a, b) => (a.episode < b.episode ? -1 : 1));
+  const disturbed = disturbedEpisodes(episodes, lost, { planned: count, log: ctx.log });
   const folder = ctx.dataset(output);
   const transitions = FILES.transitions(shard.id);
-  await writeTable(
-    join(folder, transitions),
-    TRANSITIONS,
-    episodes.flatMap((episode) =>
+  const rows = [
+    ...stored.rows,
+    ...episodes.flatMap((episode) =>
       toTransitions(episode, {
         firstTid: Number(episode.episode) * STEPS,
         gamma: options.gamma,
@@ -140,27 +145,38 @@ export async function collectShard(
         parse: actionColumns,
       }),
     ),
-    { mcReturn: `discount ${options.gamma}` },
-  );
+  ];
+  await writeTable(join(folder, transitions), TRANSITIONS, rows, { mcReturn: `discount ${options.gamma}` });
   const successes = episodes.filter(({ reward }) => reward > 0).length;
-  const answers = await writeAnswers(folder, shard.id, episodes);
+  const answers = await writeAnswers(folder, shard.id, stored.answers, episodes);
   const made = {
     files: [transitions, ...answers],
-    facts: { episodes: episodes.length, successes, unknown, ...disturbed },
+    facts: { ...joined(stored.facts, { episodes: episodes.length, successes, unknown, ...disturbed }) },
   };
   if (!options.vectors) return { [output]: made };
   const file = FILES.vectors(shard.id);
-  await writeVectors(join(ctx.dataset(options.vectors.output), file), episodes, vectors, options.vectors.tower, ctx);
+  const known = (id: string): Float32Array | undefined => vectors.get(id) ?? stored.vector(id);
+  try {
+    await writeVectors(join(ctx.dataset(options.vectors.output), file), rows, known, options.vectors.tower, ctx);
+  } finally {
+    stored.close();
+  }
   return { [output]: made, [options.vectors.output]: { files: [file] } };
 }
 
 /** Writes the answers of a served agent as JSON Lines beside the transitions; no file without a served agent. */
-async function writeAnswers(folder: string, shard: string, episodes: readonly Episode[]): Promise<string[]> {
-  const lines = episodes.flatMap(({ episode: trajectory, steps }) =>
+async function writeAnswers(
+  folder: string,
+  shard: string,
+  stored: readonly string[],
+  episodes: readonly Episode[],
+): Promise<string[]> {
+  const fresh = episodes.flatMap(({ episode: trajectory, steps }) =>
     steps.flatMap(({ action, said: answer }, step) =>
-      answer === undefined ? [] : [`${JSON.stringify({ trajectory, step, action, answer })}\n`],
+      answer === undefined ? [] : [JSON.stringify({ trajectory, step, action, answer })],
     ),
   );
+  const lines = [...stored, ...fresh].map((line) => `${line}\n`);
   if (lines.length === 0) return [];
   const file = FILES.answers(shard);
   await writeAtomic(join(folder, file), lines.join(''));
@@ -228,23 +244,24 @@ export function episodeId(n: number): string {
 /** Writes the vectors of all screens of some episodes, each once, in order of first appearance. */
 async function writeVectors(
   file: string,
-  episodes: readonly Episode[],
-  known: Map<string, Float32Array>,
+  rows: readonly Transition[],
+  known: (id: string) => Float32Array | undefined,
   tower: VisionTower,
   ctx: ShardContext<unknown>,
 ): Promise<void> {
   const images = await imagesOf(ctx);
-  const ids = new Set(episodes.flatMap(({ steps, finalImage }) => [...steps.map(({ image }) => image), finalImage]));
-  const missing = [...ids].filter((id) => !known.has(id));
+  const ids = new Set(rows.flatMap(({ image, done, nextImage }) => (done ? [image, nextImage] : [image])));
+  const missing = [...ids].filter((id) => known(id) === undefined);
+  const made = new Map<string, Float32Array>();
   for (let start = 0; start < missing.length; start += 64) {
     const batch = missing.slice(start, start + 64);
     const pixels = [];
     for (const id of batch) pixels.push(tower.prepare(await images.get(id)));
-    (await tower.vectors(pixels)).forEach((vector, i) => known.set(batch[i], vector));
+    (await tower.vectors(pixels)).forEach((vector, i) => made.set(batch[i], vector));
   }
   const writer = await ImageVectorWriter.open(file, tower.dim);
   try {
-    for (const id of ids) await writer.append(id, known.get(id)!);
+    for (const id of ids) await writer.append(id, (made.get(id) ?? known(id))!);
     await writer.commit();
   } catch (error) {
     await writer.abort();

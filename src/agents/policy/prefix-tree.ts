@@ -4,6 +4,8 @@ export interface Sample {
   readonly tokens: number[];
   /** how many of the state's samples are this sequence */
   readonly count: number;
+  /** numbers of these samples */
+  readonly members: readonly number[];
   /** whether it has an end token; false if it was cut off at the limit */
   readonly finished: boolean;
   /** log-probability at temperature 1 of all its tokens (nats), including the end token if finished */
@@ -17,7 +19,8 @@ interface Prefix {
   readonly state: number;
   readonly token: number;
   readonly logProb: number;
-  readonly count: number;
+  /** numbers of the samples that begin with it */
+  readonly members: readonly number[];
   row: number;
 }
 
@@ -30,8 +33,12 @@ export interface Rows {
   copyRow(from: number, to: number): void;
 }
 
-/** Splits `count` draws over the next tokens: pairs in the order of the tokens. */
-export type Draw = (state: number, row: number, count: number) => [token: number, count: number][];
+/** Splits samples over the next tokens: pairs in the order of the tokens. */
+export type Draw = (
+  state: number,
+  row: number,
+  members: readonly number[],
+) => [token: number, members: readonly number[]][];
 
 /**
  * The live prefixes of all states of a batch and their decoder rows. Every distinct prefix has one row and a count of the
@@ -48,16 +55,16 @@ export class PrefixTree {
   private readonly inRow: Prefix[] = [];
   private readonly free: number[] = [];
 
-  /** @param counts samples to draw for each state @param start first token of every sequence */
+  /** @param members numbers of the samples to draw for each state @param start first token of every sequence */
   constructor(
     private readonly rows: Rows,
-    counts: readonly number[],
+    members: readonly (readonly number[])[],
     start: number,
     private readonly end: number,
   ) {
-    this.samples = counts.map(() => []);
-    this.live = counts.map((count, state) => {
-      const root: Prefix = { state, token: start, logProb: 0, count, row: 0 };
+    this.samples = members.map(() => []);
+    this.live = members.map((of, state) => {
+      const root: Prefix = { state, token: start, logProb: 0, members: of, row: 0 };
       this.take(root);
       this.rows.tokens[root.row] = BigInt(start);
       return [root];
@@ -79,8 +86,8 @@ export class PrefixTree {
       const { row } = parent;
       const logProbs = this.rows.logProbs(row);
       let kept = false;
-      for (const [token, count] of draw(state, row, parent.count)) {
-        const child: Prefix = { parent, state, token, logProb: logProbs[token], count, row };
+      for (const [token, members] of draw(state, row, parent.members)) {
+        const child: Prefix = { parent, state, token, logProb: logProbs[token], members, row };
         if (token === this.end || last) {
           this.samples[state].push(sampleOf(child, token === this.end));
           continue;
@@ -134,5 +141,6 @@ function sampleOf(leaf: Prefix, finished: boolean): Sample {
   tokenLogProbs.reverse();
   const logProb = tokenLogProbs.reduce((sum, part) => sum + part, 0);
   if (finished) tokens.pop();
-  return { tokens, count: leaf.count, finished, logProb, tokenLogProbs };
+  const { members } = leaf;
+  return { tokens, count: members.length, members, finished, logProb, tokenLogProbs };
 }

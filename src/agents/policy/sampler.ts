@@ -10,7 +10,7 @@ export type { Sample } from './prefix-tree.js';
 
 /** A state to sample actions for. */
 export interface SampledState {
-  /** names the state's random stream: the same key, seed and round draw the same samples in any batch */
+  /** names the state's random streams: the same key, seed, round and number draw the same sample in any batch */
   readonly key: string;
   /** token ids of the prompt */
   readonly ids: ArrayLike<number>;
@@ -18,6 +18,8 @@ export interface SampledState {
   readonly image: Float32Array;
   /** samples to draw; greedy decoding gives one sequence with this count */
   readonly count: number;
+  /** their numbers @default 0 to count - 1 */
+  readonly members?: readonly number[];
 }
 
 export interface SamplingOptions extends Truncation {
@@ -58,8 +60,8 @@ const MEMORY_BUDGET = 2.5 * 1024 ** 3;
  * multinomial draw splits its samples over the next tokens. A state's samples have exactly the distribution of independent
  * samples, at the cost of the distinct prefixes.
  *
- * Each state has its own random stream, so its samples do not depend on its batch, except for the last bits of the
- * floating-point sums: a draw within 1e-7 of a border may fall on the other side.
+ * Each sample of a state has its own random stream, so it depends neither on its batch nor on how many others are drawn,
+ * except for the last bits of the floating-point sums: a draw within 1e-7 of a border may fall on the other side.
  */
 export class Sampler {
   readonly cost: SamplingCost = { states: 0, steps: 0, prefixes: 0, tokens: 0 };
@@ -102,10 +104,10 @@ export class Sampler {
       const again: { index: number; state: SampledState }[] = [];
       results.forEach((samples, index) => {
         const good = samples.filter((sample) => sample.finished && valid(sample.tokens));
-        const count = states[index].count - good.reduce((sum, sample) => sum + sample.count, 0);
-        if (count === 0) return;
+        const members = samples.filter((sample) => !good.includes(sample)).flatMap((sample) => sample.members);
+        if (members.length === 0) return;
         results[index] = good;
-        again.push({ index, state: { ...states[index], count } });
+        again.push({ index, state: { ...states[index], count: members.length, members } });
       });
       if (again.length === 0) break;
       const drawn = await this.sample(
@@ -172,14 +174,18 @@ export class Sampler {
     const { seed, temperature = 1, round = 0 } = options;
     const greedy = temperature === 0;
     await decoder.begin(states, batch.length, batch.rows);
-    const streams = states.map((state) => new Random(seed, 'sample', state.key, round));
-    const counts = states.map((state) => state.count);
-    const tree = new PrefixTree(decoder, counts, config.start, config.eos);
+    const members = states.map(({ count, members }) => members ?? Array.from({ length: count }, (_, n) => n));
+    const streams = states.map(({ key }, i) => {
+      const stream = (n: number): Random =>
+        n === 0 ? new Random(seed, 'sample', key, round) : new Random(seed, 'sample', key, round, n);
+      return new Map(greedy ? [] : members[i].map((n) => [n, stream(n)]));
+    });
+    const tree = new PrefixTree(decoder, members, config.start, config.eos);
     const truncator = new Truncator(config.vocabulary, options);
-    const draw: Draw = (state, row, count) =>
+    const draw: Draw = (state, row, members) =>
       greedy
-        ? [[likeliest(decoder.logProbs(row)), count]]
-        : multinomial(truncator.restrict(decoder.probabilities(row)), count, streams[state]);
+        ? [[likeliest(decoder.logProbs(row)), members]]
+        : split(truncator.restrict(decoder.probabilities(row)), members, (n) => streams[state].get(n)!.next());
     cost.states += states.length;
     for (let position = 0; tree.size > 0; position++) {
       cost.steps++;
@@ -200,36 +206,39 @@ interface Batch {
 }
 
 /**
- * Draws `count` independent indices and counts each one, by inversion of sorted uniforms; in index order.
+ * Draws an index for each of some samples, by inversion of their uniforms; in index order.
  * @param probabilities sum to 1
+ * @param uniform the next number of a sample's stream
+ * @returns the drawn indices, each with its samples
  */
-export function multinomial(
+export function split(
   probabilities: ArrayLike<number>,
-  count: number,
-  random: Random,
-): [index: number, count: number][] {
-  const draws = Float64Array.from({ length: count }, () => random.next()).sort();
-  const found: [number, number][] = [];
+  samples: readonly number[],
+  uniform: (sample: number) => number,
+): [index: number, samples: number[]][] {
+  const draws = samples.map((sample) => ({ sample, at: uniform(sample) })).sort((a, b) => a.at - b.at);
+  const found: [number, number[]][] = [];
   let sum = 0;
   let last = -1;
-  let at = 0;
-  for (let i = 0; i < probabilities.length && at < count; i++) {
+  let done = 0;
+  for (let i = 0; i < probabilities.length && done < draws.length; i++) {
     if (probabilities[i] === 0) continue;
     sum += probabilities[i];
     last = i;
-    const before = at;
-    while (at < count && draws[at] < sum) at++;
-    if (at > before) found.push([i, at - before]);
+    const before = done;
+    while (done < draws.length && draws[done].at < sum) done++;
+    if (done > before) found.push([i, draws.slice(before, done).map(({ sample }) => sample)]);
   }
+  if (done === draws.length) return found;
   // draws above the sum, which rounding makes possible, fall on the last index
-  if (at < count && Math.abs(sum - 1) < 1e-3) {
-    if (found.at(-1)?.[0] === last) found.at(-1)![1] += count - at;
-    else found.push([last, count - at]);
-  } else if (at < count) {
+  if (!(Math.abs(sum - 1) < 1e-3))
     throw new RangeError(
-      `multinomial: the probabilities sum to ${sum}, expected 1; check the model's output for NaN values`,
+      `sampling: the probabilities sum to ${sum}, expected 1; check the model's output for NaN values`,
     );
-  }
+  const rest = draws.slice(done).map(({ sample }) => sample);
+  const lastFound = found.at(-1);
+  if (lastFound?.[0] === last) lastFound[1].push(...rest);
+  else found.push([last, rest]);
   return found;
 }
 
@@ -246,7 +255,8 @@ function merge(a: readonly Sample[], b: readonly Sample[]): Sample[] {
   for (const sample of [...a, ...b]) {
     const key = `${sample.finished}:${sample.tokens.join(',')}`;
     const known = merged.get(key);
-    merged.set(key, known ? { ...known, count: known.count + sample.count } : sample);
+    const both = known && [...known.members, ...sample.members];
+    merged.set(key, both ? { ...known, count: both.length, members: both } : sample);
   }
   return [...merged.values()];
 }

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { after, test } from 'node:test';
-import { Sampler, multinomial, type SampledState } from '../../../src/agents/policy/sampler.js';
+import { Sampler, split, type SampledState } from '../../../src/agents/policy/sampler.js';
 import { padTokens } from '../../../src/agents/text/tokenizer.js';
 import { Forward, Parameters, input, openRuntime, type Runtime } from '../../../src/graph/index.js';
 import { decodeTeacherForced, encode, logProb } from '../../../src/models/autoui/autoui.js';
@@ -338,18 +338,47 @@ test('a wrong image vector is refused with the name of its state', async () => {
   await sampler.close();
 });
 
-test('multinomial draws add up and follow the probabilities', () => {
-  const random = new Random(1, 'multinomial');
+test('samples are split over tokens by their own uniforms, and follow the probabilities', () => {
+  const random = new Random(1, 'split');
   const probabilities = [0, 0.5, 0, 0.3, 0.2, 0];
   const totals = new Float64Array(6);
+  const samples = Array.from({ length: 20 }, (_, n) => n);
   for (let i = 0; i < 300; i++) {
-    const drawn = multinomial(probabilities, 20, random);
-    assert.equal(
-      drawn.reduce((sum, [, count]) => sum + count, 0),
-      20,
+    const drawn = split(probabilities, samples, () => random.next());
+    assert.deepEqual(
+      drawn.flatMap(([, members]) => members).sort((a, b) => a - b),
+      samples,
     );
-    for (const [index, count] of drawn) totals[index] += count;
+    for (const [index, members] of drawn) totals[index] += members.length;
   }
   probabilities.forEach((p, i) => assert.ok(Math.abs(totals[i] / 6000 - p) < 0.02, `${i}: ${totals[i] / 6000}`));
-  assert.throws(() => multinomial([NaN, 1], 1, random), /NaN/);
+  assert.deepEqual(
+    split([0.5, 0.5 - 1e-9, 0], [4, 7], (n) => (n === 4 ? 0.2 : 1 - 1e-12)),
+    [
+      [0, [4]],
+      [1, [7]],
+    ],
+  );
+  assert.throws(() => split([NaN, 1], [0], () => random.next()), /NaN/);
+});
+
+test('a sample does not depend on how many others are drawn', async () => {
+  const sampler = new Sampler(runtime, params, config, { maxTokens: 6 });
+  const numbered = (results: Awaited<ReturnType<Sampler['sample']>>) =>
+    results.map((samples) => new Map(samples.flatMap(({ members, tokens }) => members.map((n) => [n, tokens.join()]))));
+  const valid = (tokens: readonly number[]) => tokens.length % 2 === 0;
+  const draw = async (count: number) =>
+    numbered(
+      await sampler.sampleValid(
+        makeStates(6, () => count),
+        valid,
+        { seed: 5 },
+      ),
+    );
+  const [few, many] = [await draw(7), await draw(40)];
+  few.forEach((samples, state) => {
+    assert.equal(samples.size, 7);
+    for (const [n, tokens] of samples) assert.equal(many[state].get(n), tokens, `state ${state}, sample ${n}`);
+  });
+  await sampler.close();
 });
