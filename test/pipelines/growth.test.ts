@@ -1,0 +1,165 @@
+/** More of the same extends the results of the real stages, less uses a part of them: the bytes are those of a run made at once. */
+import assert from 'node:assert/strict';
+import { cpSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { before, test, type TestContext } from 'node:test';
+import { Journal } from '../../src/data/store/journal.js';
+import { readTable } from '../../src/data/tables.js';
+import { CANDIDATES } from '../../src/data/transitions.js';
+import { Display } from '../../src/runner/display.js';
+import { loadRegistry, type LoadedRegistry } from '../../src/runner/registry.js';
+import { runStage, type RunOptions } from '../../src/runner/run.js';
+import { loadSettings } from '../../src/settings/settings.js';
+import { registry } from '../../pipelines/index.js';
+import { contents, emptyFolder } from '../rigs/process.js';
+import { TINY_OFFLINE } from '../rigs/tiny-settings.js';
+
+const TINY = [
+  'device.count=4',
+  'tasks.max_steps=3',
+  'demos.episodes=5',
+  'demos.shard=4',
+  'sft.epochs=2',
+  'sft.batch=8',
+  'sft.width=16',
+  'sft.heads=2',
+  'sft.layers=1',
+  'sft.feed_forward=16',
+  ...TINY_OFFLINE,
+  'candidates.samples=3',
+  'workers=1',
+];
+
+let loaded: LoadedRegistry;
+let base: string;
+
+/** Runs a stage. @returns what it said */
+async function run(data: string, stage: string, overrides: string[], options: RunOptions = {}): Promise<string> {
+  let said = '';
+  const display = new Display('normal', { write: (piece: string) => (said += piece) });
+  const config = loadSettings(loaded.schema, {
+    file: registry.defaultConfig,
+    overrides: [...TINY, `data=${data}`, ...overrides],
+    aliases: loaded.aliases,
+  });
+  await runStage(loaded, stage, config, { display, ...options });
+  return said;
+}
+
+/** Episodes that ended. */
+const played: string[] = [];
+
+before(async () => {
+  // eslint-disable-next-line @typescript-eslint/unbound-method -- called with its journal below
+  const { append } = Journal.prototype;
+  Journal.prototype.append = function (episode) {
+    played.push(episode.episode);
+    return append.call(this, episode);
+  };
+  loaded = await loadRegistry(registry);
+});
+
+/** A run with a base policy, made once. */
+async function withPolicy(t: TestContext): Promise<string> {
+  if (!base) {
+    // removed by the first test's hook only at the end of all
+    base = emptyFolder({ after: (fn) => process.once('exit', fn) });
+    await run(base, 'sft', []);
+  }
+  const data = emptyFolder(t);
+  cpSync(base, data, { recursive: true });
+  return data;
+}
+
+/** Files of some data sets. */
+function files(data: string, ...names: string[]): Record<string, string> {
+  return Object.fromEntries(
+    names.flatMap((name) =>
+      Object.entries(contents(join(data, 'pocket', name))).map(([file, digest]) => [`${name}/${file}`, digest]),
+    ),
+  );
+}
+
+/** Asserts that data sets have the bytes that a fresh run gives them. */
+async function asFresh(
+  t: TestContext,
+  data: string,
+  stage: string,
+  overrides: string[],
+  names: string[],
+): Promise<void> {
+  const fresh = await withPolicy(t);
+  await run(fresh, stage, overrides);
+  assert.deepEqual(files(data, ...names), files(fresh, ...names), `${stage} ${overrides.join(' ')}`);
+}
+
+const COLLECTED = ['trajectories', 'image-vectors', 'candidates'];
+
+test('more and fewer demonstrations', async (t) => {
+  const data = await withPolicy(t);
+  for (const count of [7, 3, 6]) {
+    await run(data, 'demos', [`demos.episodes=${count}`]);
+    const fresh = emptyFolder(t);
+    await run(fresh, 'demos', [`demos.episodes=${count}`]);
+    assert.deepEqual(files(data, 'demos'), files(fresh, 'demos'), `${count}`);
+  }
+});
+
+test('more and fewer episodes and candidates: only missing episodes are played', async (t) => {
+  const data = await withPolicy(t);
+  await run(data, 'candidates', ['collect.episodes=4']);
+  const walk: [string[], number[]][] = [
+    [['collect.episodes=7'], [4, 5, 6]],
+    [
+      ['collect.episodes=12', 'candidates.samples=5'],
+      [7, 8, 9, 10, 11],
+    ],
+    [['collect.episodes=6', 'candidates.samples=5'], []],
+    [['collect.episodes=6', 'candidates.samples=2'], []],
+    [['collect.episodes=12'], []],
+  ];
+  for (const [settings, wanted] of walk) {
+    played.length = 0;
+    const said = await run(data, 'candidates', settings);
+    assert.doesNotMatch(said, /rebuilding|replaced/, said);
+    assert.deepEqual(
+      [...played].sort(),
+      wanted.map((n) => String(n).padStart(6, '0')),
+      settings.join(' '),
+    );
+    await asFresh(t, data, 'candidates', settings, COLLECTED);
+  }
+});
+
+test('more candidates keep those that are there', async (t) => {
+  const data = await withPolicy(t);
+  const file = join(data, 'pocket/candidates/candidates-00000.parquet');
+  await run(data, 'candidates', ['collect.episodes=5', 'candidates.samples=4']);
+  const few = await readTable(file, CANDIDATES);
+  await run(data, 'candidates', ['collect.episodes=5', 'candidates.samples=9']);
+  const many = await readTable(file, CANDIDATES);
+  few.forEach(({ tid, actions, counts }, i) => {
+    assert.equal(many[i].tid, tid);
+    for (const [k, action] of actions.entries()) {
+      const at = many[i].actions.indexOf(action);
+      assert.ok(at >= 0 && many[i].counts[at] >= counts[k], `tid ${tid}: ${action}`);
+    }
+    assert.equal(
+      many[i].counts.reduce((sum, count) => sum + count, 0),
+      9,
+    );
+  });
+});
+
+test('a longer and a shorter evaluation, with its result', async (t) => {
+  const data = await withPolicy(t);
+  await run(data, 'eval', ['eval.episodes=6']);
+  for (const count of [9, 5, 8]) {
+    await run(data, 'eval', [`eval.episodes=${count}`]);
+    await asFresh(t, data, 'eval', [`eval.episodes=${count}`], ['eval/base-test']);
+    const result = JSON.parse(readFileSync(join(data, 'pocket/eval/base-test/_result.json'), 'utf8')) as {
+      episodes: number;
+    };
+    assert.equal(result.episodes, count);
+  }
+});
