@@ -31,6 +31,7 @@ import { lessonsOf, type Lessons } from './actor/lessons.js';
 import { filesOf } from './datasets.js';
 import { policyOf, runtimeOf } from './resources.js';
 import { logEvery, Validated } from './training/rhythm.js';
+import { countsOf, startsOverBy, trainedFor } from './training/growth.js';
 import { drawsOf, lanesOf, learningRate, microBatches, train, validationBy } from './training/training.js';
 import { checkImageWidth } from './widths.js';
 
@@ -72,6 +73,9 @@ export const actor = stage({
   name: 'actor',
   summary: 'extract a policy: imitate the action that the critic ranks best of N',
   settings: Actor,
+  counts: countsOf,
+  growth: 'training',
+  startsOver: startsOverBy,
   uses: ['seed'],
   // the critic's split, where it decides which trajectories the actor sees
   derived: (config) => {
@@ -95,7 +99,7 @@ export const actor = stage({
   },
   plan: async (ctx) => {
     await checkImageWidth(ctx, policySet(ctx.settings.from));
-    return [{ id: 'policy' }];
+    return [{ id: 'policy', ...trainedFor(ctx.settings) }];
   },
   run: async (_shard, ctx) => {
     const { settings, seed } = ctx;
@@ -158,6 +162,7 @@ export const actor = stage({
       checkpointEvery: iterationSteps,
       trainer,
       parameters: { model: params },
+      goesOn: settings.lr_schedule === 'constant',
       label: `training steps on ${counted(lessons.count, lessons.all ? 'action' : 'state')}`,
       step: async (step) => {
         const means = await microBatches(step, accumulate, async (micro) => {

@@ -36,6 +36,7 @@ import { CriticData, CriticInputs } from './critic/data.js';
 import { criticText, tokenizerDataset, type CriticText } from './training/critic-text.js';
 import { checkFolders, modelsOf, runtimeOf } from './resources.js';
 import { logEvery, Validated } from './training/rhythm.js';
+import { countsOf, startsOverBy, trainedFor } from './training/growth.js';
 import { drawsOf, lanesOf, learningRate, microBatches, train, validationBy } from './training/training.js';
 
 export const CriticStage = CriticSettings.extend({
@@ -80,6 +81,9 @@ export const critic = stage({
   name: 'critic',
   summary: 'train the critic (Q and V) by temporal differences',
   settings: CriticStage,
+  counts: countsOf,
+  growth: 'training',
+  startsOver: startsOverBy,
   uses: ['seed', 'models.text'],
   inputs: (settings, config) => {
     const tokenizer = tokenizerDataset(settings, modelsOf(config));
@@ -88,7 +92,7 @@ export const critic = stage({
   },
   outputs: () => ['critic', 'values'],
   check: (_settings, config) => checkFolders(config, ['text']),
-  plan: () => [{ id: 'critic' }],
+  plan: ({ settings }) => [{ id: 'critic', ...trainedFor(settings) }],
   run: async (_shard, ctx) => {
     const data = await CriticData.open(ctx);
     const learner = await CriticLearner.create(ctx, data);
@@ -209,6 +213,7 @@ class CriticLearner {
       checkpointEvery: settings.epochs * stepsPerEpoch,
       trainer,
       parameters: { online, target },
+      goesOn: settings.lr_schedule === 'constant',
       label: 'training steps',
       step: async (step) => {
         const means = await microBatches(step, accumulate, async (micro) => {

@@ -63,7 +63,7 @@ export const registry: Registry = {
     },
   ],
   sections: async () => {
-    const { DeviceSettings, ModelSettings, TaskSettings } = await import('./sections.js');
+    const { DeviceSettings, ModelSettings, TaskSettings, TrainingSettings } = await import('./sections.js');
     const { ImportSettings } = await import('./import-settings.js');
     const { JudgeSettings } = await import('./episodes/judge.js');
     const { RecordingSettings } = await import('./episodes/recordings.js');
@@ -76,6 +76,7 @@ export const registry: Registry = {
       models: ModelSettings,
       device: extendSection(DeviceSettings, 'backend', devices),
       tasks: TaskSettings,
+      training: TrainingSettings,
       judge: extendSection(JudgeSettings, 'kind', judges),
       served: extendSection(ServedSettings, 'format', new Map([...answers.keys()].map((name) => [name, {}]))),
       recordings: RecordingSettings,

@@ -120,6 +120,16 @@ export const ModelSettings = z.object({
     ),
 });
 
+export const TrainingSettings = z.object({
+  keep_state: z
+    .boolean()
+    .default(true)
+    .describe(
+      'keep what a training needs to go on from its end with more iterations, in `.spare` of the run folder: the weights, target networks and two moments of the optimizer, about 3 times the size of a policy and 4 times that of a critic; without it, more iterations start over and need --redo. `critiq gc --spare` removes it',
+    ),
+});
+
+export type TrainingSettings = z.infer<typeof TrainingSettings>;
 export type ModelSettings = z.infer<typeof ModelSettings>;
 export type DeviceSettings = z.infer<typeof DeviceSettings>;
 export type TaskSettings = z.infer<typeof TaskSettings>;

@@ -72,6 +72,7 @@ export const sft = stage({
   name: 'sft',
   summary: 'build the base policy: imitate the demonstrations, or use the checkpoint of models.policy',
   settings: Sft,
+  startsOver: () => ({ epochs: 'the learning rate falls over all epochs' }),
   uses: ['seed', 'tasks.rows', 'tasks.columns', 'models.policy', 'models.image'],
   inputs: (_settings, config) => (modelsOf(config).policy === '' ? ['demos'] : []),
   outputs: () => ['policy/base'],

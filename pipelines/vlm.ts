@@ -93,6 +93,7 @@ export const vlm = stage({
   name: 'vlm',
   summary: 'fine-tune the VLM of the representations: does an action change the screen?',
   settings: Vlm,
+  startsOver: () => ({ epochs: 'the learning rate falls over all epochs' }),
   uses: ['seed', 'models.vlm'],
   // an external VLM is only registered, not trained
   inputs: ({ policy }, config) =>

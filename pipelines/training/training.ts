@@ -1,6 +1,8 @@
+import { rmSync } from 'node:fs';
 import type { Parameters, Trainer } from '../../src/graph/index.js';
 import type { ShardContext } from '../../src/runner/stage.js';
 import { fitInWords, fitOf } from '../../src/report/verdicts.js';
+import type { TrainingSettings } from '../sections.js';
 import { Checkpoints } from './checkpoints.js';
 import type { Validated } from './rhythm.js';
 
@@ -19,6 +21,8 @@ export interface TrainingPlan {
   readonly step: (step: number) => Promise<Record<string, number>>;
   readonly validation?: Validation;
   readonly label: string;
+  /** whether a longer training may go on from the end of this one: nothing depends on the number of all steps */
+  readonly goesOn?: boolean;
 }
 
 /** Measures on held-out data, and what they decide. */
@@ -74,6 +78,15 @@ export function lanesOf(ctx: ShardContext<unknown>, count: number): number {
   return Math.max(1, Math.min(ctx.threads, count));
 }
 
+/** What is kept of the end of a training, beside its parameters, to go on from there. */
+interface End {
+  readonly seen: object;
+  /** whether it was stopped early: a longer training ends here, too */
+  readonly stopped: boolean;
+  /** the line of metrics that a longer training has here, where the last one of this training is another; null: none */
+  readonly line?: Record<string, number> | null;
+}
+
 /** What a training has seen so far, beside its parameters. It is saved with every checkpoint. */
 interface Seen {
   /** of the values since the last line of metrics */
@@ -94,13 +107,26 @@ export async function train(ctx: ShardContext<unknown>, plan: TrainingPlan): Pro
   const spacing = plan.checkpointEvery ?? Math.max(1, Math.round(steps / 10));
   const best = Object.fromEntries((validation?.keepBest ?? []).map((name) => [name, parameters[name].clone()]));
   const saved = { ...parameters, ...Object.fromEntries(Object.entries(best).map(([name, p]) => [`best-${name}`, p])) };
-  const checkpoints = new Checkpoints(ctx.scratch(), { trainers: { optimizer: trainer }, parameters: saved });
-  const restored = await checkpoints.restore();
-  let step = restored?.step ?? 0;
-  let seen = unpacked(restored?.notes) ?? nothing();
-  if (step > 0) ctx.metrics.resume(step);
+  const content = { trainers: { optimizer: trainer }, parameters: saved };
+  const checkpoints = new Checkpoints(ctx.scratch(), content);
+  const resumed = await checkpoints.restore();
+  const state = resumed ? undefined : ctx.priors[0]?.state;
+  const shorter = state === undefined ? undefined : await new Checkpoints(state, content).restore();
+  const end = shorter?.notes as End | undefined;
+  let step = resumed?.step ?? shorter?.step ?? 0;
+  let seen = unpacked(resumed?.notes ?? end?.seen) ?? nothing();
+  if (step > 0) ctx.metrics.resume(end?.line === undefined ? step : step - 1);
+  if (end?.line) ctx.metrics.write(step, end.line);
+  if (end) ctx.log.info(`going on from step ${step}, where the shorter training ended`);
   const progress = ctx.progress(steps, label, step);
-  let ended = step === steps;
+  const keep = async (stopped: boolean, so: Seen, line?: End['line']): Promise<void> => {
+    if (!plan.goesOn || !keepsState(ctx)) return;
+    const folder = ctx.keep();
+    rmSync(folder, { recursive: true });
+    await new Checkpoints(folder, content).save(step, { seen: packed(so), stopped, line } satisfies End);
+  };
+  let ended = step === steps || end?.stopped === true;
+  if (ended) await keep(end?.stopped === true, seen, end?.line);
   while (!ended) {
     ctx.signal.throwIfAborted();
     for (const [key, value] of Object.entries(await plan.step(step))) {
@@ -111,19 +137,24 @@ export async function train(ctx: ShardContext<unknown>, plan: TrainingPlan): Pro
     step++;
     progress.advance();
     ended = step === steps;
+    const validates = validation !== undefined && step % validation.every === 0;
+    const logs = step % every === 0 || validates;
+    // the last step always has a validation and a line of metrics, which a longer training may not have here
+    const extra = ended && ((validation !== undefined && !validates) || !logs);
+    const line = Object.fromEntries(Object.entries(seen.sums).map(([key, sum]) => [key, sum / seen.count]));
+    if (extra) await keep(false, logs ? { ...seen, sums: {}, count: 0 } : seen, logs ? line : null);
     let measured: Record<string, number> = {};
-    const validates = validation !== undefined && (step % validation.every === 0 || ended);
-    if (validates) {
+    if (validation && (validates || ended)) {
       measured = await validation.measure();
       if (note(seen, step, measured.validation_loss))
         for (const [name, copy] of Object.entries(best)) copy.copyFrom(parameters[name]);
       ended ||= validation.patience > 0 && sinceBest(seen) >= validation.patience;
     }
-    if (step % every === 0 || validates || ended) {
-      const means = Object.fromEntries(Object.entries(seen.sums).map(([key, sum]) => [key, sum / seen.count]));
-      ctx.metrics.write(step, { ...means, ...measured });
+    if (logs || ended) {
+      ctx.metrics.write(step, { ...line, ...measured });
       seen = { ...seen, sums: {}, count: 0 };
     }
+    if (ended && !extra) await keep(step < steps, seen);
     if (step % spacing === 0 && !ended) await checkpoints.save(step, packed(seen));
   }
   progress.done();
@@ -134,6 +165,11 @@ export async function train(ctx: ShardContext<unknown>, plan: TrainingPlan): Pro
   }
   for (const [name, copy] of Object.entries(best)) parameters[name].copyFrom(copy);
   sayValidation(ctx, seen, { step, steps, kept: Object.keys(best).length > 0 });
+}
+
+/** Whether the settings say to keep what a longer training needs. */
+export function keepsState({ config }: ShardContext<unknown>): boolean {
+  return (config.training as TrainingSettings).keep_state;
 }
 
 function nothing(): Seen {

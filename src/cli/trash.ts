@@ -48,19 +48,32 @@ export function addTrashCommands(critiq: Command, registry: Registry, interrupt:
     'critiq gc run=exp7 --older-than 30',
   )
     .option('--older-than <days>', 'only results that were replaced at least this many days ago', '0')
-    .action(async (overrides: string[], options: Options & { olderThan: string }) => {
+    .option('--spare', 'also what is kept aside: shards beyond a smaller plan, and what trainings would go on from')
+    .action(async (overrides: string[], options: Options & { olderThan: string; spare?: boolean }) => {
       const { config } = await load(registry, overrides, options, { stored: false });
       const days = wholeNumber('--older-than', options.olderThan, 0);
       const { Trash } = await import('../runner/trash.js');
       const { underLock } = await import('../runner/run.js');
       const { runFolder } = await import('../runner/instance.js');
       await work(options, interrupt, async (display) => {
-        const removed = await underLock(config, display, async () =>
-          new Trash(runFolder(config)).collect(days * DAY_MS, Date.now()),
-        );
+        const { removeSpare, spareBytes } = await import('../runner/spare.js');
+        const run = runFolder(config);
+        const aside = spareBytes(run);
+        const removed = await underLock(config, display, async () => {
+          if (options.spare) removeSpare(run);
+          return new Trash(run).collect(days * DAY_MS, Date.now());
+        });
         const bytes = removed.reduce((sum, entry) => sum + entry.bytes, 0);
-        const what = `removed ${counted(removed.length, 'replaced result')} (${(bytes / 1e6).toFixed(1)} MB)`;
-        return { result: { removed: removed.map(({ id }) => id), bytes }, lines: [what] };
+        const megabytes = (count: number): string => `${(count / 1e6).toFixed(1)} MB`;
+        const lines = [`removed ${counted(removed.length, 'replaced result')} (${megabytes(bytes)})`];
+        if (aside > 0)
+          lines.push(
+            options.spare
+              ? `removed what was kept aside (${megabytes(aside)})`
+              : `left what is kept aside (${megabytes(aside)}): --spare removes it, too`,
+          );
+        const spare = options.spare ? aside : 0;
+        return { result: { removed: removed.map(({ id }) => id), bytes, spare }, lines };
       });
     });
 }

@@ -69,6 +69,7 @@ export async function execute(instance: Instance, surroundings: Surroundings): P
   const { works, surplus } = survey(instance, shards, { force });
   const done = new Set(works.filter(({ how }) => how === 'done').map(({ shard }) => shard.id));
   const missing = works.filter(({ how }) => how === 'grow' || how === 'build').map(({ shard }) => shard);
+  const built = works.filter(({ how }) => how === 'build').map(({ shard }) => shard);
   const back = works.filter(({ how }) => how === 'back');
   const replaced = works.filter(({ replaces }) => replaces).map(({ shard }) => shard.id);
   // what a view shows can be built again at any time; what goes with a replaced result is kept with it
@@ -95,7 +96,7 @@ export async function execute(instance: Instance, surroundings: Surroundings): P
   // a shard whose files are lost or truncated is no result, and is rebuilt without asking
   const whole = new Set(replaced.length > 0 ? [...replaced, ...surplus.map(({ shard }) => shard)] : []);
   const rebuilt = missing.filter(({ id }) => stale.has(id)).length;
-  const reasons = force ? ['--force'] : whatChanged(instance, recorded, missing, outdated - rebuilt);
+  const reasons = force ? ['--force'] : whatChanged(instance, recorded, built, outdated - rebuilt);
   const why = reasons.join('; ');
   if (replaced.length > 0 && !stage.view && !redo && !force) throw wouldReplace(instance, whole, shards, why);
   await verifyInputs(instance, missing);

@@ -196,7 +196,7 @@ class Forecaster {
       : whatChanged(
           instance,
           recorded,
-          missing.filter((shard) => !touched.some((work) => work.shard === shard)),
+          of('build').map(({ shard }) => shard),
           rest.length,
         );
     const why = missing.length === 0 && rest.length === 0 ? [] : [...new Set([...reasons, ...inputsChange])];

@@ -79,6 +79,11 @@ export function whatChanged(
       if (!sameSettings && changes.length === 0) reasons.add('the version of the stage changed');
     }
   }
+  const { stage } = instance;
+  const before = recorded?.[stage.name] as Record<string, unknown> | undefined;
+  const now = instance.settings[stage.name] as Record<string, unknown>;
+  for (const [key, reason] of Object.entries(stage.startsOver(instance.config)))
+    if (before && JSON.stringify(before[key]) !== JSON.stringify(now[key])) reasons.add(reason);
   if (removed > 0 && changes.length === 0) reasons.add('the plan changed');
   return [...reasons];
 }

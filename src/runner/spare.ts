@@ -190,14 +190,6 @@ export class Spare {
     renameSync(from, to);
   }
 
-  /** Bytes of all that is kept aside for the instance. */
-  get bytes(): number {
-    if (!existsSync(this.root)) return 0;
-    return readdirSync(this.root, { recursive: true, withFileTypes: true })
-      .filter((entry) => entry.isFile())
-      .reduce((sum, entry) => sum + statSync(join(entry.parentPath, entry.name)).size, 0);
-  }
-
   private path(id: string, set: number, file: string): string {
     return pathInside(this.folder(id, set), file, join(this.root, id, ENTRY));
   }
@@ -216,6 +208,20 @@ export class Spare {
     }
     throw new UserError(`${file}: damaged; look into its folder, then remove it`);
   }
+}
+
+/** Bytes of all that a run keeps aside, for all its instances. */
+export function spareBytes(run: string): number {
+  const root = join(run, SPARE);
+  if (!existsSync(root)) return 0;
+  return readdirSync(root, { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile())
+    .reduce((sum, entry) => sum + statSync(join(entry.parentPath, entry.name)).size, 0);
+}
+
+/** Removes all that a run keeps aside: shards that no plan needs, and what trainings would go on from. */
+export function removeSpare(run: string): void {
+  rmSync(join(run, SPARE), { recursive: true, force: true });
 }
 
 function folders(root: string): string[] {

@@ -108,6 +108,8 @@ export interface StageDefinition<S extends z.ZodObject, T extends Shard> {
    * one kept, and replaces its numbers; the shorter one is then kept as a version of its own. @default rows
    */
   readonly growth?: 'rows' | 'training';
+  /** own settings that sound like a count but are none, with the reason: why another value is another result */
+  startsOver?(settings: z.infer<S>): Readonly<Record<string, string>>;
   /** an older `version` whose results still count as up to date, but are not extended */
   readonly accepts?: number;
   /** only shows other results (a report): it is rebuilt without asking, and no replaced version is kept; default false */
@@ -155,6 +157,7 @@ export interface Stage {
   readonly growth: 'rows' | 'training';
   readonly accepts: number | undefined;
   counts(config: Config): readonly string[];
+  startsOver(config: Config): Readonly<Record<string, string>>;
   readonly results: { readonly sections: readonly string[] } | undefined;
   derived(config: Config): Readonly<Record<string, unknown>>;
   settings(config: Config): Readonly<Record<string, unknown>>;
@@ -184,6 +187,7 @@ export function stage<S extends z.ZodObject, T extends Shard>(definition: StageD
     view: definition.view ?? false,
     growth: definition.growth ?? 'rows',
     accepts: definition.accepts,
+    startsOver: (config) => definition.startsOver?.(own(config)) ?? {},
     counts: (config) => definition.counts?.(own(config)) ?? [],
     results: definition.results,
     derived: (config) => definition.derived?.(config) ?? {},

@@ -32,6 +32,7 @@ const TINY = [
 
 let loaded: LoadedRegistry;
 let base: string;
+let data: string;
 
 /** Runs a stage. @returns what it said */
 async function run(data: string, stage: string, overrides: string[], options: RunOptions = {}): Promise<string> {
@@ -91,6 +92,17 @@ async function asFresh(
   const fresh = await withPolicy(t);
   await run(fresh, stage, overrides);
   assert.deepEqual(files(data, ...names), files(fresh, ...names), `${stage} ${overrides.join(' ')}`);
+}
+
+/** A run with everything that trainings read, made once. */
+async function withData(t: TestContext): Promise<string> {
+  if (!data) {
+    data = emptyFolder({ after: (fn) => process.once('exit', fn) });
+    await run(data, 'represent', []);
+  }
+  const copy = emptyFolder(t);
+  cpSync(data, copy, { recursive: true });
+  return copy;
 }
 
 const COLLECTED = ['trajectories', 'image-vectors', 'candidates'];
@@ -162,4 +174,65 @@ test('a longer and a shorter evaluation, with its result', async (t) => {
     };
     assert.equal(result.episodes, count);
   }
+});
+
+/**
+ * Trains to `iterations`, goes on to more, back to fewer and to a number in between, and compares each with a training made
+ * at once.
+ */
+async function goesOn(t: TestContext, stage: string, setting: string, more: string[], names: string[]): Promise<void> {
+  const own = await withData(t);
+  const fresh = async (count: number) => {
+    const once = await withData(t);
+    await run(once, stage, [...more, `${setting}=${count}`]);
+    return files(once, ...names);
+  };
+  const wanted = { 2: await fresh(2), 3: await fresh(3), 4: await fresh(4) };
+  await run(own, stage, [...more, `${setting}=2`]);
+  assert.deepEqual(files(own, ...names), wanted[2]);
+  const said = await run(own, stage, [...more, `${setting}=4`]);
+  assert.match(said, /extending 1 finished shard: .*iterations 2 -> 4\n[\s\S]*going on from step \d+/);
+  assert.deepEqual(files(own, ...names), wanted[4], '2 -> 4');
+  assert.match(await run(own, stage, [...more, `${setting}=2`]), /taking back 1 shard/);
+  assert.deepEqual(files(own, ...names), wanted[2], '4 -> 2');
+  await run(own, stage, [...more, `${setting}=3`]);
+  assert.deepEqual(files(own, ...names), wanted[3], '2 -> 3');
+}
+
+const CONSTANT = [
+  'critic.log_every=2',
+  'actor.log_every=2',
+  'critic.lr_schedule=constant',
+  'actor.lr_schedule=constant',
+];
+
+test('a critic goes on, with its target network, validation at its own rhythm and the best weights', async (t) => {
+  await goesOn(t, 'critic', 'critic.iterations', CONSTANT, ['critic', 'values', 'metrics']);
+  const best = ['critic.keep_best=true', 'critic.validate_every=3', 'critic.target_update_every=2'];
+  await goesOn(t, 'critic', 'critic.iterations', [...CONSTANT, ...best], ['critic', 'values', 'metrics']);
+});
+
+test('an actor goes on', async (t) => {
+  await goesOn(t, 'actor', 'actor.iterations', CONSTANT, ['policy/digiq', 'metrics/actor']);
+});
+
+test('what depends on the number of all steps is another training, and one line says so', async (t) => {
+  const own = await withData(t);
+  await assert.rejects(run(own, 'sft', ['sft.epochs=3']), {
+    message: /sft.epochs 2 -> 3; the learning rate falls over all epochs\)/,
+  });
+  const linear = ['critic.lr_schedule=linear'];
+  await run(own, 'critic', [...linear, 'critic.iterations=1']);
+  await assert.rejects(run(own, 'critic', [...linear, 'critic.iterations=2']), {
+    message:
+      /critic.iterations 1 -> 2; with lr_schedule=linear the learning rate depends on the number of all iterations/,
+  });
+});
+
+test('without training.keep_state more iterations need --redo', async (t) => {
+  const own = await withData(t);
+  await run(own, 'critic', [...CONSTANT, 'critic.iterations=1', 'training.keep_state=false']);
+  await assert.rejects(run(own, 'critic', [...CONSTANT, 'critic.iterations=2']), {
+    message: /critic.iterations 1 -> 2; there is no state to go on from\)/,
+  });
 });

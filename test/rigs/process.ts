@@ -110,7 +110,8 @@ export function contents(folder: string): Record<string, string> {
   const names = readdirSync(folder, { recursive: true, withFileTypes: true })
     .filter((entry) => entry.isFile())
     .map((entry) => join(entry.parentPath, entry.name).slice(folder.length + 1))
-    .filter((name) => !WALL_CLOCK.test(name))
+    // what a run keeps aside is no part of its results
+    .filter((name) => !WALL_CLOCK.test(name) && !name.startsWith('.spare/') && !name.includes('/.spare/'))
     .sort();
   return Object.fromEntries(
     names.map((name) => [
