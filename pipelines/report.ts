@@ -156,9 +156,17 @@ function learning(folder: string): Report['learning'] {
     .sort((a, b) => rank(a) - rank(b) || (a < b ? -1 : 1))
     .map((instance) => {
       const lines = readMetrics(join(metrics, `${instance}.jsonl`));
-      return { stage: instance, curves: curves(lines), fit: fitOf(lines) };
+      const fit = fitOf(lines);
+      return { stage: instance, curves: curves(lines), fit: fit && { ...fit, kept: keepsBest(folder, instance) } };
     })
     .filter((one) => one.curves.length > 0);
+}
+
+/** Whether a critic or an actor was trained with `keep_best`. */
+function keepsBest(folder: string, instance: string): boolean {
+  const plan = readPlan(join(folder, instance.replace(/^actor\//, 'policy/')));
+  const own = plan?.settings[plan.stage] as { keep_best?: boolean } | undefined;
+  return own?.keep_best === true;
 }
 
 /** The settings that each stage instance of the run folder was built with, under its first data set. */

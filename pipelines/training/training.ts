@@ -208,7 +208,7 @@ function sinceBest({ validations }: Seen): number {
 
 /** Says which weights are kept and why training ended, or warns of overfitting. */
 function sayValidation(
-  { log, instance }: ShardContext<unknown>,
+  { log }: ShardContext<unknown>,
   seen: Seen,
   { step, steps, kept }: { step: number; steps: number; kept: boolean },
 ): void {
@@ -217,10 +217,7 @@ function sayValidation(
   const at = `step ${lowest.step} (validation loss ${lowest.validation_loss.toPrecision(3)})`;
   if (step < steps) log.info(`stopped early at step ${step} of ${steps}: the validation loss was lowest at ${at}`);
   if (kept) log.info(`kept the weights of ${at}`);
-  else if (fit?.kind === 'overfits') {
-    const [stage] = instance.split('/');
-    log.warn(`${fitInWords('training', fit)} ${stage}.keep_best=true keeps the weights of step ${fit.best.step}`);
-  }
+  else if (fit?.kind === 'overfits') log.warn(fitInWords('training', fit));
 }
 
 /** Learning rate of a step: rises linearly over `warmup` steps, then decays linearly to `floor` × lr at the end. */

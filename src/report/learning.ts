@@ -36,7 +36,8 @@ function verdicts(learning: Report['learning']): Markup {
   const judged = learning.flatMap(({ stage, fit }) => (fit ? [{ stage, fit }] : []));
   const blind = learning.filter(({ fit }) => !fit).map(({ stage }) => stage);
   return html`${judged.map(
-    ({ stage, fit }) => html`<p class="verdict ${fit.kind === 'fine' ? 'good' : 'poor'}">${fitInWords(stage, fit)}</p>`,
+    ({ stage, fit }) =>
+      html`<p class="verdict ${fit.kind === 'fine' || fit.kept ? 'good' : 'poor'}">${fitInWords(stage, fit)}</p>`,
   )}${
     blind.length > 0 &&
     html`<p class="note">${blind.join(', ')}: fewer than two validation losses were recorded, so overfitting cannot be detected.</p>`

@@ -10,6 +10,8 @@ export interface Fit {
   /** where the validation loss is lowest */
   readonly best: Losses;
   readonly last: Losses;
+  /** whether the stage kept the weights of the lowest validation loss (`keep_best`) */
+  readonly kept?: boolean;
 }
 
 export interface Losses {
@@ -48,15 +50,18 @@ export function fitOf(lines: readonly MetricsLine[]): Fit | undefined {
 }
 
 /** The finding in a sentence or two. */
-export function fitInWords(stage: string, { kind, best, last }: Fit): string {
+export function fitInWords(stage: string, { kind, best, last, kept = false }: Fit): string {
   const [low, end] = [decimal(best.validation), decimal(last.validation)];
   if (kind === 'fine')
     return `${stage} shows no sign of overfitting: its validation loss ends at ${end}, and ${
       best === last ? 'was never lower' : `was lowest at ${low} (step ${best.step})`
     }.`;
   const rise = `its validation loss rises from ${low} (step ${best.step}) to ${end} (step ${last.step})`;
-  if (kind === 'worsens') return `${stage} gets worse on held-out data: ${rise}, and its training loss does not fall.`;
-  return `${stage} overfits: ${rise}, while its training loss falls from ${decimal(best.training)} to ${decimal(last.training)}. Fewer iterations, more data or more weight decay may help.`;
+  const from = `the weights of step ${best.step}`;
+  if (kept) return `${stage} kept ${from}: ${rise} afterwards.`;
+  if (kind === 'worsens')
+    return `${stage} gets worse on held-out data: ${rise}, and its training loss does not fall. keep_best=true would keep ${from}.`;
+  return `${stage} overfits: ${rise}, while its training loss falls from ${decimal(best.training)} to ${decimal(last.training)}. Fewer iterations, more data or more weight decay may help; keep_best=true would keep ${from}.`;
 }
 
 /** How far a critic's Q can be trusted, in words. */

@@ -14,7 +14,11 @@ test('a critic overfits where its validation loss rises while its training loss 
   assert.equal(fit.kind, 'overfits');
   assert.equal(
     fitInWords('critic', fit),
-    'critic overfits: its validation loss rises from 0.0798 (step 10) to 0.0941 (step 30), while its training loss falls from 0.0897 to 0.0619. Fewer iterations, more data or more weight decay may help.',
+    'critic overfits: its validation loss rises from 0.0798 (step 10) to 0.0941 (step 30), while its training loss falls from 0.0897 to 0.0619. Fewer iterations, more data or more weight decay may help; keep_best=true would keep the weights of step 10.',
+  );
+  assert.equal(
+    fitInWords('critic', { ...fit, kept: true }),
+    'critic kept the weights of step 10: its validation loss rises from 0.0798 (step 10) to 0.0941 (step 30) afterwards.',
   );
   assert.equal(fitOf(lines([0.09, 0.08], [0.07, 0.07], [0.06, 0.072]))!.kind, 'fine', 'within 5 % of the lowest');
   assert.equal(fitOf(lines([0.09, 0.08], [0.1, 0.12]))!.kind, 'worsens', 'both rise');
