@@ -1,9 +1,8 @@
 import type { Command } from 'commander';
-import { type ChildProcess, fork } from 'node:child_process';
-import { once } from 'node:events';
 import { join } from 'node:path';
-import { common, complain, EXIT, load, print, STEP, stopped, summaryLine, verbosity, type Options } from './command.js';
+import { common, EXIT, load, print, summaryLine, verbosity, type Options } from './command.js';
 import type { Interrupt } from './command.js';
+import { Steps } from './steps.js';
 import type { Summary } from '../runner/execute.js';
 import type { Registry } from '../runner/registry.js';
 
@@ -40,8 +39,11 @@ export function addDemoCommand(critiq: Command, registry: Registry, interrupt: I
       const steps = new Steps(interrupt);
       try {
         for (const step of DEMO) {
-          const summaries = await steps.run([step.stage, ...overrides, ...step.overrides, ...flags(options)]);
-          if (!summaries) return;
+          const { code, summaries } = await steps.run([step.stage, ...overrides, ...step.overrides, ...flags(options)]);
+          if (code !== EXIT.ok) {
+            interrupt.code = code;
+            return;
+          }
           for (const summary of summaries) {
             // later steps find earlier stages up to date: they are already reported
             if (stages.has(summary.instance) && summary.made === 0) continue;
@@ -68,43 +70,4 @@ function flags({ config, threads, json, quiet, verbose, redo, force }: Options):
     ...(redo ? ['--redo'] : []),
     ...(force ? ['--force'] : []),
   ];
-}
-
-/** Runs commands of this program one after the other. Signals go to the one that runs, which then comes to rest. */
-class Steps {
-  private child: ChildProcess | undefined;
-
-  constructor(private readonly interrupt: Interrupt) {
-    for (const name of ['SIGINT', 'SIGTERM'] as const) process.on(name, this.forward);
-  }
-
-  /** @returns what the stages did, or undefined if the command failed or was stopped, which it has reported */
-  async run(args: readonly string[]): Promise<readonly Summary[] | undefined> {
-    if (this.interrupt.code !== undefined) return undefined;
-    // a session of its own: Ctrl-C of a terminal comes here and is passed on, once
-    const child = fork(process.argv[1], args, {
-      stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
-      env: { ...process.env, [STEP]: '1' },
-      detached: true,
-    });
-    this.child = child;
-    let summaries: readonly Summary[] = [];
-    child.on('message', (result) => (summaries = result as readonly Summary[]));
-    const [code, killed] = (await once(child, 'exit')) as [number | null, NodeJS.Signals | null];
-    this.child = undefined;
-    if (code === EXIT.ok) return summaries;
-    // by a signal only before it listens, or by force
-    if (killed) complain(`${args[0]}: ${stopped(killed)}`);
-    this.interrupt.code = code ?? (killed === 'SIGINT' || killed === 'SIGTERM' ? EXIT[killed] : EXIT.failure);
-    return undefined;
-  }
-
-  close(): void {
-    for (const name of ['SIGINT', 'SIGTERM'] as const) process.off(name, this.forward);
-  }
-
-  private readonly forward = (name: NodeJS.Signals): void => {
-    if (this.child) this.child.kill(name);
-    else this.interrupt.code = name === 'SIGINT' ? EXIT.SIGINT : EXIT.SIGTERM;
-  };
 }

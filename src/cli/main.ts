@@ -28,6 +28,7 @@ import { addLogCommand } from './log.js';
 import { addCheckpointCommands, addVlmCommands } from './models.js';
 import { addRecordCommand } from './record.js';
 import { addRunsCommand } from './runs.js';
+import { addSweepCommand } from './sweep.js';
 import { addTrashCommands } from './trash.js';
 import { addViewCommand } from './view.js';
 import { counted } from '../counted.js';
@@ -148,6 +149,7 @@ Example:
   addRunsCommand(critiq, registry);
   addForkCommand(critiq, registry, interrupt);
   addCompareCommand(critiq, registry);
+  addSweepCommand(critiq, registry, interrupt);
 
   common(
     critiq.command('phone').description('play the embedded phone by hand in a browser'),

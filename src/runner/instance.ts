@@ -47,10 +47,16 @@ export class Instance {
   private readonly counts: readonly string[];
   private readonly manifests = new Map<string, ReturnType<typeof readManifest>>();
 
+  /** the settings of the run, with the seed of this stage (`seeds.<stage>`) as `seed` */
+  readonly config: Config;
+
   constructor(
     readonly stage: Stage,
-    readonly config: Config,
+    run: Config,
   ) {
+    const seed = (run.seeds as Config['seeds'] | undefined)?.[stage.name];
+    const config = seed === undefined || seed === run.seed ? run : Object.freeze({ ...run, seed });
+    this.config = config;
     const own = stage.settings(config);
     this.name = stage.instance(config);
     if (!INSTANCE.test(this.name))

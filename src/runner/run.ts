@@ -51,6 +51,9 @@ export async function runStage(
   const redo = options.redo === true || config.yes;
   const target = registry.stages.get(name);
   if (!target) throw new UserError(`unknown stage ${name}; expected one of ${[...registry.stages.keys()].join(', ')}`);
+  const unknown = Object.keys(config.seeds).find((stage) => !registry.stages.has(stage));
+  if (unknown !== undefined)
+    throw new UserError(`seeds.${unknown}: no such stage; expected one of ${[...registry.stages.keys()].join(', ')}`);
   return underLock(config, display, async (lock, log) => {
     await new Trash(runFolder(config)).finish();
     const summaries: Summary[] = [];

@@ -1,18 +1,23 @@
 import { difference, pValue, rateTable, type RateLine } from '../report/rates.js';
 import type { Curve } from '../report/curves.js';
 import { htmlDocument } from '../report/document.js';
-import { html, percent, table, type Markup } from '../report/html.js';
+import { html, percent, percentRange, table, type Markup } from '../report/html.js';
 import { curveFigure } from '../report/learning.js';
 import type { ComparedCurve, ComparedRate, RunComparison } from './compare.js';
 import { shownValue } from './differences.js';
+import type { SweepTable } from './sweep/table.js';
 
-/** A comparison of runs as one HTML file. */
-export function comparisonPage(comparison: RunComparison, version: string | null): string {
+/**
+ * A comparison of runs as one HTML file.
+ * @param sweep the sweep whose runs they are: its table comes first
+ */
+export function comparisonPage(comparison: RunComparison, version: string | null, sweep?: SweepTable): string {
   const curves = comparison.curves.map(chart);
   return htmlDocument({
     title: `${comparison.runs.join(', ')} · critiq compare`,
     header: html`<h1>${comparison.runs.join(', ')}</h1><p>Differences are against <b>${comparison.runs[0]}</b>.</p>`,
     sections: [
+      ...(sweep ? [['sweep', `Sweep ${sweep.sweep}`, sweepMarkup(sweep)] as const] : []),
       ['settings', 'Settings that differ', settings(comparison)],
       ['success', 'Success rates', rates(comparison)],
       ['curves', 'Learning curves', charts(comparison, curves)],
@@ -88,6 +93,33 @@ ${instances.map(
   (instance) =>
     html`<h3>${instance}</h3><div class="curves">${drawn.flatMap((curve, i) => (all[i].instance === instance ? [curveFigure(curve, i)] : []))}</div>`,
 )}`;
+}
+
+/** Means over seeds, and the rates of all runs that they are made of. */
+function sweepMarkup({ rows, baseline, members, done, base, stages }: SweepTable): Markup {
+  const paths = Object.keys(baseline);
+  const range = (ci95: readonly [number, number] | null): string =>
+    ci95 ? percentRange([Math.max(0, ci95[0]), Math.min(1, ci95[1])]) : '–';
+  const cells = rows.map((row) => {
+    const against = row.against_baseline;
+    return [
+      paths.length === 0 ? 'all' : paths.map((path) => row.settings[path]).join(', '),
+      row.evaluation ?? '–',
+      row.mean === null ? '–' : html`<b>${percent(row.mean)}</b>`,
+      html`${range(row.ci95)} <span class="note">${row.interval ?? ''}</span>`,
+      against?.ci95 ? difference({ difference: against.mean, ci95: [...against.ci95] }) : '',
+      row.runs.map(({ seed, rate }) => `${seed === null ? '' : `${seed}: `}${percent(rate)}`).join(', '),
+    ];
+  });
+  const head = [
+    paths.join(', ') || 'settings',
+    'evaluation',
+    'mean',
+    '95\u00a0% interval',
+    'against the first',
+    'by seed',
+  ];
+  return html`<p>${done} of ${members} runs are done. They are forks of ${base} and differ in ${stages.join(', ')}. Intervals over seeds are Student’s t; differences are paired by seed.</p>${table(head, cells)}`;
 }
 
 /** Most runs in one chart. */

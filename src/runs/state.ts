@@ -1,6 +1,6 @@
 import { isDeepStrictEqual } from 'node:util';
 import { Instance } from '../runner/instance.js';
-import { IMPORT } from '../runner/outputs.js';
+import { IMPORT, readManifest, readPlan } from '../runner/outputs.js';
 import { withRecorded, type LoadedRegistry } from '../runner/registry.js';
 import type { Shard } from '../data/store/manifest.js';
 import type { Config } from '../settings/settings.js';
@@ -49,6 +49,17 @@ function isOutdated(
   const wanted = new Instance(stage, built);
   if (!isDeepStrictEqual(JSON.parse(JSON.stringify(wanted.settings)), settings)) return true;
   return [...lines.values()].some((line) => !isCurrent(wanted, line));
+}
+
+/** Whether a stage has built everything with exactly these settings, from the inputs that are there now. */
+export function isUpToDate({ stages }: LoadedRegistry, config: Config, stage: string): boolean {
+  const wanted = new Instance(stages.get(stage)!, config);
+  return wanted.outputs.every(({ folder }) => {
+    const [plan, lines] = [readPlan(folder), readManifest(folder)];
+    if (!plan?.finished || plan.stage !== stage || plan.shards.some((id) => !lines.has(id))) return false;
+    if (!isDeepStrictEqual(JSON.parse(JSON.stringify(wanted.settings)), plan.settings)) return false;
+    return [...lines.values()].every((line) => isCurrent(wanted, line));
+  });
 }
 
 /**

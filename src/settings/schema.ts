@@ -23,6 +23,10 @@ export const Core = z.object({
     .describe('folder of all run folders, relative to the working directory')
     .meta({ scope: 'machine' }),
   seed: z.int().min(0).default(0).describe('seed of all random numbers of the run'),
+  seeds: z
+    .record(z.string(), z.int().min(0))
+    .default({})
+    .describe('seeds of single stages, as `seeds.critic=1`; the other stages use `seed` (docs/many-runs.md)'),
   yes: z
     .boolean()
     .default(false)

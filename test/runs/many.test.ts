@@ -102,8 +102,10 @@ test('a fork with one changed setting: comparing shows this setting and the pair
   await t.test('a policy, critic and VLM of another run', async () => {
     const own = readFileSync(join(data, 'a/eval/digiq-test/_result.json'), 'utf8');
     assert.deepEqual(await build(data, 'c', 'eval', ['eval.policy=a:digiq']), { 'eval/a++digiq-test': 2 });
-    const lent = JSON.parse(readFileSync(join(data, 'c/eval/a++digiq-test/_result.json'), 'utf8')) as object;
-    assert.deepEqual({ ...lent, policy: 'digiq' }, JSON.parse(own), 'the same policy on the same episodes');
+    // the table of episodes says the policy's name, so its checksum differs
+    const numbers = (text: string) => ({ ...(JSON.parse(text) as object), policy: '', crc32: 0 });
+    const lent = readFileSync(join(data, 'c/eval/a++digiq-test/_result.json'), 'utf8');
+    assert.deepEqual(numbers(lent), numbers(own), 'the same policy on the same episodes');
     assert.deepEqual(readdirSync(join(data, 'c')).includes('policy'), false, 'nothing is built in between');
     const ranked = ['eval.policy=b:base', 'eval.best_of_q=2', 'eval.critic=b:critic'];
     assert.deepEqual(await build(data, 'c', 'eval', ranked), { 'eval/b++base+bestofq++b-test': 2 });

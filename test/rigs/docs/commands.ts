@@ -7,6 +7,7 @@ import { extended, Interrupt } from '../../../src/cli/command.js';
 import { program as commandLine } from '../../../src/cli/main.js';
 import { packageRoot } from '../../../src/package.js';
 import { loadRegistry, type Registry } from '../../../src/runner/registry.js';
+import { axesOf } from '../../../src/runs/sweep/axes.js';
 import { schemaAt } from '../../../src/settings/schema.js';
 import { loadSettings } from '../../../src/settings/settings.js';
 
@@ -94,10 +95,11 @@ async function mistakeOfCritiq(args: readonly string[]): Promise<string | undefi
     return code === 'commander.helpDisplayed' || code === 'commander.version' ? undefined : message;
   }
   if (given === undefined) return 'names no command';
-  return mistakeInSettings(
-    given.filter((word) => /^[a-z_][\w.]*=/.test(word)),
-    registry,
-  );
+  const settings = given.filter((word) => /^[a-z_][\w.]*=/.test(word));
+  if (args[0] !== 'sweep') return mistakeInSettings(settings, registry);
+  // the first value of each axis
+  const { axes, plain } = axesOf(settings);
+  return mistakeInSettings([...plain, ...axes.map(({ path, values }) => `${path}=${values[0]}`)], registry);
 }
 
 /** The registry with the plugins of a command, if its settings file exists. */
