@@ -10,7 +10,7 @@ import type { WebDriverSettings } from './settings.js';
 const PAUSE_MS = 100;
 
 /** A browser or an app that is still loading: more than this share of the pixels is nearly white (released code: 2.3 of 2.46 million). */
-const WHITE_SHARE = 0.93;
+const WHITE_SHARE = 0.934;
 /** Each channel of a nearly white pixel is above this. */
 const WHITE = 240;
 

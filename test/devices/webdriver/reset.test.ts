@@ -132,7 +132,7 @@ test('after an action, screenshots are taken until the screen is at rest', async
       return 'well';
     },
   });
-  const device = await deviceOf(t, server, { settle_ms: 20_000 });
+  const device = await deviceOf(t, server, { settle_min_ms: 0, settle_ms: 20_000 });
   const before = () => server.count('GET /screenshot');
   let shots = before();
   await device.screenshot(PATIENT);

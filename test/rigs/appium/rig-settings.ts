@@ -26,6 +26,8 @@ export function rigSettings(rig: Rig, url: string, more: Readonly<Record<string,
     reward: { ...shell('settings', 'get', 'global', 'critiq_achieved'), success: '^1' },
     // the phone moves only when it is touched
     settle_ms: 0,
+    // some of its pages are mostly white
+    blank_ms: 500,
     tap_ms: 10,
     swipe_ms: 50,
     ...others,
