@@ -1,3 +1,4 @@
+import { existsSync, mkdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { actionColumns } from '../src/agents/action-columns.js';
 import { OnlineAgent } from '../src/agents/policy/online-agent.js';
@@ -8,6 +9,7 @@ import { counted } from '../src/counted.js';
 import { ImageVectors } from '../src/data/image-vectors.js';
 import type { ImageStore } from '../src/data/images.js';
 import { CURVE, ONLINE_STEPS, TOKEN_INFLUENCE, type CurveRow, type InfluenceRow } from '../src/data/online-tables.js';
+import { copyWhole } from '../src/data/store/file.js';
 import { writeTable } from '../src/data/tables.js';
 import { TRANSITIONS, toTransitions } from '../src/data/transitions.js';
 import type { DevicePool } from '../src/devices/pool/pool.js';
@@ -18,6 +20,7 @@ import { policySet } from '../src/runner/reference.js';
 import { stage, type DatasetOutput, type ShardContext } from '../src/runner/stage.js';
 import { Checkpoints } from './training/checkpoints.js';
 import { tokenizerDataset } from './training/critic-text.js';
+import { keepsState } from './training/training.js';
 import { FILES, filesOf, readTransitions } from './datasets.js';
 import { deviceInfluence } from './episodes/devices.js';
 import { outOfOrder, tellEvent } from './episodes/episode-faults.js';
@@ -27,7 +30,7 @@ import { LiveEpisodes, type OnlineEpisode } from './online/episodes.js';
 import { OnlineLearner } from './online/learner.js';
 import { ofEpisode, ofTransitions, type OnlineTrajectory } from './online/replay.js';
 import { ScreenVectors } from './online/screens.js';
-import { iterationsOf, Online, onlineName } from './online/settings.js';
+import { countsOf, iterationsOf, Online, onlineName } from './online/settings.js';
 import { evaluateOn } from './online/tests.js';
 import { Recorder } from './episodes/recordings.js';
 import { cachesOf, imagesOf, modelsOf, openPool, runtimeOf } from './resources.js';
@@ -40,6 +43,10 @@ export const online = stage({
   name: 'online',
   summary: 'fine-tune a policy on live devices (DigiRL, Filtered BC, CoSo)',
   settings: Online,
+  counts: countsOf,
+  growth: 'training',
+  startsOver: ({ async_rollouts }): Record<string, string> =>
+    async_rollouts ? { iterations: 'with async_rollouts the episodes depend on timing' } : {},
   uses: ['seed', 'tasks', 'models.text'],
   derived: (config) => ({ ...deviceInfluence(config), ...judgeFingerprint(config) }),
   results: { sections: ['device', 'judge', 'recordings'] },
@@ -65,7 +72,10 @@ export const online = stage({
     if (entropy === undefined) return undefined;
     return { 'online.entropy': entropy, 'online.algorithm': 'digirl', 'online.name': '' };
   },
-  plan: () => [{ id: 'online' }],
+  plan: ({ settings }) => {
+    const [count] = countsOf(settings);
+    return [{ id: 'online', ...(count ? { extent: { iterations: settings[count] } } : {}) }];
+  },
   run: async (_shard, ctx) => {
     const run = await OnlineRun.open(ctx);
     try {
@@ -89,6 +99,15 @@ interface Notes {
   /** trajectories that were already too old to be imitated when they arrived */
   readonly stale: readonly string[];
 }
+
+/** What is kept of the end of a run, to go on from there. */
+interface End extends Notes {
+  /** the line of metrics that a longer run has here: without the evaluation that only the last iteration has */
+  readonly line: Record<string, number>;
+}
+
+/** A run's journal of live episodes, in its scratch folder and among what is kept to go on. */
+const JOURNAL = 'episodes.jsonl';
 
 /** One run of the stage: iterations of live episodes, values, causal model and policy. */
 class OnlineRun {
@@ -143,9 +162,12 @@ class OnlineRun {
     learner.replay.add(collected);
     const progress = ctx.progress(offline + live, 'iterations');
     const recorder = await Recorder.open(ctx, `online/${onlineName(settings)}`);
+    const shorter = this.checkpoints.exist ? undefined : ctx.priors[0]?.state;
+    if (shorter !== undefined && existsSync(join(shorter, JOURNAL)) && !existsSync(join(ctx.scratch(), JOURNAL)))
+      copyWhole(join(shorter, JOURNAL), join(ctx.scratch(), JOURNAL));
     const episodes = (this.live = this.openLive(live, recorder, (text) => progress.note(text)));
     this.recorder = recorder;
-    const done = await this.restore(offline, episodes);
+    const done = await this.restore(offline, episodes, shorter);
     progress.advance(done);
     if (done === 0 && this.curve.length === 0) await this.measure(0, 'start', []);
     for (let iteration = done; iteration < offline + live; iteration++) {
@@ -160,7 +182,8 @@ class OnlineRun {
       const point = await this.measure(iteration + 1, phase, fresh);
       ctx.metrics.write(iteration + 1, { ...measured, ...point });
       this.influence.push(...(await learner.influence(iteration + 1, phase)));
-      await this.save(iteration + 1);
+      if (iteration + 1 === offline + live) await this.keep(iteration + 1, { ...measured, ...point });
+      await this.checkpoints.save(iteration + 1, this.notes);
       progress.advance();
     }
     progress.done();
@@ -311,11 +334,8 @@ class OnlineRun {
     const { ctx, shared, learner } = this;
     const { settings, seed } = ctx;
     const { offline, live } = iterationsOf(settings);
-    const due =
-      settings.eval_every > 0
-        ? iteration % settings.eval_every === 0 || iteration === offline
-        : settings.mode !== 'offline' && iteration === 0;
-    const last = iteration === offline + live && settings.mode !== 'offline';
+    const due = this.isDue(iteration);
+    const last = iteration === offline + live && (settings.mode !== 'offline' || settings.eval_every > 0);
     const agent = () =>
       new PolicyAgent(learner.policy, {
         seed: new Random(seed, 'online', 'test agent').int(2 ** 31),
@@ -342,29 +362,61 @@ class OnlineRun {
     };
   }
 
-  private async save(iteration: number): Promise<void> {
-    const notes: Notes = {
+  private get notes(): Notes {
+    return {
       curve: this.curve,
       influence: this.influence,
       followed: this.learner.followed ?? null,
       stale: [...this.stale],
     };
-    await this.checkpoints.save(iteration, notes);
   }
 
-  /** Resumes from the last checkpoint. @returns number of finished iterations */
-  private async restore(offline: number, episodes: LiveEpisodes): Promise<number> {
-    const found = await this.checkpoints.restore();
+  /** Keeps what a longer run needs to go on after the last iteration. */
+  private async keep(iteration: number, { test_success, ...line }: Record<string, number>): Promise<void> {
+    const { ctx, learner, notes } = this;
+    if (!keepsState(ctx) || countsOf(ctx.settings).length === 0) return;
+    const { parameters, trainers } = learner;
+    const folder = ctx.keep();
+    rmSync(folder, { recursive: true });
+    mkdirSync(folder, { recursive: true });
+    const journal = join(ctx.scratch(), JOURNAL);
+    if (existsSync(journal)) copyWhole(journal, join(folder, JOURNAL));
+    const tested = this.isDue(iteration);
+    const curve = tested ? notes.curve : notes.curve.with(-1, { ...notes.curve.at(-1)!, evaluated: 0, successes: 0 });
+    const end: End = { ...notes, curve, line: tested && test_success !== undefined ? { ...line, test_success } : line };
+    await new Checkpoints(folder, { parameters, trainers }).save(iteration, end);
+  }
+
+  /** Whether an iteration has an evaluation, be it the last one or not. */
+  private isDue(iteration: number): boolean {
+    const { settings } = this.ctx;
+    const { eval_every: every, mode } = settings;
+    if (every === 0) return mode !== 'offline' && iteration === 0;
+    return iteration % every === 0 || (mode !== 'offline' && iteration === iterationsOf(settings).offline);
+  }
+
+  /**
+   * Resumes from the last checkpoint, or goes on from the end of a shorter run.
+   * @param shorter the folder that it kept
+   * @returns number of finished iterations
+   */
+  private async restore(offline: number, episodes: LiveEpisodes, shorter: string | undefined): Promise<number> {
+    const { ctx, learner } = this;
+    const { parameters, trainers } = learner;
+    const kept = shorter === undefined ? this.checkpoints : new Checkpoints(shorter, { parameters, trainers });
+    const found = await kept.restore();
     if (!found) return 0;
     const { step: done } = found;
-    const notes = found.notes as Notes;
+    const notes = found.notes as Notes & Partial<End>;
     this.curve = [...notes.curve];
     this.influence = [...notes.influence];
-    this.learner.followed = notes.followed ?? undefined;
+    learner.followed = notes.followed ?? undefined;
     this.stale = new Set(notes.stale);
     for (const [k, fresh] of episodes.taken(Math.max(0, done - offline)).entries()) this.takeIn(fresh, offline + k);
-    this.agent.publish(this.learner.policy.params, done);
-    this.ctx.metrics.resume(done);
+    this.agent.publish(learner.policy.params, done);
+    ctx.metrics.resume(notes.line ? done - 1 : done);
+    if (notes.line) ctx.metrics.write(done, notes.line);
+    if (shorter !== undefined) ctx.log.info(`going on from iteration ${done}, where the shorter run ended`);
     return done;
   }
 }

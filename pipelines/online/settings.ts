@@ -165,3 +165,10 @@ export function trainedIn(settings: Online, iteration: number): Trained {
   const phase = iteration < instruction ? 'instruction' : iteration < instruction + steps ? 'steps' : 'policy';
   return { instruction: phase === 'instruction', steps: phase === 'steps', policy: phase === 'policy' };
 }
+
+/** The setting that only says how many iterations a run has, where a longer run goes on from the end of a shorter one. */
+export function countsOf({ mode, async_rollouts }: Online): ('iterations' | 'offline_iterations')[] {
+  // their episodes depend on timing, and some are played ahead
+  if (async_rollouts || mode === 'eval') return [];
+  return mode === 'offline' ? ['offline_iterations'] : ['iterations'];
+}

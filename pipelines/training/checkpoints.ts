@@ -21,6 +21,10 @@ export class Checkpoints {
     this.pointer = join(folder, 'checkpoint.json');
   }
 
+  get exist(): boolean {
+    return existsSync(this.pointer);
+  }
+
   /** Restores the last checkpoint into parameters and optimizers. @returns its step and notes; undefined if there is none */
   async restore(): Promise<{ readonly step: number; readonly notes: unknown } | undefined> {
     if (!existsSync(this.pointer)) return undefined;

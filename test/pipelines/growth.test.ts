@@ -12,7 +12,7 @@ import { runStage, type RunOptions } from '../../src/runner/run.js';
 import { loadSettings } from '../../src/settings/settings.js';
 import { registry } from '../../pipelines/index.js';
 import { contents, emptyFolder } from '../rigs/process.js';
-import { TINY_OFFLINE } from '../rigs/tiny-settings.js';
+import { TINY_OFFLINE, TINY_ONLINE } from '../rigs/tiny-settings.js';
 
 const TINY = [
   'device.count=4',
@@ -235,4 +235,22 @@ test('without training.keep_state more iterations need --redo', async (t) => {
   await assert.rejects(run(own, 'critic', [...CONSTANT, 'critic.iterations=2']), {
     message: /critic.iterations 1 -> 2; there is no state to go on from\)/,
   });
+});
+
+test('fine-tuning on live devices goes on: nothing is played again, and the curve is that of a longer run', async (t) => {
+  const settings = [...TINY_ONLINE, 'online.mode=off2on', 'online.entropy=causal', 'online.rollout_size=3'];
+  const small = [...settings, 'online.actor_steps=2', 'online.grad_accum_steps=2', 'online.eval_episodes=2'];
+  const names = ['policy/coso', 'online/coso', 'metrics/online'];
+  const wanted = await withData(t);
+  await run(wanted, 'online', [...small, 'online.iterations=4']);
+  const own = await withData(t);
+  await run(own, 'online', [...small, 'online.iterations=2']);
+  const short = files(own, ...names);
+  played.length = 0;
+  const said = await run(own, 'online', [...small, 'online.iterations=4']);
+  assert.match(said, /going on from iteration 3/);
+  assert.equal(played.filter((episode) => Number(episode) >= 6).length, 6, 'two more iterations of 3 episodes');
+  assert.deepEqual(files(own, ...names), files(wanted, ...names));
+  await run(own, 'online', [...small, 'online.iterations=2']);
+  assert.deepEqual(files(own, ...names), short, 'the shorter run is taken back');
 });
