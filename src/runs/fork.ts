@@ -19,6 +19,7 @@ import { Lock } from '../data/store/lock.js';
 import { setFile } from '../data/store/set-files.js';
 import { UserError } from '../errors.js';
 import { existingRun, isRunName, RUN_FILE } from '../runner/folders.js';
+import { inheritLog } from '../runner/log/inherit.js';
 import { readRecord } from './record.js';
 import { storedSets, type StoredSet } from './results.js';
 
@@ -85,6 +86,7 @@ export async function forkRun(options: ForkOptions): Promise<Forked> {
     shareImages(join(source, 'images'), join(building, 'images'), files);
     const taken = sets.filter(({ name }) => !leftOut.includes(name)).flatMap(({ plan }) => plan?.instance ?? []);
     for (const instance of new Set(taken)) copyMetrics(source, building, instance);
+    inheritLog(source, building);
     await writeAtomic(join(building, RUN_FILE), forkedRecord(source, { from, to, sweep }));
     refuseExisting(target);
     renameSync(building, target);

@@ -35,7 +35,7 @@ test('every command that worked on a run is in its log, with its end; also a kil
   assert.equal((await stopped.ended).code, 143);
 
   assert.equal((await critiq(['numbers', 'numbers.fail=run'], { cwd })).code, 1);
-  await succeed(['total', 'shared.scale=1000', '--threads', '2'], { cwd });
+  await succeed(['total', 'numbers.fail=', '--threads', '2'], { cwd });
   assert.equal((await critiq(['numbers', 'seed=7'], { cwd })).code, 2, 'refused: it would replace');
   await succeed(['status'], { cwd });
   const { commands, shards } = await logOf(cwd);
@@ -45,7 +45,7 @@ test('every command that worked on a run is in its log, with its end; also a kil
       ['numbers', 'killed', null, null],
       ['numbers', 'stopped', 143, 'SIGTERM'],
       ['numbers numbers.fail=run', 'failed', 1, null],
-      ['total shared.scale=1000 --threads 2', 'done', 0, null],
+      ['total numbers.fail= --threads 2', 'done', 0, null],
       ['numbers seed=7', 'failed', 2, null],
     ],
   );
@@ -69,7 +69,7 @@ test('every command that worked on a run is in its log, with its end; also a kil
   assert.equal(secondsPerShard(shards, 'none'), undefined);
   const text = (await succeed(['log'], { cwd })).stdout;
   assert.match(text, /^\d{4}-\d\d-\d\d \d\d:\d\d UTC +killed +/);
-  assert.match(text, /done .*critiq total shared\.scale=1000 --threads 2\n/);
+  assert.match(text, /done .*critiq total numbers\.fail= --threads 2\n/);
   assert.match(text, /squares: 6 shards in /);
   assert.equal((await critiq(['log', 'run=nowhere'], { cwd })).code, 2);
   assert.deepEqual(

@@ -5,6 +5,8 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { Lock } from '../../src/data/store/lock.js';
 import { UserError } from '../../src/errors.js';
+import { readCommands, type CommandRecord } from '../../src/runner/log/commands.js';
+import { shardTimes } from '../../src/runner/log/shards.js';
 import { loadRegistry } from '../../src/runner/registry.js';
 import { runStage, underLock, writeRunRecord } from '../../src/runner/run.js';
 import { Display } from '../../src/runner/display.js';
@@ -53,6 +55,13 @@ test('a fork has everything, builds nothing again, and says where it comes from'
   assert.ok(forked.shared > 0);
   assert.equal(forked.copied, 0);
   assert.deepEqual(results(data, 'b'), results(data, 'a'));
+  const log = (run: string): CommandRecord[] => readCommands(join(data, run), join(data, run, 'lock'));
+  assert.deepEqual(
+    log('b').map(({ id, state }) => [id, state]),
+    [...log('a').map(({ id, state }) => [id, state]), [log('b').at(-1)!.id, 'done']],
+    'the commands that made the data, and the one that forked',
+  );
+  assert.deepEqual(shardTimes(join(data, 'b')), shardTimes(join(data, 'a')));
   const file = 'numbers/n0.json';
   assert.equal(statSync(join(data, 'a', file)).ino, statSync(join(data, 'b', file)).ino, 'one file with two names');
   const manifest = 'numbers/_manifest.jsonl';

@@ -8,7 +8,8 @@ import { addLine, logFile, logLines } from './lines.js';
 import { masked, maskedText } from './secrets.js';
 import { thisCommand } from './this-command.js';
 
-const FILE = 'commands.jsonl';
+/** Name of the file with the commands. */
+export const COMMANDS = 'commands.jsonl';
 const DIRTY = '-dirty';
 const SIGNALS: Readonly<Record<number, string>> = { 130: 'SIGINT', 143: 'SIGTERM' };
 
@@ -40,6 +41,9 @@ interface End {
   /** first line of the error */
   readonly error: string | null;
 }
+
+/** A line of the log. */
+export type LogLine = Start | End;
 
 /** A command that worked on a run. */
 export interface CommandRecord extends Omit<Start, 'event' | 'time'> {
@@ -86,7 +90,7 @@ export class CommandLog {
       commit: commit && (dirty ? commit.slice(0, -DIRTY.length) : commit),
       dirty,
     };
-    addLine(logFile(this.run, FILE), start);
+    addLine(logFile(this.run, COMMANDS), start);
   }
 
   /** Writes the last line, if there is a first one. @param failure what the command throws, or the code it exits with */
@@ -107,7 +111,7 @@ export class CommandLog {
       error: text === '' ? null : maskedText(text.split('\n')[0]),
     };
     try {
-      addLine(logFile(this.run, FILE), end);
+      addLine(logFile(this.run, COMMANDS), end);
     } catch {
       // a full disk: the command's own error matters more than its line in the log
     }
@@ -116,7 +120,7 @@ export class CommandLog {
 
 /** The commands that worked on a run, the oldest first. @param lock the lock file of the run */
 export function readCommands(run: string, lock: string): CommandRecord[] {
-  const lines = logLines<Start | End>(logFile(run, FILE));
+  const lines = logLines<LogLine>(logFile(run, COMMANDS));
   const ends = new Map(lines.filter((line) => line.event === 'end').map((line) => [line.id, line]));
   const holder = livingHolder(lock);
   return lines
