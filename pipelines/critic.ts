@@ -27,12 +27,14 @@ import {
   stateFeatures,
   stateInputs,
   textVectors,
+  towerPrefixes,
   type CriticNetworkConfig,
 } from '../src/models/critic/network.js';
 import { UserError } from '../src/errors.js';
 import { Random } from '../src/random.js';
 import { stage, type ShardContext } from '../src/runner/stage.js';
 import { CriticData, CriticInputs } from './critic/data.js';
+import { valuesOf } from './critic/values.js';
 import { criticText, tokenizerDataset, type CriticText } from './training/critic-text.js';
 import { checkFolders, modelsOf, runtimeOf } from './resources.js';
 import { logEvery, Validated } from './training/rhythm.js';
@@ -62,6 +64,20 @@ export const CriticStage = CriticSettings.extend({
     .describe(
       'maximum tokens that a trained text tower reads of a text (512 in RoBERTa); limits the padding, since invalid actions can be long',
     ),
+  towers: z
+    .enum(['shared', 'three'])
+    .default('shared')
+    .describe(
+      'trained text towers: one for all texts, or three, for goals, for types and for texts of actions (C); frozen ones are equal, so that one is enough',
+    )
+    .meta({ added: true }),
+  action_text: z
+    .enum(['decision', 'typed'])
+    .default('decision')
+    .describe(
+      'what the critic reads of an action beside its type: its decision with coordinates and typed text, or the typed text alone (C), where an invalid action is its whole text, as type too',
+    )
+    .meta({ added: true }),
   state_rep: z
     .boolean()
     .default(false)
@@ -165,7 +181,9 @@ class CriticLearner {
       new Random(this.ctx.seed, 'critic', label).int(2 ** 31),
     );
     const { weights } = this.text;
-    for (const name of weights?.names() ?? []) params.get(`text.${name}`).data.set(weights!.get(name).data);
+    for (const prefix of weights ? towerPrefixes(this.file.text?.towers) : []) {
+      for (const name of weights!.names()) params.get(`${prefix}${name}`).data.set(weights!.get(name).data);
+    }
     return params;
   }
 
@@ -330,45 +348,10 @@ class CriticLearner {
   }
 
   /** Values of all candidates of all transitions, computed by a trained network. */
-  async *values(params: Parameters): AsyncGenerator<ValueRow> {
+  values(params: Parameters): AsyncGenerator<ValueRow> {
     const { ctx, data, runtime, file, text } = this;
-    const scorer = new Critic(runtime, params, file, text.feeds);
-    const { dim } = data.representations;
     const progress = ctx.progress(data.transitions.length, 'states valued');
-    for (let start = 0; start < data.transitions.length; start += 64) {
-      ctx.signal.throwIfAborted();
-      const rows = data.transitions.slice(start, start + 64);
-      const states = rows.map(({ goal, prevAction, prevImage, image, tid }, i) => {
-        const { actions } = data.candidates[start + i];
-        const reps = new Float32Array(actions.length * dim);
-        data.representations.readRows(
-          tid,
-          actions.map((_, k) => k),
-          reps,
-        );
-        const stateRep = new Float32Array(file.critic.state ?? 0);
-        if (stateRep.length > 0) data.readStateRep(start + i, stateRep, 0);
-        const vector = (id: string) => {
-          const out = new Float32Array(data.vectors.dim);
-          data.vectors.read(id, out);
-          return out;
-        };
-        return {
-          goal,
-          previous: prevAction,
-          previousImage: vector(prevImage),
-          image: vector(image),
-          rep: stateRep,
-          actions,
-          reps,
-        };
-      });
-      for (const [i, { q1, q2, v1, v2 }] of (await scorer.value(states)).entries()) {
-        yield { tid: rows[i].tid, q1: [...q1], q2: [...q2], v1, v2 };
-      }
-      progress.advance(rows.length);
-    }
-    progress.done();
+    return valuesOf(new Critic(runtime, params, file, text.feeds), data, { progress, signal: ctx.signal });
   }
 }
 

@@ -35,7 +35,7 @@ export class CriticData {
   ) {}
 
   /** The data sets `trajectories`, `image-vectors`, `candidates` and `representations` of the run. */
-  static async open(ctx: StageContext<unknown>): Promise<CriticData> {
+  static async open(ctx: Pick<StageContext<unknown>, 'dataset'>): Promise<CriticData> {
     const transitions = await readTransitions(ctx.dataset('trajectories'), 'collect', COLUMNS);
     const byTid = new Map((await readCandidates(ctx.dataset('candidates'), 'candidates')).map((row) => [row.tid, row]));
     const candidates = transitions.map(({ tid }) => byTid.get(tid)!);

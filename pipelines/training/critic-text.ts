@@ -1,10 +1,16 @@
-import { TokenFeeds, VectorFeeds, actionTexts, type CriticFeeds } from '../../src/agents/critic/critic-feeds.js';
+import {
+  TokenFeeds,
+  VectorFeeds,
+  actionTexts,
+  type ActionText,
+  type CriticFeeds,
+} from '../../src/agents/critic/critic-feeds.js';
 import type { CriticFile } from '../../src/agents/critic/critic.js';
 import { TextTower } from '../../src/agents/text/text-tower.js';
 import { TextTokenizer } from '../../src/agents/text/tokenizer.js';
 import { UserError } from '../../src/errors.js';
 import type { Parameters } from '../../src/graph/index.js';
-import type { TextLengths } from '../../src/models/critic/network.js';
+import type { TextLengths, Towers } from '../../src/models/critic/network.js';
 import type { RobertaConfig } from '../../src/models/roberta/roberta.js';
 import { loadRoberta } from '../../src/models/roberta/checkpoint.js';
 import type { StageContext } from '../../src/runner/stage.js';
@@ -19,6 +25,8 @@ export interface TextSettings {
   readonly text_heads: number;
   readonly text_tokens: number;
   readonly train_text_tower: boolean;
+  readonly towers: Towers;
+  readonly action_text: ActionText;
 }
 
 /** The texts of the critic's data: they determine the length of its inputs. */
@@ -33,7 +41,7 @@ export interface CriticText {
   readonly dim: number;
   readonly feeds: CriticFeeds;
   /** its part of the critic's config.json */
-  readonly file: Pick<CriticFile, 'text' | 'text_tower' | 'marked'>;
+  readonly file: Pick<CriticFile, 'text' | 'text_tower' | 'marked' | 'action_text'>;
   /** folder of the tokenizer, which is copied beside the critic's own tower */
   readonly tokenizer?: string;
   /** initial weights of its own tower; undefined for a new one */
@@ -66,13 +74,17 @@ export async function criticText(ctx: StageContext<TextSettings>, texts: () => T
 const CHUNK = 256;
 
 async function frozenText(ctx: StageContext<TextSettings>, folder: string): Promise<CriticText> {
+  const mode = ctx.settings.action_text;
+  // three frozen towers of the same weights are one
   const tower = await TextTower.open(await runtimeOf(ctx), folder, cachesOf(ctx));
   return {
     dim: tower.dim,
-    feeds: new VectorFeeds(tower),
-    file: { text_tower: { folder, fingerprint: tower.fingerprint } },
+    feeds: new VectorFeeds(tower, mode),
+    file: { text_tower: { folder, fingerprint: tower.fingerprint }, action_text: mode },
     warm: async ({ goals, actions }) => {
-      const parts = [...actions].map(actionTexts).flatMap(({ type, decision }) => [type, decision]);
+      const parts = [...actions]
+        .map((action) => actionTexts(action, mode))
+        .flatMap(({ type, decision }) => [type, decision]);
       const distinct = [...new Set([...goals, ...parts])];
       const progress = ctx.progress(distinct.length, 'texts encoded');
       for (let start = 0; start < distinct.length; start += CHUNK) {
@@ -86,22 +98,26 @@ async function frozenText(ctx: StageContext<TextSettings>, folder: string): Prom
   };
 }
 
-async function trainedText(folder: string, texts: Texts, { text_tokens: most }: TextSettings): Promise<CriticText> {
+async function trainedText(
+  folder: string,
+  texts: Texts,
+  { text_tokens: most, towers, action_text: mode }: TextSettings,
+): Promise<CriticText> {
   const { config: tower, params: weights } = await loadRoberta(folder);
   const tokenizer = TextTokenizer.load(folder);
   tokenizer.mustFit(tower.vocab_size, folder);
-  const lengths = TokenFeeds.lengthsOf(tokenizer, texts, most);
+  const lengths = TokenFeeds.lengthsOf(tokenizer, texts, most, mode);
   const positions = tower.max_position_embeddings - tower.pad_token_id - 1;
   if (longest(lengths) > positions) {
     throw new UserError(
       `${folder}: reads at most ${positions} tokens, but a text has ${longest(lengths)}; set critic.text_tokens=${positions}`,
     );
   }
-  const feeds = new TokenFeeds(tokenizer, lengths, true);
+  const feeds = new TokenFeeds(tokenizer, lengths, true, mode);
   return {
     dim: tower.hidden_size,
     feeds,
-    file: { text: { tower, lengths }, marked: true },
+    file: { text: { tower, lengths, towers }, marked: true, action_text: mode },
     tokenizer: folder,
     weights,
   };
@@ -114,12 +130,14 @@ async function freshText(ctx: StageContext<TextSettings>, texts: Texts): Promise
       'critic.train_text_tower=false: a new text tower would stay random; set models.text=FOLDER to a pre-trained one, or train it',
     );
   }
+  const { towers, action_text: mode } = settings;
   const folder = tokenizerFolder(ctx, settings.tokenizer);
   const tokenizer = TextTokenizer.load(folder);
-  const lengths = TokenFeeds.lengthsOf(tokenizer, texts, settings.text_tokens);
+  const lengths = TokenFeeds.lengthsOf(tokenizer, texts, settings.text_tokens, mode);
   const tower = freshTower(tokenizer, settings, longest(lengths));
-  const feeds = new TokenFeeds(tokenizer, lengths);
-  return { dim: tower.hidden_size, feeds, file: { text: { tower, lengths }, marked: false }, tokenizer: folder };
+  const feeds = new TokenFeeds(tokenizer, lengths, false, mode);
+  const file = { text: { tower, lengths, towers }, marked: false, action_text: mode };
+  return { dim: tower.hidden_size, feeds, file, tokenizer: folder };
 }
 
 /** A new encoder with the architecture of RoBERTa for texts of at most `tokens` tokens. */

@@ -140,6 +140,23 @@ Example:
       });
     });
 
+  const agent = importing.command('agent').argument('<folder>', 'trained agent: a folder as accelerate saves it');
+  common(agent, 'critiq import agent general-offline/trainer_offline.pt run=general models.policy=Auto-UI-Base')
+    .description(
+      "import a trained agent of Digi-Q or DigiRL: its policy, its critic, and the critic's values of the run's data",
+    )
+    .option('--name <name>', 'name of the policy, below policy/', 'released')
+    .option('--force', 'replace data sets that the stages of this run built')
+    .action(async (folder: string, overrides: string[], options: Options & { name: string }) => {
+      const { config } = await load(registry, overrides, options);
+      const { importAgent, describeAgent } = await import('../../pipelines/commands/import-agent.js');
+      await work(options, interrupt, async (display, signal) => {
+        const { force = false, name } = options;
+        const imported = await importAgent(folder, config, { display, signal, force, name });
+        return { result: imported, lines: describeAgent(imported) };
+      });
+    });
+
   addCheckpointCommands(critiq, interrupt);
   addJudgeCommand(critiq, registry, interrupt);
   addRecordCommand(critiq, registry, interrupt);

@@ -145,6 +145,16 @@ export class Parameters {
     );
   }
 
+  /** A copy of the parameters whose names begin with `prefix`, under the rest of their names. */
+  below(prefix: string): Parameters {
+    const own = [...this.entries].filter(([name]) => name.startsWith(prefix));
+    return Parameters.from(
+      Object.fromEntries(
+        own.map(([name, { shape, array }]) => [name.slice(prefix.length), { shape, data: snapshot(array) }]),
+      ),
+    );
+  }
+
   clone(): Parameters {
     const copy = Parameters.zeros(shapesOf(Object.fromEntries(this.entries)));
     copy.copyFrom(this);

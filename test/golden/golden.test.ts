@@ -19,12 +19,12 @@ for (const runtime of ['ffi', 'node']) {
   test(`models, losses, gradients and files match those of PyTorch (${runtime})`, async () => {
     const { code, lines } = await run(fixtures, '--runtime', runtime);
     assert.equal(code, 0, lines.join('\n'));
-    assert.equal(lines.length, 14, lines.join('\n'));
+    assert.equal(lines.length, 16, lines.join('\n'));
     assert.ok(
       lines.slice(0, -1).every((line) => line.startsWith('ok ')),
       lines.join('\n'),
     );
-    assert.match(lines.at(-1)!, new RegExp(`13 of 13 cases within 0.0001 relative, runtime ${runtime}`));
+    assert.match(lines.at(-1)!, new RegExp(`15 of 15 cases within 0.0001 relative, runtime ${runtime}`));
   });
 }
 
@@ -36,6 +36,19 @@ test('cases are recognized by the files in their folders', () => {
   assert.deepEqual(
     findCases(folder).map(({ name }) => name),
     ['case0', 'case1', 'case2', 'case3', 'case4'],
+  );
+});
+
+test('a released agent whose critic differs fails its case', async () => {
+  const folder = mkdtempSync(join(scratch, 'agent-'));
+  cpSync(join(fixtures, 'released'), join(folder, 'released'), { recursive: true });
+  const state = join(folder, 'released/agent/trainer.pt');
+  cpSync(join(state, 'pytorch_model_2.bin'), join(state, 'pytorch_model_1.bin'));
+  const { code, lines } = await run(folder);
+  assert.equal(code, 1, lines.join('\n'));
+  assert.deepEqual(
+    lines.filter((line) => line.startsWith('FAIL')).map((line) => line.split(/\s+/)[1]),
+    ['released/agent/values.json'],
   );
 });
 

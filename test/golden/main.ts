@@ -58,6 +58,8 @@ function caseFolder(path: string, name: string): GoldenCase[] {
       if (has(file)) add((folder) => released.releasedDataCase(folder, file), `/${file}`);
     }
   }
+  if (has('agent/values.json') && has('trajectories.pt')) add(released.releasedAgentCase, '/agent/values.json');
+  if (has('agent/policy.safetensors')) add(released.releasedPolicyCase, '/agent/policy.safetensors');
   return found;
 }
 

@@ -10,7 +10,16 @@ import { IMPORTED, importDigiq } from '../../src/data/released/digiq-import.js';
 import { openDataset } from '../../src/data/store/manifest.js';
 import { readTable } from '../../src/data/tables.js';
 import { CANDIDATES, TRANSITIONS } from '../../src/data/transitions.js';
-import { Comparison, readJsonAs } from './reference.js';
+import { Critic } from '../../src/agents/critic/critic.js';
+import { actionTexts } from '../../src/agents/critic/critic-feeds.js';
+import type { ValueRow } from '../../src/data/transitions.js';
+import type { Runtime } from '../../src/graph/index.js';
+import { Checkpoint } from '../../src/models/checkpoint/tensors.js';
+import { agentFiles, readReleasedCritic, stateFolder } from '../../src/models/released/agent.js';
+import { writeReleasedCritic } from '../../pipelines/commands/import-agent.js';
+import { CriticData } from '../../pipelines/critic/data.js';
+import { valuesOf } from '../../pipelines/critic/values.js';
+import { Comparison, ReferenceFile, readJsonAs } from './reference.js';
 
 const numbers = z.array(z.number());
 const Expected = z.object({
@@ -109,4 +118,90 @@ export function isReleased(folder: string): boolean {
   } catch {
     return false;
   }
+}
+
+const Values = z.object({
+  cases: z
+    .array(
+      z.object({
+        traj: z.int(),
+        step: z.int(),
+        k: z.int(),
+        action: z.string(),
+        prev_type: z.string(),
+        prev_text: z.string(),
+        type: z.string(),
+        text: z.string(),
+        q1: z.number(),
+        q2: z.number(),
+        v1: z.number(),
+        v2: z.number(),
+      }),
+    )
+    .min(1),
+});
+
+/** A trained agent in the released layout (`agent/`, with `roberta/`): its critic's values of every stored action. */
+export async function releasedAgentCase(folder: string, runtime: Runtime): Promise<Comparison> {
+  const comparison = new Comparison();
+  const { cases } = readJsonAs(join(folder, 'agent', 'values.json'), Values);
+  const scratch = mkdtempSync(join(tmpdir(), 'critiq-golden-'));
+  try {
+    const data = await importDigiq(join(folder, 'trajectories.pt'), scratch, {
+      parse: actionColumns,
+      representations: 'float32',
+    });
+    comparison.equal('candidates', data.candidates, true);
+    const files = await agentFiles(stateFolder(join(folder, 'agent')));
+    const released = await readReleasedCritic(
+      files.find(({ part }) => part === 'critic')!.file,
+      join(folder, 'roberta'),
+    );
+    await writeReleasedCritic(join(scratch, 'critic'), released, join(folder, 'roberta'));
+    const critic = await Critic.load(runtime, join(scratch, 'critic'));
+    const states = await CriticData.open({ dataset: (name) => join(scratch, name) });
+    const progress = { advance: () => undefined, done: () => undefined };
+    const values = valuesOf(critic, states, { progress, signal: new AbortController().signal });
+    const byTid = new Map<number, ValueRow>();
+    for await (const row of values) byTid.set(row.tid, row);
+    states.close();
+    const trajectories = await openDataset(join(scratch, 'trajectories'));
+    const rows = (await Promise.all(trajectories.files().map((path) => readTable(path, TRANSITIONS)))).flat();
+    const numbers = new Map([...new Set(rows.map(({ trajectory }) => trajectory))].map((id, i) => [id, i]));
+    const at = new Map(rows.map((row) => [`${numbers.get(row.trajectory)} ${row.step}`, row]));
+    for (const one of cases) {
+      const row = at.get(`${one.traj} ${one.step}`)!;
+      const index = states.candidates[rows.indexOf(row)].actions.indexOf(one.action);
+      const { q1, q2, v1, v2 } = byTid.get(row.tid)!;
+      const name = `trajectory ${one.traj}, step ${one.step}, action ${one.k}`;
+      comparison.equal(`${name}: texts`, Object.values(actionTexts(one.action, 'typed')), [one.type, one.text]);
+      const previous = Object.values(actionTexts(row.prevAction, 'typed'));
+      comparison.equal(`${name}: previous texts`, previous, [one.prev_type, one.prev_text]);
+      comparison.close(name, [q1[index], q2[index], v1, v2], [one.q1, one.q2, one.v1, one.v2]);
+    }
+  } finally {
+    rmSync(scratch, { recursive: true });
+  }
+  return comparison;
+}
+
+/** The policy of a trained agent has the tensors of policy.safetensors. */
+export async function releasedPolicyCase(folder: string): Promise<Comparison> {
+  const comparison = new Comparison();
+  const expected = new ReferenceFile(join(folder, 'agent'), 'policy.safetensors');
+  const files = await agentFiles(stateFolder(join(folder, 'agent')));
+  const checkpoint = await Checkpoint.open(files.find(({ part }) => part === 'policy')!.file);
+  try {
+    for (const name of expected.names) {
+      const tensor = checkpoint.tensors.get(name);
+      comparison.equal(`${name} shape`, tensor?.shape, expected.get(name).shape);
+      if (!tensor) continue;
+      const values = new Float32Array(tensor.shape.reduce((size, axis) => size * axis, 1));
+      checkpoint.readFloats(tensor, values);
+      comparison.close(name, values, expected.floats(name));
+    }
+  } finally {
+    checkpoint.close();
+  }
+  return comparison;
 }

@@ -1,12 +1,14 @@
 /** Digi-Q's released data and agents, from import to training, as their user works with them. */
 import assert from 'node:assert/strict';
-import { cpSync } from 'node:fs';
+import { cpSync, existsSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { test, type TestContext } from 'node:test';
 import { fileURLToPath } from 'node:url';
+import { Critic } from '../../src/agents/critic/critic.js';
 import { readTable } from '../../src/data/tables.js';
-import { TRANSITIONS } from '../../src/data/transitions.js';
-import { fixture } from '../rigs/files.js';
+import { CANDIDATES, TRANSITIONS, VALUES } from '../../src/data/transitions.js';
+import { openRuntime, Parameters } from '../../src/graph/index.js';
+import { fixture, rejectsWithLine } from '../rigs/files.js';
 import { critiq, emptyFolder, succeed } from '../rigs/process.js';
 
 const program = fileURLToPath(new URL('../../src/cli/main.js', import.meta.url));
@@ -51,4 +53,78 @@ test('--config digiq-import trains critic and actor on an imported file; what is
   const narrow = await critiq(['actor', '--config', 'digiq-import', ...TINY, 'run=cut'], { cwd, program });
   assert.equal(narrow.code, 2);
   assert.match(narrow.stderr, /data\/cut\/image-vectors: image vectors of 3 numbers, but policy\/base reads 6; .*\n$/);
+});
+
+test('a released agent gives values of the imported data, from which an actor learns; what does not fit is said', async (t) => {
+  const cwd = checkpoints(t);
+  const settings = ['--config', 'digiq-import', 'import.representations=float32'];
+  const importAgent = (folder: string, ...more: string[]) =>
+    critiq(['import', 'agent', folder, ...settings, ...more], { cwd, program });
+  await succeed(['import', 'digiq', released('trajectories.pt'), ...settings], { cwd, program });
+  await succeed(['import', 'agent', released('agent'), ...settings], { cwd, program });
+  const run = join(cwd, 'data/digiq-import');
+  const values = await readTable(join(run, 'values/values.parquet'), VALUES);
+  const candidates = await readTable(join(run, 'candidates/candidates-00000.parquet'), CANDIDATES);
+  const rows = await readTable(join(run, 'trajectories/transitions-00000.parquet'), TRANSITIONS);
+  const { cases } = JSON.parse(readFileSync(released('agent/values.json'), 'utf8')) as {
+    cases: { traj: number; step: number; action: string; q1: number; v2: number }[];
+  };
+  for (const { traj, step, action, q1, v2 } of cases) {
+    const at = rows.findIndex((row) => row.trajectory === String(traj) && row.step === step);
+    assert.ok(Math.abs(values[at].q1[candidates[at].actions.indexOf(action)] - q1) < 1e-5);
+    assert.ok(Math.abs(values[at].v2 - v2) < 1e-5);
+  }
+  // the actor takes the imported values, and trains no critic
+  await succeed(['actor', ...settings, ...TINY, 'actor.from=released'], { cwd, program });
+  assert.equal(existsSync(join(run, 'policy/digiq/model.safetensors')), true);
+
+  const state = join(cwd, 'state');
+  cpSync(released('agent/trainer.pt'), state, { recursive: true });
+  rmSync(join(state, 'pytorch_model_1.bin'));
+  const without = await importAgent('state', 'run=other');
+  assert.match(without.stderr, /state: pytorch_model_1\.bin missing beside pytorch_model_2\.bin; .*\n$/);
+  const bare = await importAgent(released('agent'), 'run=other', 'models.text=');
+  assert.match(bare.stderr, /^critiq: models\.text is empty: set it to the folder with the critic's text towers .*\n$/);
+  await succeed(['import', 'digiq', released('trajectories.pt'), ...settings, 'run=cut', 'import.images=pair'], {
+    cwd,
+    program,
+  });
+  const narrow = await importAgent(released('agent'), 'run=cut');
+  assert.match(
+    narrow.stderr,
+    /image vectors of 3 and representations of 10 numbers, but the critic reads 6 and 10; .*\n$/,
+  );
+  assert.equal(existsSync(join(cwd, 'data/cut/critic')), false);
+  for (const { code } of [without, bare, narrow]) assert.equal(code, 2);
+});
+
+test('a critic with three trained towers and the released text inputs is trained, saved and read back', async (t) => {
+  const cwd = checkpoints(t);
+  const settings = ['--config', 'digiq-import', ...TINY, 'critic.train_text_tower=true', 'critic.towers=three'];
+  await succeed(['import', 'digiq', released('trajectories.pt'), ...settings], { cwd, program });
+  await succeed(['critic', ...settings, 'critic.action_text=typed'], { cwd, program });
+  const folder = join(cwd, 'data/digiq-import/critic');
+  const file = JSON.parse(readFileSync(join(folder, 'config.json'), 'utf8')) as {
+    action_text: string;
+    text: { towers: string };
+  };
+  assert.deepEqual([file.action_text, file.text.towers], ['typed', 'three']);
+  const names = Parameters.load(join(folder, 'model.safetensors')).names();
+  const towers = new Set(names.filter((name) => name.startsWith('text.')).map((name) => name.split('.')[1]));
+  assert.deepEqual([...towers].sort(), ['action', 'goal', 'type']);
+  const runtime = await openRuntime({ kind: 'node', threads: 1 });
+  const critic = await Critic.load(runtime, folder);
+  const state = {
+    previous: '',
+    goal: 'Buy lamp 0, please',
+    previousImage: new Float32Array(6),
+    image: new Float32Array(6),
+  };
+  const [{ q1, v1 }] = await critic.value([{ ...state, actions: ['not an action'], reps: new Float32Array(10) }]);
+  assert.ok([...q1, v1].every(Number.isFinite));
+  await rejectsWithLine(
+    () => critic.value([{ ...state, actions: ['a'], reps: new Float32Array(9) }]),
+    /the critic reads representations of 10 numbers, got 9/,
+  );
+  await runtime.close();
 });

@@ -11,13 +11,23 @@ export interface StateTexts {
   readonly goal: string;
 }
 
-/** An action's type and decision as inputs of the critic's text tower; an invalid action has its text and no type. */
-export function actionTexts(text: string): { type: string; decision: string } {
+/**
+ * What the critic's text towers read of an action beside its type: its whole `decision`, coordinates and typed text, or
+ * the `typed` text alone, as the released critic does (docs/algorithms.md §2.4).
+ */
+export type ActionText = 'decision' | 'typed';
+
+/**
+ * An action's type and text as inputs of the critic's text towers. An invalid action is its whole text, without a type; for
+ * `typed` it is both, as in the released code.
+ */
+export function actionTexts(text: string, mode: ActionText = 'decision'): { type: string; decision: string } {
   if (text === '') return { type: '', decision: '' };
   const parsed = parseAction(text);
-  return 'invalid' in parsed
-    ? { type: '', decision: text }
-    : { type: parsed.action.type, decision: formatDecision(parsed.action) };
+  if ('invalid' in parsed) return { type: mode === 'typed' ? text : '', decision: text };
+  const { action } = parsed;
+  const typed = action.type === 'TYPE' ? action.text : '';
+  return { type: action.type, decision: mode === 'typed' ? typed : formatDecision(action) };
 }
 
 /** Feeds of a graph, by the names of its inputs. */
@@ -35,8 +45,9 @@ export interface CriticFeeds {
 function stateTexts(
   prefix: string,
   states: readonly StateTexts[],
+  mode: ActionText,
 ): [name: string, kind: keyof TextLengths, texts: string[]][] {
-  const previous = states.map((state) => actionTexts(state.previous));
+  const previous = states.map((state) => actionTexts(state.previous, mode));
   return [
     [`${prefix}previous_type`, 'type', previous.map(({ type }) => type)],
     [`${prefix}previous_text`, 'action', previous.map(({ decision }) => decision)],
@@ -44,35 +55,51 @@ function stateTexts(
   ];
 }
 
-function actionTextsByName(prefix: string, actions: readonly string[]): ReturnType<typeof stateTexts> {
-  const texts = actions.map(actionTexts);
+function actionTextsByName(
+  prefix: string,
+  actions: readonly string[],
+  mode: ActionText,
+): ReturnType<typeof stateTexts> {
+  const texts = actions.map((action) => actionTexts(action, mode));
   return [
     [`${prefix}type`, 'type', texts.map(({ type }) => type)],
     [`${prefix}text`, 'action', texts.map(({ decision }) => decision)],
   ];
 }
 
-/** For a network without a text tower: vectors of the texts from a frozen tower. */
+/** A frozen tower that gives the vectors of texts. */
+export type Tower = Pick<TextTower, 'dim' | 'vectors'>;
+
+/** For a network without a text tower: vectors of the texts from frozen towers, one for all or one for each kind of text. */
 export class VectorFeeds implements CriticFeeds {
-  constructor(private readonly tower: Pick<TextTower, 'dim' | 'vectors'>) {}
+  private readonly towers: Readonly<Record<keyof TextLengths, Tower>>;
+
+  constructor(
+    tower: Tower | Readonly<Record<keyof TextLengths, Tower>>,
+    private readonly mode: ActionText = 'decision',
+  ) {
+    this.towers = 'vectors' in tower ? { type: tower, action: tower, goal: tower } : tower;
+  }
 
   states(prefix: string, states: readonly StateTexts[], rows = states.length): Promise<Feeds> {
-    return this.feeds(stateTexts(prefix, states), rows);
+    return this.feeds(stateTexts(prefix, states, this.mode), rows);
   }
 
   actions(prefix: string, actions: readonly string[], rows = actions.length): Promise<Feeds> {
-    return this.feeds(actionTextsByName(prefix, actions), rows);
+    return this.feeds(actionTextsByName(prefix, actions, this.mode), rows);
   }
 
   private async feeds(named: ReturnType<typeof stateTexts>, rows: number): Promise<Feeds> {
-    const { dim } = this.tower;
-    // all in one call, so that equal texts are looked up once
-    const vectors = (await this.tower.vectors(named.flatMap(([, , texts]) => texts)))[Symbol.iterator]();
     const feeds: Feeds = {};
-    for (const [name, , texts] of named) {
-      const joined = new Float32Array(rows * dim);
-      texts.forEach((_, row) => joined.set(vectors.next().value!, row * dim));
-      feeds[`${name}.vector`] = joined;
+    for (const tower of new Set(Object.values(this.towers))) {
+      const own = named.filter(([, kind]) => this.towers[kind] === tower);
+      // all in one call, so that equal texts are looked up once
+      const vectors = (await tower.vectors(own.flatMap(([, , texts]) => texts)))[Symbol.iterator]();
+      for (const [name, , texts] of own) {
+        const joined = new Float32Array(rows * tower.dim);
+        texts.forEach((_, row) => joined.set(vectors.next().value!, row * tower.dim));
+        feeds[`${name}.vector`] = joined;
+      }
     }
     return feeds;
   }
@@ -93,6 +120,7 @@ export class TokenFeeds implements CriticFeeds {
     private readonly tokenizer: TextTokenizer,
     private readonly lengths: TextLengths,
     private readonly marked = false,
+    private readonly mode: ActionText = 'decision',
   ) {}
 
   /** The smallest lengths in tokens that hold all given texts, but at most `most`. */
@@ -100,13 +128,14 @@ export class TokenFeeds implements CriticFeeds {
     tokenizer: TextTokenizer,
     texts: { goals: Iterable<string>; actions: Iterable<string> },
     most: number,
+    mode: ActionText = 'decision',
   ): TextLengths {
     const longest = (list: Iterable<string>) => {
       let length = 0;
       for (const text of list) length = Math.max(length, tokenizer.encode(text).length);
       return Math.min(most, 1 + length);
     };
-    const actions = [...texts.actions].map(actionTexts);
+    const actions = [...texts.actions].map((action) => actionTexts(action, mode));
     return {
       type: longest(new Set(actions.map(({ type }) => type))),
       action: bucketOf(longest(new Set(actions.map(({ decision }) => decision)))),
@@ -115,11 +144,11 @@ export class TokenFeeds implements CriticFeeds {
   }
 
   async states(prefix: string, states: readonly StateTexts[], rows = states.length): Promise<Feeds> {
-    return this.feeds(stateTexts(prefix, states), rows);
+    return this.feeds(stateTexts(prefix, states, this.mode), rows);
   }
 
   async actions(prefix: string, actions: readonly string[], rows = actions.length): Promise<Feeds> {
-    return this.feeds(actionTextsByName(prefix, actions), rows);
+    return this.feeds(actionTextsByName(prefix, actions, this.mode), rows);
   }
 
   private feeds(named: ReturnType<typeof stateTexts>, rows: number): Feeds {

@@ -13,9 +13,12 @@ import {
   stateFeatures,
   stateInputs,
   textVectors,
+  towerSpecs,
   type CriticNetworkConfig,
+  type TextLengths,
 } from '../../models/critic/network.js';
-import { TokenFeeds, VectorFeeds, type CriticFeeds, type StateTexts } from './critic-feeds.js';
+import { TokenFeeds, VectorFeeds, type ActionText, type CriticFeeds, type StateTexts } from './critic-feeds.js';
+import type { RobertaConfig } from '../../models/roberta/roberta.js';
 import { TextTower } from '../text/text-tower.js';
 import { TextTokenizer } from '../text/tokenizer.js';
 
@@ -43,6 +46,13 @@ export interface Values {
 export interface CriticFile extends CriticNetworkConfig {
   /** whether the tokenizer itself puts a token at the beginning of a text (see TokenFeeds). @default false */
   readonly marked?: boolean;
+  /** what the text towers read of an action @default decision */
+  readonly action_text?: ActionText;
+  /**
+   * The architecture of three frozen towers for texts of any length, whose weights `text.{goal,type,action}.*` are in the
+   * file: those of a released critic.
+   */
+  readonly own_towers?: RobertaConfig;
   /** for a network without a text tower: a reference to the RoBERTa for its texts, which is too large to copy */
   readonly text_tower?: { readonly folder: string; readonly fingerprint: string };
 }
@@ -95,9 +105,21 @@ export class Critic {
       throw new UserError(`${file}: model_type: expected "critiq-critic", got ${JSON.stringify(config.model_type)}`);
     }
     const params = Parameters.load(join(folder, 'model.safetensors'));
-    checkParameters(params, criticNetworkSpecs(config), folder);
+    const { own_towers: towers, action_text: mode } = config;
+    checkParameters(params, { ...criticNetworkSpecs(config), ...(towers ? towerSpecs(towers, 'three') : {}) }, folder);
+    if (towers) {
+      const tower = (kind: keyof TextLengths): TextTower =>
+        TextTower.of(runtime, towers, params.below(`text.${kind}.`), folder);
+      const feeds = new VectorFeeds({ goal: tower('goal'), type: tower('type'), action: tower('action') }, mode);
+      return new Critic(
+        runtime,
+        params.select((name) => !name.startsWith('text.')),
+        config,
+        feeds,
+      );
+    }
     if (config.text) {
-      const feeds = new TokenFeeds(TextTokenizer.load(folder), config.text.lengths, config.marked);
+      const feeds = new TokenFeeds(TextTokenizer.load(folder), config.text.lengths, config.marked, mode);
       return new Critic(runtime, params, config, feeds);
     }
     const { text_tower: reference } = config;
@@ -108,7 +130,7 @@ export class Critic {
         `${reference.folder}: changed since the critic was trained with it: expected fingerprint ${reference.fingerprint}, got ${tower.fingerprint}; restore the old checkpoint, or train the critic again`,
       );
     }
-    return new Critic(runtime, params, config, new VectorFeeds(tower));
+    return new Critic(runtime, params, config, new VectorFeeds(tower, mode));
   }
 
   /** whether the critic uses `ValuedState.rep` */

@@ -1,4 +1,4 @@
-import { Forward, input, type Runtime } from '../../graph/index.js';
+import { Forward, input, type Parameters, type Runtime } from '../../graph/index.js';
 import { bucketOf } from '../../models/buckets.js';
 import { CachedVectors, type OpenCache } from '../../models/cached-vectors.js';
 import { checkpointFingerprint } from '../../models/checkpoint/fingerprint.js';
@@ -33,7 +33,8 @@ export class TextTower {
 
   private constructor(
     private readonly runtime: Runtime,
-    private readonly folder: string,
+    /** reads the weights */
+    private readonly load: () => Promise<Parameters>,
     private readonly config: RobertaConfig,
     private readonly tokenizer: TextTokenizer,
     /** the checkpoint's; see checkpointFingerprint */
@@ -51,17 +52,19 @@ export class TextTower {
    */
   static async open(runtime: Runtime, folder: string, openCache?: OpenCache): Promise<TextTower> {
     const config = readRobertaConfig(folder);
-    // positions count from pad_token_id + 1
-    const positions = config.max_position_embeddings - config.pad_token_id - 1;
-    const tokenizer = TextTokenizer.load(folder, {
-      pad: 'pad',
-      truncate: 'right',
-      maxLength: Math.min(MAX_TOKENS, positions),
-    });
-    tokenizer.mustFit(config.vocab_size, folder);
+    const tokenizer = tokenizerOf(folder, config);
     const fingerprint = await checkpointFingerprint(folder);
     const cache = await openCache?.(`roberta-${fingerprint}`, config.hidden_size);
-    return new TextTower(runtime, folder, config, tokenizer, fingerprint, cache);
+    const load = async () => (await loadRoberta(folder)).params;
+    return new TextTower(runtime, load, config, tokenizer, fingerprint, cache);
+  }
+
+  /**
+   * A tower whose weights belong to another model.
+   * @param folder with the tokenizer @throws UserError if it is missing, broken, or has more ids than the tower
+   */
+  static of(runtime: Runtime, config: RobertaConfig, params: Parameters, folder: string): TextTower {
+    return new TextTower(runtime, () => Promise.resolve(params), config, tokenizerOf(folder, config), '');
   }
 
   /** The vectors of texts, in order. Texts with more tokens than the model has positions lose their end. */
@@ -95,9 +98,18 @@ export class TextTower {
   }
 
   private async opened(): Promise<Forward<Shape>> {
-    const { params } = await loadRoberta(this.folder);
+    const params = await this.load();
     return new Forward<Shape>(this.runtime, params, (p, { rows, length }) => ({
       vectors: robertaPooled(p, this.config, input('ids', [rows, length], 'int64'), input('mask', [rows, length])),
     }));
   }
+}
+
+function tokenizerOf(folder: string, config: RobertaConfig): TextTokenizer {
+  // positions count from pad_token_id + 1
+  const positions = config.max_position_embeddings - config.pad_token_id - 1;
+  const maxLength = Math.min(MAX_TOKENS, positions);
+  const tokenizer = TextTokenizer.load(folder, { pad: 'pad', truncate: 'right', maxLength });
+  tokenizer.mustFit(config.vocab_size, folder);
+  return tokenizer;
 }

@@ -34,12 +34,16 @@ function tableOf(folder: string, { tensors }: Checkpoint): CheckpointTensor | un
  * A head that differs from the embedding table is kept, whatever config.json says about tying. If transformers 5 scales
  * it (`scale_decoder_outputs`), the factor is multiplied into its weights. Without such a head the table is the head:
  * scaled (`tied`), or unscaled if config.json says so. The length of the image vector comes from `image_dense.weight`.
+ * @param weights the weight file, if it is not in the folder
  * @throws UserError if a file is missing, broken, or does not match its config.json
  */
-export async function loadAutoUI(folder: string): Promise<{ config: AutoUIConfig; params: Parameters }> {
-  return withCheckpoint(folder, (checkpoint) => {
+export async function loadAutoUI(
+  folder: string,
+  weights = folder,
+): Promise<{ config: AutoUIConfig; params: Parameters }> {
+  return withCheckpoint(weights, (checkpoint) => {
     const { config, tensors, headScale } = planAutoUI(folder, checkpoint);
-    const params = checkpoint.parameters(tensors, autoUISpecs(config), folder);
+    const params = checkpoint.parameters(tensors, autoUISpecs(config), weights);
     if (headScale !== 1) {
       const { data } = params.get(HEAD);
       for (let i = 0; i < data.length; i++) data[i] *= headScale;

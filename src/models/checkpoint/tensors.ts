@@ -12,17 +12,22 @@ import {
   type TensorSource,
 } from '../../data/formats/safetensors.js';
 import { TorchStateDict } from '../../data/formats/torch-state.js';
+import { isFolder } from '../../data/store/file.js';
 import { UserError } from '../../errors.js';
 import { Parameters } from '../../graph/index.js';
 import { checkShapes, whereElse, type ParameterSpecs } from './checkpoint.js';
 
-/** Names of a checkpoint folder's weights; the first that exists is used. DigiRL's training saves the last. */
+/**
+ * Names of a checkpoint folder's weights; the first that exists is used. DigiRL's and Digi-Q's training save the last two,
+ * as files or, by accelerate, as folders in which the policy is `pytorch_model.bin`.
+ */
 const WEIGHT_FILES = [
   'model.safetensors',
   'model.safetensors.index.json',
   'pytorch_model.bin',
   'pytorch_model.bin.index.json',
   'trainer.pt',
+  'trainer_offline.pt',
 ];
 const INDEX = '.index.json';
 
@@ -47,7 +52,8 @@ export interface CheckpointTensor extends TensorInfo {
 /** The path of a folder's weight file or index of shards. @throws UserError if there is none */
 export function weightFile(folder: string): string {
   const name = WEIGHT_FILES.find((file) => existsSync(join(folder, file)));
-  if (name !== undefined) return join(folder, name);
+  const path = name === undefined ? undefined : join(folder, name);
+  if (path !== undefined) return isFolder(path) ? weightFile(path) : path;
   throw new UserError(
     `${folder}: expected model.safetensors or pytorch_model.bin in it (or the .index.json of its shards), got neither; ${whereElse(folder)}`,
   );
@@ -84,7 +90,7 @@ export class Checkpoint {
    * @throws UserError if a file is missing, of another format, malicious or damaged
    */
   static async open(path: string, only: (name: string) => boolean = () => true): Promise<Checkpoint> {
-    const file = /\.(safetensors|bin|pt|pth|json)$/.test(path) ? path : weightFile(path);
+    const file = /\.(safetensors|bin|pt|pth|json)$/.test(path) && !isFolder(path) ? path : weightFile(path);
     const sources: TensorSource[] = [];
     const tensors = new Map<string, CheckpointTensor>();
     try {

@@ -9,13 +9,17 @@ export interface CriticNetworkConfig {
   readonly model_type: 'critiq-critic';
   readonly critic: CriticConfig;
   /**
-   * A RoBERTa encoder that is trained with the heads (its parameters are named `text.*`), and the lengths of its texts.
-   * Without it, the network's text inputs are the vectors of a frozen tower.
+   * RoBERTa encoders that are trained with the heads, and the lengths of their texts. `shared`: one for all texts, with
+   * parameters `text.*`; `three`: one for types, texts and goals each, as released, with parameters `text.type.*`,
+   * `text.action.*` and `text.goal.*`. Without `text`, the network's text inputs are the vectors of frozen towers.
    */
-  readonly text?: { readonly tower: RobertaConfig; readonly lengths: TextLengths };
+  readonly text?: { readonly tower: RobertaConfig; readonly lengths: TextLengths; readonly towers?: Towers };
   /** inputs replaced by zeros, for ablations */
   readonly drop: readonly string[];
 }
+
+/** Whether one text tower reads all texts, or each kind of text has its own. */
+export type Towers = 'shared' | 'three';
 
 /** Padded lengths of the texts in tokens. */
 export interface TextLengths {
@@ -24,10 +28,25 @@ export interface TextLengths {
   readonly goal: number;
 }
 
+/** The kinds of texts, in the order of the released critic's towers: goals, types, typed texts. */
+export const TEXT_KINDS: readonly (keyof TextLengths)[] = ['goal', 'type', 'action'];
+
+/** What the names of the parameters of each tower begin with. */
+export function towerPrefixes(towers: Towers = 'shared'): string[] {
+  return towers === 'shared' ? ['text.'] : TEXT_KINDS.map((kind) => `text.${kind}.`);
+}
+
+/** The parameters of text towers by name. */
+export function towerSpecs(tower: RobertaConfig, towers?: Towers): ParameterSpecs {
+  const specs = Object.entries(robertaSpecs(tower));
+  return Object.fromEntries(
+    towerPrefixes(towers).flatMap((prefix) => specs.map(([name, spec]) => [`${prefix}${name}`, spec])),
+  );
+}
+
 /** All parameters by name. */
 export function criticNetworkSpecs({ critic, text }: CriticNetworkConfig): ParameterSpecs {
-  const tower = Object.entries(text ? robertaSpecs(text.tower) : {});
-  return { ...criticSpecs(critic), ...Object.fromEntries(tower.map(([name, spec]) => [`text.${name}`, spec])) };
+  return { ...criticSpecs(critic), ...(text ? towerSpecs(text.tower, text.towers) : {}) };
 }
 
 /** Graph inputs of `rows` states. Their names start with `prefix`. */
@@ -60,26 +79,29 @@ export type TextVectors = (name: string) => Tensor;
  */
 export function textVectors(w: Weights, { text }: CriticNetworkConfig, x: Record<string, Tensor>): TextVectors {
   if (!text) return (name) => x[`${name}.vector`];
-  const own = Object.fromEntries(
-    Object.entries(w).flatMap(([name, value]) =>
-      name.startsWith('text.') ? [[name.slice('text.'.length), value]] : [],
-    ),
-  );
   const names = Object.keys(x).flatMap((name) => (name.endsWith('.ids') ? [name.slice(0, -'.ids'.length)] : []));
   const vectors = new Map<string, Tensor>();
-  for (const length of new Set(names.map((name) => x[`${name}.ids`].shape[1]))) {
-    const together = names.filter((name) => x[`${name}.ids`].shape[1] === length);
-    const joined = (part: string) =>
-      concat(
-        together.map((name) => x[`${name}.${part}`]),
-        0,
-      );
-    const pooled = robertaPooled(own, text.tower, joined('ids'), joined('mask'));
-    let start = 0;
-    for (const name of together) {
-      const end = start + x[`${name}.ids`].shape[0];
-      vectors.set(name, slice(pooled, 0, start, end));
-      start = end;
+  for (const prefix of towerPrefixes(text.towers)) {
+    const own = Object.fromEntries(
+      Object.entries(w).flatMap(([name, value]) =>
+        name.startsWith(prefix) ? [[name.slice(prefix.length), value]] : [],
+      ),
+    );
+    const read = names.filter((name) => text.towers !== 'three' || prefix === `text.${kindOf(name)}.`);
+    for (const length of new Set(read.map((name) => x[`${name}.ids`].shape[1]))) {
+      const together = read.filter((name) => x[`${name}.ids`].shape[1] === length);
+      const joined = (part: string) =>
+        concat(
+          together.map((name) => x[`${name}.${part}`]),
+          0,
+        );
+      const pooled = robertaPooled(own, text.tower, joined('ids'), joined('mask'));
+      let start = 0;
+      for (const name of together) {
+        const end = start + x[`${name}.ids`].shape[0];
+        vectors.set(name, slice(pooled, 0, start, end));
+        start = end;
+      }
     }
   }
   return (name) => vectors.get(name)!;
@@ -118,6 +140,11 @@ export function actionFeatures(
 /** The state features of each action's state: [R, width] from features [S, width] and state indices int64 [R]. */
 export function featuresOf(states: Tensor, state: Tensor): Tensor {
   return gather(states, state);
+}
+
+/** The kind of a text input, by the end of its name. */
+function kindOf(name: string): keyof TextLengths {
+  return name.endsWith('type') ? 'type' : name.endsWith('goal') ? 'goal' : 'action';
 }
 
 function textInputs(
