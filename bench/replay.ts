@@ -13,7 +13,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { registry } from '../pipelines/index.js';
-import { CriticData, CriticInputs } from '../pipelines/critic/data.js';
+import { CriticData, CriticInputs } from '../pipelines/training/critic-data.js';
 import { TokenFeeds } from '../src/agents/critic/critic-feeds.js';
 import { TextTokenizer } from '../src/agents/text/tokenizer.js';
 import { MinibatchSampler } from '../src/data/replay.js';

@@ -33,8 +33,8 @@ import {
 import { UserError } from '../src/errors.js';
 import { Random } from '../src/random.js';
 import { stage, type ShardContext } from '../src/runner/stage.js';
-import { CriticData, CriticInputs } from './critic/data.js';
-import { valuesOf } from './critic/values.js';
+import { CriticData, CriticInputs } from './training/critic-data.js';
+import { valuesOf } from './training/critic-values.js';
 import { criticText, tokenizerDataset, type CriticText } from './training/critic-text.js';
 import { checkFolders, modelsOf, runtimeOf } from './resources.js';
 import { logEvery, Validated } from './training/rhythm.js';

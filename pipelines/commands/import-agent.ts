@@ -21,8 +21,8 @@ import { IMPORT, Output, readManifest, readPlan } from '../../src/runner/outputs
 import { underLock, writeRunRecord } from '../../src/runner/run.js';
 import { trashDatasets } from '../../src/runner/trash.js';
 import type { Config } from '../../src/settings/settings.js';
-import { CriticData } from '../critic/data.js';
-import { valuesOf } from '../critic/values.js';
+import { CriticData } from '../training/critic-data.js';
+import { valuesOf } from '../training/critic-values.js';
 import { checkFolders, modelsOf } from '../resources.js';
 
 export interface AgentOptions {

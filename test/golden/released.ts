@@ -17,8 +17,8 @@ import type { Runtime } from '../../src/graph/index.js';
 import { Checkpoint } from '../../src/models/checkpoint/tensors.js';
 import { agentFiles, readReleasedCritic, stateFolder } from '../../src/models/released/agent.js';
 import { writeReleasedCritic } from '../../pipelines/commands/import-agent.js';
-import { CriticData } from '../../pipelines/critic/data.js';
-import { valuesOf } from '../../pipelines/critic/values.js';
+import { CriticData } from '../../pipelines/training/critic-data.js';
+import { valuesOf } from '../../pipelines/training/critic-values.js';
 import { Comparison, ReferenceFile, readJsonAs } from './reference.js';
 
 const numbers = z.array(z.number());

@@ -1,7 +1,7 @@
 import type { Critic } from '../../src/agents/critic/critic.js';
 import type { ValueRow } from '../../src/data/transitions.js';
 import type { Progress } from '../../src/runner/display.js';
-import type { CriticData } from './data.js';
+import type { CriticData } from './critic-data.js';
 
 /** States valued together. */
 const CHUNK = 64;
