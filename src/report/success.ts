@@ -17,6 +17,7 @@ export function successMarkup(report: Report): Markup {
     return method && rate ? [{ policy: name, method, rate }] : [];
   });
   return html`${headline(report)}
+${byTemperature(report)}
 ${allRates(report, base)}
 ${footnotes(evaluations)}
 ${policyList(report)}
@@ -43,6 +44,33 @@ function headline({ evaluations, compare: [before, after], comparison, seed }: R
   return html`<p class="lead"><b>${b.policy}</b> succeeds in <b>${percent(b.rate)}</b> of ${b.episodes} ${b.split} episodes, ${a.policy} in ${percent(a.rate)} of ${a.episodes}: <b>${signed(100 * (b.rate - a.rate), 1)} points</b>.</p>
 ${sure}
 <p class="note">All of these numbers come from one training seed (${seed}). They show how these trained policies compare: the intervals and tests cover the choice of test episodes. They cannot show that one method is better than another, because training varies from seed to seed. For that, repeat the training with several seeds and compare the means.</p>`;
+}
+
+/** The lead of the second compared policy at each temperature: at temperature 1 it also counts what sharpening gains. */
+function byTemperature({ evaluations, compare, pairs }: Report): Markup {
+  const [a, b] = compare.map((name) => evaluations.get(name));
+  if (!a || !b || a.policy === b.policy) return html``;
+  const all = [...evaluations].filter(([, one]) => one.split === b.split);
+  const settings = [...new Set(all.map(([, one]) => settingOf(one)))];
+  const rows = settings.flatMap((setting) => {
+    const [before, after] = [a, b].map(({ policy }) =>
+      all.find(([, one]) => one.policy === policy && settingOf(one) === setting),
+    );
+    if (!before || !after) return [];
+    const pair = pairs.find((one) => one.before === before[0] && one.after === after[0]);
+    return [[setting, percent(before[1].rate), percent(after[1].rate), pair ? difference(pair) : '–']];
+  });
+  const others = all.filter(([, { policy }]) => policy !== a.policy);
+  const lacking = [...new Set(others.map(([, one]) => settingOf(one)))].filter(
+    (setting) => !all.some(([, one]) => one.policy === a.policy && settingOf(one) === setting),
+  );
+  const advice =
+    lacking.length > 0 &&
+    html`<p class="missing">${a.policy} was not evaluated on ${lacking.join('; ')}: name it in report.evals, so that there is something to compare with.</p>`;
+  if (rows.length < 2)
+    return html`<p class="note">The two were compared at one temperature alone. A policy that is only surer of what it knows already gains at temperature 1 too: add ${a.policy}-${b.split}-t0.5, ${b.policy}-${b.split}-greedy and so on to report.evals.</p>${advice}`;
+  return html`<h3>By temperature</h3><p class="note">The same two policies, each at the same temperature. A policy that is only surer of what it knows already leads at temperature 1, and less when both act greedily.</p>
+${table(['actions', a.policy, b.policy, 'difference'], rows)}${advice}`;
 }
 
 function allRates({ evaluations, policies, pairs }: Report, base: string | undefined): Markup {
