@@ -1,7 +1,10 @@
 import type { StageStatus } from '../../src/runner/inspect.js';
 
-/** `critiq status` for people: one line per instance. */
-export function formatStatus(rows: readonly StageStatus[]): string {
+/**
+ * `critiq status` for people: one line per instance.
+ * @param why a line below each outdated or incomplete one says why
+ */
+export function formatStatus(rows: readonly StageStatus[], why = false): string {
   const table = rows.map((row) => [
     row.instance,
     row.state,
@@ -12,12 +15,13 @@ export function formatStatus(rows: readonly StageStatus[]): string {
   const all = [['STAGE', 'STATE', 'SHARDS', 'ROWS', 'LAST METRIC'], ...table];
   const widths = all[0].map((_, column) => Math.max(...all.map((cells) => cells[column].length)));
   return all
-    .map((cells) =>
+    .flatMap((cells, row) => [
       cells
         .map((cell, column) => cell.padEnd(widths[column]))
         .join('  ')
         .trimEnd(),
-    )
+      ...(why && row > 0 ? rows[row - 1].why.map((reason) => `  because ${reason}`) : []),
+    ])
     .join('\n');
 }
 

@@ -14,6 +14,9 @@ import type { Config } from '../../src/settings/settings.js';
 import { readTransitions } from '../datasets.js';
 import { openJudge, type JudgeSettings } from './judge.js';
 
+/** Questions in a row without an answer after which the server counts as dead; each was already tried several times. */
+const SILENT = 8;
+
 /** How often a judge agrees with known verdicts. */
 export interface JudgeQuality extends Agreement {
   /** the judge's kind and model */
@@ -73,6 +76,10 @@ export async function judgeQuality(
       const end = { device: { id: name }, task: { id, text: task }, frame, previousFrame, completed: true };
       judged[i] = { id, task, label, verdict: await judge.judge({ ...end, signal: stop.signal }) };
       progress.advance();
+      if (judge.silent >= SILENT)
+        throw new RunError(
+          `judge: no usable answer to ${judge.silent} questions in a row; the warning above says why. Check the server (judge.url) and run the same command again: answers are kept`,
+        );
     } catch (error) {
       // the first failure stops the others
       stop.abort(error);

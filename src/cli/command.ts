@@ -1,6 +1,8 @@
-import { existsSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
+import { basename } from 'node:path';
 import type { Command } from 'commander';
 import { counted } from '../counted.js';
+import { setFile } from '../data/store/set-files.js';
 import { UserError } from '../errors.js';
 import type { Display, Verbosity } from '../runner/display.js';
 import type { Summary } from '../runner/execute.js';
@@ -71,6 +73,9 @@ function settingsFile({ defaultConfig }: Registry, named: string | undefined): s
   return named ?? (defaultConfig !== undefined && existsSync(defaultConfig) ? defaultConfig : undefined);
 }
 
+/** Commands that read settings, beside the stages. */
+const OWN = ['config', 'status', 'doctor', 'demo', 'judge', 'record'];
+
 /**
  * The registry with the plugins that a command names in its settings file or on the command line. They are loaded before
  * the arguments are parsed, because the stages of a plugin are commands.
@@ -83,7 +88,15 @@ export async function extended(registry: Registry, args: readonly string[]): Pro
   const named = at >= 0 ? args[at + 1] : inline;
   if (named === undefined && !args.some((arg) => arg.startsWith('plugins='))) return registry;
   const { pluginFiles } = await import('../settings/settings.js');
-  const files = pluginFiles({ file: settingsFile(registry, named), library: registry.library, overrides: args });
+  let files: readonly string[];
+  try {
+    files = pluginFiles({ file: settingsFile(registry, named), library: registry.library, overrides: args });
+  } catch (error) {
+    // the command itself reports it, with all other mistakes
+    if (error instanceof UserError && [...registry.stages.map(({ name }) => name), ...OWN].includes(args[0]))
+      return registry;
+    throw error;
+  }
   return files.length === 0 ? registry : registry.extend(files);
 }
 
@@ -93,6 +106,24 @@ interface Needs {
   readonly stage?: string;
   /** false: only the place of the run counts, not the settings that it was made with */
   readonly stored?: boolean;
+}
+
+/**
+ * A stage's command without any settings goes on with the default run. Where there is none, it would start a whole pipeline
+ * that nobody asked for.
+ * @throws UserError that says how to begin
+ */
+async function refuseNothing({ defaultConfig }: Registry, stage: string, config: Config): Promise<void> {
+  const { runFolder } = await import('../runner/instance.js');
+  if (defaultConfig === undefined || existsSync(runFolder(config))) return;
+  const { runNames } = await import('../runner/folders.js');
+  const runs = runNames(config.data);
+  const name = basename(defaultConfig, '.yaml');
+  throw new UserError(
+    runs.length > 0
+      ? `which run? ${config.data} has ${runs.slice(0, 12).join(', ')}: critiq ${stage} run=NAME`
+      : `there is no run here yet: \`critiq demo\` runs everything on the embedded phone, \`critiq init\` writes a project of your own, \`critiq ${stage} --config ${name}\` begins with the demo's settings`,
+  );
 }
 
 /** Loads the stages and the settings of a command, with those that its run was made with. @throws UserError */
@@ -118,6 +149,8 @@ export async function load(
     { ...sources, file: options.config, fallback: settingsFile(registry, undefined), unset: options.unset },
     stage === undefined ? undefined : loaded.stages.get(stage),
   );
+  if (stage !== undefined && options.config === undefined && sources.overrides.length === 0 && !command.exists)
+    await refuseNothing(registry, stage, command.config);
   if (!options.quiet && !options.json)
     for (const line of describeDifferences(command.differences, options.config, command.config.run)) complain(line);
   return { loaded, config: command.config };
@@ -136,11 +169,17 @@ export async function work(
     const { result, lines } = await job(display, interrupt.signal);
     display.clear();
     if (isStep()) await new Promise((sent) => process.send!(result, sent));
-    else if (options.json) print(JSON.stringify(result, null, 2));
+    else if (options.json && result !== null) print(JSON.stringify(result, null, 2));
     else for (const line of lines) display.info(line);
   } finally {
     display.clear();
   }
+}
+
+/** A finished stage with the numbers that it computed from all its shards: of an evaluation, its rates and intervals. */
+export function withResult(summary: Summary): Summary & { readonly result?: unknown } {
+  const file = setFile(summary.outputs[0], 'result');
+  return existsSync(file) ? { ...summary, result: JSON.parse(readFileSync(file, 'utf8')) as unknown } : summary;
 }
 
 /** A finished stage in one line. */

@@ -21,7 +21,8 @@ export function addJudgeCommand(critiq: Command, registry: Registry, interrupt: 
       const overrides = options.run !== undefined && labelled !== undefined ? [labelled, ...rest] : rest;
       if (options.run === undefined && (labelled === undefined || labelled.includes('=')))
         throw new UserError('judge: expected a labelled set or --run NAME; see critiq judge --help');
-      const { config } = await load(registry, overrides, options);
+      const run = options.run === undefined ? [] : [`run=${options.run}`];
+      const { config } = await load(registry, [...overrides, ...run], options);
       const { describeQuality, judgeQuality } = await import('../../pipelines/episodes/judge-quality.js');
       const what = options.run === undefined ? { set: labelled! } : { run: options.run };
       await work(options, interrupt, async (display, signal) => {

@@ -12,6 +12,7 @@ import {
   load,
   print,
   summaryLine,
+  withResult,
   wholeNumber,
   work,
   type Options,
@@ -60,8 +61,10 @@ export async function main(args: readonly string[], registry: Registry): Promise
       if (error.exitCode === 0) return EXIT.ok;
       if (error.code === 'commander.help')
         return complain(`${args[0]}: expected a subcommand; see critiq ${args[0]} --help`, EXIT.usage);
-      complain(error.message.replace(/^error: /, '').replace(/\s*\n\s*/g, ' '));
-      return EXIT.usage;
+      const { optionHint } = await import('./hints.js');
+      const hint = await optionHint(error, args, registry).catch(() => undefined);
+      const line = error.message.replace(/^error: /, '').replace(/\s*\n\s*/g, ' ');
+      return complain(hint === undefined ? line : `${line.replace(/ \(Did you mean .*/, '')}: ${hint}`, EXIT.usage);
     }
     return interrupt.code ?? report(error, args.includes('--verbose') || args.includes('-v'));
   } finally {
@@ -113,7 +116,7 @@ Example:
           const summaries = await followed(config, display, () =>
             runStage(loaded, name, config, { display, signal, deps, force, redo }),
           );
-          return { result: summaries, lines: summaries.map(summaryLine) };
+          return { result: summaries.map(withResult), lines: summaries.map(summaryLine) };
         });
       });
     if (name === 'vlm') addVlmCommands(command, registry, interrupt);
@@ -189,14 +192,16 @@ Example:
 
   common(
     critiq.command('status').description('show what each stage has built and what is outdated'),
-    'critiq status run=exp7 --json',
-  ).action(async (overrides: string[], options: Options) => {
-    const { loaded, config } = await load(registry, overrides, options);
-    const { inspectRun } = await import('../runner/inspect.js');
-    const rows = await inspectRun(loaded, config);
-    const { formatStatus } = await import('../../pipelines/commands/status.js');
-    print(options.json ? JSON.stringify(rows, null, 2) : formatStatus(rows));
-  });
+    'critiq status run=exp7 --why',
+  )
+    .option('--why', 'say of each outdated or incomplete result what changed')
+    .action(async (overrides: string[], options: Options & { why?: boolean }) => {
+      const { loaded, config } = await load(registry, overrides, options);
+      const { inspectRun } = await import('../runner/inspect.js');
+      const rows = await inspectRun(loaded, config);
+      const { formatStatus } = await import('../../pipelines/commands/status.js');
+      print(options.json ? JSON.stringify(rows, null, 2) : formatStatus(rows, options.why));
+    });
 
   common(
     critiq

@@ -1,6 +1,6 @@
 import type { Command } from 'commander';
 import { once } from 'node:events';
-import { common, load, wholeNumber, work, type Interrupt, type Options } from './command.js';
+import { common, load, print, wholeNumber, work, type Interrupt, type Options } from './command.js';
 import { UserError } from '../errors.js';
 import type { Registry } from '../runner/registry.js';
 
@@ -47,6 +47,7 @@ export function addViewCommand(critiq: Command, registry: Registry, interrupt: I
           complain: (line) => display.warn(`view: ${line}`),
         });
         try {
+          if (options.json) print(JSON.stringify({ url: viewer.url, run: runs.first }));
           display.info(`${viewer.url}  ${runs.first}  (press Ctrl-C to stop)`);
           if (options.open) openBrowser(viewer.url);
           if (!signal.aborted) await once(signal, 'abort');

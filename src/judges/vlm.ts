@@ -6,7 +6,7 @@ import { encodePng } from '../data/formats/png.js';
 import { screenChange } from '../data/screen-change.js';
 import { RunError } from '../errors.js';
 import { BudgetSpent } from './budget.js';
-import type { ChatModel, Format, Picture } from './chat.js';
+import { type ChatModel, DeclinedAnswer, type Format, type Picture } from './chat.js';
 import { examplesFingerprint, type Example } from './few-shot.js';
 import type { Asked, EpisodeEnd, Judge, Verdict } from './judge.js';
 import { judgeQuestion, PROMPT_VERSION } from './judge-prompt.js';
@@ -69,6 +69,8 @@ export class VlmJudge implements Judge {
   private format: Format;
   /** whether the server has ever given a good answer, cached ones included */
   private works = false;
+  /** questions in a row, up to now, that the server did not answer in all its tries */
+  silent = 0;
   /** whether it has given one in JSON by the schema, in this process */
   private takesSchema = false;
 
@@ -98,6 +100,8 @@ export class VlmJudge implements Judge {
       return (await this.answer(task.text, seen, signal)).status;
     } catch (error) {
       signal.throwIfAborted();
+      if (error instanceof RunError && !(error instanceof BudgetSpent || error instanceof DeclinedAnswer))
+        this.silent++;
       if (error instanceof RefusedRequest ? this.works && !error.refusesAll : error instanceof RunError)
         return this.unknown((error as Error).message, error instanceof BudgetSpent);
       throw error;
@@ -141,6 +145,7 @@ export class VlmJudge implements Judge {
     try {
       const answer = await model.ask(judgeQuestion(task, pictures, examples, format), format, key, onTokens, signal);
       this.works = true;
+      this.silent = 0;
       this.takesSchema ||= format === 'json';
       this.counts.answered++;
       cache.put(key, answer, { model: model.model, task });

@@ -1,3 +1,4 @@
+import { counted } from '../counted.js';
 import { UserError } from '../errors.js';
 import type { Config } from '../settings/settings.js';
 import { Display } from './display.js';
@@ -6,12 +7,13 @@ import { datasetFolder, Instance, runFolder } from './instance.js';
 import { livingHolder } from '../data/store/lock.js';
 import { lastMetrics, metricsFile, type MetricsLine } from '../data/metrics.js';
 import { Output, type PlanRecord, readPlan } from './outputs.js';
+import { whatChanged } from './reasons.js';
 import { recordedPlans } from './recorded.js';
 import { type LoadedRegistry, withRecorded } from './registry.js';
 import { findProducer, lockFile } from './run.js';
 import { asBuilt, type CommandSettings, commandSettings, resultSettings } from './run-settings.js';
 import type { Stage } from './stage.js';
-import { survey } from './survey.js';
+import { survey, type Work } from './survey.js';
 
 /**
  * `up to date`: nothing to do. `outdated`: inputs or settings changed since. `incomplete`: started with the same settings.
@@ -29,6 +31,8 @@ export interface StageStatus {
   readonly planned: number | null;
   readonly rows: number;
   readonly outputs: readonly string[];
+  /** why it is outdated or incomplete: settings and inputs that changed; empty otherwise */
+  readonly why: readonly string[];
   /** last line of its metrics */
   readonly lastMetric: MetricsLine | null;
 }
@@ -65,6 +69,7 @@ function unreadable({ stage, instance, shards }: PlanRecord): StageStatus {
     planned: shards.length,
     rows: 0,
     outputs: [],
+    why: ['its settings are not valid in this version'],
     lastMetric: null,
   };
 }
@@ -102,7 +107,7 @@ class Inspector {
     const { outputs } = instance;
     const plan = readPlan(outputs[0].folder);
     const foreign = outputs.some((output) => output.foreign);
-    const inputsFine = await this.inputsAreFine(stage, config, chain);
+    const { fine: inputsFine, unfit } = await this.inputsAreFine(stage, config, chain);
     const shards = foreign || inputsFine === undefined ? undefined : await this.planned(instance);
     const surveyed = shards && survey(instance, shards).works;
     const doneIds = surveyed?.filter(({ how }) => how === 'done').map(({ shard }) => shard.id);
@@ -131,28 +136,34 @@ class Inspector {
       planned: foreign ? committed.length : (shards?.length ?? null),
       rows: outputs[0].rows(),
       outputs: outputs.map(({ name }) => name),
+      why: state === 'outdated' || state === 'incomplete' ? [...unfit, ...reasons(instance, surveyed)] : [],
       lastMetric: lastMetrics(metricsFile(instance.folder, instance.name)) ?? null,
     };
   }
 
-  /** Whether all inputs are up to date; undefined if one is missing, so that nothing can be planned. */
-  private async inputsAreFine(stage: Stage, config: Config, chain: readonly string[]): Promise<boolean | undefined> {
-    let fine = true;
+  /** Whether all inputs are up to date, undefined if one is missing, so that nothing can be planned; and which are not. */
+  private async inputsAreFine(
+    stage: Stage,
+    config: Config,
+    chain: readonly string[],
+  ): Promise<{ fine: boolean | undefined; unfit: readonly string[] }> {
+    const unfit: string[] = [];
     for (const dataset of stage.inputs(config)) {
       let producer: ReturnType<typeof findProducer>;
       try {
         producer = findProducer(this.registry, config, dataset, stage.name);
       } catch (error) {
-        if (error instanceof UserError) return undefined;
+        if (error instanceof UserError) return { fine: undefined, unfit: [`${dataset} is missing`] };
         throw error;
       }
       const built = producer && asBuilt(this.registry, producer.stage, producer.config, this.command);
       const status = producer && (await this.inspect(producer.stage, built!, chain));
       if (new Output(dataset, datasetFolder(config, dataset)).shards.length === 0 && status?.state !== 'up to date')
-        return undefined;
-      if (status && status.state !== 'up to date' && status.state !== 'imported') fine = false;
+        return { fine: undefined, unfit: [`${dataset} is missing`] };
+      if (status && status.state !== 'up to date' && status.state !== 'imported')
+        unfit.push(`${dataset} is ${status.state}`);
     }
-    return fine;
+    return { fine: unfit.length === 0, unfit };
   }
 
   private async planned(instance: Instance) {
@@ -163,4 +174,17 @@ class Inspector {
       throw error;
     }
   }
+}
+
+/** Why an instance does not match its plan: settings and inputs that changed, files that are lost, shards to come. */
+function reasons(instance: Instance, works: readonly Work[] | undefined): string[] {
+  if (!works) return [];
+  const missing = works.filter(({ how }) => how !== 'done').map(({ shard }) => shard);
+  const recorded = readPlan(instance.outputs[0].folder)?.settings;
+  const changed = whatChanged(instance, recorded, missing, 0);
+  const fresh = works.filter(({ how, current }) => how === 'build' && current === undefined).length;
+  return [
+    ...changed,
+    ...(changed.length === 0 && fresh > 0 ? [`${counted(fresh, 'shard is', 'shards are')} not built yet`] : []),
+  ];
 }

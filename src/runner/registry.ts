@@ -1,7 +1,7 @@
 import type { z } from 'zod';
 import { UserError } from '../errors.js';
 import { valueAt } from '../settings/changes.js';
-import { leafPaths, schemaAt } from '../settings/schema.js';
+import { leafPaths, schemaAt, show } from '../settings/schema.js';
 import { type Aliases, type Config, composeSettings } from '../settings/settings.js';
 import type { PlanRecord } from './outputs.js';
 import type { Stage } from './stage.js';
@@ -53,8 +53,10 @@ export function withSettings(schema: z.ZodObject, config: Config, changes: Reado
   }
   const parsed = schema.safeParse(values);
   if (parsed.success) return parsed.data as Config;
-  const [{ path, message }] = parsed.error.issues;
-  throw new UserError(`${path.join('.')}: not a value that this version takes: ${message}`);
+  const [{ path }] = parsed.error.issues;
+  throw new UserError(
+    `${path.join('.')}: got ${show(valueAt(values, path.map(String)))}, not a value that this version takes`,
+  );
 }
 
 /** The settings of its own section that an instance was built with, by path. */

@@ -1,4 +1,4 @@
-import { existsSync, readFileSync, rmdirSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, rmdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { writeAtomic } from '../data/store/atomic.js';
 import { UserError } from '../errors.js';
@@ -16,6 +16,7 @@ import { gitCommit, versions } from './package.js';
 import { preflight } from './preflight.js';
 import { type LoadedRegistry, withRecorded, withSettings } from './registry.js';
 import { checkReference, reference } from './reference.js';
+import { recordedPlans } from './recorded.js';
 import { asBuilt, commandSettings } from './run-settings.js';
 import type { Stage } from './stage.js';
 import { Trash } from './trash.js';
@@ -201,8 +202,26 @@ export function findProducer(
   const recorded = stage && withRecorded(schema, config, plan);
   if (recorded) return { stage, config: recorded };
   throw new UserError(
-    `${folder}: ${reader} needs it, but it does not exist and no stage builds it; check the names in the settings`,
+    `${folder}: ${reader} needs it, but it does not exist and no stage builds it${alike(dataset, config, stages)}`,
   );
+}
+
+/** What there is of the same kind as a missing data set, and what stages would build with these settings. */
+function alike(dataset: string, config: Config, stages: LoadedRegistry['stages']): string {
+  const kind = dataset.includes('/') ? dataset.slice(0, dataset.indexOf('/') + 1) : undefined;
+  if (kind === undefined) return '; check the names in the settings';
+  const there = recordedPlans(join(runFolder(config), kind)).length > 0 ? names(join(runFolder(config), kind)) : [];
+  const built = [...stages.values()].flatMap((stage) => stage.outputs(config)).filter((name) => name.startsWith(kind));
+  const more = built.map((name) => name.slice(kind.length)).filter((name) => !there.includes(name));
+  const list = (found: readonly string[]): string => found.slice(0, 12).join(', ');
+  return `; run ${config.run} has ${there.length > 0 ? list(there) : 'none'} below ${kind}${more.length > 0 ? `, and stages can build ${list(more)}` : ''}`;
+}
+
+function names(folder: string): string[] {
+  return readdirSync(folder, { withFileTypes: true })
+    .filter((entry) => entry.isDirectory() && !entry.name.startsWith('.'))
+    .map(({ name }) => name)
+    .sort();
 }
 
 /** @throws UserError if a data set is missing or unfinished: it names the command that builds it */

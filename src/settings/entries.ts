@@ -1,6 +1,7 @@
 import { closest, distance } from 'fastest-levenshtein';
 import { parse } from 'yaml';
 import type { z } from 'zod';
+import { UserError } from '../errors.js';
 import { isNames, readLayers } from './files.js';
 import { resolvePlugin } from './plugins.js';
 import { fields, leafPaths, schemaAt, show } from './schema.js';
@@ -33,17 +34,34 @@ interface Reading {
   readonly mistakes: string[];
 }
 
-/** The entries of a settings file and the files that it extends, base files first. @throws UserError for a broken file */
+/** The entries of a settings file and the files that it extends, base files first; none of a broken file. */
 export function fileEntries(file: string, library: string | undefined, reading: Reading): Entry[] {
   const { schema, aliases, mistakes } = reading;
-  return readLayers(file, library).flatMap(({ values, source }) =>
-    flatten(schema, values, [], source, aliases, mistakes),
-  );
+  let layers: ReturnType<typeof readLayers>;
+  try {
+    layers = readLayers(file, library);
+  } catch (error) {
+    if (!(error instanceof UserError)) throw error;
+    mistakes.push(error.message);
+    return [];
+  }
+  return layers.flatMap(({ values, source }) => flatten(schema, values, [], source, aliases, mistakes));
 }
 
 /** The entries of overrides such as `critic.lr=1e-5`. */
 export function overrideEntries(overrides: readonly string[], { schema, aliases, mistakes }: Reading): Entry[] {
-  return overrides.flatMap((override) => parseOverride(schema, override, aliases, mistakes));
+  const known = (name: string): boolean =>
+    schemaAt(schema, resolvePath(schema, name, aliases).split('.')) !== undefined;
+  return overrides.flatMap((override, i) => {
+    if (override.includes('=')) return parseOverride(schema, override, aliases, mistakes);
+    // `critic.lr 1e-4`: one mistake, not two
+    const before = overrides[i - 1];
+    if (i > 0 && !before.includes('=') && known(before) && !known(override)) return [];
+    const value = overrides.slice(i + 1, i + 2).find((next) => !next.includes('=') && !known(next)) ?? 'VALUE';
+    if (!known(override)) return parseOverride(schema, override, aliases, mistakes);
+    mistakes.push(`${COMMAND_LINE}: expected setting=value, got ${override}; write ${override}=${value}`);
+    return [];
+  });
 }
 
 /** The path of a setting that a user names: itself, or what the alias stands for. An unknown one is a mistake. */

@@ -1,10 +1,13 @@
 import { readdirSync, readFileSync, statSync } from 'node:fs';
 import { dirname, relative, resolve } from 'node:path';
 import { parseDocument } from 'yaml';
+import { counted } from '../counted.js';
 import { UserError } from '../errors.js';
 import { resolvePlugin } from './plugins.js';
 import { show } from './schema.js';
 
+/** Mistakes of a file to report one by one. */
+const MOST_MISTAKES = 20;
 /** Maximum size of a settings file, in bytes. */
 const LONGEST_FILE = 1 << 20;
 
@@ -102,12 +105,14 @@ class Reader {
 
 function parseYaml(text: string, source: string): Record<string, unknown> {
   const document = parseDocument(text);
-  const error = document.errors.at(0);
-  if (error) {
-    const line = error.linePos?.[0];
-    const what = error.message.split('\n')[0].replace(/ at line \d+, column \d+:?$/, '');
-    throw new UserError(`${source}${line ? `:${line.line}:${line.col}` : ''}: not valid YAML: ${what}`);
-  }
+  const mistakes = document.errors.map(({ linePos, message }) => {
+    const line = linePos?.[0];
+    const what = message.split('\n')[0].replace(/ at line \d+, column \d+:?$/, '');
+    return `${source}${line ? `:${line.line}:${line.col}` : ''}: not valid YAML: ${what}`;
+  });
+  const more = mistakes.length - MOST_MISTAKES;
+  if (more > 0) mistakes.splice(MOST_MISTAKES, more, `${source}: and ${counted(more, 'more mistake')}`);
+  if (mistakes.length > 0) throw new UserError(mistakes.join('\n'));
   let values: unknown;
   try {
     values = document.toJS() ?? {};

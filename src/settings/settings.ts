@@ -34,15 +34,19 @@ export function loadSettings(
     ...(file === undefined ? [] : fileEntries(file, library, reading)),
     ...overrideEntries(overrides, reading),
   ];
-  if (mistakes.length > 0) throw new UserError(mistakes.join('\n'));
-  return resolveEntries(schema, entries);
+  return resolveEntries(schema, entries, mistakes);
 }
 
 /**
  * The settings of entries, later ones above earlier ones, with all defaults. The result is frozen.
+ * @param mistakes that were found before; with one of them nothing is returned
  * @throws UserError with a line for each wrong value
  */
-export function resolveEntries(schema: z.ZodObject, entries: readonly Entry[]): Config {
+export function resolveEntries(
+  schema: z.ZodObject,
+  entries: readonly Entry[],
+  mistakes: readonly string[] = [],
+): Config {
   const values: Record<string, unknown> = {};
   const sources = new Map<string, string>();
   for (const { path, value, source } of entries) {
@@ -50,8 +54,9 @@ export function resolveEntries(schema: z.ZodObject, entries: readonly Entry[]): 
     sources.set(path, source);
   }
   const parsed = schema.safeParse(values);
-  if (parsed.success) return freeze(parsed.data) as Config;
-  throw new UserError(parsed.error.issues.map((issue) => explain(schema, values, issue, sources)).join('\n'));
+  if (parsed.success && mistakes.length === 0) return freeze(parsed.data) as Config;
+  const wrong = (parsed.error?.issues ?? []).map((issue) => explain(schema, values, issue, sources));
+  throw new UserError([...new Set([...mistakes, ...wrong])].join('\n'));
 }
 
 /** The resolved settings as YAML, for people and for `--config`. */
@@ -87,12 +92,16 @@ function explain(
       break;
     }
   }
+  // a place inside a value that the schema does not describe by itself: the value around it
+  let known = path;
+  while (known.length > 0 && !schemaAt(schema, known, true)) known = known.slice(0, -1);
   let got: unknown = values;
-  for (const part of path) got = (got as Record<string, unknown> | undefined)?.[part];
-  const at = schemaAt(schema, path, true);
-  const expected = at ? typeName(at) : issue.message;
-  const detail = issue.code === 'custom' || issue.code === 'invalid_format' ? ` (${issue.message})` : '';
-  return `${source}: ${path.join('.')}: expected ${expected}${detail}, got ${show(got)}`;
+  for (const part of known) got = (got as Record<string, unknown> | undefined)?.[part];
+  const expected = typeName(schemaAt(schema, known, true) ?? schema);
+  const own = issue.code === 'custom' || issue.code === 'invalid_format';
+  // only what our schemas say, not zod's own words
+  const detail = own && !issue.message.startsWith('Invalid') ? ` (${issue.message})` : '';
+  return `${source}: ${known.join('.')}: expected ${expected}${detail}, got ${show(got)}`;
 }
 
 function setPath(target: Record<string, unknown>, path: readonly string[], value: unknown): void {

@@ -84,6 +84,7 @@ test('--json prints the result to stdout and nothing else', async (t) => {
     planned: 6,
     rows: 0,
     outputs: ['numbers', 'notes'],
+    why: [],
     lastMetric: { shard: 'n5', step: 29, value: (status[0].lastMetric as { value: number }).value },
   });
 });

@@ -170,7 +170,7 @@ test('wrong values are reported with what was expected and got, one line each', 
   );
   refuses(['critic.layers.0=3'], /unknown setting critic\.layers\.0; did you mean critic\.layers\?/);
   refuses(['critic=3'], /critic is a section: set one of critic\.lr, \.gamma/);
-  refuses(['seed'], 'command line: expected setting=value (for example seed=1), got "seed"');
+  refuses(['seed'], 'command line: expected setting=value, got seed; write seed=VALUE');
   refuses(['run=../x'], /run: expected string \(a folder name: letters, digits, _ \. \+ -\), got "\.\.\/x" \(string\)/);
 });
 

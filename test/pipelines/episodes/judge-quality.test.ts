@@ -126,6 +126,17 @@ test('a judge that never answers is an error', async (t) => {
   assert.match(mute.stderr, /critiq: judge: none of 3 screens got a verdict; the warnings above say why\n$/);
 });
 
+test('a server that dies does not cost its time limit for every screen', async (t) => {
+  const cwd = emptyFolder(t);
+  await labelledSet(cwd, 60);
+  const server = await JudgeServer.start(t, { behave: () => (server.asked.length <= 2 ? 'well' : 'broken') });
+  const args = ['judge', 'set/labelled.jsonl', 'judge.concurrency=1', 'judge.retries=0', ...asking(server)];
+  const dead = await critiq(args, { cwd, program });
+  assert.equal(dead.code, 1);
+  assert.match(dead.stderr, /critiq: judge: no usable answer to 8 questions in a row; .*answers are kept\n$/);
+  assert.ok(server.asked.length < 20, `${server.asked.length} questions`);
+});
+
 test('after an interruption it resumes with the missing answers', async (t) => {
   const cwd = emptyFolder(t);
   await labelledSet(cwd, 8);
@@ -177,7 +188,7 @@ test('a run on the phone: its exact rewards serve as labels', async (t) => {
     [...new Set(server.asked.map(({ task }) => task))].sort(),
   );
   assert.ok(server.asked.every(({ task }) => ends.some(({ goal }) => goal === task)));
-  const other = await critiq(args, { cwd, program });
+  const other = await critiq([...args, 'judge.declare=required'], { cwd, program });
   failedInOneLine(other, 2, /collected with judge\.declare=ignored, but judge\.declare=required here/);
 
   await succeed(['collect', ...small, 'run=strict'], { cwd, program });

@@ -124,7 +124,7 @@ test('collect and eval: verdicts are rewards; episodes without a verdict are lis
   const again = await succeed(['eval', ...asking(server, 'judge.retries=4', 'judge.budget_calls=1')], { cwd, program });
   assert.doesNotMatch(again.stderr, /: done/);
   assert.equal(server.asked.length, asked);
-  const state = await succeed(['eval', '--redo', ...TINY], { cwd, program });
+  const state = await succeed(['eval', '--redo', 'judge.kind=state', ...TINY], { cwd, program });
   assert.match(state.stderr, /eval\/base-test: done/);
   assert.match(state.stderr, /sft: up to date/);
   const exact = JSON.parse(readFileSync(join(folder, '_result.json'), 'utf8')) as Record<string, unknown>;
@@ -186,7 +186,8 @@ test('a shard without verdicts does no harm; a stage without verdicts fails', as
   assert.equal(silent.code, 1);
   assert.match(silent.stderr, /critiq: eval\/base-test: none of 8 episodes was judged/);
   assert.ok(!existsSync(join(run, 'eval/base-test/_result.json')), 'no result without verdicts');
-  await succeed(['eval', '--force', '--no-deps', ...asking(server)], { cwd, program });
+  const budget = 'judge.budget_calls=0'; // the evaluation keeps what its first command set
+  await succeed(['eval', '--force', '--no-deps', ...asking(server, budget)], { cwd, program });
   assert.ok(existsSync(join(run, 'eval/base-test/_result.json')));
 });
 

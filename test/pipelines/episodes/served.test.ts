@@ -188,9 +188,9 @@ test('a single refused request loses its episode, which is listed and not counte
 test('wrong settings end the run with one line, before or at the first request', async (t) => {
   const answer = () => 'x';
   const refusing = await ServedServer.start(t, { answer, behave: () => 'no key' });
-  const cwd = emptyFolder(t);
+  // a new run each time: a run keeps the settings of the command that made it
   const fails = async (args: readonly string[], line: RegExp) =>
-    failedInOneLine(await critiq(['eval', ...args, '--quiet'], { cwd, program }), 2, line);
+    failedInOneLine(await critiq(['eval', ...args, '--quiet'], { cwd: emptyFolder(t), program }), 2, line);
   await fails(asking(refusing, 'ui_tars'), /401.*\*\*\*.*check the key in .*CRITIQ_TEST_SERVED_KEY/);
   await fails(['eval.agent=served'], /needs served\.model/);
   await fails(
