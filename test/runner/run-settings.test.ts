@@ -175,23 +175,23 @@ test('settings of a named result stay with it, and other stages take it as it wa
   });
   await run.make('total');
   assert.deepEqual(await run.make('total', ['total.name=other']), { numbers: 0, squares: 0, 'total/other': 0 });
-  assert.deepEqual(await run.make('compare'), {
+  assert.deepEqual(await run.make('versus'), {
     numbers: 0,
     squares: 0,
     'total/all': 0,
     'total/other': 0,
-    'compare/all-other': 1,
+    'versus/all-other': 1,
   });
   // the run's settings change; what is built is taken as it is, and the log says so
   const file = run.file('total: {lr: 0.125}\n');
   await run.make('total', ['total.name=third'], file);
   let log = '';
   const display = new Display('normal', { write: (piece: string) => (log += piece) });
-  assert.deepEqual((await run.make('compare', [], undefined, { display }))['total/all'], 0);
+  assert.deepEqual((await run.make('versus', [], undefined, { display }))['total/all'], 0);
   assert.equal(log, 'total/all: used as it was built (total.lr 0.5; the run has 0.125)\n');
   // its own command compares, and so does a command that names the setting
   await assert.rejects(run.make('total'), /total\.lr 0\.5 -> 0\.125/);
-  await assert.rejects(run.make('compare', ['total.lr=0.75']), /total\.lr 0\.5 -> 0\.75/);
+  await assert.rejects(run.make('versus', ['total.lr=0.75']), /total\.lr 0\.5 -> 0\.75/);
   assert.deepEqual((await run.states())['total/other'], 'up to date');
   // without a name the settings are the run's
   await run.make('total', ['total.steps=3'], undefined, { redo: true });
