@@ -30,6 +30,8 @@ class Rig {
     };
     const ctx = {
       instance: 'critic',
+      priors: [],
+      config: { training: { keep_state: false } },
       scratch: () => this.scratch,
       progress: () => ({ advance() {}, note() {}, done() {} }),
       signal: new AbortController().signal,
@@ -152,6 +154,8 @@ test('keep_best keeps the best weights, early_stop ends in time; a kill before a
   await train(
     {
       instance: 'critic',
+      priors: [],
+      config: { training: { keep_state: false } },
       scratch: () => emptyFolder(t),
       progress: () => ({ advance() {}, note() {}, done() {} }),
       signal: new AbortController().signal,
