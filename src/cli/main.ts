@@ -160,6 +160,24 @@ Example:
       });
     });
 
+  const exporting = critiq.command('export').description("write what other projects' code reads");
+  exporting.addHelpText('after', '\nExample:\n  $ critiq export agent trainer_offline.pt run=general');
+  const outgoing = exporting.command('agent').argument('<folder>', 'new folder');
+  common(outgoing, 'critiq export agent trainer_offline.pt --policy digiq run=general')
+    .description("write a policy and the critic as accelerate's load_state reads them in Digi-Q's code")
+    .option('--policy <name>', 'the policy, below policy/', 'digiq')
+    .action(async (folder: string, overrides: string[], options: Options & { policy: string }) => {
+      const { config } = await load(registry, overrides, options);
+      const { exportAgent } = await import('../../pipelines/commands/export-agent.js');
+      await work(options, interrupt, async () => {
+        const exported = await exportAgent(folder, options.policy, config);
+        return {
+          result: exported,
+          lines: [`export: done (${folder}: ${exported.files.join(', ')})`, ...exported.notes],
+        };
+      });
+    });
+
   addCheckpointCommands(critiq, interrupt);
   addJudgeCommand(critiq, registry, interrupt);
   addRecordCommand(critiq, registry, interrupt);

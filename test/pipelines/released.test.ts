@@ -5,6 +5,8 @@ import { join } from 'node:path';
 import { test, type TestContext } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { Critic } from '../../src/agents/critic/critic.js';
+import { readTorchStateDict } from '../../src/data/formats/torch-state.js';
+import { TorchFile } from '../../src/data/formats/torch.js';
 import { readTable } from '../../src/data/tables.js';
 import { CANDIDATES, TRANSITIONS, VALUES } from '../../src/data/transitions.js';
 import { openRuntime, Parameters } from '../../src/graph/index.js';
@@ -77,6 +79,28 @@ test('a released agent gives values of the imported data, from which an actor le
   // the actor takes the imported values, and trains no critic
   await succeed(['actor', ...settings, ...TINY, 'actor.from=released'], { cwd, program });
   assert.equal(existsSync(join(run, 'policy/digiq/model.safetensors')), true);
+
+  // and back: the files that it came from, without the prefix of DataParallel
+  await succeed(['export', 'agent', 'out.pt', ...settings, '--policy', 'released'], { cwd, program });
+  for (const [name, origin] of [0, 1, 2].map(
+    (i) => [`pytorch_model${i ? `_${i}` : ''}.bin`, i && 'pytorch_model_1.bin'] as const,
+  )) {
+    const [got, expected] = await Promise.all(
+      [join(cwd, 'out.pt', name), released('agent/trainer.pt', origin || name)].map((path) => readTorchStateDict(path)),
+    );
+    const plain = new Map([...expected.tensors].map(([key, tensor]) => [key.replace(/^module\./, ''), tensor]));
+    assert.deepEqual([...got.tensors.keys()].sort(), [...plain.keys()].sort());
+    for (const [key, { shape, data }] of got.tensors) {
+      assert.deepEqual(shape, plain.get(key)!.shape);
+      assert.ok(Buffer.from(data).equals(Buffer.from(plain.get(key)!.data)), key);
+    }
+  }
+  const optimizer = await TorchFile.open(join(cwd, 'out.pt/optimizer_1.bin'));
+  const [group] = (optimizer.value() as Map<string, Map<string, unknown>[]>).get('param_groups')!;
+  assert.deepEqual([group.get('lr'), (group.get('params') as number[]).length], [1e-5, 153]);
+  optimizer.close();
+  const again = await critiq(['export', 'agent', 'out.pt', ...settings], { cwd, program });
+  assert.match(again.stderr, /out\.pt: already exists; choose a new folder\n$/);
 
   const state = join(cwd, 'state');
   cpSync(released('agent/trainer.pt'), state, { recursive: true });

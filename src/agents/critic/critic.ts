@@ -94,6 +94,14 @@ export class Critic {
     this.forward = new Forward(runtime, params, (p, bucket) => valueGraph(p, config, bucket));
   }
 
+  /** A critic's config.json. @throws UserError if it is missing or is another model's */
+  static file(folder: string): CriticFile {
+    const file = join(folder, 'config.json');
+    const config = readJson(file) as CriticFile;
+    if (config.model_type === 'critiq-critic') return config;
+    throw new UserError(`${file}: model_type: expected "critiq-critic", got ${JSON.stringify(config.model_type)}`);
+  }
+
   /**
    * @param openCache opens the cache of text vectors, for critics with a referenced text tower
    * @throws UserError if a file is missing, broken or does not fit config.json, or if the text tower has changed
@@ -123,7 +131,8 @@ export class Critic {
       return new Critic(runtime, params, config, feeds);
     }
     const { text_tower: reference } = config;
-    if (!reference) throw new UserError(`${file}: expected a text tower (text or text_tower), got none`);
+    if (!reference)
+      throw new UserError(`${join(folder, 'config.json')}: expected a text tower (text or text_tower), got none`);
     const tower = await TextTower.open(runtime, reference.folder, openCache);
     if (tower.fingerprint !== reference.fingerprint) {
       throw new UserError(
