@@ -18,6 +18,7 @@ const WORDS: Readonly<Record<string, Loose>> = {
   False: false,
   None: null,
 };
+/** Escapes of both languages; before any other letter the backslash stays, as in Python. */
 const ESCAPES: Readonly<Record<string, string>> = { n: '\n', t: '\t', r: '\r', b: '\b', f: '\f' };
 
 /** Why nothing was read. `cut`: the text ended too early. */
@@ -153,7 +154,7 @@ class Reader {
       if (hex) {
         out += String.fromCharCode(parseInt(hex[1] ?? hex[2], 16));
         at += hex[0].length - 1;
-      } else out += ESCAPES[escaped] ?? escaped;
+      } else out += ESCAPES[escaped] ?? (/["'\\/]/.test(escaped) ? escaped : `\\${escaped}`);
     }
     throw new Unreadable(text.length, true);
   }
