@@ -60,6 +60,7 @@ test('bash completes commands, options, settings and their values, settings file
       'aitw-digirl',
       'aitw-general',
       'aitw-webshop',
+      'digiq-import',
       'pocket',
       'pocket-coso',
       'phones.yaml',
