@@ -61,13 +61,15 @@ export interface Forecast {
 interface Effect {
   /** its shards that will have another content */
   readonly changed: ReadonlySet<string>;
+  /** those of them that only become longer or shorter */
+  readonly resized: ReadonlySet<string>;
   /** whether there will be further shards, whose number may be unknown */
   readonly more: boolean;
   /** whether nothing can be read there yet */
   readonly absent: boolean;
 }
 
-const UNTOUCHED: Effect = { changed: new Set(), more: false, absent: false };
+const UNTOUCHED: Effect = { changed: new Set(), resized: new Set(), more: false, absent: false };
 
 /** What `runStage` would do with the same arguments. Writes nothing, and takes no lock. */
 export async function forecast(
@@ -178,17 +180,20 @@ class Forecaster {
         stops: stopped,
         more: stopped === null,
       };
-      return { step: { ...blank, ...unknown, why }, effect: { changed: new Set(), more: true, absent: true } };
+      return { step: { ...blank, ...unknown, why }, effect: { ...UNTOUCHED, more: true, absent: true } };
     }
     const { works, surplus } = survey(instance, shards, { force });
     const of = (how: Work['how']): Work[] => works.filter((work) => work.how === how);
     // a finished shard whose inputs will be others
     const touched = of('done').filter(({ shard }) => this.touches(shard, inputs));
     const replacing = works.filter(({ replaces }) => replaces);
-    const replaced = stage.view ? [] : [...replacing, ...touched];
-    const building = [...of('build'), ...touched];
+    const resized = touched.filter(({ shard }) => this.followsSize(instance, shard, inputs));
+    const rebuilt = touched.filter((work) => !resized.includes(work));
+    const replaced = stage.view ? [] : [...replacing, ...rebuilt];
+    const building = [...of('build'), ...rebuilt];
     const fresh = building.filter((work) => !replaced.includes(work));
-    const missing = [...of('grow'), ...building].map(({ shard }) => shard);
+    const growing = [...of('grow'), ...resized];
+    const missing = [...growing, ...building].map(({ shard }) => shard);
     const recorded = readPlan(outputs[0].folder)?.settings;
     const rest = replaced.length > 0 || stage.view ? surplus : [];
     const reasons = force
@@ -210,7 +215,7 @@ class Forecaster {
       planned: shards.length,
       reused: of('done').length - touched.length,
       built: fresh.length,
-      resized: of('grow').length,
+      resized: growing.length,
       back: of('back').length,
       replaced: replaced.length,
       dropped: surplus.length,
@@ -227,7 +232,17 @@ class Forecaster {
       ...rest.map(({ shard }) => shard),
     ]);
     const adds = more || fresh.length > 0 || surplus.length > 0;
-    return { step, effect: { changed, more: adds, absent: outputs[0].shards.length === 0 } };
+    const grown = new Set(stage.growth === 'rows' ? growing.map(({ shard }) => shard.id) : []);
+    return { step, effect: { changed, resized: grown, more: adds, absent: outputs[0].shards.length === 0 } };
+  }
+
+  /** Whether a shard only becomes longer or shorter with what it is built from. */
+  private followsSize(instance: Instance, shard: Shard, inputs: ReadonlyMap<string, Effect>): boolean {
+    if (!instance.grows(shard) || instance.stage.growth !== 'rows') return false;
+    return [...inputs].every(([dataset, { changed, resized, more }]) => {
+      const only = shard.inputs?.[dataset];
+      return only ? only.every((id) => resized.has(id) || !changed.has(id)) : !more && changed.size === 0;
+    });
   }
 
   /** Whether a finished shard is built from something that will change. */

@@ -4,6 +4,7 @@ import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { Random } from '../../src/random.js';
+import { forecast } from '../../src/runner/forecast.js';
 import { loadRegistry } from '../../src/runner/registry.js';
 import { runStage, type RunOptions } from '../../src/runner/run.js';
 import { loadSettings } from '../../src/settings/settings.js';
@@ -47,6 +48,21 @@ test('more items and more copies extend the shards, and nothing that is there is
     if (settings.length === 2) assert.equal(made.length, 26, '2 more copies of each of 13 items');
   }
   assert.equal(existsSync(join(data, 'pocket/.trash')), false, 'nothing was replaced');
+});
+
+test('--dry-run says which shards become longer, in the stages behind, too', async (t) => {
+  const data = emptyFolder(t);
+  await run(data, 'copies', ['items.count=6']);
+  const settings = loadSettings(loaded.schema, { overrides: [`data=${data}`, 'items.count=7'] });
+  const { runs, steps } = await forecast(loaded, 'copies', settings);
+  assert.equal(runs, true, JSON.stringify(steps));
+  assert.deepEqual(
+    steps.map(({ instance, resized, replaced, reused }) => [instance, resized, replaced, reused]),
+    [
+      ['items', 1, 0, 1],
+      ['copies', 1, 0, 1],
+    ],
+  );
 });
 
 test('fewer use a part of what is there, and a larger number takes the rest back without making it again', async (t) => {
