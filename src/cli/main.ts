@@ -218,7 +218,12 @@ Example:
       const { inspectRun } = await import('../runner/inspect.js');
       const rows = await inspectRun(loaded, config);
       const { formatStatus } = await import('../../pipelines/commands/status.js');
-      print(options.json ? JSON.stringify(rows, null, 2) : formatStatus(rows, options.why));
+      if (options.json) return print(JSON.stringify(rows, null, 2));
+      print(formatStatus(rows, options.why));
+      const { spareBytes } = await import('../runner/spare.js');
+      const { runFolder } = await import('../runner/instance.js');
+      const aside = spareBytes(runFolder(config));
+      if (aside > 0) print(`kept aside in .spare: ${(aside / 1e6).toFixed(1)} MB (critiq gc --spare removes it)`);
     });
 
   common(

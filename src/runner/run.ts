@@ -1,6 +1,6 @@
-import { existsSync, readdirSync, readFileSync, rmdirSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, rmdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { writeAtomic } from '../data/store/atomic.js';
+import { temporaryName, writeAtomic } from '../data/store/atomic.js';
 import { UserError } from '../errors.js';
 import { changedSettings } from '../settings/changes.js';
 import type { Config } from '../settings/settings.js';
@@ -253,6 +253,8 @@ export async function writeRunRecord(config: Config, schema?: LoadedRegistry['sc
   const own = { versions: versions(), commit: gitCommit(), seed: config.seed, changed, settings };
   const text = `${JSON.stringify({ ...others, ...own, ...(command ? { set: command.next } : {}) }, null, 2)}\n`;
   if (before !== text) await writeAtomic(file, text);
+  // a kill in the middle of writing may have left it
+  else rmSync(temporaryName(file), { force: true });
 }
 
 function parsed(text: string): Record<string, unknown> {
