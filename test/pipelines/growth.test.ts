@@ -1,85 +1,13 @@
 /** More of the same extends the results of the real stages, less uses a part of them: the bytes are those of a run made at once. */
 import assert from 'node:assert/strict';
-import { cpSync, readFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { before, test, type TestContext } from 'node:test';
-import { Journal } from '../../src/data/store/journal.js';
+import { test, type TestContext } from 'node:test';
 import { readTable } from '../../src/data/tables.js';
 import { CANDIDATES } from '../../src/data/transitions.js';
-import { Display } from '../../src/runner/display.js';
-import { loadRegistry, type LoadedRegistry } from '../../src/runner/registry.js';
-import { runStage, type RunOptions } from '../../src/runner/run.js';
-import { loadSettings } from '../../src/settings/settings.js';
-import { registry } from '../../pipelines/index.js';
-import { contents, emptyFolder } from '../rigs/process.js';
-import { TINY_OFFLINE, TINY_ONLINE } from '../rigs/tiny-settings.js';
-
-const TINY = [
-  'device.count=4',
-  'tasks.max_steps=3',
-  'demos.episodes=5',
-  'demos.shard=4',
-  'sft.epochs=2',
-  'sft.batch=8',
-  'sft.width=16',
-  'sft.heads=2',
-  'sft.layers=1',
-  'sft.feed_forward=16',
-  ...TINY_OFFLINE,
-  'candidates.samples=3',
-  'workers=1',
-];
-
-let loaded: LoadedRegistry;
-let base: string;
-let data: string;
-
-/** Runs a stage. @returns what it said */
-async function run(data: string, stage: string, overrides: string[], options: RunOptions = {}): Promise<string> {
-  let said = '';
-  const display = new Display('normal', { write: (piece: string) => (said += piece) });
-  const config = loadSettings(loaded.schema, {
-    file: registry.defaultConfig,
-    overrides: [...TINY, `data=${data}`, ...overrides],
-    aliases: loaded.aliases,
-  });
-  await runStage(loaded, stage, config, { display, ...options });
-  return said;
-}
-
-/** Episodes that ended. */
-const played: string[] = [];
-
-before(async () => {
-  // eslint-disable-next-line @typescript-eslint/unbound-method -- called with its journal below
-  const { append } = Journal.prototype;
-  Journal.prototype.append = function (episode) {
-    played.push(episode.episode);
-    return append.call(this, episode);
-  };
-  loaded = await loadRegistry(registry);
-});
-
-/** A run with a base policy, made once. */
-async function withPolicy(t: TestContext): Promise<string> {
-  if (!base) {
-    // removed by the first test's hook only at the end of all
-    base = emptyFolder({ after: (fn) => process.once('exit', fn) });
-    await run(base, 'sft', []);
-  }
-  const data = emptyFolder(t);
-  cpSync(base, data, { recursive: true });
-  return data;
-}
-
-/** Files of some data sets. */
-function files(data: string, ...names: string[]): Record<string, string> {
-  return Object.fromEntries(
-    names.flatMap((name) =>
-      Object.entries(contents(join(data, 'pocket', name))).map(([file, digest]) => [`${name}/${file}`, digest]),
-    ),
-  );
-}
+import { emptyFolder } from '../rigs/process.js';
+import { files, played, run, withData, withPolicy } from '../rigs/tiny-runs.js';
+import { TINY_ONLINE } from '../rigs/tiny-settings.js';
 
 /** Asserts that data sets have the bytes that a fresh run gives them. */
 async function asFresh(
@@ -92,17 +20,6 @@ async function asFresh(
   const fresh = await withPolicy(t);
   await run(fresh, stage, overrides);
   assert.deepEqual(files(data, ...names), files(fresh, ...names), `${stage} ${overrides.join(' ')}`);
-}
-
-/** A run with everything that trainings read, made once. */
-async function withData(t: TestContext): Promise<string> {
-  if (!data) {
-    data = emptyFolder({ after: (fn) => process.once('exit', fn) });
-    await run(data, 'represent', []);
-  }
-  const copy = emptyFolder(t);
-  cpSync(data, copy, { recursive: true });
-  return copy;
 }
 
 const COLLECTED = ['trajectories', 'image-vectors', 'candidates'];
