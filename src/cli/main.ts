@@ -18,7 +18,7 @@ import {
   type Options,
 } from './command.js';
 import { addCompletionCommand } from './completion.js';
-import { addCompareCommand } from './compare.js';
+import { addCompareCommand, compareNamed } from './compare.js';
 import { addDemoCommand } from './demo.js';
 import { addForkCommand } from './fork.js';
 import { addImportConfigCommand } from './import-config.js';
@@ -107,6 +107,12 @@ Example:
       .option('--force', 'rebuild all shards of this stage')
       .option('--dry-run', 'say what would be built, reused and replaced, why, and what it costs; write nothing')
       .action(async (overrides: string[], options: Options) => {
+        // `critiq report exp7 exp8`, or a sweep: settings are written name=value
+        const named = name === 'report' ? overrides.filter((word) => !word.includes('=')) : [];
+        if (named.length > 0) {
+          const settings = overrides.filter((word) => word.includes('='));
+          return compareNamed(registry, named, settings, { ...options, html: `${named.join('+')}.report.html` });
+        }
         const { loaded, config } = await load(registry, overrides, options, { stage: name });
         if (options.dryRun) return foretell(loaded, name, config, options);
         const { runStage } = await import('../runner/run.js');

@@ -1,8 +1,10 @@
 import type { Command } from 'commander';
 import { once } from 'node:events';
 import { common, load, print, wholeNumber, work, type Interrupt, type Options } from './command.js';
+import { namedSettings } from './runs.js';
 import { UserError } from '../errors.js';
-import type { Registry } from '../runner/registry.js';
+import type { LoadedRegistry, Registry } from '../runner/registry.js';
+import type { ManyRuns } from '../viewer/many-runs.js';
 
 interface ViewOptions extends Options {
   host: string;
@@ -30,7 +32,7 @@ export function addViewCommand(critiq: Command, registry: Registry, interrupt: I
       // where no run is named, the first argument is a setting
       const named = run !== undefined && !run.includes('=');
       const overrides = run === undefined || named ? rest : [run, ...rest];
-      const { config } = await load(registry, overrides, options, { stored: false });
+      const { loaded, config } = await load(registry, overrides, options, { stored: false });
       const port = wholeNumber('--port', options.port, 0);
       if (port > 65535) throw new UserError(`--port: expected an integer from 0 to 65535, got ${port}`);
       const { RunFolders } = await import('../viewer/run-folders.js');
@@ -44,6 +46,7 @@ export function addViewCommand(critiq: Command, registry: Registry, interrupt: I
           host,
           port,
           images,
+          many: await manyRuns(registry, loaded, runs.folder),
           complain: (line) => display.warn(`view: ${line}`),
         });
         try {
@@ -57,4 +60,16 @@ export function addViewCommand(critiq: Command, registry: Registry, interrupt: I
         return { result: null, lines: [] };
       });
     });
+}
+
+/** The table of the runs in a folder, and their comparison. */
+async function manyRuns(registry: Registry, loaded: LoadedRegistry, data: string): Promise<ManyRuns> {
+  const { listRuns } = await import('../runs/listing.js');
+  const { stateText } = await import('../runs/listing-text.js');
+  const { compareRuns } = await import('../runs/compare.js');
+  const named = await namedSettings(registry, loaded);
+  return {
+    list: () => listRuns(loaded, data, named).map((run) => ({ ...run, state: stateText(run) })),
+    compare: (runs) => compareRuns(loaded, data, runs),
+  };
 }

@@ -95,10 +95,23 @@ export class Instance {
     return [...this.manifest(name).keys()];
   }
 
+  /** The fingerprint of the same settings under the earlier version of the stage that still counts; undefined if none does. */
+  get olderSettings(): string | undefined {
+    const { accepts } = this.stage;
+    return accepts === undefined ? undefined : fingerprint([this.stage.name, accepts, this.settings]);
+  }
+
+  /** Settings fingerprints of lines that an earlier critiq wrote with these settings, and that still count. */
+  get earlierSettings(): readonly string[] {
+    const { name, version } = this.stage;
+    // they contained the counts
+    const counted = this.counts.length > 0 ? [fingerprint([name, version, this.settings])] : [];
+    return this.olderSettings === undefined ? counted : [...counted, this.olderSettings];
+  }
+
   isDone(shard: Shard): boolean {
     const wanted = this.fingerprints(shard);
-    const { accepts } = this.stage;
-    const older = accepts === undefined ? undefined : fingerprint([this.stage.name, accepts, this.settings]);
+    const older = this.olderSettings;
     return this.outputs.every((output) => {
       const extent = output.line(shard.id)?.extent;
       if (extent === undefined && older !== undefined && output.has(shard.id, { ...wanted, settings: older }))

@@ -68,7 +68,7 @@ export function isUpToDate({ stages }: LoadedRegistry, config: Config, stage: st
  */
 function isCurrent(wanted: Instance, { shard, inputs, settings }: Shard): boolean {
   const all = wanted.fingerprints({ id: shard });
-  if (settings !== all.settings) return false;
+  if (settings !== all.settings && !wanted.earlierSettings.includes(settings)) return false;
   if (inputs === all.inputs) return true;
   const own: Record<string, readonly string[]> = {};
   for (const name of wanted.inputs) {

@@ -1,8 +1,9 @@
 import { Hono, type Context } from 'hono';
 import { z } from 'zod';
 import { UserError } from '../errors.js';
-import type { RunList, Screen } from './api.js';
+import type { RunList, RunRow, Screen } from './api.js';
 import { evaluationList, paired } from './evaluations.js';
+import type { ManyRuns } from './many-runs.js';
 import { metricInstances, metricsTail } from './metrics-tail.js';
 import type { Picture, Pictures } from './pictures.js';
 import type { PolicyScorer } from './policy-scores.js';
@@ -30,6 +31,7 @@ const Near = z.object({ near_set: text.optional(), near_id: text.optional() });
 const Named = z.object({ set: text, id: text });
 const Place = Named.extend({ step: whole(1e6) });
 const Worklist = z.object({ side: z.enum(['over', 'under', 'either']).default('either') });
+const Compared = z.object({ runs: text });
 const Pair = z.object({ before: text, after: text });
 const Tokens = z.object({
   set: text.optional(),
@@ -48,10 +50,12 @@ export interface ApiSources {
   readonly scorer: PolicyScorer;
   /** folder of the screenshots that imported data sets refer to; undefined: they are not shown */
   readonly images: string | undefined;
+  /** the table of all runs and their comparison; undefined: there is none */
+  readonly many?: ManyRuns;
 }
 
 /** The JSON API below `/api`; it only reads. Names in a URL are looked up, never joined to a path. */
-export function apiRoutes({ runs, pictures, scorer, images }: ApiSources): Hono {
+export function apiRoutes({ runs, pictures, scorer, images, many }: ApiSources): Hono {
   const { folders } = runs;
   const app = new Hono();
   const of = (c: Context) => runs.of(c.req.param('run')!);
@@ -59,6 +63,14 @@ export function apiRoutes({ runs, pictures, scorer, images }: ApiSources): Hono 
   app.get('/runs', (c) =>
     c.json({ folder: folders.folder, runs: folders.names(), first: folders.first } satisfies RunList),
   );
+  app.get('/all-runs', (c) => c.json((many?.list() ?? []) satisfies RunRow[]));
+  app.get('/compare', async (c) => {
+    const names = query(c, Compared).runs.split(',');
+    if (!many || names.length < 2) throw new UserError('expected two or more runs to compare');
+    // only names of runs in this folder
+    for (const name of names) folders.path(name);
+    return c.json(await many.compare(names));
+  });
   app.get('/runs/:run', async (c) => c.json(await of(c).trajectories.info(c.req.param('run'))));
   app.get('/runs/:run/trajectories', async (c) => {
     const { offset, limit } = query(c, Paging);

@@ -15,6 +15,48 @@ export interface Problem {
   readonly message: string;
 }
 
+/** A run in the table of all runs. */
+export interface RunRow {
+  readonly run: string;
+  /** when its results or settings last changed, ISO 8601 */
+  readonly changed_at: string;
+  readonly forked_from: string | null;
+  /** what its stages are, in words */
+  readonly state: string;
+  /** the settings file that is closest to its settings, and what differs from it, by path */
+  readonly like: string;
+  readonly differs: Readonly<Record<string, unknown>>;
+  readonly rates: Readonly<Record<string, { readonly rate: number; readonly ci95: readonly [number, number] }>>;
+}
+
+/** Several runs side by side; the first is the baseline. */
+export interface RunsCompared {
+  readonly runs: readonly string[];
+  readonly settings: readonly {
+    readonly path: string;
+    readonly instances: readonly string[];
+    /** by run; undefined where the run has no such result */
+    readonly values: readonly unknown[];
+  }[];
+  readonly missing: readonly { readonly instance: string; readonly only_in: readonly string[] }[];
+  readonly evaluations: readonly {
+    readonly name: string;
+    readonly rates: readonly {
+      readonly run: string;
+      readonly rate: number;
+      readonly successes: number;
+      readonly episodes: number;
+      readonly ci95: readonly [number, number];
+      /** to the first run that has the evaluation; `why`: the reason why the episodes could not be paired */
+      readonly against_first: {
+        readonly difference: number;
+        readonly ci95: readonly [number, number];
+        readonly why?: string;
+      } | null;
+    }[];
+  }[];
+}
+
 /** A data set of trajectories. */
 export interface SetInfo {
   /** its folder below the run's: `trajectories`, `demos`, `eval/digiq-test` */

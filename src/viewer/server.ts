@@ -6,6 +6,7 @@ import { UserError } from '../errors.js';
 import { Access } from './access.js';
 import { apiRoutes, type ApiSources } from './api-routes.js';
 import type { Failure } from './api.js';
+import type { ManyRuns } from './many-runs.js';
 import { pageFiles, type PageFile } from './page-files.js';
 import { PictureCache } from './picture-cache.js';
 import { Pictures } from './pictures.js';
@@ -24,7 +25,7 @@ const HEADERS: Readonly<Record<string, string>> = {
 };
 
 /** The paths of the page's views; each serves the page itself. */
-const VIEWS = ['trajectories', 'actions', 'training', 'values', 'tokens', 'evaluations'] as const;
+const VIEWS = ['trajectories', 'actions', 'training', 'values', 'tokens', 'evaluations', 'runs'] as const;
 
 export interface ViewerOptions {
   readonly runs: RunFolders;
@@ -36,6 +37,8 @@ export interface ViewerOptions {
   readonly images?: string;
   /** folder for thumbnails; undefined: in the user's cache folder */
   readonly cache?: string;
+  /** the table of all runs and their comparison; undefined: the page shows neither */
+  readonly many?: ManyRuns;
   /** receives errors of the viewer itself */
   readonly complain: (line: string) => void;
 }
@@ -57,7 +60,7 @@ export async function openViewer(options: ViewerOptions): Promise<Viewer> {
   const pictures = new Pictures(new PictureCache(options.cache));
   const scorer = new PolicyScorer();
   const runs = new Runs(options.runs);
-  const sources = { runs, pictures, scorer, images: options.images };
+  const sources = { runs, pictures, scorer, images: options.images, many: options.many };
   const app = viewerApp(access, sources, pageFiles(), options.complain);
   const server = createAdaptorServer({ fetch: app.fetch }) as Server;
   await new Promise<void>((started, failed) => {

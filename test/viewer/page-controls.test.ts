@@ -142,7 +142,7 @@ browserTest('legends show the dashes of held-out data', async (t) => {
 
 browserTest('every view fits a page as narrow as a phone', async (t) => {
   const page = await open(t, run.data, 'seen', '/', { width: 390, height: 800 });
-  for (const view of ['trajectories', 'actions', 'training', 'values', 'tokens', 'evaluations']) {
+  for (const view of ['trajectories', 'actions', 'training', 'values', 'tokens', 'runs', 'evaluations']) {
     await page.goto(new URL(`/${view}`, page.url()).href);
     await page.locator('main > *:not(h1)').first().waitFor();
     await page.waitForLoadState('networkidle');

@@ -343,8 +343,16 @@ browserTest('critiq view prints its URL and opens by it; Ctrl-C ends it', async 
   await page.goto(url);
   await page.locator('.card').first().waitFor();
   assert.equal(await page.evaluate('getComputedStyle(document.body).backgroundColor'), 'rgb(20, 23, 27)');
-  for (const [i, title] of ['Actions', 'Training', 'Values', 'Tokens', 'Evaluations', 'Trajectories'].entries()) {
-    await page.keyboard.press(String(((i + 1) % 6) + 1));
+  for (const [i, title] of [
+    'Actions',
+    'Training',
+    'Values',
+    'Tokens',
+    'Evaluations',
+    'Runs',
+    'Trajectories',
+  ].entries()) {
+    await page.keyboard.press(String(((i + 1) % 7) + 1));
     await page.locator('h1', { hasText: title }).waitFor({ state: 'attached' });
   }
   await page.keyboard.press('?');

@@ -1,7 +1,7 @@
 import { useEffect, useState } from 'preact/hooks';
 
 /** The views in the order of the navigation; each has its own address. */
-export const VIEWS = ['trajectories', 'actions', 'training', 'values', 'tokens', 'evaluations'] as const;
+export const VIEWS = ['trajectories', 'actions', 'training', 'values', 'tokens', 'evaluations', 'runs'] as const;
 export type View = (typeof VIEWS)[number];
 
 /** The address holds everything that is chosen, so that it can be bookmarked and shared. */

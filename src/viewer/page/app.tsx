@@ -9,6 +9,7 @@ import { useKeys } from './keyboard.js';
 import { Notice, Waiting } from './notice.js';
 import { FILTERS } from './trajectory-filters.js';
 import type { ViewProps } from './view-props.js';
+import { RunsView } from './views/runs.js';
 import { TokensView } from './views/tokens.js';
 import { TrainingView } from './views/training.js';
 import { TrajectoriesView } from './views/trajectories.js';
@@ -21,6 +22,7 @@ const TITLES: Readonly<Record<View, string>> = {
   values: 'Values',
   tokens: 'Tokens',
   evaluations: 'Evaluations',
+  runs: 'Runs',
 };
 
 const BODIES: Readonly<Record<View, (props: ViewProps) => preact.ComponentChild>> = {
@@ -30,6 +32,7 @@ const BODIES: Readonly<Record<View, (props: ViewProps) => preact.ComponentChild>
   values: ValuesView,
   tokens: TokensView,
   evaluations: EvaluationsView,
+  runs: RunsView,
 };
 
 /** Parameters of the address that every view keeps. */

@@ -1,7 +1,7 @@
 import type { Ref } from 'preact';
 
 const KEYS: readonly (readonly [keys: readonly string[], what: string])[] = [
-  [['1', '…', '6'], 'go to a view, from 1 Trajectories to 6 Evaluations'],
+  [['1', '…', '7'], 'go to a view, from 1 Trajectories to 7 Runs'],
   [['←', '→'], 'previous and next step; on Tokens, previous and next iteration'],
   [['Home', 'End'], 'first and last step'],
   [['↑', '↓'], 'previous and next trajectory'],
