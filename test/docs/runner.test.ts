@@ -19,7 +19,7 @@ async function run(t: TestContext, ...lines: string[]): Promise<string | undefin
 test('what a page writes wins over tiny settings, and these over what critiq ships', async (t) => {
   const check = [
     "critiq config --json --config mine.yaml collect.episodes=5 | node -e '",
-    '  const { run, sft, eval: own, collect, critic } = JSON.parse(require("fs").readFileSync(0));',
+    '  const { run, sft, eval: own, collect, critic } = JSON.parse(require("fs").readFileSync(0)).settings;',
     '  const found = [run, critic.mc_weight, sft.width, own.shard, collect.shard, collect.episodes];',
     '  require("assert").deepEqual(found, ["pocket", 0.4, 32, 3, 2, 5]);',
     "'",
@@ -54,7 +54,7 @@ test('with the mark `tiny`, tiny sizes win over the files of the page, and its o
     '<!-- test: tiny="eval.episodes=9" -->',
     '```sh',
     "critiq config --json --config mine.yaml collect.episodes=5 | node -e '",
-    '  const { run, sft, eval: own, collect } = JSON.parse(require("fs").readFileSync(0));',
+    '  const { run, sft, eval: own, collect } = JSON.parse(require("fs").readFileSync(0)).settings;',
     '  require("assert").deepEqual([run, sft.width, own.episodes, collect.episodes], ["mine", 32, 9, 5]);',
     "'",
     '```',
