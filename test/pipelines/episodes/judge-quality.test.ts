@@ -242,6 +242,7 @@ test('an invalid set is reported by line; nothing outside its folder is read', a
   writeFileSync(file, JSON.stringify(good));
   await assert.rejects(
     readLabelledSet(file)[0].frame(),
-    (error: unknown) => error instanceof UserError && /screens\/0\.png: not a PNG, JPEG or WebP file/.test(error.message),
+    (error: unknown) =>
+      error instanceof UserError && /screens\/0\.png: not a PNG, JPEG or WebP file/.test(error.message),
   );
 });
