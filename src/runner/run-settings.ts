@@ -139,7 +139,8 @@ export function asBuilt(
   if (plan?.instance !== instance) return own;
   const recorded = withRecorded(schema, own, plan, (path) => !command.changed.has(path));
   if (!recorded || stage.instance(recorded) !== instance) return own;
-  const paths = leafPaths(schemaAt(schema, [stage.name])!, [stage.name]).map(({ path }) => path);
+  const leaves = leafPaths(schemaAt(schema, [stage.name])!, [stage.name]);
+  const paths = leaves.map(({ path }) => path).filter((path) => !stage.neutral.includes(path.split('.')[1]));
   const differing = paths.filter((path) => {
     const keys = path.split('.');
     return !isDeepStrictEqual(valueAt(recorded, keys), valueAt(own, keys));
