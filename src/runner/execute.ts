@@ -66,14 +66,15 @@ export async function execute(instance: Instance, surroundings: Surroundings): P
   const { name, stage, outputs } = instance;
   const context = instance.context(display, signal);
   const shards = await instance.plan(context);
-  const { works, surplus } = survey(instance, shards, { force });
+  const { works, surplus, dropped } = survey(instance, shards, { force });
   const done = new Set(works.filter(({ how }) => how === 'done').map(({ shard }) => shard.id));
   const missing = works.filter(({ how }) => how === 'grow' || how === 'build').map(({ shard }) => shard);
   const built = works.filter(({ how }) => how === 'build').map(({ shard }) => shard);
   const back = works.filter(({ how }) => how === 'back');
   const replaced = works.filter(({ replaces }) => replaces).map(({ shard }) => shard.id);
   // what a view shows can be built again at any time; what goes with a replaced result is kept with it
-  const parked = stage.view || replaced.length > 0 ? [] : surplus;
+  const replaces = replaced.length + dropped.length > 0;
+  const parked = stage.view || replaces ? [] : surplus;
   const kept = new Set(works.flatMap(({ current, replaces, shard }) => (current && !replaces ? [shard.id] : [])));
   for (const { shard } of parked) kept.add(shard);
   const stale = new Set(outputs.flatMap((output) => output.shards.filter((id) => !kept.has(id))));
@@ -94,11 +95,11 @@ export async function execute(instance: Instance, surroundings: Surroundings): P
   if (nothingToDo && plans.every((plan) => plan?.finished && sameShards(plan, finished))) return summary();
 
   // a shard whose files are lost or truncated is no result, and is rebuilt without asking
-  const whole = new Set(replaced.length > 0 ? [...replaced, ...surplus.map(({ shard }) => shard)] : []);
+  const whole = new Set(replaces ? [...replaced, ...surplus.map(({ shard }) => shard)] : []);
   const rebuilt = missing.filter(({ id }) => stale.has(id)).length;
   const reasons = force ? ['--force'] : whatChanged(instance, recorded, built, outdated - rebuilt);
   const why = reasons.join('; ');
-  if (replaced.length > 0 && !stage.view && !redo && !force) throw wouldReplace(instance, whole, shards, why);
+  if (replaces && !stage.view && !redo && !force) throw wouldReplace(instance, whole, shards, why);
   await verifyInputs(instance, missing);
 
   await onStart(name);

@@ -182,7 +182,7 @@ class Forecaster {
       };
       return { step: { ...blank, ...unknown, why }, effect: { ...UNTOUCHED, more: true, absent: true } };
     }
-    const { works, surplus } = survey(instance, shards, { force });
+    const { works, surplus, dropped } = survey(instance, shards, { force });
     const of = (how: Work['how']): Work[] => works.filter((work) => work.how === how);
     // a finished shard whose inputs will be others
     const touched = of('done').filter(({ shard }) => this.touches(shard, inputs));
@@ -195,7 +195,8 @@ class Forecaster {
     const growing = [...of('grow'), ...resized];
     const missing = [...growing, ...building].map(({ shard }) => shard);
     const recorded = readPlan(outputs[0].folder)?.settings;
-    const rest = replaced.length > 0 || stage.view ? surplus : [];
+    const replaces = replaced.length + (stage.view ? 0 : dropped.length) > 0;
+    const rest = replaces || stage.view ? surplus : [];
     const reasons = force
       ? ['--force']
       : whatChanged(
@@ -206,8 +207,7 @@ class Forecaster {
         );
     const why = missing.length === 0 && rest.length === 0 ? [] : [...new Set([...reasons, ...inputsChange])];
     const whole = new Set([...replaced.map(({ shard }) => shard.id), ...rest.map(({ shard }) => shard)]);
-    const stops =
-      replaced.length > 0 && !this.redo && !force ? wouldReplace(instance, whole, shards, why.join('; ')) : null;
+    const stops = replaces && !this.redo && !force ? wouldReplace(instance, whole, shards, why.join('; ')) : null;
     const cost = this.known.of(instance, missing.length);
     const more = [...inputs.values()].some((effect) => effect.more);
     const step: Step = {

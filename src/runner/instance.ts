@@ -109,6 +109,11 @@ export class Instance {
     return this.olderSettings === undefined ? counted : [...counted, this.olderSettings];
   }
 
+  /** Whether a line has the fingerprint of the settings, whatever the counts are. */
+  hasSettings(settings: string): boolean {
+    return settings === this.settingsFingerprint || this.earlierSettings.includes(settings);
+  }
+
   isDone(shard: Shard): boolean {
     const wanted = this.fingerprints(shard);
     const older = this.olderSettings;

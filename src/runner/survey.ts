@@ -25,6 +25,8 @@ export interface Survey {
   readonly works: readonly Work[];
   /** finished shards that the plan does not name */
   readonly surplus: readonly Version[];
+  /** those of them that are not only beyond the plan, but make way for other results: the user has to ask for that */
+  readonly dropped: readonly Version[];
 }
 
 /** Compares the plan of an instance with its finished shards, here and kept aside. Writes nothing. */
@@ -34,7 +36,13 @@ export function survey(instance: Instance, shards: readonly Shard[], { force = f
   const works = shards.map((shard) => workOf(instance, shard, force ? [] : kept, spare, force));
   const planned = new Set(shards.map(({ id }) => id));
   const ids = new Set(instance.outputs.flatMap((output) => output.shards.filter((id) => !planned.has(id))));
-  return { works, surplus: [...ids].flatMap((id) => currentOf(instance, id) ?? []) };
+  const surplus = [...ids].flatMap((id) => currentOf(instance, id) ?? []);
+  // shards that are named after their content, as an adopted checkpoint, get another name with another content
+  const renamed = works.some(
+    ({ how, shard }) => how === 'build' && !instance.grows(shard) && !isListed(instance, shard),
+  );
+  const same = ({ lines }: Version): boolean => lines.every(({ settings }) => instance.hasSettings(settings));
+  return { works, surplus, dropped: surplus.filter((version) => renamed || !same(version)) };
 }
 
 function workOf(instance: Instance, shard: Shard, kept: readonly SpareVersion[], spare: Spare, force: boolean): Work {
@@ -59,6 +67,10 @@ function workOf(instance: Instance, shard: Shard, kept: readonly SpareVersion[],
   if (bases.length > 0) return { shard, how: 'grow', bases, current, replaces };
   // a training without a state to go on from starts over, which is a replacement
   return { shard, how: 'build', bases, current, replaces: current !== undefined };
+}
+
+function isListed({ outputs }: Instance, { id }: Shard): boolean {
+  return outputs.some((output) => output.line(id) !== undefined);
 }
 
 /** The versions that a shard can be built from, the longest first. */

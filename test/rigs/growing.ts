@@ -161,14 +161,16 @@ export const score = stage({
     count: z.int().min(1).default(3).describe('how many scores'),
     fit: z.string().default('all').describe('which fit'),
     name: z.string().default('').describe('name of the score'),
+    salt: z.string().default('').describe('names the shard after its content'),
   }),
   uses: ['seed'],
-  neutral: ['name'],
+  neutral: ['name', 'salt'],
   counts: () => ['count'],
   instance: ({ fit, name }) => `score/${name || fit}`,
   inputs: ({ fit }) => [`fit/${fit}`],
   outputs: ({ fit, name }) => [`score/${name || fit}`],
-  plan: ({ settings: { count } }) => [{ id: 'score', extent: { scores: count } }],
+  plan: ({ settings: { count, salt } }): Shard[] =>
+    salt === '' ? [{ id: 'score', extent: { scores: count } }] : [{ id: `score-${salt}` }],
   run: async (_, { settings: { count, fit, name }, seed, dataset, priors }) => {
     const { weight } = json(join(dataset(`fit/${fit}`), 'fit.json')) as { weight: number };
     const scores = stored<number>(priors, `score/${name || fit}`).slice(0, count);

@@ -134,6 +134,21 @@ test('a changed setting is still a replacement, whatever the counts are', async 
   assert.deepEqual(results(data), await fresh(t, 'items', ['items.count=3']));
 });
 
+test('a shard with another name in the place of one that is there is a replacement', async (t) => {
+  const data = emptyFolder(t);
+  await run(data, 'score', ['score.salt=a']);
+  const before = contents(join(data, 'pocket'));
+  // as a checkpoint that was adopted from another folder, or has changed in its folder
+  for (const other of [['score.salt=b'], ['score.salt=b', 'score.count=5']])
+    await assert.rejects(run(data, 'score', other), {
+      name: 'UserError',
+      message: /score\/all: this would drop 1 fin/,
+    });
+  assert.deepEqual(contents(join(data, 'pocket')), before);
+  await run(data, 'score', ['score.salt=b'], { redo: true });
+  assert.equal(existsSync(join(data, 'pocket/.trash/0001-score,all')), true);
+});
+
 test('after --force what was kept aside does not mix with what is there', async (t) => {
   const data = emptyFolder(t);
   await run(data, 'items', ['items.count=8']);
