@@ -1,6 +1,6 @@
 /** `critiq represent` with a served VLM and with a local export: resumed, repeated, killed, and with wrong settings. */
 import assert from 'node:assert/strict';
-import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
+import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
@@ -205,6 +205,7 @@ test('settings that cannot work do not remove the representations', async (t) =>
 test('impossible combinations of settings are rejected with one line', async (t) => {
   const cwd = copied(t);
   cpSync(join(cwd, 'data/pocket/trajectories'), join(cwd, 'data/pocket/image-vectors'), { recursive: true });
+  const record = readFileSync(join(cwd, 'data/pocket/run.json'));
   const server = await VllmServer.start(t);
   const refused: [string[], RegExp][] = [
     [['models.vlm=tiny-llava'], /the VLM of this run is "tiny-llava", which represent\.backend=pocket cannot run; set/],
@@ -224,7 +225,11 @@ test('impossible combinations of settings are rejected with one line', async (t)
     ],
   ];
   for (const [args, says] of refused) {
-    failedInOneLine(await critiq(['represent', '--redo', '--quiet', ...args], { cwd, program }), 2, says);
+    // each with the settings that the run was made with
+    writeFileSync(join(cwd, 'data/pocket/run.json'), record);
+    const ended = await critiq(['represent', '--redo', '--quiet', ...args], { cwd, program });
+    // a replaced VLM that could not be built is told in a line of its own
+    failedInOneLine({ ...ended, stderr: ended.stderr.replace(/^warning: vlm: not finished; .*\n/gm, '') }, 2, says);
   }
   for (const url of ['localhost:8000', 'http://me:secret@host', 'file:///etc/passwd', '']) {
     assert.ok(!Represent.safeParse({ url }).success, url);

@@ -25,7 +25,7 @@ export const numbers = stage({
   settings: z.object({
     shards: z.int().min(0).default(6).describe('how many shards'),
     count: z.int().min(1).default(50).describe('numbers in a shard'),
-    fail: z.enum(['', 'user', 'run', 'bug']).default('').describe('fail in shard 2'),
+    fail: z.enum(['', 'user', 'run', 'bug']).default('').describe('fail in shard 2').meta({ scope: 'command' }),
     workers: z.int().min(1).default(2).describe('shards at the same time'),
     bytes: z.int().min(0).default(0).describe('bytes of ballast in a shard'),
   }),
