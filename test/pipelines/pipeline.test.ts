@@ -48,7 +48,7 @@ test('one command builds all its inputs; repeated, it changes nothing; with --re
   for (const stage of ['demos', 'sft', 'collect', 'candidates', 'vlm', 'represent']) {
     assert.match(text, new RegExp(`${stage}: up to date`));
   }
-  await succeed([...DIGIQ, '--redo'], { cwd, program });
+  await succeed([...DIGIQ, '--unset', 'critic.lr', '--redo'], { cwd, program });
   rmSync(join(cwd, 'data/pocket/.trash'), { recursive: true });
   assert.deepEqual(contents(join(cwd, 'data/pocket')), made, 'the old settings give the old bytes again');
 
