@@ -91,7 +91,10 @@ test('one command builds all its inputs; repeated, it changes nothing; with --re
   const missing = await critiq(['critic', ...TINY, 'models.text=nowhere'], { cwd, program });
   assert.match(missing.stderr, /^critiq: models\.text=nowhere: no such folder; expected a RoBERTa checkpoint\n$/m);
   assert.deepEqual(contents(join(cwd, 'data/pocket/critic')), critic, 'the critic is still there');
-  const random = await critiq(['critic', '--redo', ...TINY, 'critic.train_text_tower=false'], { cwd, program });
+  const random = await critiq(['critic', '--redo', ...TINY, 'models.text=', 'critic.train_text_tower=false'], {
+    cwd,
+    program,
+  });
   assert.equal(random.code, 2);
   assert.match(random.stderr, /^critiq: critic\.train_text_tower=false: a new text tower would stay random; .*\n$/m);
 });
