@@ -14,7 +14,7 @@ h3{font-size:17px;margin:26px 0 4px}p{margin:4px 0 10px;max-width:86ch}figure{ma
 .verdict{border-left:4px solid var(--s1);background:var(--panel);padding:8px 12px;border-radius:0 6px 6px 0;max-width:none}.verdict.good{border-color:var(--good)}.verdict.poor{border-color:var(--bad)}
 nav a{margin-right:14px;display:inline-block}a{color:var(--s2)}
 .side{display:flex;flex-wrap:wrap;gap:28px;align-items:flex-start;margin-bottom:14px}.side>*{flex:1 1 420px;min-width:0;max-width:560px}
-.scroll{overflow-x:auto}table{border-collapse:collapse;font-variant-numeric:tabular-nums}
+.scroll{overflow-x:auto}table{border-collapse:collapse;font-variant-numeric:tabular-nums}.scroll+.rates,.scroll+.scroll>.rates{margin-top:18px}
 caption{text-align:left;color:var(--dim);padding:2px 0;font-size:15px}th,td{padding:4px 14px 4px 0;text-align:right;border-bottom:1px solid var(--rule);vertical-align:top}
 th[scope=row],thead th:first-child,.text thead th{text-align:left;font-weight:500}thead th,.text thead th{font-weight:600}
 td,thead th{white-space:nowrap}.settings td{text-align:left;white-space:normal;overflow-wrap:anywhere}.settings thead th{text-align:left}.settings details{margin-left:18px}

@@ -43,6 +43,6 @@ export function refuseOwnInput({ name, inputs, outputs }: Pick<Instance, 'name' 
 /** @param chain instances, each of which needs the next; the last is the first again */
 export function circularStages(chain: readonly string[]): UserError {
   return new UserError(
-    `${chain[0]} would be built from itself: ${chain.join(' needs ')}; for a second round, build it in another run (run=NAME) from the policy of this one`,
+    `${chain[0]} would be built from itself: ${chain.join(' needs ')}; for a second round, take the policy from another run (RUN:NAME) in a run of its own (run=NAME)`,
   );
 }
