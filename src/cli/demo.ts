@@ -39,7 +39,12 @@ export function addDemoCommand(critiq: Command, registry: Registry, interrupt: I
       const steps = new Steps(interrupt);
       try {
         for (const step of DEMO) {
-          const { code, summaries } = await steps.run([step.stage, ...overrides, ...step.overrides, ...flags(options)]);
+          const { code, summaries } = await steps.run([
+            step.stage,
+            ...overrides,
+            ...step.overrides,
+            ...flags(options, registry),
+          ]);
           if (code !== EXIT.ok) {
             interrupt.code = code;
             return;
@@ -61,7 +66,10 @@ export function addDemoCommand(critiq: Command, registry: Registry, interrupt: I
 }
 
 /** The options of the demo that its steps take. */
-function flags({ config, threads, json, quiet, verbose, redo, force }: Options): string[] {
+function flags(options: Options, { defaultConfig }: Registry): string[] {
+  const { threads, json, quiet, verbose, redo, force } = options;
+  // named in any case: a step alone in an empty folder would ask which settings to begin with
+  const config = options.config ?? defaultConfig;
   return [
     ...(config === undefined ? [] : ['--config', config]),
     ...(threads === undefined ? [] : ['--threads', threads]),

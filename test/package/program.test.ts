@@ -96,11 +96,11 @@ packageTest('critiq eval and critiq view work on what the demo made', async (_, 
 packageTest('settings files go by name, and messages give addresses', async ({ bin }, t) => {
   const cwd = emptyFolder(t);
   const { stdout } = await run(bin, ['config', '--config', 'aitw-webshop'], cwd);
-  assert.match(stdout, /^run: aitw-webshop$/m);
+  assert.match(stdout, /^run: aitw-webshop\b/m);
   writeFileSync(join(cwd, 'mine.yaml'), 'extends: pocket\nrun: mine\n');
   const mine = await run(bin, ['config', '--config', 'mine.yaml'], cwd);
-  assert.match(mine.stdout, /^run: mine$/m);
-  assert.match(mine.stdout, /^ {2}episodes: 1200$/m);
+  assert.match(mine.stdout, /^run: mine\b/m);
+  assert.match(mine.stdout, /^ {2}episodes: 1200\b/m);
   failedInOneLine(
     await run(bin, ['config', '--config', 'pockt'], cwd),
     2,

@@ -1,6 +1,6 @@
 import { crc32 } from '@node-rs/crc32';
 import { mkdirSync } from 'node:fs';
-import { open, rename, rm, type FileHandle } from 'node:fs/promises';
+import { open, rename, rm, type FileHandle, unlink } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
 import { RunError, UserError } from '../../errors.js';
 
@@ -39,7 +39,7 @@ export class AtomicFile {
     try {
       mkdirSync(dirname(resolve(file)), { recursive: true });
       // what is there under this name is removed, not written to: it may be a link to a file of someone else
-      await rm(temporaryName(file), { force: true });
+      await removed(temporaryName(file));
       return new AtomicFile(file, await open(temporaryName(file), 'wx'));
     } catch (error) {
       throw writeFailure(file, error);
@@ -114,6 +114,15 @@ export async function writeAtomic(
   } catch (error) {
     await out.abort();
     throw error;
+  }
+}
+
+/** Removes a file or link, if it is there. */
+async function removed(file: string): Promise<void> {
+  try {
+    await unlink(file);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
   }
 }
 
