@@ -45,7 +45,7 @@ const LAYERS = {
     'src/settings',
   ],
 };
-const SHARED = ['src/errors\\.ts$', 'src/package\\.ts$', 'src/random\\.ts$', 'src/counted\\.ts$'];
+const SHARED = ['src/errors\\.ts$', 'src/package\\.ts$', 'src/random\\.ts$', 'src/counted\\.ts$', 'src/yaml\\.ts$'];
 const under = (folder) => `^${folder}/`;
 
 module.exports = {

@@ -4,6 +4,7 @@ import { parseDocument, stringify } from 'yaml';
 import { counted } from '../../src/counted.js';
 import { translate, type Translation } from '../../src/data/released/reference-config.js';
 import { UserError } from '../../src/errors.js';
+import { plainValue } from '../../src/yaml.js';
 import { schemaAt, show, typeName } from '../../src/settings/schema.js';
 import type { z } from 'zod';
 
@@ -74,7 +75,7 @@ function read(file: string): Record<string, unknown> {
   if (document.errors.length > 0) throw new UserError(`${file}: ${document.errors[0].message.split('\n')[0]}`);
   let values: unknown;
   try {
-    values = document.toJS({ maxAliasCount: 100 });
+    values = plainValue(document);
   } catch (error) {
     throw new UserError(`${file}: ${(error as Error).message}`);
   }

@@ -1,7 +1,7 @@
 import { isDeepStrictEqual } from 'node:util';
 import type { z } from 'zod';
 import { type Aliases, COMMAND_LINE, type Entry, fileEntries, overrideEntries, settingPath } from './entries.js';
-import { UserError } from '../errors.js';
+import { toldAll } from './mistakes.js';
 import { schemaAt, scopeOf } from './schema.js';
 import { type Config, resolveEntries, type Sources } from './settings.js';
 import type { FileValue, StoredSettings } from './stored.js';
@@ -34,7 +34,7 @@ export function readGiven(
     overrides: overrideEntries(overrides, reading),
     unset: unset.flatMap((named) => settingPath(named, '--unset', reading) ?? []),
   };
-  if (mistakes.length > 0) throw new UserError(mistakes.join('\n'));
+  if (mistakes.length > 0) throw toldAll(mistakes);
   return { ...given, file: file === undefined ? undefined : (given.fileEntries.at(-1)?.source ?? file) };
 }
 

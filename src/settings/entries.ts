@@ -1,9 +1,11 @@
 import { closest, distance } from 'fastest-levenshtein';
-import { parse } from 'yaml';
+import { parseDocument } from 'yaml';
 import type { z } from 'zod';
 import { UserError } from '../errors.js';
 import { isNames, readLayers } from './files.js';
 import { resolvePlugin } from './plugins.js';
+import { plainValue } from '../yaml.js';
+import { MOST_MISTAKES } from './mistakes.js';
 import { fields, leafPaths, schemaAt, show } from './schema.js';
 
 /** What an alias stands for: a setting, or a setting whose values have other names too. */
@@ -77,7 +79,7 @@ export function overriddenPlugins(override: string): unknown {
   const text = override.slice(override.indexOf('=') + 1);
   let value: unknown;
   try {
-    value = parse(text, { logLevel: 'silent' });
+    value = plainValue(parseDocument(text, { logLevel: 'silent' }));
   } catch {
     return text;
   }
@@ -97,7 +99,9 @@ function flatten(
     const path = resolvePath(schema, [...prefix, ...key.split('.')].join('.'), aliases);
     const at = schemaAt(schema, path.split('.'));
     if (!at) {
-      mistakes.push(unknownKey(schema, path, source, aliases));
+      // the nearest name is looked for only where it is told
+      const told = mistakes.length < MOST_MISTAKES;
+      mistakes.push(told ? unknownKey(schema, path, source, aliases) : `${source}: unknown setting ${path}`);
       return [];
     }
     if (!fields(at)) return [{ path, value: aliasValue(aliases, key, value), source }];
@@ -126,7 +130,8 @@ function parseOverride(schema: z.ZodObject, override: string, aliases: Aliases, 
   }
   let value: unknown = raw;
   try {
-    value = parse(raw, { logLevel: 'silent' });
+    const document = parseDocument(raw, { logLevel: 'silent' });
+    if (document.errors.length === 0) value = plainValue(document);
   } catch {
     // not YAML: a plain string
   }

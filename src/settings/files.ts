@@ -4,12 +4,14 @@ import { parseDocument } from 'yaml';
 import { counted } from '../counted.js';
 import { UserError } from '../errors.js';
 import { resolvePlugin } from './plugins.js';
+import { plainValue } from '../yaml.js';
+import { MOST_MISTAKES } from './mistakes.js';
 import { show } from './schema.js';
 
-/** Mistakes of a file to report one by one. */
-const MOST_MISTAKES = 20;
-/** Maximum size of a settings file, in bytes. */
-const LONGEST_FILE = 1 << 20;
+/** Most files that one file extends, directly or through others. */
+const MOST_FILES = 100;
+/** Maximum size of a settings file, in bytes. The YAML library compares every key of a map with every other one. */
+const LONGEST_FILE = 1 << 17;
 
 /** The settings of one file, and the file's name in messages. */
 export interface Layer {
@@ -37,6 +39,8 @@ export function libraryNames(library: string): string[] {
 }
 
 class Reader {
+  private files = 0;
+
   constructor(private readonly library: string | undefined) {}
 
   /** @param chain the files that extend this one, to detect cycles */
@@ -47,6 +51,8 @@ class Reader {
       const cycle = [...chain.slice(chain.indexOf(file)), file].map((f) => this.describe(f)).join(' -> ');
       throw new UserError(`${source}: extends itself: ${cycle}; remove one of these extends lines`);
     }
+    if (++this.files > MOST_FILES)
+      throw new UserError(`${source}: extended as more than the ${MOST_FILES}th file; merge some of them`);
     const values = this.read(file, source, chain.at(-1));
     const { extends: parents = [], ...own } = values;
     const list = Array.isArray(parents) ? parents : [parents];
@@ -87,7 +93,11 @@ class Reader {
     const from = extendedBy === undefined ? '' : ` (extended by ${this.describe(extendedBy)})`;
     let text: string;
     try {
-      const { size } = statSync(file);
+      const stat = statSync(file);
+      // a device or a pipe has no size, and no end
+      if (!stat.isFile() && !stat.isDirectory())
+        throw new UserError(`${source}: expected a settings file${from}, got a device or pipe`);
+      const { size } = stat;
       if (size > LONGEST_FILE)
         throw new UserError(`${source}: settings file of ${size} bytes${from}, expected at most ${LONGEST_FILE}`);
       text = readFileSync(file, 'utf8');
@@ -115,7 +125,7 @@ function parseYaml(text: string, source: string): Record<string, unknown> {
   if (mistakes.length > 0) throw new UserError(mistakes.join('\n'));
   let values: unknown;
   try {
-    values = document.toJS() ?? {};
+    values = plainValue(document) ?? {};
   } catch (cause) {
     throw new UserError(`${source}: not valid YAML: ${(cause as Error).message.split('\n')[0]}`);
   }

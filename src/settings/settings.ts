@@ -1,8 +1,8 @@
 import { stringify } from 'yaml';
 import type { z } from 'zod';
-import { UserError } from '../errors.js';
 import { type Aliases, type Entry, fileEntries, overriddenPlugins, overrideEntries } from './entries.js';
 import { isNames, readLayers } from './files.js';
+import { toldAll } from './mistakes.js';
 import { type Config, schemaAt, show, typeName } from './schema.js';
 
 export { type Config, Core, composeSettings } from './schema.js';
@@ -56,7 +56,7 @@ export function resolveEntries(
   const parsed = schema.safeParse(values);
   if (parsed.success && mistakes.length === 0) return freeze(parsed.data) as Config;
   const wrong = (parsed.error?.issues ?? []).map((issue) => explain(schema, values, issue, sources));
-  throw new UserError([...new Set([...mistakes, ...wrong])].join('\n'));
+  throw toldAll([...mistakes, ...wrong]);
 }
 
 /** The resolved settings as YAML, for people and for `--config`. */

@@ -174,6 +174,34 @@ test('wrong values are reported with what was expected and got, one line each', 
   refuses(['run=../x'], /run: expected string \(a folder name: letters, digits, _ \. \+ -\), got "\.\.\/x" \(string\)/);
 });
 
+test('a settings file of a stranger is bounded: aliases, extends, sizes, devices and the number of mistakes', (t) => {
+  // each file extends the next twice, so 2^30 layers
+  const fans = Object.fromEntries(
+    Array.from({ length: 30 }, (_, i) => [`e${i}.yaml`, `extends: [e${i + 1}.yaml, e${i + 1}.yaml]\n`]),
+  );
+  const deep = `${'['.repeat(100)}${']'.repeat(100)}`;
+  const files = write(t, {
+    ...fans,
+    'e30.yaml': 'seed: 1\n',
+    'self.yaml': 'critic: &a\n  weights: *a\n',
+    'list.yaml': 'seed: &a [*a]\n',
+    'bomb.yaml': `a: &a [1, 2]\n${Array.from({ length: 300 }, (_, i) => `b${i}: *a`).join('\n')}\n`,
+    'deep.yaml': `critic: {note: ${deep}}\n`,
+    'large.yaml': `# ${'x'.repeat(1 << 17)}\n`,
+    'zero.yaml': 'extends: /dev/zero\n',
+    'many.yaml': Array.from({ length: 3000 }, (_, i) => `key${i}: 1`).join('\n'),
+  });
+  refuses([], /self\.yaml: not valid YAML: an alias stands for something that it is a part of$/, files['self.yaml']);
+  refuses([], /list\.yaml: not valid YAML: an alias stands for/, files['list.yaml']);
+  refuses([], /bomb\.yaml: not valid YAML: its aliases repeat more than 100 values$/, files['bomb.yaml']);
+  refuses([], /deep\.yaml: not valid YAML: nested more than 64 deep$/, files['deep.yaml']);
+  refuses([], /large\.yaml: settings file of \d+ bytes, expected at most 131072$/, files['large.yaml']);
+  refuses([], /zero: expected a settings file \(extended by .*zero\.yaml\), got a device or pipe$/, files['zero.yaml']);
+  refuses([], /e\d+\.yaml: extended as more than the 100th file; merge some of them$/, files['e0.yaml']);
+  refuses([], /^(.*unknown setting key\d+;.*\n){20}and 2980 more mistakes$/, files['many.yaml']);
+  refuses(['seed=&a [*a]'], /seed: expected integer >= 0, got "&a \[\*a\]" \(string\)$/);
+});
+
 test('the resolved YAML resolves to itself', (t) => {
   const config = loadSettings(schema, {
     overrides: ['critic.weights.q=0.25', 'critic.name="1"', 'seed=9', 'critic.lr=1e-9'],

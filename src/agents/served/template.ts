@@ -1,7 +1,8 @@
-import { parse, YAMLParseError } from 'yaml';
+import { parseDocument } from 'yaml';
 import { z } from 'zod';
 import { linesOf, readText } from '../../data/formats/text.js';
 import { UserError } from '../../errors.js';
+import { plainValue } from '../../yaml.js';
 
 /** The prompt of a served agent, with placeholders. It can be read from a YAML file (`served.template`). */
 export const ServedTemplate = z.strictObject({
@@ -67,10 +68,11 @@ export function readTemplate(file: string): ServedTemplate {
     throw new UserError(`served.template=${file}: ${text.length} characters; expected at most ${LARGEST}`);
   let value: unknown;
   try {
-    value = parse(text);
+    const document = parseDocument(text, { logLevel: 'silent' });
+    if (document.errors.length > 0) throw document.errors[0];
+    value = plainValue(document);
   } catch (error) {
-    if (!(error instanceof YAMLParseError)) throw error;
-    throw new UserError(`served.template=${file}: not valid YAML: ${error.message.split('\n')[0]}`);
+    throw new UserError(`served.template=${file}: not valid YAML: ${(error as Error).message.split('\n')[0]}`);
   }
   const read = ServedTemplate.safeParse(value);
   if (!read.success) {
