@@ -332,6 +332,7 @@ async function zipEntries(source: PositionalFile) {
   let pickle: ZipEntry | undefined;
   let byteorder: ZipEntry | undefined;
   const storages: ZipEntry[] = [];
+  let entries = 0;
   try {
     const zip = await openPromise(source.file, { lazyEntries: true, autoClose: false });
     try {
@@ -343,6 +344,7 @@ async function zipEntries(source: PositionalFile) {
           throw new Error(`expected entries as torch.save writes them, but ${name} is compressed or encrypted`);
         }
         const found = { header: entry.relativeOffsetOfLocalHeader, size: entry.uncompressedSize, crc32: entry.crc32 };
+        entries++;
         if (storage) storages[Number(storage[1])] = found;
         else if (name === 'data.pkl') pickle = found;
         else byteorder = found;
@@ -354,6 +356,9 @@ async function zipEntries(source: PositionalFile) {
     throw source.fault(`refused: not a complete torch file: ${(error as Error).message}`);
   }
   if (!pickle) throw source.fault('refused: expected a torch file, got a zip without data.pkl');
+  // torch.save counts from 0; a huge number would make every walk over the storages endless
+  if (storages.length > 2 * entries + 1000)
+    throw source.fault(`refused: a storage has the number ${storages.length - 1}, but there are ${entries} files`);
   return { pickle, byteorder, storages };
 }
 

@@ -239,6 +239,8 @@ class Import {
 
   private checkWidths(trajectory: ImportedStep[]): void {
     trajectory.forEach(({ image, representationDim }, step) => {
+      if (image.length === 0)
+        throw this.source.fault(`refused: trajectory ${this.seen}, step ${step}: image_features has no numbers`);
       const widths = { imageDim: image.length, representationDim };
       if (this.trajectories === 0 && step === 0) Object.assign(this, widths);
       if (widths.imageDim !== this.imageDim || widths.representationDim !== this.representationDim) {

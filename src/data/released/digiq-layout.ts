@@ -31,6 +31,9 @@ export interface StoredStep {
 /** A step as it is imported: its screens stacked, and its paths those of the screens before and after the action. */
 export type ImportedStep = StoredStep & Frames & Screens;
 
+/** Most steps of a trajectory; the longest published ones have 20. */
+const LONGEST = 10_000;
+
 /**
  * Reads a trajectory of a file in the released layout: a list of steps, each a dict (docs/algorithms.md §0, §2). None and
  * an empty list are a trajectory without steps: an episode whose device failed.
@@ -44,6 +47,9 @@ export function digiqTrajectory(file: TorchFile, item: unknown, number: number):
     const got = Array.isArray(steps) ? `a list of ${steps.length} items, not all dicts` : kind(item);
     throw file.fault(`trajectory ${number}: expected a list of steps (dicts), got ${got}`);
   }
+  // a few bytes of a pickle can name one step a million times
+  if (steps.length > LONGEST)
+    throw file.fault(`refused: trajectory ${number}: expected at most ${LONGEST} steps, got ${steps.length}`);
   return steps.map((fields: Map<unknown, unknown>, i) =>
     readStep(new Fields(file, fields, `trajectory ${number}, step ${i}`)),
   );

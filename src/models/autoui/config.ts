@@ -1,5 +1,6 @@
 import { join } from 'node:path';
 import { z } from 'zod';
+import { layers, size } from '../checkpoint/bounds.js';
 import { readJson, schemaError, type Init, type ParameterSpecs } from '../checkpoint/checkpoint.js';
 import type { T5Config } from '../t5.js';
 
@@ -18,15 +19,14 @@ export interface AutoUIConfig extends T5Config {
   readonly start: number;
 }
 
-const size = z.number().int().positive();
 const tokenId = z.number().int().nonnegative();
 const ConfigFile = z.object({
   vocab_size: size,
   d_model: size,
   d_kv: size.default(64),
   d_ff: size,
-  num_layers: size,
-  num_decoder_layers: size.nullish(),
+  num_layers: layers,
+  num_decoder_layers: layers.nullish(),
   num_heads: size,
   relative_attention_num_buckets: size.default(32),
   relative_attention_max_distance: size.default(128),

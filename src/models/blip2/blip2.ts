@@ -15,6 +15,7 @@ import {
 } from '../../graph/index.js';
 import { UserError } from '../../errors.js';
 import { dense, firstStates, POOLED, scaledAttention, type Weights } from '../attention.js';
+import { layers, size } from '../checkpoint/bounds.js';
 import { readJson, schemaError, type Init, type ParameterSpecs } from '../checkpoint/checkpoint.js';
 
 /** Pixels per side; transformers 5 may write a pair. */
@@ -30,10 +31,10 @@ const side = z
  * are those of Blip2VisionConfig (ViT-g), because transformers 4 omits default values in the file of a full BLIP-2.
  */
 export const Blip2VisionConfig = z.object({
-  hidden_size: z.int().positive().default(1408),
-  intermediate_size: z.int().positive().default(6144),
-  num_hidden_layers: z.int().positive().default(39),
-  num_attention_heads: z.int().positive().default(16),
+  hidden_size: size.default(1408),
+  intermediate_size: size.default(6144),
+  num_hidden_layers: layers.default(39),
+  num_attention_heads: size.default(16),
   image_size: side.default(224),
   patch_size: side.default(14),
   layer_norm_eps: z.number().positive().default(1e-6),

@@ -15,17 +15,18 @@ import {
   type Tensor,
 } from '../../graph/index.js';
 import { dense, firstStates, paddingBias, POOLED, scaledAttention, type Weights } from '../attention.js';
+import { layers, size } from '../checkpoint/bounds.js';
 import { readJson, schemaError, type ParameterSpecs } from '../checkpoint/checkpoint.js';
 
 /** The fields of a RoBERTa's config.json that determine the architecture, with Hugging Face's names. */
 export const RobertaConfig = z.object({
-  vocab_size: z.int().positive(),
-  hidden_size: z.int().positive(),
-  num_hidden_layers: z.int().positive(),
-  num_attention_heads: z.int().positive(),
-  intermediate_size: z.int().positive(),
-  max_position_embeddings: z.int().positive(),
-  type_vocab_size: z.int().positive().default(1),
+  vocab_size: size,
+  hidden_size: size,
+  num_hidden_layers: layers,
+  num_attention_heads: size,
+  intermediate_size: size,
+  max_position_embeddings: size,
+  type_vocab_size: size.default(1),
   pad_token_id: z.int().nonnegative().default(1),
   layer_norm_eps: z.number().positive().default(1e-12),
   hidden_act: z.literal('gelu').default('gelu'),

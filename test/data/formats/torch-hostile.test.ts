@@ -172,3 +172,9 @@ test('lists that expand to more numbers than the file has bytes are errors', asy
   await rejectsWithLine(() => source.numbers(nest), /refused: .* to more numbers than the file has bytes/);
   source.close();
 });
+
+test('a storage with a huge number is refused at once', async (t) => {
+  const entries = { 'x/data/99999999': new Uint8Array(4) };
+  const file = torchFile(t, pickle(0x80, 2, '].'), entries);
+  await rejectsWithLine(() => readAll(file), /refused: a storage has the number 99999999, but there are 2 files/);
+});
