@@ -131,22 +131,18 @@ async function filteredLessons(ctx: StageContext<LessonSettings>, part?: Part): 
 async function digiqLessons(ctx: StageContext<LessonSettings>, part?: Part): Promise<Fixed[]> {
   const { settings, seed } = ctx;
   const states = await scoredStates(ctx, part);
-  const onBest = settings.loss === 'best_of_n' || settings.action === 'best';
-  // without best_of_n every state is trained on, whatever its advantage
-  const threshold = settings.loss === 'best_of_n' ? settings.threshold : -Infinity;
+  const { onBest, threshold } = ruleOf(settings);
   const lessons: Fixed[] = [];
   let changed = 0;
-  for (const { tid, prompt, image, advantage, actions, valid } of states) {
+  for (const state of states) {
+    const { tid, prompt, image, advantage, actions } = state;
     let chosen = 0;
     if (onBest) {
       const random = new Random(seed, 'actor', 'n', tid);
       const scored = scoredCandidates(actions.length, settings.n, (k) => random.int(k));
-      const best = bestCandidate(
-        scored.map((i) => ({ advantage: advantage[i], valid: valid[i] })),
-        threshold,
-      );
+      const best = bestOf(state, scored, threshold);
       if (best === undefined) continue;
-      chosen = scored[best];
+      chosen = best;
       if (chosen !== 0) changed++;
     }
     lessons.push({ prompt, image, action: actions[chosen], advantage: clamped(advantage[chosen], settings) });
@@ -173,8 +169,7 @@ async function sampledLessons(
   const { settings, seed } = ctx;
   const states = await scoredStates(ctx, part);
   const prompts = states.map(({ prompt }) => tokenizer.encode(prompt));
-  const onBest = settings.loss === 'best_of_n' || settings.action === 'best';
-  const threshold = settings.loss === 'best_of_n' ? settings.threshold : -Infinity;
+  const { onBest, threshold } = ruleOf(settings);
   const reachable = states.filter(({ advantage, valid }) => advantage.some((a, i) => valid[i] && a > threshold)).length;
   ctx.log.info(`${reachable} of ${counted(states.length, 'state')} have a stored action that can be learned`);
   if (reachable === 0) {
@@ -187,23 +182,38 @@ async function sampledLessons(
     all: false,
     state: (row) => ({ prompt: prompts[row], image: states[row].image }),
     lesson: (row, draw) => {
-      const { tid, advantage, actions, counts, valid } = states[row];
-      let chosen = 0;
+      const { tid, advantage, actions, counts } = states[row];
+      let chosen: number | undefined = 0;
       if (onBest) {
         const random = new Random(seed, 'actor', 'samples', draw, tid);
         const scored = scoredSamples(counts, settings.n, (k) => random.int(k));
-        const best = bestCandidate(
-          scored.map((i) => ({ advantage: advantage[i], valid: valid[i] })),
-          threshold,
-        );
-        chosen = best === undefined ? -1 : scored[best];
+        chosen = bestOf(states[row], scored, threshold);
       }
-      const tokens = chosen < 0 ? undefined : encoded.encode(actions[chosen]);
+      const tokens = chosen === undefined ? undefined : encoded.encode(actions[chosen]);
       // a short action instead, which adds little padding
       if (!tokens) return { tokens: [tokenizer.eos], advantage: 0, learned: false };
-      return { tokens, advantage: clamped(advantage[chosen], settings), learned: true };
+      return { tokens, advantage: clamped(advantage[chosen!], settings), learned: true };
     },
   };
+}
+
+/** Whether lessons are the best of the scored actions, and above which advantage: without best_of_n, whatever it is. */
+function ruleOf({ loss, action, threshold }: LessonSettings): { onBest: boolean; threshold: number } {
+  const filtered = loss === 'best_of_n';
+  return { onBest: filtered || action === 'best', threshold: filtered ? threshold : -Infinity };
+}
+
+/** The best of a state's scored candidates, as an index of all its candidates; undefined if none is above the threshold. */
+function bestOf(
+  { advantage, valid }: Pick<ScoredState, 'advantage' | 'valid'>,
+  scored: readonly number[],
+  threshold: number,
+): number | undefined {
+  const best = bestCandidate(
+    scored.map((i) => ({ advantage: advantage[i], valid: valid[i] })),
+    threshold,
+  );
+  return best === undefined ? undefined : scored[best];
 }
 
 function clamped(advantage: number, { loss, advantage_clamp: range }: LessonSettings): number {

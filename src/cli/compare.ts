@@ -36,6 +36,7 @@ export async function compareNamed(
   options: CompareOptions,
 ): Promise<void> {
   const { loaded, config } = await load(registry, overrides, options, { stored: false });
+  const { RUN_FILE } = await import('../runner/folders.js');
   const { readSweep } = await import('../runs/sweep/definition.js');
   const { sweepTable, sweepText } = await import('../runs/sweep/table.js');
   const { compareRuns } = await import('../runs/compare.js');
@@ -48,7 +49,7 @@ export async function compareNamed(
     throw new UserError(
       `compare: expected a sweep, or two or more runs, got ${names.join(' ') || 'none'}; \`critiq runs\` lists them`,
     );
-  const made = sweep ? runs.filter((run) => existsSync(join(data, run, 'run.json'))) : runs;
+  const made = sweep ? runs.filter((run) => existsSync(join(data, run, RUN_FILE))) : runs;
   const table = sweep && sweepTable(data, sweep);
   const needed = options.html !== undefined || options.json || !table;
   const comparison = needed && made.length > 0 ? await compareRuns(loaded, data, made) : undefined;

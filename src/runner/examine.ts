@@ -1,3 +1,4 @@
+import { RUN_FILE } from './folders.js';
 import { existsSync, lstatSync, readdirSync, readFileSync, statSync, type Dirent } from 'node:fs';
 import { join, relative } from 'node:path';
 import { counted } from '../counted.js';
@@ -26,7 +27,7 @@ export interface Oddity {
 
 /** Entries of a run folder that are no data sets. */
 const FOLDERS = new Set(['images', 'metrics', 'tb', 'scratch', 'judge', 'recordings', LOG, TRASH, SPARE]);
-const FILES = new Set(['run.json']);
+const FILES = new Set([RUN_FILE]);
 const SET_FILES = /^_?(manifest\.jsonl|plan\.json|result\.json)$/;
 const LOCK = 'lock';
 /** Names in a list of files; the rest is counted. */
@@ -102,7 +103,7 @@ function isLock(file: string): boolean {
 }
 
 function recordOddities(run: string): Oddity[] {
-  const file = join(run, 'run.json');
+  const file = join(run, RUN_FILE);
   const again = 'run any of its stages again, which writes it';
   if (!existsSync(file))
     return [

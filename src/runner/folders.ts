@@ -1,10 +1,11 @@
+import { RECORDED } from '../settings/stored.js';
 import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { UserError } from '../errors.js';
 import { Core } from '../settings/schema.js';
 
 /** The file that makes a folder a run. */
-export const RUN_FILE = 'run.json';
+export const RUN_FILE = RECORDED;
 
 /** Whether a text can be the name of a run: a plain folder name. */
 export function isRunName(name: string): boolean {

@@ -125,7 +125,7 @@ export async function underLock<T>(
     display.info(`${file}: taken over from process ${dead.pid}, which has ended`),
   );
   const log = new CommandLog(runFolder(config));
-  const exists = (): boolean => existsSync(join(runFolder(config), 'run.json'));
+  const exists = (): boolean => existsSync(join(runFolder(config), RUN_FILE));
   // a second signal, or the first one and no end in sight
   const leave = (code: number): void => {
     log.end({ code });

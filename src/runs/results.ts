@@ -1,3 +1,4 @@
+import { RUN_FILE } from '../runner/folders.js';
 import { existsSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { dataSets } from '../data/store/data-sets.js';
@@ -84,7 +85,7 @@ export function evaluationResults(sets: readonly StoredSet[]): Map<string, Evalu
 /** When the metadata of a run last changed, in milliseconds since 1970. */
 export function lastChange(run: string, sets: readonly StoredSet[]): number {
   const files = [
-    join(run, 'run.json'),
+    join(run, RUN_FILE),
     ...sets.flatMap(({ folder }) => [setFile(folder, 'manifest'), setFile(folder, 'result')]),
   ];
   return Math.max(0, ...files.map((file) => statSync(file, { throwIfNoEntry: false })?.mtimeMs ?? 0));

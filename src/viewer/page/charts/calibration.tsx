@@ -1,3 +1,4 @@
+import { Heads } from '../heads.js';
 import type { Reliability } from '../../../report/reliability.js';
 import { Axes, atX, atY, padded, type Frame } from './axes.js';
 import { shown, Value } from '../numbers.js';
@@ -58,20 +59,18 @@ export function CalibrationTable({ reliability }: { reliability: Readonly<Record
       <table class="calibration">
         <thead>
           <tr>
-            {[
-              'part',
-              'trajectories',
-              'steps',
-              'mean error',
-              'RMS error',
-              'correlation',
-              'slope',
-              'calibration error',
-            ].map((head) => (
-              <th key={head} scope="col">
-                {head}
-              </th>
-            ))}
+            <Heads
+              names={[
+                'part',
+                'trajectories',
+                'steps',
+                'mean error',
+                'RMS error',
+                'correlation',
+                'slope',
+                'calibration error',
+              ]}
+            />
           </tr>
         </thead>
         <tbody>

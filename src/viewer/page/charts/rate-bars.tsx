@@ -1,3 +1,4 @@
+import { Heads } from '../heads.js';
 import type { Rate } from '../../../report/evaluations.js';
 import { percent, percentRange } from '../../../report/html.js';
 
@@ -15,11 +16,7 @@ export function RateBars({ rates, caption }: { rates: readonly NamedRate[]; capt
       <caption>{caption}</caption>
       <thead class="hidden">
         <tr>
-          {['policy', 'chart', 'rate', '95 % interval', 'episodes'].map((head) => (
-            <th key={head} scope="col">
-              {head}
-            </th>
-          ))}
+          <Heads names={['policy', 'chart', 'rate', '95 % interval', 'episodes']} />
         </tr>
       </thead>
       <tbody>

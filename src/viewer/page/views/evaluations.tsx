@@ -1,3 +1,4 @@
+import { Heads } from '../heads.js';
 import { byPolicy } from '../../../report/colours.js';
 import { settingOf } from '../../../report/evaluations.js';
 import type { EvaluationList, NamedEvaluation } from '../../api.js';
@@ -155,11 +156,7 @@ function Measured({ evaluations }: { evaluations: readonly NamedEvaluation[] }) 
       <table>
         <thead>
           <tr>
-            {['evaluation', 'policy', 'tasks', 'actions', 'judge', 'mean steps', 'not judged', 'lost'].map((head) => (
-              <th key={head} scope="col">
-                {head}
-              </th>
-            ))}
+            <Heads names={['evaluation', 'policy', 'tasks', 'actions', 'judge', 'mean steps', 'not judged', 'lost']} />
           </tr>
         </thead>
         <tbody>

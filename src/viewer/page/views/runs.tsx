@@ -1,3 +1,4 @@
+import { Heads } from '../heads.js';
 import type { RunRow, RunsCompared } from '../../api.js';
 import { changed, go, href } from '../address.js';
 import { useAnswer } from '../answer.js';
@@ -28,11 +29,7 @@ export function RunsView({ params }: ViewProps) {
           <table>
             <thead>
               <tr>
-                {['compare', 'run', 'changed', 'state', 'settings', 'success'].map((head) => (
-                  <th key={head} scope="col">
-                    {head}
-                  </th>
-                ))}
+                <Heads names={['compare', 'run', 'changed', 'state', 'settings', 'success']} />
               </tr>
             </thead>
             <tbody>
@@ -113,11 +110,7 @@ function Comparison({ runs }: { runs: readonly string[] }) {
             <table>
               <thead>
                 <tr>
-                  {['setting', ...answer.value.runs, 'in'].map((head) => (
-                    <th key={head} scope="col">
-                      {head}
-                    </th>
-                  ))}
+                  <Heads names={['setting', ...answer.value.runs, 'in']} />
                 </tr>
               </thead>
               <tbody>
@@ -156,11 +149,9 @@ function Across({ evaluations }: { evaluations: RunsCompared['evaluations'] }) {
       <table>
         <thead>
           <tr>
-            {['evaluation', 'run', 'success', '95 % interval', 'episodes', 'against the first (points)'].map((head) => (
-              <th key={head} scope="col">
-                {head}
-              </th>
-            ))}
+            <Heads
+              names={['evaluation', 'run', 'success', '95 % interval', 'episodes', 'against the first (points)']}
+            />
           </tr>
         </thead>
         <tbody>
