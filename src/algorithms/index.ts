@@ -7,3 +7,4 @@ export * from './digiq.js';
 export * from './digirl.js';
 export * from './filteredbc.js';
 export * from './coso.js';
+export * from './vem.js';
