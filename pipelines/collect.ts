@@ -9,6 +9,7 @@ import type { ImportSettings } from './import-settings.js';
 import { deviceInfluence, deviceWorkers } from './episodes/devices.js';
 import { collectShard, episodeShards, judgedEpisodes, sayHowToRepeat } from './episodes/episodes.js';
 import { judgeFingerprint, judgeOf, judgeSummary, judgeWorkers, reportUnknown } from './episodes/judge.js';
+import { DRAWS } from './episodes/played.js';
 import { policyOf } from './resources.js';
 import {
   AgentKind,
@@ -77,7 +78,7 @@ export const collect = stage({
     const policy = await policyOf(ctx, policySet(settings.policy));
     const list = tasksOf(ctx.config, 'train', {
       count: settings.episodes,
-      seed: new Random(seed, 'collect').int(2 ** 31),
+      seed: DRAWS.collect.tasks(seed),
     });
     const own = agentSeed(seed);
     return collectShard(shard, ctx, 'trajectories', {
@@ -90,7 +91,7 @@ export const collect = stage({
           ? { policy: servedName(ctx.config), temperature: servedSettings(ctx.config).temperature }
           : { policy: settings.policy, temperature: settings.temperature },
       task: (episode) => list[episode],
-      seed: (episode) => new Random(seed, 'collect', episode).int(2 ** 31),
+      seed: (episode) => DRAWS.collect.device(seed, episode),
       gamma: settings.gamma,
       vectors: { tower: policy.tower, output: 'image-vectors' },
       label: 'episodes',

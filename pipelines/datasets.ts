@@ -2,6 +2,7 @@ import { basename } from 'node:path';
 import { openDataset } from '../src/data/store/manifest.js';
 import { UserError } from '../src/errors.js';
 import { readTable, type TableKind } from '../src/data/tables.js';
+import { LABELS, type LabelRow } from '../src/data/labels.js';
 import { CANDIDATES, TRANSITIONS, type CandidateRow, type Transition } from '../src/data/transitions.js';
 
 /** File names of shard `id` in the data sets of the pipeline and of `critiq import`. */
@@ -15,6 +16,7 @@ export const FILES = {
   candidates: (id: string) => `candidates-${id}.parquet`,
   vectors: (id: string) => `images-${id}.arrow`,
   representations: (id: string) => `representations-${id}.arrow`,
+  labels: (id: string) => `labels-${id}.parquet`,
 } as const;
 
 /** Ids of the committed shards of a data set, in order. */
@@ -39,6 +41,11 @@ export function readTransitions<K extends keyof Transition & string = keyof Tran
 /** All candidate rows of a data set, in the order of their tids. */
 export function readCandidates(folder: string, stage: string): Promise<CandidateRow[]> {
   return readAll(folder, stage, CANDIDATES);
+}
+
+/** All labels of a data set, in the order of their tids. */
+export function readLabels(folder: string): Promise<LabelRow[]> {
+  return readAll(folder, 'label', LABELS);
 }
 
 /** Rows of the only file of a table in a data set. @param file its name in `FILES`; older runs have it in another folder */

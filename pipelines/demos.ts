@@ -9,6 +9,7 @@ import { Random } from '../src/random.js';
 import { stage } from '../src/runner/stage.js';
 import { deviceInfluence, deviceWorkers } from './episodes/devices.js';
 import { collectShard, episodeShards } from './episodes/episodes.js';
+import { DRAWS } from './episodes/played.js';
 import type { DeviceSettings, TaskSettings } from './sections.js';
 import { tasksOf } from './episodes/tasks.js';
 
@@ -50,7 +51,7 @@ export const demos = stage({
     const tasks = ctx.config.tasks as TaskSettings;
     const list = tasksOf(ctx.config, 'train', {
       count: settings.episodes,
-      seed: new Random(seed, 'demos').int(2 ** 31),
+      seed: DRAWS.demos.tasks(seed),
     });
     const person = demonstrator({ noise: settings.noise, grid: { rows: tasks.rows, columns: tasks.columns } });
     const people = new Map<Device, Demonstrator>();
@@ -65,7 +66,7 @@ export const demos = stage({
       agent,
       actor: { policy: 'demonstrator', temperature: null },
       task: (episode) => list[episode],
-      seed: (episode) => new Random(seed, 'demos', episode).int(2 ** 31),
+      seed: (episode) => DRAWS.demos.device(seed, episode),
       gamma: 1,
       label: 'demonstrations',
       // demonstrations run on the embedded phone, which has a state

@@ -22,6 +22,7 @@ import { readTransitions } from './datasets.js';
 import { deviceInfluence, deviceWorkers } from './episodes/devices.js';
 import { collectShard, episodeShards, judgedEpisodes, sayHowToRepeat } from './episodes/episodes.js';
 import { judgeFingerprint, judgeOf, judgeSummary, judgeWorkers, reportUnknown } from './episodes/judge.js';
+import { DRAWS } from './episodes/played.js';
 import { TruncationSettings, truncationOf } from '../src/agents/policy/truncation.js';
 import { cachesOf, once, policyOf, runtimeOf } from './resources.js';
 import {
@@ -206,13 +207,12 @@ export const evaluate = stage({
       : episodeShards(settings.episodes, settings.shard),
   run: async (shard, ctx) => {
     const { settings, seed } = ctx;
-    const list = tasksOf(ctx.config, settings.split, { seed: new Random(seed, 'eval').int(2 ** 31) });
+    const list = tasksOf(ctx.config, settings.split, { seed: DRAWS.eval.tasks(seed) });
     return collectShard(shard, ctx, evaluation(settings, ctx.config), {
       agent: await agentOf(ctx),
       actor: { policy: agentName(settings, ctx.config), temperature: temperatureOf(settings, ctx.config) },
       task: (episode) => list[episode % list.length],
-      // the same phones for every policy, so that all differences come from the policies
-      seed: (episode) => new Random(seed, 'eval', settings.split, episode).int(2 ** 31),
+      seed: (episode) => DRAWS.eval.device(seed, episode, settings.split),
       gamma: 1,
       label: 'episodes',
       judge: await judgeOf(ctx),

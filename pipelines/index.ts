@@ -27,6 +27,11 @@ export const registry: Registry = {
       load: async () => (await import('./candidates.js')).candidates,
     },
     {
+      name: 'label',
+      summary: 'rate every step good or bad, by its outcome or by the state of the embedded phone',
+      load: async () => (await import('./label.js')).label,
+    },
+    {
       name: 'vlm',
       summary: 'fine-tune the VLM of the representations: does an action change the screen?',
       load: async () => (await import('./vlm.js')).vlm,

@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { namesInFile, type Column } from '../../src/data/columns.js';
+import { LABELS } from '../../src/data/labels.js';
 import { CURVE, ONLINE_STEPS, TOKEN_INFLUENCE } from '../../src/data/online-tables.js';
 import { CANDIDATES, TRANSITIONS, VALUES } from '../../src/data/transitions.js';
 import { packageRoot } from '../../src/package.js';
@@ -35,6 +36,7 @@ for (const [heading, kind] of [
   ['transitions', TRANSITIONS],
   ['candidates', CANDIDATES],
   ['values', VALUES],
+  ['labels', LABELS],
   ['online steps', ONLINE_STEPS],
   ['online curve', CURVE],
   ['token influence', TOKEN_INFLUENCE],

@@ -9,6 +9,7 @@ export {
   type Habits,
 } from './demonstrator.js';
 export { expert } from './expert.js';
+export { Remaining } from './remaining.js';
 export { servePhone } from './play.js';
 export { DEFAULT_GRID, gridPoint, SCREEN, type Grid, type Rect } from './geometry.js';
 export { DEFAULT_SURPRISES, type Surprises } from './world.js';

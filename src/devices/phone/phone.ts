@@ -42,6 +42,14 @@ export class Phone implements Device {
     this.changed();
   }
 
+  /** Another phone in the same state; what happens to one does not change the other. */
+  copy(): Phone {
+    const phone = new Phone(this.id, this.settings);
+    const { state, ...rest } = this.running();
+    phone.episode = { ...rest, state: structuredClone(state) };
+    return phone;
+  }
+
   /** Applies an action; the next frame shows the effect. */
   apply(action: Action): void {
     this.change((world, state, view) => applyAction(world, state, view, action));

@@ -1,0 +1,65 @@
+import type { Task } from '../../src/data/task.js';
+import { UserError } from '../../src/errors.js';
+import { Random } from '../../src/random.js';
+import { readPlan } from '../../src/runner/outputs.js';
+import type { Config } from '../../src/settings/settings.js';
+import { tasksOf, type Split } from './tasks.js';
+
+/** How the stages that play episodes choose their tasks and the seeds of their devices. */
+export const DRAWS = {
+  demos: {
+    tasks: (seed: number): number => new Random(seed, 'demos').int(2 ** 31),
+    device: (seed: number, episode: number): number => new Random(seed, 'demos', episode).int(2 ** 31),
+  },
+  collect: {
+    tasks: (seed: number): number => new Random(seed, 'collect').int(2 ** 31),
+    device: (seed: number, episode: number): number => new Random(seed, 'collect', episode).int(2 ** 31),
+  },
+  eval: {
+    tasks: (seed: number): number => new Random(seed, 'eval').int(2 ** 31),
+    // the same phones for every policy, so that all differences come from the policies
+    device: (seed: number, episode: number, split: Split): number =>
+      new Random(seed, 'eval', split, episode).int(2 ** 31),
+  },
+} as const;
+
+/** The task of an episode and the seed of its device: what a replay starts from. */
+export interface PlayedEpisode {
+  readonly task: Task;
+  readonly seed: number;
+}
+
+/**
+ * The episodes of a data set that was played on the embedded phone, by their numbers.
+ * @param folder of `demos`, `trajectories` or an evaluation
+ * @throws UserError if they were not played there by a stage, and so cannot be replayed
+ */
+export function playedEpisodes(folder: string, config: Config): (episode: number) => PlayedEpisode {
+  const plan = readPlan(folder);
+  const cannot = (why: string) =>
+    new UserError(
+      `${folder}: ${why}, so the state of the embedded phone is unknown; rate its steps with label.from=outcome or label.from=judge (docs/labels.md)`,
+    );
+  if (plan === undefined || !Object.hasOwn(DRAWS, plan.stage)) throw cannot('was not played by critiq');
+  const { settings, stage } = plan;
+  if (settings.device !== undefined) {
+    const { backend = 'another device' } = settings.device as { backend?: string };
+    throw cannot(`was played on device.backend=${backend}`);
+  }
+  const seed = Number(settings.seed);
+  const kind = stage as keyof typeof DRAWS;
+  const split = kind === 'eval' ? (settings.eval as { split: Split }).split : 'train';
+  // the tasks of that time, on the embedded phone
+  const then = {
+    ...config,
+    tasks: settings.tasks,
+    device: { ...(config.device as object), backend: 'phone' },
+  } as Config;
+  const draw = (options: { count?: number }) => tasksOf(then, split, { seed: DRAWS[kind].tasks(seed), ...options });
+  let list = kind === 'eval' ? draw({}) : [];
+  return (episode) => {
+    // a longer list begins with a shorter one
+    if (kind !== 'eval' && episode >= list.length) list = draw({ count: 2 * episode + 1 });
+    return { task: list[episode % list.length], seed: DRAWS[kind].device(seed, episode, split) };
+  };
+}
