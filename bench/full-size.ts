@@ -6,16 +6,13 @@
  *   npm run bench -- full-size -- [--folder FOLDER] [--config FILE] [--keep]
  */
 import { spawn } from 'node:child_process';
-import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, rmSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
-import { autoUIConfigJson, autoUISpecs } from '../src/models/autoui/config.js';
 import { blip2VisionSpecs } from '../src/models/blip2/blip2.js';
-import { writePocketTokenizer } from '../src/models/pocket/tokenizer.js';
-import { robertaSpecs } from '../src/models/roberta/roberta.js';
 import { VllmServer } from '../test/rigs/vlm/server.js';
-import { AUTOUI_BASE, BLIP2_VISION, ROBERTA_BASE } from './real-sizes.js';
-import { tiledParameters } from './side-by-side.js';
+import { makeAutoUI, makeCheckpoint, makeRoberta } from './make/checkpoints.js';
+import { BLIP2_VISION } from './real-sizes.js';
 
 const { values: options } = parseArgs({
   options: {
@@ -27,30 +24,11 @@ const { values: options } = parseArgs({
 const folder = resolve(options.folder);
 const models = { policy: join(folder, 'auto-ui'), image: join(folder, 'blip2'), text: join(folder, 'roberta') };
 
-/** Writes a checkpoint folder unless it exists. */
-async function checkpoint(path: string, config: object, specs: Parameters<typeof tiledParameters>[0]): Promise<void> {
-  if (existsSync(join(path, 'config.json'))) return;
-  mkdirSync(path, { recursive: true });
-  await tiledParameters(specs).save(join(path, 'model.safetensors'), { format: 'pt' });
-  writeFileSync(join(path, 'config.json'), JSON.stringify(config));
-}
-
-/**
- * A tokenizer for any text. Each token id that a random policy may generate has a character of its own, so a generated
- * text has as many tokens when it is encoded again.
- */
-async function tokenizer(path: string, vocabulary: number): Promise<void> {
-  const words = ['go', 'to', 'search', 'for', 'and', 'open', 'the', 'first', 'entry'];
-  await writePocketTokenizer(path, { pieces: ['.com'], words, grid: { rows: 24, columns: 12 } });
-  const file = join(path, 'tokenizer.json');
-  const json = JSON.parse(readFileSync(file, 'utf8')) as { model: { vocab: Record<string, number> } };
-  const { vocab } = json.model;
-  const characters = [...range(0x4e00, 0x9fff), ...range(0xac00, 0xd7a3)];
-  for (let id = Object.keys(vocab).length; id < vocabulary; id++) vocab[String.fromCharCode(characters.pop()!)] = id;
-  writeFileSync(file, JSON.stringify(json));
-}
-
-const range = (from: number, to: number) => Array.from({ length: to - from + 1 }, (_, i) => from + i);
+const WORDS = {
+  pieces: ['.com'],
+  words: ['go', 'to', 'search', 'for', 'and', 'open', 'the', 'first', 'entry'],
+  grid: { rows: 24, columns: 12 },
+};
 
 /** Runs a stage in its own process and monitors its memory. */
 function stage(name: string, settings: readonly string[]): Promise<{ seconds: number; gib: number }> {
@@ -80,12 +58,13 @@ function stage(name: string, settings: readonly string[]): Promise<{ seconds: nu
 }
 
 mkdirSync(folder, { recursive: true });
-await checkpoint(models.policy, autoUIConfigJson(AUTOUI_BASE), autoUISpecs(AUTOUI_BASE));
-await tokenizer(models.policy, AUTOUI_BASE.vocabulary);
-writeFileSync(join(models.policy, 'generation_config.json'), JSON.stringify({ max_new_tokens: 64 }));
-await checkpoint(models.text, { model_type: 'roberta', ...ROBERTA_BASE }, robertaSpecs(ROBERTA_BASE));
-await tokenizer(models.text, 1000);
-await checkpoint(models.image, { model_type: 'blip_2_vision_model', ...BLIP2_VISION }, blip2VisionSpecs(BLIP2_VISION));
+await makeAutoUI(models.policy, WORDS, 64);
+await makeRoberta(models.text, WORDS);
+await makeCheckpoint(
+  models.image,
+  { model_type: 'blip_2_vision_model', ...BLIP2_VISION },
+  blip2VisionSpecs(BLIP2_VISION),
+);
 
 const server = await VllmServer.start({ after: () => undefined }, { model: 'stand-in', dim: 4096 });
 const settings = [

@@ -191,6 +191,9 @@ class CriticLearner {
   async learn(): Promise<Parameters> {
     const { ctx, data, runtime } = this;
     const { settings, seed } = ctx;
+    const { batch_size: batch, grad_accum_steps: accumulate } = settings;
+    const together = settings.train_text_tower ? 1 : microBatchesTogether(batch, accumulate);
+    const passes = accumulate / together;
     const online = this.fresh('online');
     const target = settings.target_init === 'copy' ? online.clone() : this.fresh('target');
     const targetForward = new Forward<number>(runtime, target, (p, rows) => this.targetGraph(p, rows));
@@ -198,7 +201,7 @@ class CriticLearner {
     const trainer = new Trainer<number>({
       runtime,
       params: online,
-      lanes: lanesOf(ctx, settings.grad_accum_steps),
+      lanes: lanesOf(ctx, passes),
       trainable: (name) => settings.train_text_tower || !name.startsWith('text.'),
       optimizer: chain(
         clipByGlobalNorm(settings.max_grad_norm),
@@ -220,7 +223,6 @@ class CriticLearner {
       [...data.transitions.keys()].filter((i) => ids.has(data.transitions[i].trajectory));
     const training = part(split.train);
     const held = new Random(seed, 'critic', 'validation').shuffled(part(split.validation)).slice(0, VALIDATION_ROWS);
-    const { batch_size: batch, grad_accum_steps: accumulate } = settings;
     const stepsPerEpoch = settings.epoch_steps || Math.max(1, Math.floor(training.length / (batch * accumulate)));
     const steps = settings.iterations * settings.epochs * stepsPerEpoch;
     const updateEvery = settings.target_update_every || stepsPerEpoch;
@@ -234,15 +236,17 @@ class CriticLearner {
       goesOn: settings.lr_schedule === 'constant',
       label: 'training steps',
       step: async (step) => {
-        const means = await microBatches(step, accumulate, async (micro) => {
-          const rows = [...sampler.indices(micro)].map((i) => training[i]);
-          const feeds = await this.batch(rows, targetForward, new Random(seed, 'critic', 'backup', micro));
-          const out = await trainer.accumulate(batch, feeds);
+        const means = await microBatches(step, passes, async (pass) => {
+          const micros = Array.from({ length: together }, (_, k) => pass * together + k);
+          const drawn = micros.map((micro) => [...sampler.indices(micro)].map((i) => training[i]));
+          const backup = drawn.flatMap((rows, k) => this.backup(rows, new Random(seed, 'critic', 'backup', micros[k])));
+          const feeds = await this.batch(drawn.flat(), backup, targetForward);
+          const out = await trainer.accumulate(batch * together, feeds);
           const [loss, q1, q2, v1, v2] = [out.loss, out.q1, out.q2, out.v1, out.v2].map((value) => Number(value[0]));
           return { loss, q1, q2, v1, v2 };
         });
         const lr = learningRate(settings, step, steps);
-        const { gradNorm } = await trainer.apply(lr, accumulate);
+        const { gradNorm } = await trainer.apply(lr, passes);
         if ((step + 1) % updateEvery === 0) polyak(target, online, settings.tau);
         return { ...means, grad_norm: gradNorm };
       },
@@ -265,7 +269,8 @@ class CriticLearner {
     let batches = 0;
     for (let start = 0; start + batch <= held.length; start += batch) {
       const rows = held.slice(start, start + batch);
-      const feeds = await this.batch(rows, targetForward, new Random(this.ctx.seed, 'critic', 'validation', start));
+      const backup = this.backup(rows, new Random(this.ctx.seed, 'critic', 'validation', start));
+      const feeds = await this.batch(rows, backup, targetForward);
       const out = await lossForward.run(batch, feeds);
       sums.validation_loss += Number(out.loss[0]);
       sums.validation_q += (Number(out.q1[0]) + Number(out.q2[0])) / 2;
@@ -312,11 +317,18 @@ class CriticLearner {
     return { next_v1: nextV[0], next_v2: nextV[1], target_q1: q[0], target_q2: q[1] };
   }
 
-  /** Feeds of `lossGraph` for some transitions, with the targets computed by the target critic. */
+  /** The candidate of each transition whose value is backed up: the action taken (0), or a sampled one. */
+  private backup(rows: readonly number[], random: Random): number[] {
+    const { candidates } = this.data;
+    const { backup_action: which } = this.ctx.settings;
+    return rows.map((row) => (which === 'taken' ? 0 : drawn(candidates[row].counts, random)));
+  }
+
+  /** Feeds of `lossGraph` for some transitions, with the targets computed by the target critic. @param backup a candidate for each */
   private async batch(
     rows: readonly number[],
+    backup: readonly number[],
     target: Forward<number>,
-    random: Random,
   ): Promise<Record<string, Float32Array | BigInt64Array>> {
     const { data } = this;
     const { settings } = this.ctx;
@@ -330,9 +342,6 @@ class CriticLearner {
     const known = { ...state, ...taken };
     const returns = { mc_return: Float32Array.from(transitions, ({ mcReturn }) => mcReturn) };
     if (settings.target === 'mc') return { ...known, ...returns };
-    const backup = rows.map((row) =>
-      settings.backup_action === 'taken' ? 0 : drawn(data.candidates[row].counts, random),
-    );
     const targets = await target.run(rows.length, {
       ...state,
       ...(await this.inputs.state('n_', rows, true)),
@@ -353,6 +362,18 @@ class CriticLearner {
     const progress = ctx.progress(data.transitions.length, 'states valued');
     return valuesOf(new Critic(runtime, params, file, text.feeds), data, { progress, signal: ctx.signal });
   }
+}
+
+/**
+ * Most rows of a pass. The heads need little memory for a row, but each pass reads all weights and adds to all gradients,
+ * which at the released sizes takes longer than the products of 32 rows.
+ */
+const PASS_ROWS = 512;
+
+/** How many micro-batches of a step are computed as one: a divisor of their number. Their mean gradient is the same. */
+export function microBatchesTogether(batch: number, accumulate: number): number {
+  const divisors = Array.from({ length: accumulate }, (_, i) => accumulate - i).filter((n) => accumulate % n === 0);
+  return divisors.find((n) => n * batch <= PASS_ROWS) ?? 1;
 }
 
 /** A random index, with probabilities proportional to the counts. */

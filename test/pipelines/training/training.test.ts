@@ -3,7 +3,8 @@ import assert from 'node:assert/strict';
 import { writeFileSync } from 'node:fs';
 import { test, type TestContext } from 'node:test';
 import { logEvery } from '../../../pipelines/training/rhythm.js';
-import { train, validationBy, type TrainingPlan } from '../../../pipelines/training/training.js';
+import { microBatchesTogether } from '../../../pipelines/critic.js';
+import { SavingRhythm, train, validationBy, type TrainingPlan } from '../../../pipelines/training/training.js';
 import { Parameters } from '../../../src/graph/index.js';
 import type { ShardContext } from '../../../src/runner/stage.js';
 import { emptyFolder } from '../../rigs/process.js';
@@ -173,4 +174,32 @@ test('keep_best keeps the best weights, early_stop ends in time; a kill before a
     },
   );
   assert.match(none.said[0], /^no held-out data for a validation/);
+});
+
+test('checkpoints that take long are saved less often, so that they take at most a tenth of the time; others always', async () => {
+  let now = 0;
+  const rhythm = new SavingRhythm(() => now);
+  const saves = (ms: number) => rhythm.timed(async () => void (now += ms));
+  assert.ok(rhythm.due(), 'the first is always saved');
+  await saves(900);
+  assert.ok(rhythm.due(), 'a quick one was saved just before');
+  await saves(20_000);
+  now += 179_000;
+  assert.equal(rhythm.due(), false);
+  now += 1_000;
+  assert.ok(rhythm.due());
+});
+
+test('the critic computes as many micro-batches of a step together as fit into 512 rows, and always a divisor of them', () => {
+  const together: [batch: number, accumulate: number, expected: number][] = [
+    [32, 4, 4],
+    [32, 64, 16],
+    [600, 4, 1],
+    [100, 7, 1],
+    [128, 6, 3],
+    [1, 1, 1],
+  ];
+  for (const [batch, accumulate, expected] of together) {
+    assert.equal(microBatchesTogether(batch, accumulate), expected, `${batch} × ${accumulate}`);
+  }
 });
