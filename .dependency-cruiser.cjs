@@ -19,6 +19,7 @@ const LAYERS = {
   'src/settings': ['src/data'],
   'src/runner': ['src/data', 'src/settings'],
   'src/tracking': ['src/runner', 'src/data', 'src/settings', 'src/net'],
+  'src/oracle': ['src/algorithms', 'src/agents', 'src/models', 'src/devices', 'src/data', 'src/graph'],
   'src/recordings': [
     'src/algorithms',
     'src/agents',
@@ -28,9 +29,10 @@ const LAYERS = {
     'src/data',
     'src/graph',
   ],
-  'src/report': ['src/algorithms', 'src/agents', 'src/models', 'src/data', 'src/graph'],
+  'src/report': ['src/oracle', 'src/algorithms', 'src/agents', 'src/models', 'src/data', 'src/graph'],
   'src/runs': ['src/report', 'src/settings', 'src/runner', 'src/data'],
   'src/viewer': [
+    'src/oracle',
     'src/runs',
     'src/report',
     'src/algorithms',
@@ -79,6 +81,17 @@ module.exports = {
       // the list of stages may name everything, and `critiq doctor` looks into checkpoints
       from: { path: '^pipelines/([^/.]+)', pathNot: '^pipelines/(index|commands/doctor)\\.ts$' },
       to: { path: '^pipelines/[^/]+/', pathNot: ['^pipelines/$1/', '^pipelines/(episodes|training|vlm|plugins)/'] },
+    },
+    {
+      name: 'oracle-for-diagnosis',
+      comment: 'True values are for diagnosis: nothing that trains, samples or evaluates may see them.',
+      severity: 'error',
+      from: {
+        path: '^(src|pipelines)/',
+        pathNot:
+          '^(src/(oracle|report|viewer|cli|library|index)|pipelines/(oracle|report|index)(/|\\.ts$)|pipelines/commands/ranking)',
+      },
+      to: { path: ['^src/oracle/', '^pipelines/oracle\\.ts$'] },
     },
     {
       name: 'no-tests-in-sources',

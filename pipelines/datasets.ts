@@ -17,6 +17,7 @@ export const FILES = {
   vectors: (id: string) => `images-${id}.arrow`,
   representations: (id: string) => `representations-${id}.arrow`,
   labels: (id: string) => `labels-${id}.parquet`,
+  oracle: (id: string) => `oracle-${id}.parquet`,
 } as const;
 
 /** Ids of the committed shards of a data set, in order. */

@@ -62,6 +62,11 @@ export const registry: Registry = {
       load: async () => (await import('./eval.js')).evaluate,
     },
     {
+      name: 'oracle',
+      summary: 'measure true values: play on from collected states after every candidate',
+      load: async () => (await import('./oracle.js')).oracle,
+    },
+    {
       name: 'report',
       summary: 'write report.html and report.json',
       load: async () => (await import('./report.js')).report,

@@ -32,14 +32,17 @@ export interface PlayedEpisode {
 /**
  * The episodes of a data set that was played on the embedded phone, by their numbers.
  * @param folder of `demos`, `trajectories` or an evaluation
+ * @param instead what to do where they cannot be replayed
  * @throws UserError if they were not played there by a stage, and so cannot be replayed
  */
-export function playedEpisodes(folder: string, config: Config): (episode: number) => PlayedEpisode {
+export function playedEpisodes(
+  folder: string,
+  config: Config,
+  instead = 'rate its steps with label.from=outcome or label.from=judge (docs/labels.md)',
+): (episode: number) => PlayedEpisode {
   const plan = readPlan(folder);
   const cannot = (why: string) =>
-    new UserError(
-      `${folder}: ${why}, so the state of the embedded phone is unknown; rate its steps with label.from=outcome or label.from=judge (docs/labels.md)`,
-    );
+    new UserError(`${folder}: ${why}, so the state of the embedded phone is unknown; ${instead}`);
   if (plan === undefined || !Object.hasOwn(DRAWS, plan.stage)) throw cannot('was not played by critiq');
   const { settings, stage } = plan;
   if (settings.device !== undefined) {

@@ -19,6 +19,7 @@ import {
 } from './command.js';
 import { addCompletionCommand } from './completion.js';
 import { addCompareCommand, compareNamed } from './compare.js';
+import { addRankingCommand } from './ranking.js';
 import { addDemoCommand } from './demo.js';
 import { addForkCommand } from './fork.js';
 import { addImportConfigCommand } from './import-config.js';
@@ -193,6 +194,7 @@ Example:
   addRunsCommand(critiq, registry);
   addForkCommand(critiq, registry, interrupt);
   addCompareCommand(critiq, registry);
+  addRankingCommand(critiq, registry);
   addSweepCommand(critiq, registry, interrupt);
 
   common(

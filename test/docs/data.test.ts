@@ -6,6 +6,7 @@ import { namesInFile, type Column } from '../../src/data/columns.js';
 import { LABELS } from '../../src/data/labels.js';
 import { CURVE, ONLINE_STEPS, TOKEN_INFLUENCE } from '../../src/data/online-tables.js';
 import { CANDIDATES, TRANSITIONS, VALUES } from '../../src/data/transitions.js';
+import { ORACLE } from '../../src/oracle/table.js';
 import { packageRoot } from '../../src/package.js';
 
 const page = readFileSync(join(packageRoot(), 'docs', 'data.md'), 'utf8');
@@ -37,6 +38,7 @@ for (const [heading, kind] of [
   ['candidates', CANDIDATES],
   ['values', VALUES],
   ['labels', LABELS],
+  ['oracle', ORACLE],
   ['online steps', ONLINE_STEPS],
   ['online curve', CURVE],
   ['token influence', TOKEN_INFLUENCE],

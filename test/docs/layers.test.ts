@@ -50,3 +50,17 @@ test('the layer rule names two files that need each other, also where only types
   assert.notEqual(status, 0);
   assert.match(text, /no-circles.*src\/data\/(lower|other)\.ts/s);
 });
+
+test('the layer rule names a stage that reads true values, and passes the report', (t) => {
+  const planted = {
+    'src/oracle/table.ts': 'export const table = 1;\n',
+    'src/report/truth.ts': "export { table } from '../oracle/table.js';\n",
+  };
+  assert.equal(cruise(t, { ...planted, ...LOWER, ...STAGE }).status, 0);
+  const { status, text } = cruise(t, {
+    ...planted,
+    'pipelines/critic.ts': "export { table } from '../src/oracle/table.js';\n",
+  });
+  assert.notEqual(status, 0);
+  assert.match(text, /oracle-for-diagnosis.*pipelines\/critic\.ts/s);
+});

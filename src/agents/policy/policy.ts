@@ -22,6 +22,8 @@ export interface PolicyState {
   readonly key: string;
   readonly prompt: string;
   readonly vector: Float32Array;
+  /** numbers of the samples to draw, each with its own random stream @default 0 to `count` - 1 */
+  readonly members?: readonly number[];
 }
 
 /** A distinct action text sampled for a state. */
@@ -31,6 +33,8 @@ export interface Candidate {
   readonly action?: Action;
   /** number of samples with this text */
   readonly count: number;
+  /** numbers of these samples */
+  readonly members: readonly number[];
   /** log-probability at temperature 1, summed over its tokens, nats */
   readonly logProb: number;
 }
@@ -97,22 +101,23 @@ export class Policy {
     );
   }
 
-  /** Samples distinct actions for each state, in the states' order; their counts add up to `count`. */
+  /** Samples distinct actions for each state, in the states' order; their counts add up to `count`, or to the state's `members`. */
   async draw(states: readonly PolicyState[], options: DrawOptions): Promise<Candidate[][]> {
     const { count, ...sampling } = options;
-    const sampled = states.map(({ key, prompt, vector }) => ({
+    const sampled = states.map(({ key, prompt, vector, members }) => ({
       key,
       ids: this.tokenizer.encode(prompt),
       image: vector,
-      count,
+      count: members?.length ?? count,
+      ...(members ? { members } : {}),
     }));
     const valid = (tokens: readonly number[]) => !('invalid' in parseAction(this.tokenizer.decode(tokens)));
     const drawn = await this.sampler.sampleValid(sampled, valid, sampling);
     return drawn.map((samples) =>
-      samples.map(({ tokens, count, logProb, finished }) => {
+      samples.map(({ tokens, count, members, logProb, finished }) => {
         const text = this.tokenizer.decode(tokens);
         const parsed = finished ? parseAction(text) : { invalid: 'not finished' };
-        return { text, action: 'invalid' in parsed ? undefined : parsed.action, count, logProb };
+        return { text, action: 'invalid' in parsed ? undefined : parsed.action, count, members, logProb };
       }),
     );
   }

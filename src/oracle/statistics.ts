@@ -1,0 +1,69 @@
+import { meanOf } from './table.js';
+
+/** A mean over states with its 95 % interval. */
+export interface Estimate {
+  /** NaN for no states */
+  readonly mean: number;
+  /** trajectories, not states, count as independent; null where there is only one */
+  readonly ci95: readonly [low: number, high: number] | null;
+}
+
+/** Standard normal quantile at 97.5 %. */
+const Z975 = 1.959963984540054;
+
+/**
+ * Σ values / Σ weights, with a cluster-robust interval (Liang and Zeger, Biometrika 73, 1986).
+ * @param groups the cluster of each value @param weights 1 each without it
+ */
+export function clusteredMean(
+  values: readonly number[],
+  groups: readonly string[],
+  weights: readonly number[] = values.map(() => 1),
+): Estimate {
+  const total = weights.reduce((sum, weight) => sum + weight, 0);
+  const mean = values.reduce((sum, value) => sum + value, 0) / total;
+  const scores = new Map<string, number>();
+  values.forEach((value, i) => {
+    // a state without weight says nothing, not even how many clusters there are
+    if (weights[i] === 0) return;
+    scores.set(groups[i], (scores.get(groups[i]) ?? 0) + value - mean * weights[i]);
+  });
+  const n = scores.size;
+  if (n < 2) return { mean, ci95: null };
+  const squares = [...scores.values()].reduce((sum, score) => sum + score * score, 0);
+  const half = (Z975 * Math.sqrt((squares * n) / (n - 1))) / total;
+  return { mean, ci95: [mean - half, mean + half] };
+}
+
+/** Pearson's correlation; null where one side is constant. */
+export function correlation(x: readonly number[], y: readonly number[]): number | null {
+  const { xy, xx, yy } = moments(x, y);
+  return xx > 0 && yy > 0 ? xy / Math.sqrt(xx * yy) : null;
+}
+
+/** Slope of the least-squares line of y on x; null where x is constant. */
+export function slope(x: readonly number[], y: readonly number[]): number | null {
+  const { xy, xx } = moments(x, y);
+  return xx > 0 ? xy / xx : null;
+}
+
+/** The ranks of some values from 1, equal ones with their mean rank: Spearman's correlation is Pearson's of the ranks. */
+export function averageRanks(values: readonly number[]): number[] {
+  return values.map((value) => {
+    const below = values.filter((other) => other < value).length;
+    const equal = values.filter((other) => other === value).length;
+    return below + (equal + 1) / 2;
+  });
+}
+
+function moments(x: readonly number[], y: readonly number[]): { xy: number; xx: number; yy: number } {
+  if (x.length === 0) return { xy: 0, xx: 0, yy: 0 };
+  const [meanX, meanY] = [meanOf(x).mean, meanOf(y).mean];
+  let [xy, xx, yy] = [0, 0, 0];
+  x.forEach((value, i) => {
+    xy += (value - meanX) * (y[i] - meanY);
+    xx += (value - meanX) ** 2;
+    yy += (y[i] - meanY) ** 2;
+  });
+  return { xy, xx, yy };
+}
