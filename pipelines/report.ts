@@ -1,4 +1,4 @@
-import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { writeAtomic } from '../src/data/store/atomic.js';
 import { CURVE, TOKEN_INFLUENCE } from '../src/data/online-tables.js';
@@ -19,6 +19,7 @@ import { Comparisons } from './report/comparison.js';
 import { ReportData } from './report/data.js';
 import { coloursOf, describePolicies } from './report/policies.js';
 import { ReportSettings } from './report/settings.js';
+import { readJsonObject } from '../src/data/formats/json.js';
 
 /** The stages that make data. */
 const STAGES = ['demos', 'sft', 'collect', 'candidates', 'vlm', 'represent', 'critic', 'actor', 'online', 'eval'];
@@ -58,7 +59,7 @@ async function reportOf(ctx: StageContext<ReportSettings>): Promise<Report> {
   const names = [...new Set(settings.evals)];
   const data = await ReportData.open(ctx);
   const trajectories = (): Part<never> => ({ missing: 'report.sources leaves out the trajectories.' });
-  const record = JSON.parse(readFileSync(join(folder, 'run.json'), 'utf8')) as RunRecord;
+  const record = readJsonObject(join(folder, 'run.json'), 'run any stage of this run to write it again') as RunRecord;
   const changed = Object.entries(record.changed ?? {}).filter(([path]) => !PLACES.includes(path));
   const evaluations = new Map(names.map((name) => [name, readResult(ctx.dataset(`eval/${name}`))]));
   const comparisons = new Comparisons(ctx);

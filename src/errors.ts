@@ -1,5 +1,40 @@
 import { withPages } from './package.js';
 
+/** Control characters, and those that change the direction of a text: a terminal would obey them. */
+// eslint-disable-next-line no-control-regex
+const UNPRINTABLE = /[\u0000-\u001f\u007f-\u009f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff]/g;
+const NAMED: Readonly<Record<string, string>> = { '\n': '\\n', '\r': '\\r', '\t': '\\t' };
+
+/** Most characters of a line; of a longer one, the middle is left out. */
+const LONGEST_LINE = 2000;
+/** What stays of its end, which says what to do. */
+const END = 400;
+
+/** A text without characters that a terminal would obey, except those that `kept` has: they are escaped as in JSON. */
+export function printable(text: string, kept = '\n\t'): string {
+  return text.replace(UNPRINTABLE, (character) =>
+    kept.includes(character)
+      ? character
+      : (NAMED[character] ?? `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`),
+  );
+}
+
+/** A text as one line of bounded length, without characters that a terminal would obey. */
+export function oneLine(text: string): string {
+  const whole = text.length <= 4 * LONGEST_LINE ? text : cut(text, 4 * LONGEST_LINE);
+  const line = printable(whole, '\t');
+  return line.length <= LONGEST_LINE ? line : cut(line, LONGEST_LINE);
+}
+
+function cut(text: string, most: number): string {
+  return `${text.slice(0, most - END - 1)}…${text.slice(-END)}`;
+}
+
+function told(message: string | readonly string[]): string {
+  const lines = typeof message === 'string' ? [message] : message;
+  return lines.map((line) => oneLine(withPages(line))).join('\n');
+}
+
 /**
  * A mistake of the user: a wrong setting, a broken file, a missing stage. The message says what is wrong, where, what
  * was expected, what was found, and what to do. The CLI prints it as one line and exits with code 2. A message may name
@@ -8,8 +43,9 @@ import { withPages } from './package.js';
 export class UserError extends Error {
   override name = 'UserError';
 
-  constructor(message: string, options?: ErrorOptions) {
-    super(withPages(message), options);
+  /** @param message one line, or several mistakes with a line each; whatever it quotes is made fit to print */
+  constructor(message: string | readonly string[], options?: ErrorOptions) {
+    super(told(message), options);
   }
 }
 
@@ -18,7 +54,7 @@ export class RunError extends Error {
   override name = 'RunError';
 
   constructor(message: string, options?: ErrorOptions) {
-    super(withPages(message), options);
+    super(told(message), options);
   }
 }
 

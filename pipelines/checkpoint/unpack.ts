@@ -8,6 +8,11 @@ import { UserError } from '../../src/errors.js';
 const PARTS = /\.(safetensors|bin|json|txt|model)$|^trainer\.pt$/;
 const WEIGHTS = /^(model.*\.safetensors|pytorch_model.*\.bin|trainer\.pt)$/;
 
+/** Most files of a zip: a checkpoint folder has some dozens, beside optimizer states and logs. */
+const MOST_FILES = 10_000;
+/** Most that a file may shrink: weights hardly do, texts to a tenth. */
+const MOST_EXPANSION = 50;
+
 /** Whether a path is a zip file, as Auto-UI's weights are downloaded. (A folder may have such a name too.) */
 export function isZip(path: string): boolean {
   return path.endsWith('.zip') && statSync(path, { throwIfNoEntry: false })?.isFile() === true;
@@ -25,7 +30,11 @@ export async function unpackCheckpoint(file: string, to: string): Promise<void> 
   });
   try {
     const entries: Entry[] = [];
-    for await (const entry of zip.eachEntry()) entries.push(entry);
+    for await (const entry of zip.eachEntry()) {
+      entries.push(entry);
+      if (entries.length > MOST_FILES)
+        throw new UserError(`${file}: expected a zip file of at most ${MOST_FILES} files`);
+    }
     const folder = folderOf(entries);
     if (folder === undefined) {
       throw new UserError(`${file}: expected a folder with config.json and its weights in it, got none`);
@@ -34,6 +43,10 @@ export async function unpackCheckpoint(file: string, to: string): Promise<void> 
     for (const entry of entries) {
       const name = posix.basename(entry.fileName);
       if (posix.dirname(entry.fileName) !== folder || !PARTS.test(name)) continue;
+      if (entry.uncompressedSize > MOST_EXPANSION * entry.compressedSize + (1 << 20))
+        throw new UserError(
+          `${file}: refused: ${name} would expand from ${entry.compressedSize} to ${entry.uncompressedSize} bytes`,
+        );
       await pipeline(await zip.openReadStreamPromise(entry), createWriteStream(join(to, name)));
     }
   } catch (error) {

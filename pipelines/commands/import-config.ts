@@ -34,7 +34,7 @@ export function importConfig(file: string, schema: z.ZodObject): ImportedConfig 
     if (!at.safeParse(value).success)
       mistakes.push(`${file}: ${from}: expected ${typeName(at)} (critiq's ${path}), got ${show(value)}`);
   }
-  if (mistakes.length > 0) throw new UserError(mistakes.join('\n'));
+  if (mistakes.length > 0) throw new UserError(mistakes);
   if (translation.settings.length === 0) {
     throw new UserError(
       `${file}: no key of DigiRL, Digi-Q or CoSo; expected a file like scripts/config/main/digirl_off2on.yaml`,

@@ -1,3 +1,4 @@
+import { existsSync, rmSync } from 'node:fs';
 import { actionColumns } from '../../src/agents/action-columns.js';
 import { counted } from '../../src/counted.js';
 import type { Imported } from '../../src/data/released/digiq-import.js';
@@ -5,7 +6,7 @@ import { UserError } from '../../src/errors.js';
 import type { Display } from '../../src/runner/display.js';
 import { Interrupted } from '../../src/runner/execute.js';
 import { datasetFolder, runFolder } from '../../src/runner/instance.js';
-import { IMPORT, Output, readPlan } from '../../src/runner/outputs.js';
+import { IMPORT, Output, readManifest, readPlan } from '../../src/runner/outputs.js';
 import { underLock, writeRunRecord } from '../../src/runner/run.js';
 import { trashDatasets } from '../../src/runner/trash.js';
 import type { Config } from '../../src/settings/settings.js';
@@ -59,8 +60,9 @@ export async function importFile(
         await output.writePlan({ ...record, shards: finished ? output.shards : [], finished });
       }
     };
+    const before = new Set(IMPORTED.filter((name) => existsSync(datasetFolder(config, name))));
     await plan(false);
-    const imported = await importDigiq(file, runFolder(config), {
+    const reading = importDigiq(file, runFolder(config), {
       parse: actionColumns,
       gamma,
       representations,
@@ -74,6 +76,14 @@ export async function importFile(
           `import: ${counted(trajectories, 'trajectory', 'trajectories')}, ${counted(transitions, 'transition')}`,
         );
       },
+    });
+    const imported = await reading.catch((error: unknown) => {
+      // a file that is refused leaves no data sets behind that hold nothing
+      for (const name of IMPORTED) {
+        const folder = datasetFolder(config, name);
+        if (!before.has(name) && readManifest(folder).size === 0) rmSync(folder, { recursive: true, force: true });
+      }
+      throw error;
     });
     await plan(true);
     return imported;

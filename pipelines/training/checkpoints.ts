@@ -2,6 +2,7 @@ import { existsSync, mkdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { writeAtomic } from '../../src/data/store/atomic.js';
 import { Parameters, type Trainer } from '../../src/graph/index.js';
+import { readJsonObject } from '../../src/data/formats/json.js';
 
 /** Content of a checkpoint: everything that training changes, by file name. */
 export interface Checkpointed {
@@ -28,7 +29,7 @@ export class Checkpoints {
   /** Restores the last checkpoint into parameters and optimizers. @returns its step and notes; undefined if there is none */
   async restore(): Promise<{ readonly step: number; readonly notes: unknown } | undefined> {
     if (!existsSync(this.pointer)) return undefined;
-    const { step, place, notes } = JSON.parse(readFileSync(this.pointer, 'utf8')) as {
+    const { step, place, notes } = readJsonObject(this.pointer, `delete ${this.folder} to train from the start`) as {
       step: number;
       place: string;
       notes?: unknown;

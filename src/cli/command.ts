@@ -1,9 +1,10 @@
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { basename } from 'node:path';
 import type { Command } from 'commander';
 import { counted } from '../counted.js';
+import { readSealed } from '../data/store/sealed.js';
 import { setFile } from '../data/store/set-files.js';
-import { UserError } from '../errors.js';
+import { oneLine, printable, UserError } from '../errors.js';
 import type { Display, Verbosity } from '../runner/display.js';
 import type { Summary } from '../runner/execute.js';
 import type { LoadedRegistry, Registry } from '../runner/registry.js';
@@ -179,7 +180,7 @@ export async function work(
 /** A finished stage with the numbers that it computed from all its shards: of an evaluation, its rates and intervals. */
 export function withResult(summary: Summary): Summary & { readonly result?: unknown } {
   const file = setFile(summary.outputs[0], 'result');
-  return existsSync(file) ? { ...summary, result: JSON.parse(readFileSync(file, 'utf8')) as unknown } : summary;
+  return existsSync(file) ? { ...summary, result: readSealed(file, 'delete it and run `critiq eval` again') } : summary;
 }
 
 /** A finished stage in one line. */
@@ -199,12 +200,12 @@ export function verbosity({ quiet, verbose, json }: Options): Verbosity {
 
 /** Prints a result to stdout. */
 export function print(text: string): void {
-  process.stdout.write(`${text}\n`);
+  process.stdout.write(`${printable(text)}\n`);
 }
 
 /** Prints a line to stderr. @returns the exit code */
 export function complain(line: string, code = 0): number {
-  process.stderr.write(`critiq: ${line}\n`);
+  process.stderr.write(`critiq: ${oneLine(line)}\n`);
   return code;
 }
 

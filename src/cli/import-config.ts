@@ -1,5 +1,6 @@
 import type { Command } from 'commander';
 import { print } from './command.js';
+import { printable } from '../errors.js';
 import type { Registry } from '../runner/registry.js';
 
 /** `critiq import config FILE`: a settings file of the reference code, in critiq's settings. */
@@ -20,6 +21,6 @@ export function addImportConfigCommand(importing: Command, registry: Registry): 
       }
       print(imported.yaml.trimEnd());
       // beside the file, so that `> mine.yaml` gets the settings alone
-      for (const line of describeImportedConfig(imported)) process.stderr.write(`${line}\n`);
+      for (const line of describeImportedConfig(imported)) process.stderr.write(`${printable(line)}\n`);
     });
 }

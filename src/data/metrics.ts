@@ -1,5 +1,6 @@
 import { closeSync, existsSync, fstatSync, openSync, readFileSync, readSync } from 'node:fs';
 import { join } from 'node:path';
+import { jsonObjectIn } from './formats/json.js';
 
 /** A line of metrics/<instance>.jsonl. NaN and infinities are null. */
 export interface MetricsLine {
@@ -39,10 +40,6 @@ export function lastMetrics(file: string): MetricsLine | undefined {
 }
 
 function parseLine(text: string): MetricsLine[] {
-  try {
-    const line = JSON.parse(text) as MetricsLine;
-    return typeof line.shard === 'string' && typeof line.step === 'number' ? [line] : [];
-  } catch {
-    return [];
-  }
+  const line = jsonObjectIn(text);
+  return typeof line?.shard === 'string' && typeof line.step === 'number' ? [line as unknown as MetricsLine] : [];
 }

@@ -2,6 +2,7 @@ import { parquetMetadataAsync, parquetReadObjects, type FileMetaData } from 'hyp
 import { ByteWriter, ParquetWriter } from 'hyparquet-writer';
 import { describeColumns, namesInFile, parquetSchema, type Column, type TableKind } from './columns.js';
 import { arrowSchema } from './formats/arrow-schema.js';
+import { checkFooter, checkPages } from './formats/parquet-pages.js';
 import { writeAtomic, type AtomicFile, type Written } from './store/atomic.js';
 import { PositionalFile } from './store/file.js';
 
@@ -9,6 +10,9 @@ export { column, listColumn, type Column, type ColumnDetails, type ColumnType, t
 
 /** Rows per row group: the unit of reading, and of the memory for writing. */
 export const ROW_GROUP = 500;
+
+/** Most rows per group that are read: earlier versions wrote no more. */
+const MOST_ROWS = 1 << 20;
 
 /** Collects the bytes of a row group in memory, then writes them to the file. */
 class GroupWriter extends ByteWriter {
@@ -116,6 +120,9 @@ export interface Part<Row> {
 
 /** An open Parquet table of a known kind. It reads only the requested row groups and columns. Close it after use. */
 export class Table<Row extends object> {
+  /** the columns of row groups whose pages were checked */
+  private readonly checked = new Set<string>();
+
   private constructor(
     private readonly source: PositionalFile,
     private readonly metadata: FileMetaData,
@@ -168,6 +175,7 @@ export class Table<Row extends object> {
   private async stored(columns: string[], rowStart: number, rowEnd: number): Promise<Record<string, unknown>[]> {
     let read: Record<string, unknown>[];
     try {
+      this.check(columns, rowStart, rowEnd);
       read = await parquetReadObjects({
         ...{ file: asyncBuffer(this.source), metadata: this.metadata },
         ...{ columns, rowStart, rowEnd },
@@ -179,6 +187,23 @@ export class Table<Row extends object> {
       throw this.source.fault(`damaged: expected ${rowEnd - rowStart} rows, got ${read.length}`);
     }
     return read;
+  }
+
+  /** Checks the pages that are about to be read, once. */
+  private check(columns: readonly string[], rowStart: number, rowEnd: number): void {
+    let start = 0;
+    for (const [number, group] of this.metadata.row_groups.entries()) {
+      const end = start + Number(group.num_rows);
+      for (const { meta_data: column } of end > rowStart && start < rowEnd ? group.columns : []) {
+        if (!column || !columns.includes(column.path_in_schema[0])) continue;
+        const key = `${number} ${column.path_in_schema.join('.')}`;
+        if (this.checked.has(key)) continue;
+        const from = Number(column.dictionary_page_offset ?? column.data_page_offset);
+        checkPages(this.source.bytes(from, Number(column.total_compressed_size)), column, this.metadata);
+        this.checked.add(key);
+      }
+      start = end;
+    }
   }
 
   /** The rows of a part in order, with one row group at a time in memory. */
@@ -248,24 +273,36 @@ async function readMetadata(source: PositionalFile): Promise<FileMetaData> {
   const magic = [source.bytes(0, 4), source.bytes(source.size - 4, 4)].map((bytes) => Buffer.from(bytes).toString('latin1'));
   if (magic[0] !== 'PAR1') throw source.fault(`${expected}, got ${JSON.stringify(magic[0])} at its start`);
   if (magic[1] !== 'PAR1') throw source.fault(`truncated: ${expected}, got ${JSON.stringify(magic[1])} at its end`);
+  const footer = Buffer.from(source.bytes(source.size - 8, 4)).readUInt32LE();
+  let metadata: FileMetaData;
   try {
-    return await parquetMetadataAsync(asyncBuffer(source));
+    if (footer > source.size - 12) throw new Error(`it has ${footer} bytes, the file ${source.size}`);
+    checkFooter(source.bytes(source.size - 8 - footer, footer));
+    metadata = await parquetMetadataAsync(asyncBuffer(source));
   } catch (error) {
     throw source.fault(`damaged: the footer cannot be read (${(error as Error).message})`);
   }
+  const rows = metadata.row_groups.map(({ num_rows: count }) => Number(count));
+  const all = rows.reduce((sum, count) => sum + count, 0);
+  if (all !== Number(metadata.num_rows) || rows.some((count) => !(count >= 0 && count <= MOST_ROWS)))
+    throw source.fault(`damaged: expected ${metadata.num_rows} rows in groups of at most ${MOST_ROWS}, got ${all}`);
+  return metadata;
 }
 
 /** Checks that the file has this kind of table. @returns the version of the table in the file */
 function checkKind(source: PositionalFile, metadata: FileMetaData, kind: TableKind<never>): number {
-  const keys = new Map(metadata.key_value_metadata?.map(({ key, value }) => [key, value]));
+  // a damaged footer has things of other types
+  const listed: unknown = metadata.key_value_metadata;
+  const pairs = Array.isArray(listed) ? (listed as { readonly key?: unknown; readonly value?: unknown }[]) : [];
+  const keys = new Map(pairs.map((pair) => [pair.key, pair.value]));
   const name = keys.get('critiq.table');
   if (name !== kind.name) {
-    throw source.fault(`expected critiq's table ${kind.name}, got ${name ?? 'another Parquet file'}`);
+    throw source.fault(`expected critiq's table ${kind.name}, got ${String(name ?? 'another Parquet file')}`);
   }
   const version = [kind.version, ...(kind.reads ?? [])].find((one) => keys.get('schema_version') === String(one));
   if (version === undefined) {
     throw source.fault(
-      `written by another version of critiq: expected ${kind.name} schema_version ${kind.version}, got ${keys.get('schema_version')}`,
+      `written by another version of critiq: expected ${kind.name} schema_version ${kind.version}, got ${String(keys.get('schema_version'))}`,
     );
   }
   const expected = parquetSchema(kind, version).map(({ name, type }) => `${name}:${type ?? 'group'}`);

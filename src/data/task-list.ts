@@ -4,6 +4,7 @@ import { basename } from 'node:path';
 import { z } from 'zod';
 import { UserError } from '../errors.js';
 import type { Task } from './task.js';
+import { parseJson } from './formats/json.js';
 
 /** Maximum size of a task list in bytes. */
 const LARGEST = 16 << 20;
@@ -66,9 +67,9 @@ function jsonTasks(text: string, file: string, list: string, whatToDo: string): 
     const where = `${file}:${i + 1}`;
     let value: unknown;
     try {
-      value = JSON.parse(line);
-    } catch {
-      throw new UserError(`${where}: not JSON; ${whatToDo}`);
+      value = parseJson(line);
+    } catch (error) {
+      throw new UserError(`${where}: ${(error as Error).message}; ${whatToDo}`);
     }
     const { success, data, error } = TaskLine.safeParse(value);
     if (!success) {

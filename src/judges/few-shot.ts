@@ -1,11 +1,12 @@
 import { createHash } from 'node:crypto';
-import { readFileSync, statSync } from 'node:fs';
+import { statSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileInside } from '../data/store/inside.js';
 import { pictureType } from '../data/formats/picture.js';
-import { readText } from '../data/formats/text.js';
+import { readText, readWhole } from '../data/formats/text.js';
 import { UserError } from '../errors.js';
 import type { Picture } from './chat.js';
+import { parseJson } from '../data/formats/json.js';
 
 /** A screenshot with a known verdict, shown to the model before the question. */
 export interface Example {
@@ -52,7 +53,12 @@ export function loadExamples(folder: string): Example[] {
       throw new UserError(
         `${where}: the images up to this one take ${bytes} bytes, expected at most ${MOST_BYTES}, since they are sent with every question; use fewer or smaller images`,
       );
-    return { picture: pictureOf(readFileSync(path), path), task: task.trim(), status, reasoning: reasoning.trim() };
+    return {
+      picture: pictureOf(readWhole(path, MOST_BYTES), path),
+      task: task.trim(),
+      status,
+      reasoning: reasoning.trim(),
+    };
   });
 }
 
@@ -71,9 +77,9 @@ function readList(file: string): unknown[] {
   }
   let list: unknown;
   try {
-    list = JSON.parse(text);
+    list = parseJson(text);
   } catch (error) {
-    throw new UserError(`${file}: not valid JSON: ${(error as Error).message}`);
+    throw new UserError(`${file}: ${(error as Error).message}`);
   }
   if (!Array.isArray(list)) throw new UserError(`${file}: expected a list of examples (docs/judges.md)`);
   if (list.length > MOST_EXAMPLES)

@@ -1,10 +1,11 @@
-import { readFileSync, statSync } from 'node:fs';
+import { statSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { fileInside } from '../data/store/inside.js';
 import { decodePicture } from '../data/formats/picture.js';
-import { linesOf, readText } from '../data/formats/text.js';
+import { linesOf, readText, readWhole } from '../data/formats/text.js';
 import type { Frame } from '../data/formats/frame.js';
 import { UserError } from '../errors.js';
+import { parseJson } from '../data/formats/json.js';
 
 /** A screenshot, its task, and the correct verdict. */
 export interface LabelledScreen {
@@ -50,9 +51,9 @@ export function readLabelledSet(file: string): LabelledScreen[] {
 function parse(line: string, folder: string, where: string): LabelledScreen {
   let value: Record<string, unknown>;
   try {
-    value = JSON.parse(line) as typeof value;
+    value = parseJson(line) as typeof value;
   } catch (error) {
-    throw new UserError(`${where}: not valid JSON: ${(error as Error).message}`);
+    throw new UserError(`${where}: ${(error as Error).message}`);
   }
   const { image, previous, task, label, id = image } = value ?? {};
   if (typeof task !== 'string' || task.trim() === '') throw new UserError(`${where}: "task": expected the task's text`);
@@ -74,7 +75,7 @@ async function readScreen(path: string): Promise<Frame> {
   const { size } = statSync(path);
   if (size > LONGEST_IMAGE) throw new UserError(`${path}: ${size} bytes, expected at most ${LONGEST_IMAGE}`);
   try {
-    return await decodePicture(readFileSync(path));
+    return await decodePicture(readWhole(path, LONGEST_IMAGE));
   } catch (error) {
     throw new UserError(`${path}: ${(error as Error).message}`);
   }

@@ -1,4 +1,4 @@
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { basename, join, resolve } from 'node:path';
 import { FILES, filesOf, readCandidates, readTransitions } from '../../pipelines/datasets.js';
 import { readResult, type EvalResult } from '../../pipelines/eval.js';
@@ -15,6 +15,7 @@ import { readTable } from '../data/tables.js';
 import { VALUES, type CandidateRow, type Transition, type ValueRow } from '../data/transitions.js';
 import { UserError } from '../errors.js';
 import type { Runtime } from '../graph/runtime.js';
+import { readJsonObject } from '../data/formats/json.js';
 
 /** run.json: what the run was made with. */
 export interface RunRecord {
@@ -146,8 +147,10 @@ export function openRun(folder: string): Promise<Run> {
   if (!isFolder(path)) return Promise.reject(new UserError(`${path}: no such run folder`));
   if (!existsSync(file)) return Promise.reject(new UserError(`${path}: not a run folder: it has no run.json`));
   try {
-    return Promise.resolve(new Run(path, JSON.parse(readFileSync(file, 'utf8')) as RunRecord));
-  } catch {
-    return Promise.reject(new UserError(`${file}: not valid JSON; run any stage of this run to write it again`));
+    return Promise.resolve(
+      new Run(path, readJsonObject(file, 'run any stage of this run to write it again') as unknown as RunRecord),
+    );
+  } catch (error) {
+    return Promise.reject(error as Error);
   }
 }

@@ -1,6 +1,8 @@
+import { z } from 'zod';
 import type { Frame } from '../data/formats/frame.js';
 import { UserError } from '../errors.js';
 import { add, conv2d, mul, relu, reshape, type Tensor } from '../graph/index.js';
+import { size } from './checkpoint/bounds.js';
 import type { ParameterSpecs } from './checkpoint/checkpoint.js';
 import type { Region } from './cursor.js';
 
@@ -15,6 +17,15 @@ export interface ConvTowerConfig {
   readonly image_size: readonly [height: number, width: number];
   readonly layers: readonly { channels: number; kernel: number; stride: number; pad: number }[];
 }
+
+/** A tower's config.json; see ConvTowerConfig. */
+export const ConvTowerFile = z.object({
+  model_type: z.literal('critiq-conv'),
+  image_size: z.tuple([size, size]),
+  layers: z
+    .array(z.object({ channels: size, kernel: size, stride: size, pad: z.int().min(0).max(1000) }))
+    .max(1000, 'more than 1000 layers'),
+});
 
 /** For screens of 270 × 585, downscaled by 3; the last map is 17 × 8. */
 export const POCKET_TOWER: ConvTowerConfig = {

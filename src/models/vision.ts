@@ -3,11 +3,10 @@ import { join } from 'node:path';
 import { writeAtomic } from '../data/store/atomic.js';
 import type { Point } from '../data/action.js';
 import type { Frame } from '../data/formats/frame.js';
-import { UserError } from '../errors.js';
 import { Forward, input, type Parameters, type Runtime } from '../graph/index.js';
 import { rowBucket } from './buckets.js';
-import { readJson } from './checkpoint/checkpoint.js';
-import { convTower, convTowerDim, shrink, shrunkLength, type ConvTowerConfig } from './conv-tower.js';
+import { readJson, schemaError } from './checkpoint/checkpoint.js';
+import { convTower, convTowerDim, shrink, shrunkLength, ConvTowerFile, type ConvTowerConfig } from './conv-tower.js';
 import { withCursor } from './cursor.js';
 
 /** A screenshot prepared for a vision tower, small enough to queue hundreds of them. */
@@ -75,13 +74,9 @@ export class ConvTower implements VisionTower {
 /** Reads a pocket tower's config.json. @throws UserError if it is that of something else */
 export function readTowerConfig(folder: string): ConvTowerConfig {
   const file = join(folder, 'config.json');
-  const config = readJson(file) as Partial<ConvTowerConfig>;
-  if (config.model_type !== 'critiq-conv' || !Array.isArray(config.layers) || !Array.isArray(config.image_size)) {
-    throw new UserError(
-      `${file}: expected model_type "critiq-conv" with image_size and layers, got model_type ${JSON.stringify(config.model_type)}`,
-    );
-  }
-  return config as ConvTowerConfig;
+  const { success, data, error } = ConvTowerFile.safeParse(readJson(file));
+  if (success) return data;
+  throw schemaError(file, error, 'model_type "critiq-conv" with image_size and layers');
 }
 
 /** Writes a tower's config.json into its folder. */

@@ -4,6 +4,7 @@ import { RunError, UserError } from '../errors.js';
 import { Random } from '../random.js';
 import { retryAfterMs } from './retry-after.js';
 import { withoutKey } from './secret.js';
+import { parseJson } from '../data/formats/json.js';
 
 export interface JsonServerOptions {
   /** base URL, without the path of a call */
@@ -211,10 +212,11 @@ export class JsonServer {
 
 function parse(body: string): unknown {
   try {
-    return JSON.parse(withoutMark(body));
-  } catch {
+    return parseJson(withoutMark(body));
+  } catch (error) {
+    const what = (error as Error).message;
     throw new WrongAnswer(
-      `did not answer with JSON, but with ${JSON.stringify(body.length > 60 ? `${body.slice(0, 60)}…` : body)}`,
+      `did not answer with JSON${what === 'not valid JSON' ? '' : ` (${what})`}, but with ${JSON.stringify(body.length > 60 ? `${body.slice(0, 60)}…` : body)}`,
     );
   }
 }
@@ -242,7 +244,7 @@ async function text(response: Response, most: number): Promise<string> {
 /** The `error` in an error's body, or the body: parsed if it is JSON, else its text without HTML tags. */
 function errorOf(body: string): unknown {
   try {
-    const json: unknown = JSON.parse(body);
+    const json = parseJson(body);
     // Gemini's streaming servers wrap it into a list
     const whole = (Array.isArray(json) ? json[0] : json) as { error?: unknown } | null;
     return typeof whole?.error === 'object' && whole.error !== null ? whole.error : whole;

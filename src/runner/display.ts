@@ -1,4 +1,5 @@
 import { performance } from 'node:perf_hooks';
+import { printable } from '../errors.js';
 import { withPages } from '../package.js';
 
 export type Verbosity = 'quiet' | 'normal' | 'verbose';
@@ -102,7 +103,7 @@ export class Display implements Log {
 
   private line(text: string): void {
     this.clear();
-    this.out.write(`${withPages(text)}\n`);
+    this.out.write(`${printable(withPages(text))}\n`);
   }
 
   private draw(): void {
@@ -114,7 +115,7 @@ export class Display implements Log {
     const now = this.now();
     if (this.verbosity === 'quiet' || now - this.lastMs < this.everyMs) return;
     this.lastMs = now;
-    const text = describeAll(now);
+    const text = printable(describeAll(now), '');
     if (this.out.isTTY) {
       this.out.write(`\r\x1b[2K${text.slice(0, Math.max(1, (this.out.columns ?? 80) - 1))}`);
       this.shown = true;

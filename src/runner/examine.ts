@@ -1,5 +1,5 @@
 import { RUN_FILE } from './folders.js';
-import { existsSync, lstatSync, readdirSync, readFileSync, statSync, type Dirent } from 'node:fs';
+import { existsSync, lstatSync, readdirSync, statSync, type Dirent } from 'node:fs';
 import { join, relative } from 'node:path';
 import { counted } from '../counted.js';
 import { dataSets } from '../data/store/data-sets.js';
@@ -11,6 +11,7 @@ import { LOG } from './log/lines.js';
 import { IMPORT, readPlan, type PlanRecord } from './outputs.js';
 import { SPARE } from './spare.js';
 import { Trash, TRASH } from './trash.js';
+import { jsonObjectInFile, readJsonFile } from '../data/formats/json.js';
 
 /** Something in a run folder that is not a whole result. */
 export interface Oddity {
@@ -96,7 +97,7 @@ function lockOddities(run: string, holder: Holder | undefined): Oddity[] {
 
 function isLock(file: string): boolean {
   try {
-    return Number.isInteger((JSON.parse(readFileSync(file, 'utf8')) as { pid?: unknown }).pid);
+    return Number.isInteger((readJsonFile(file, '') as { pid?: unknown }).pid);
   } catch {
     return false;
   }
@@ -109,12 +110,8 @@ function recordOddities(run: string): Oddity[] {
     return [
       { path: 'run.json', kind: 'record', what: 'missing: the run does not say what made it', action: again, bytes: 0 },
     ];
-  try {
-    JSON.parse(readFileSync(file, 'utf8'));
-    return [];
-  } catch {
-    return [{ path: 'run.json', kind: 'damaged', what: 'not valid JSON', action: again, bytes: sizeOf(file) }];
-  }
+  if (jsonObjectInFile(file)) return [];
+  return [{ path: 'run.json', kind: 'damaged', what: 'not valid JSON', action: again, bytes: sizeOf(file) }];
 }
 
 /** A data set whose plan is not finished, or whose files are missing or damaged. */

@@ -6,6 +6,7 @@ import { committedShards, Dataset, fingerprint, type Shard as Line } from '../da
 import { isSet, renameOldFiles, setFile } from '../data/store/set-files.js';
 import { pathInside } from '../data/store/inside.js';
 import { UserError } from '../errors.js';
+import { jsonObjectInFile } from '../data/formats/json.js';
 
 /** Stands for a stage's name in the plan of imported data. Stages leave such data alone. */
 export const IMPORT = 'import';
@@ -43,12 +44,8 @@ export function contentFingerprint(lines: ReadonlyMap<string, Line>, shards?: re
 export function readPlan(folder: string): PlanRecord | undefined {
   const file = setFile(folder, 'plan');
   if (!existsSync(file)) return undefined;
-  try {
-    const plan: unknown = JSON.parse(readFileSync(file, 'utf8'));
-    if (isPlan(plan)) return plan;
-  } catch {
-    // reported below
-  }
+  const plan = jsonObjectInFile(file);
+  if (isPlan(plan)) return plan;
   throw new UserError(`${file}: not a plan that critiq wrote; delete ${folder} and run its stage again`);
 }
 

@@ -1,4 +1,4 @@
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
 import { UserError } from '../errors.js';
@@ -14,6 +14,7 @@ import { type PlanRecord, readPlan } from './outputs.js';
 import { type LoadedRegistry, recordedSettings, withRecorded, withSettings } from './registry.js';
 import { recordedPlans } from './recorded.js';
 import type { Stage } from './stage.js';
+import { readJsonObject } from '../data/formats/json.js';
 
 /** What a command was given, beside its settings. */
 export type CommandSettings = Composed & {
@@ -72,11 +73,7 @@ interface RunRecord {
 function readRecord(place: Config): RunRecord | undefined {
   const file = join(runFolder(place), RUN_FILE);
   if (!existsSync(file)) return undefined;
-  try {
-    return JSON.parse(readFileSync(file, 'utf8')) as RunRecord;
-  } catch {
-    throw new UserError(`${file}: not valid JSON, so the settings of the run are lost; delete it, and give them again`);
-  }
+  return readJsonObject(file, 'so the settings of the run are lost; delete it, and give them again');
 }
 
 /** Settings of plugins are wrong without the plugins. They are not loaded because a run names them: their code runs. */
@@ -87,9 +84,10 @@ function hinting<T>(place: Config, record: RunRecord | undefined, put: () => T):
     const plugins = valueAt(record?.settings, ['plugins']);
     if (!(error instanceof UserError) || !isNames(plugins) || plugins.length === 0 || place.plugins.length > 0)
       throw error;
-    throw new UserError(
-      `${error.message}\nrun ${place.run} was made with plugins; name them again, by --config or plugins=[${plugins.join(', ')}]`,
-    );
+    throw new UserError([
+      ...error.message.split('\n'),
+      `run ${place.run} was made with plugins; name them again, by --config or plugins=[${plugins.join(', ')}]`,
+    ]);
   }
 }
 

@@ -20,6 +20,7 @@ import { recordedPlans } from './recorded.js';
 import { asBuilt, commandSettings } from './run-settings.js';
 import type { Stage } from './stage.js';
 import { Trash } from './trash.js';
+import { jsonObjectIn } from '../data/formats/json.js';
 
 export interface RunOptions {
   readonly display?: Display;
@@ -258,9 +259,5 @@ export async function writeRunRecord(config: Config, schema?: LoadedRegistry['sc
 }
 
 function parsed(text: string): Record<string, unknown> {
-  try {
-    return JSON.parse(text) as Record<string, unknown>;
-  } catch {
-    return {}; // damaged: it is written again
-  }
+  return jsonObjectIn(text) ?? {}; // damaged: it is written again
 }

@@ -1,4 +1,4 @@
-import { existsSync, lstatSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync } from 'node:fs';
+import { existsSync, lstatSync, mkdirSync, readdirSync, renameSync, rmSync, statSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import type { MetricsLine } from '../data/metrics.js';
 import { writeAtomic } from '../data/store/atomic.js';
@@ -8,6 +8,7 @@ import { fingerprint, type Shard as Line } from '../data/store/manifest.js';
 import { UserError } from '../errors.js';
 import type { Output } from './outputs.js';
 import type { Extent, Prior } from './stage.js';
+import { isObject, jsonObjectInFile, readJsonFile } from '../data/formats/json.js';
 
 /** Where versions of shards with another extent are kept, below the run folder; data sets' names do not begin with a dot. */
 export const SPARE = '.spare';
@@ -165,13 +166,13 @@ export class Spare {
   stateOf(id: string): string | undefined {
     const folder = join(this.root, STATE + id);
     if (!existsSync(join(folder, STATE_FILES))) return undefined;
-    const files = JSON.parse(readFileSync(join(folder, STATE_FILES), 'utf8')) as FileRecord[];
+    const files = stateFiles(folder);
     return files.every(({ file, bytes }) => this.sizeOf(join(folder, file)) === bytes) ? folder : undefined;
   }
 
   /** Whether a state's files have the checksums that they were kept with. */
   static async stateIsIntact(folder: string): Promise<boolean> {
-    const files = JSON.parse(readFileSync(join(folder, STATE_FILES), 'utf8')) as FileRecord[];
+    const files = stateFiles(folder);
     for (const { file, crc32 } of files) if ((await recordFile(join(folder, file), file)).crc32 !== crc32) return false;
     return true;
   }
@@ -200,14 +201,20 @@ export class Spare {
 
   private read(id: string): SpareVersion {
     const file = join(this.root, id, ENTRY);
-    try {
-      const version = JSON.parse(readFileSync(file, 'utf8')) as SpareVersion;
-      if (version.id === id && Array.isArray(version.lines) && Array.isArray(version.metrics)) return version;
-    } catch {
-      // reported below
-    }
+    const version = jsonObjectInFile(file) as SpareVersion | undefined;
+    if (version?.id === id && Array.isArray(version.lines) && Array.isArray(version.metrics)) return version;
     throw new UserError(`${file}: damaged; look into its folder, then remove it`);
   }
+}
+
+/** What a state consists of. @throws UserError if its list is damaged */
+function stateFiles(folder: string): FileRecord[] {
+  const list = join(folder, STATE_FILES);
+  const files = readJsonFile(list, `delete ${folder}`);
+  const whole = (file: unknown): boolean =>
+    isObject(file) && typeof file.file === 'string' && Number.isInteger(file.bytes);
+  if (Array.isArray(files) && files.every(whole)) return files as FileRecord[];
+  throw new UserError(`${list}: damaged; delete ${folder}`);
 }
 
 /** Bytes of all that a run keeps aside, for all its instances. */

@@ -19,6 +19,7 @@ import { UserError } from '../errors.js';
 import type { Config } from '../settings/settings.js';
 import { datasetFolder, runFolder } from './instance.js';
 import { Output, readPlan, type PlanRecord } from './outputs.js';
+import { jsonObjectInFile } from '../data/formats/json.js';
 
 /** Where replaced results are kept, below the run folder; data sets' names do not begin with a dot. */
 export const TRASH = '.trash';
@@ -218,12 +219,8 @@ export class Trash {
 
   private read(id: string): TrashEntry {
     const file = join(this.root, id, ENTRY);
-    try {
-      const entry = JSON.parse(readFileSync(file, 'utf8')) as TrashEntry;
-      if (entry.id === id && Array.isArray(entry.sets)) return entry;
-    } catch {
-      // reported below
-    }
+    const entry = jsonObjectInFile(file) as TrashEntry | undefined;
+    if (entry?.id === id && Array.isArray(entry.sets)) return entry;
     throw new UserError(`${file}: damaged; look into its folder, then remove it`);
   }
 

@@ -22,6 +22,7 @@ import { existingRun, isRunName, RUN_FILE } from '../runner/folders.js';
 import { inheritLog } from '../runner/log/inherit.js';
 import { readRecord } from './record.js';
 import { storedSets, type StoredSet } from './results.js';
+import { readJsonObject } from '../data/formats/json.js';
 
 export interface ForkOptions {
   /** folder of all runs */
@@ -235,7 +236,10 @@ function copyMetrics(source: string, target: string, instance: string): void {
 /** run.json of the fork: the original's settings under its own name. */
 function forkedRecord(source: string, { from, to, sweep }: { from: string; to: string; sweep?: string }): string {
   readRecord(source);
-  const record = JSON.parse(readFileSync(join(source, RUN_FILE), 'utf8')) as Record<string, unknown> & {
+  const record = readJsonObject(join(source, RUN_FILE), 'run any stage of this run to write it again') as Record<
+    string,
+    unknown
+  > & {
     settings: Record<string, unknown>;
     changed?: Record<string, { default: unknown; value: unknown }>;
   };

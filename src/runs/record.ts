@@ -1,7 +1,7 @@
-import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { UserError } from '../errors.js';
 import { RUN_FILE } from '../runner/folders.js';
+import { isObject, jsonObjectInFile } from '../data/formats/json.js';
 
 /** The parts of run.json that are read here. */
 export interface RunRecord {
@@ -16,11 +16,7 @@ export interface RunRecord {
 /** @throws UserError if it is no JSON with settings */
 export function readRecord(folder: string): RunRecord {
   const file = join(folder, RUN_FILE);
-  try {
-    const record = JSON.parse(readFileSync(file, 'utf8')) as RunRecord;
-    if (typeof record.settings === 'object' && record.settings !== null) return record;
-  } catch {
-    // reported below
-  }
+  const record = jsonObjectInFile(file);
+  if (isObject(record?.settings)) return record as unknown as RunRecord;
   throw new UserError(`${file}: not a record that critiq wrote; run any stage of this run to write it again`);
 }

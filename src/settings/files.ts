@@ -117,12 +117,13 @@ function parseYaml(text: string, source: string): Record<string, unknown> {
   const document = parseDocument(text);
   const mistakes = document.errors.map(({ linePos, message }) => {
     const line = linePos?.[0];
-    const what = message.split('\n')[0].replace(/ at line \d+, column \d+:?$/, '');
+    const first = message.split('\n')[0].replace(/ at line \d+, column \d+:?$/, '');
+    const what = /call stack/i.test(first) ? 'nested too deep' : first;
     return `${source}${line ? `:${line.line}:${line.col}` : ''}: not valid YAML: ${what}`;
   });
   const more = mistakes.length - MOST_MISTAKES;
   if (more > 0) mistakes.splice(MOST_MISTAKES, more, `${source}: and ${counted(more, 'more mistake')}`);
-  if (mistakes.length > 0) throw new UserError(mistakes.join('\n'));
+  if (mistakes.length > 0) throw new UserError(mistakes);
   let values: unknown;
   try {
     values = plainValue(document) ?? {};

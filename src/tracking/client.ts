@@ -1,5 +1,6 @@
 import { UserError } from '../errors.js';
 import { withoutKey } from '../net/secret.js';
+import { jsonObjectIn } from '../data/formats/json.js';
 
 /** The server cannot be reached, or cannot answer now: the same request may work later. */
 export class Unavailable extends Error {
@@ -109,12 +110,7 @@ export class MlflowClient {
 }
 
 function parsed(text: string): Record<string, unknown> | undefined {
-  try {
-    const value: unknown = JSON.parse(text);
-    return typeof value === 'object' && value !== null ? (value as Record<string, unknown>) : undefined;
-  } catch {
-    return undefined;
-  }
+  return jsonObjectIn(text);
 }
 
 function reasonOf(error: unknown): string {

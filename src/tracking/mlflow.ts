@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
+import { existsSync, readdirSync, statSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { z } from 'zod';
 import { metricsFile, readMetrics } from '../data/metrics.js';
@@ -13,6 +13,7 @@ import { wallTimes } from '../runner/metrics.js';
 import { readPlan, type PlanRecord } from '../runner/outputs.js';
 import { MlflowClient, Refused, Unavailable } from './client.js';
 import { batches, LIMITS, params, pieces, pointsOf, tags, type LinePoints, type Point } from './points.js';
+import { jsonObjectInFile } from '../data/formats/json.js';
 
 export const MlflowSettings = z.object({
   url: z
@@ -255,11 +256,7 @@ function plans(run: string): { plan: PlanRecord; settled: boolean }[] {
 }
 
 function readState(file: string): State | undefined {
-  try {
-    return JSON.parse(readFileSync(file, 'utf8')) as State;
-  } catch {
-    return undefined;
-  }
+  return jsonObjectInFile(file) as State | undefined;
 }
 
 interface RunRecord {
@@ -269,11 +266,7 @@ interface RunRecord {
 }
 
 function readRecord(run: string): RunRecord {
-  try {
-    return JSON.parse(readFileSync(join(run, 'run.json'), 'utf8')) as RunRecord;
-  } catch {
-    return {};
-  }
+  return jsonObjectInFile(join(run, 'run.json')) ?? {};
 }
 
 /** Whether a run has metrics to send. */

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { UserError } from '../errors.js';
 import { metricsFile, type MetricsLine } from '../data/metrics.js';
 import type { MetricsTail } from './api.js';
+import { jsonObjectIn } from '../data/formats/json.js';
 
 /** Most bytes that one answer reads; the next answer continues from there. */
 const MOST = 4 << 20;
@@ -49,10 +50,6 @@ export function metricsTail(run: string, instance: string, file: string, from: n
 }
 
 function parse(text: string): MetricsLine[] {
-  try {
-    const line = JSON.parse(text) as MetricsLine;
-    return typeof line.shard === 'string' && typeof line.step === 'number' ? [line] : [];
-  } catch {
-    return [];
-  }
+  const line = jsonObjectIn(text);
+  return typeof line?.shard === 'string' && typeof line.step === 'number' ? [line as unknown as MetricsLine] : [];
 }

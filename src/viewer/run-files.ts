@@ -1,4 +1,4 @@
-import { readFileSync, statSync } from 'node:fs';
+import { statSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileInside } from '../data/store/inside.js';
 import { setFile } from '../data/store/set-files.js';
@@ -7,6 +7,7 @@ import { UserError } from '../errors.js';
 import { livingHolder } from '../data/store/lock.js';
 import { readManifest, readPlan } from '../runner/outputs.js';
 import type { Problem } from './api.js';
+import { jsonObjectInFile } from '../data/formats/json.js';
 
 /** The parts of run.json that the viewer reads. */
 export interface RunRecord {
@@ -79,11 +80,7 @@ export function problem(where: string, error: unknown): Problem {
 
 /** run.json; empty if it is missing or broken. */
 export function runRecord(run: string): RunRecord {
-  try {
-    return JSON.parse(readFileSync(join(run, 'run.json'), 'utf8')) as RunRecord;
-  } catch {
-    return {};
-  }
+  return jsonObjectInFile(join(run, 'run.json')) ?? {};
 }
 
 /** The stage instance that a live process is running in the run's folder. */

@@ -76,7 +76,7 @@ test('a file of JSON lines has tasks with goals', () => {
       () => readTaskList(file('bad.jsonl', text)),
       (error) => error instanceof UserError && message.test(error.message) && !error.message.includes('\n'),
     );
-  refused('{"id":"a","text":"x"}\n{', /bad\.jsonl:2: not JSON/);
+  refused('{"id":"a","text":"x"}\n{', /bad\.jsonl:2: not valid JSON/);
   refused('{"text":"x"}', /bad\.jsonl:1: id: /);
   refused('{"id":"a b","text":"x"}', /:1: id: expected 1 to 100 letters/);
   refused('{"id":"a","text":"x","gaol":{}}', /:1: .*gaol/);

@@ -6,7 +6,7 @@ import { Sampler } from '../../src/agents/policy/sampler.js';
 import { TextTokenizer } from '../../src/agents/text/tokenizer.js';
 import type { Runtime } from '../../src/graph/index.js';
 import { loadAutoUI } from '../../src/models/autoui/checkpoint.js';
-import { readJson } from '../../src/models/checkpoint/checkpoint.js';
+import { readJsonFile } from '../../src/data/formats/json.js';
 
 /** Made by test/fixtures/python/{make_tokenizers,make_towers}.py and examples/python/autoui_parity.py. */
 const fixtures = 'test/fixtures';
@@ -38,12 +38,12 @@ interface Prompts {
 
 /** PyTorch's greedy actions with a fixture checkpoint. */
 export function pytorchActions(name: string): { tokens: number[]; text: string }[] {
-  return readJson(join(fixtures, 'checkpoints', name, 'greedy.json')) as { tokens: number[]; text: string }[];
+  return readJsonFile(join(fixtures, 'checkpoints', name, 'greedy.json'), '') as { tokens: number[]; text: string }[];
 }
 
 /** critiq's greedy actions with a checkpoint, for the fixture prompts. */
 export async function critiqActions(runtime: Runtime, folder: string): Promise<{ tokens: number[]; text: string }[]> {
-  const { max_tokens: maxTokens, cases } = readJson(join(fixtures, 'checkpoints', 'prompts.json')) as Prompts;
+  const { max_tokens: maxTokens, cases } = readJsonFile(join(fixtures, 'checkpoints', 'prompts.json'), '') as Prompts;
   const tokenizer = TextTokenizer.load(folder);
   const { config, params } = await loadAutoUI(folder);
   const sampler = new Sampler(runtime, params, config, { maxTokens });

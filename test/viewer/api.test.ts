@@ -294,7 +294,7 @@ test('broken data is named, intact data is shown, and later shards appear', asyn
     evaluations.map(({ name }) => name),
     ['eval/digiq-test'],
   );
-  assert.match(problems[0].message, /base-test\/_result\.json: damaged: not JSON/);
+  assert.match(problems[0].message, /base-test\/_result\.json: damaged: not valid JSON/);
   // repaired, it is found without a restart
   writeFileSync(shard, whole);
   appendFileSync(join(broken.folder, 'trajectories/_manifest.jsonl'), runFiles.note(broken.folder, 'trajectories'));

@@ -1,8 +1,10 @@
 import { join } from 'node:path';
+import { isObject } from '../../data/formats/json.js';
 import { UserError } from '../../errors.js';
 import { concat, Forward, input, Parameters, type Runtime, type Tensor } from '../../graph/index.js';
 import { rowBucket } from '../../models/buckets.js';
 import type { OpenCache } from '../../models/cached-vectors.js';
+import { checkNumbers } from '../../models/checkpoint/bounds.js';
 import { checkParameters, readJson } from '../../models/checkpoint/checkpoint.js';
 import { asValue, q, v, type Head } from '../../models/critic/critic.js';
 import {
@@ -97,9 +99,15 @@ export class Critic {
   /** A critic's config.json. @throws UserError if it is missing or is another model's */
   static file(folder: string): CriticFile {
     const file = join(folder, 'config.json');
-    const config = readJson(file) as CriticFile;
-    if (config.model_type === 'critiq-critic') return config;
-    throw new UserError(`${file}: model_type: expected "critiq-critic", got ${JSON.stringify(config.model_type)}`);
+    const config = readJson(file);
+    if (config.model_type !== 'critiq-critic')
+      throw new UserError(`${file}: model_type: expected "critiq-critic", got ${JSON.stringify(config.model_type)}`);
+    checkNumbers(file, config);
+    const { critic, drop } = config;
+    if (isObject(critic) && Array.isArray(drop)) return config as unknown as CriticFile;
+    throw new UserError(
+      `${file}: expected "critic" and "drop"; take the file from a backup, or run \`critiq critic\` again`,
+    );
   }
 
   /**
@@ -107,11 +115,7 @@ export class Critic {
    * @throws UserError if a file is missing, broken or does not fit config.json, or if the text tower has changed
    */
   static async load(runtime: Runtime, folder: string, openCache?: OpenCache): Promise<Critic> {
-    const file = join(folder, 'config.json');
-    const config = (readJson(file) ?? {}) as CriticFile;
-    if (config.model_type !== 'critiq-critic') {
-      throw new UserError(`${file}: model_type: expected "critiq-critic", got ${JSON.stringify(config.model_type)}`);
-    }
+    const config = Critic.file(folder);
     const params = Parameters.load(join(folder, 'model.safetensors'));
     const { own_towers: towers, action_text: mode } = config;
     checkParameters(params, { ...criticNetworkSpecs(config), ...(towers ? towerSpecs(towers, 'three') : {}) }, folder);

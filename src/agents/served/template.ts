@@ -62,6 +62,7 @@ export function readTemplate(file: string): ServedTemplate {
     // YAML 1.2 has no carriage returns alone
     text = linesOf(readText(file)).join('\n');
   } catch (error) {
+    if (error instanceof UserError) throw new UserError(`served.template=${error.message}`);
     throw new UserError(`served.template=${file}: cannot be read (${(error as NodeJS.ErrnoException).code})`);
   }
   if (text.length > LARGEST)

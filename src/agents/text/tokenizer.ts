@@ -58,7 +58,7 @@ export class TextTokenizer {
     if (options.pad !== 'pad') this.pad = this.eos;
     else this.pad = pad === undefined ? (tokenizer.token_to_id('<pad>') ?? this.eos) : id(pad);
     this.unknown = tokenizer.token_to_id(files.special('unk_token') ?? '<unk>');
-    this.vocabulary = 1 + Math.max(...tokenizer.get_vocab(true).values());
+    this.vocabulary = 1 + [...tokenizer.get_vocab(true).values()].reduce((most, one) => Math.max(most, one), -1);
     this.maxLength = options.maxLength ?? 512;
     this.truncate = options.truncate ?? 'left';
     this.around = specialTokens(tokenizer);
@@ -175,6 +175,7 @@ function readTokenizerFiles(folder: string): TokenizerFiles {
   if (!isObject(definition) || !isObject(definition.model) || !isObject(config)) {
     throw new UserError(`${source}: not a Hugging Face tokenizer.json with its tokenizer_config.json; export it again`);
   }
+  checkIds(source, definition);
   const map = existsSync(join(folder, 'special_tokens_map.json'))
     ? readJson(join(folder, 'special_tokens_map.json'))
     : {};
@@ -182,6 +183,27 @@ function readTokenizerFiles(folder: string): TokenizerFiles {
   // the default is true in transformers 4 and false in 5, which writes `backend` into the file; BPE never cleans up
   const says = config.clean_up_tokenization_spaces ?? !('backend' in config);
   return { source, definition, config, special, cleansUp: says === true && definition.model.type !== 'BPE' };
+}
+
+/** Most ids: the largest vocabularies have 300,000. The package makes a table of all ids up to the largest. */
+const MOST_IDS = 1 << 22;
+
+/** @throws UserError for an id that is none, or so large that it would cost memory by itself */
+function checkIds(source: string, definition: Record<string, unknown>): void {
+  const { vocab } = definition.model as { vocab?: unknown };
+  const added = definition.added_tokens ?? [];
+  if (!Array.isArray(added)) throw new UserError(`${source}: added_tokens: expected a list; export it again`);
+  const ids: (readonly [token: string, id: unknown])[] = [
+    ...(isObject(vocab) ? Object.entries(vocab) : []),
+    ...added.map(
+      (token: unknown) => (isObject(token) ? [String(token.content), token.id] : ['', undefined]) as [string, unknown],
+    ),
+  ];
+  const wrong = ids.find(([, id]) => !(Number.isInteger(id) && (id as number) >= 0 && (id as number) < MOST_IDS));
+  if (wrong)
+    throw new UserError(
+      `${source}: token ${JSON.stringify(wrong[0])}: expected an id from 0 to ${MOST_IDS - 1}, got ${JSON.stringify(wrong[1])}; export it again`,
+    );
 }
 
 /** A normaliser of the package; a character table has `charsmap`, a sequence has `normalizers`. */

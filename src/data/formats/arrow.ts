@@ -3,6 +3,7 @@ import { Footer } from 'apache-arrow/ipc/metadata/file';
 import { Message } from 'apache-arrow/ipc/metadata/message';
 import { AtomicFile, type Written } from '../store/atomic.js';
 import type { PositionalFile } from '../store/file.js';
+import { verifyFlatbuffer, type TableShape } from './flatbuffer.js';
 
 /** The Arrow IPC file format, uncompressed: https://arrow.apache.org/docs/format/Columnar.html#ipc-file-format */
 const MAGIC = 'ARROW1';
@@ -72,6 +73,33 @@ export class ArrowWriter {
   }
 }
 
+/** The tables of Arrow's metadata (format/Schema.fbs, Message.fbs, File.fbs). */
+const PAIR: TableShape = { 0: { bytes: 1 }, 1: { bytes: 1 } };
+const PAIRS = { tables: () => PAIR };
+const TIMESTAMP = 10;
+const UNION = 14;
+const FIELD: TableShape = {
+  0: { bytes: 1 },
+  3: { union: 2, of: (type): TableShape => (type === TIMESTAMP ? { 1: { bytes: 1 } } : type === UNION ? { 1: { bytes: 4 } } : {}) },
+  4: { table: () => ({ 1: { table: () => ({}) } }) },
+  5: { tables: () => FIELD },
+  6: PAIRS,
+};
+const SCHEMA: TableShape = { 1: { tables: () => FIELD }, 2: PAIRS, 3: { bytes: 8 } };
+const FOOTER: TableShape = { 1: { table: () => SCHEMA }, 2: { bytes: 24 }, 3: { bytes: 24 }, 4: PAIRS };
+const RECORD_BATCH = 3;
+const BATCH: TableShape = { 1: { bytes: 16 }, 2: { bytes: 16 }, 3: { table: () => ({}) }, 4: { bytes: 8 } };
+const MESSAGE: TableShape = {
+  2: {
+    union: 1,
+    of: (kind) => {
+      if (kind !== RECORD_BATCH) throw new Error('expected a record batch');
+      return BATCH;
+    },
+  },
+  4: PAIRS,
+};
+
 /** Positions of the buffers of a record batch in the file, in the order of the schema's fields. */
 export interface BatchLayout {
   readonly rows: number;
@@ -100,10 +128,18 @@ export function arrowLayout(source: PositionalFile): ArrowLayout {
     throw source.fault(`damaged: the footer's length is ${footerLength}, but the file has ${source.size} bytes`);
   }
   try {
-    const footer = Footer.decode(source.bytes(source.size - 10 - footerLength, footerLength));
-    const count = footer.numRecordBatches;
-    if (count * 24 > footerLength) throw new Error(`the footer has ${footerLength} bytes but ${count} batches`);
-    const batches = Array.from({ length: count }, (_, i) => batchLayout(source, footer.getRecordBatch(i)!));
+    const bytes = source.bytes(source.size - 10 - footerLength, footerLength);
+    verifyFlatbuffer(bytes, FOOTER);
+    const footer = Footer.decode(bytes);
+    const batches: BatchLayout[] = [];
+    let left = source.size;
+    for (let i = 0; i < footer.numRecordBatches; i++) {
+      const block = footer.getRecordBatch(i)!;
+      // each is read once below
+      left -= block.metaDataLength;
+      if (left < 0) throw new Error('its batches overlap');
+      batches.push(batchLayout(source, block));
+    }
     return { schema: footer.schema, batches };
   } catch (error) {
     throw source.fault(`damaged: ${(error as Error).message}`);
@@ -119,7 +155,9 @@ function batchLayout(
   if (block.metaDataLength < 8 || bodyLength < 0 || body + bodyLength > source.size) {
     throw new Error(`the batch at byte ${block.offset} does not end within the file's ${source.size} bytes`);
   }
-  const message = Message.decode(source.bytes(Number(block.offset), block.metaDataLength).subarray(8));
+  const bytes = source.bytes(Number(block.offset), block.metaDataLength).subarray(8);
+  verifyFlatbuffer(bytes, MESSAGE);
+  const message = Message.decode(bytes);
   if (!message.isRecordBatch()) throw new Error(`expected a record batch at byte ${block.offset}`);
   const header = message.header();
   if (header.compression) throw new Error('expected uncompressed batches, got compressed ones');

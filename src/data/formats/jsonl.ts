@@ -4,6 +4,7 @@ import { open } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
 import { UserError } from '../../errors.js';
 import { syncFolder, writeFailure } from '../store/atomic.js';
+import { jsonObjectIn } from './json.js';
 
 /**
  * Append-only logs of JSON lines. A line is one JSON object whose last field is `crc32`, the CRC-32 of all bytes before
@@ -48,7 +49,10 @@ function decodeLine<T>(line: string, where: string, whatToDo: string): T {
   if (crc32(body) !== stated) {
     throw new UserError(`${where}: damaged: expected crc32 ${stated}, got ${crc32(body)}; ${whatToDo}`);
   }
-  return JSON.parse(`${body}}`) as T;
+  // others may have written it, with a right checksum
+  const value = jsonObjectIn(`${body}}`);
+  if (value === undefined) throw new UserError(`${where}: damaged: not a JSON object; ${whatToDo}`);
+  return value as T;
 }
 
 /** The object of a line (without newline); undefined if the line is damaged. */

@@ -1,11 +1,8 @@
 import type { Frame } from './frame.js';
-import { decodePng } from './png.js';
+import { decodePng, MAX_PIXELS } from './png.js';
 
 /** The formats in which screenshots come. */
 export type PictureType = 'image/png' | 'image/jpeg' | 'image/webp';
-
-/** Maximum number of pixels: sixteen times those of a phone. */
-const MAX_PIXELS = 1 << 26;
 
 /** The format of a picture, by its first bytes; undefined for others. */
 export function pictureType(bytes: Uint8Array): PictureType | undefined {

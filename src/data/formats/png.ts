@@ -14,8 +14,8 @@ const SIGNATURE = Buffer.from([0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a]);
 
 /** Maximum side in pixels: more than any phone has, and still small enough to allocate. */
 const MAX_SIDE = 16384;
-/** Maximum number of pixels: sixteen times those of a phone. */
-const MAX_PIXELS = 1 << 26;
+/** Maximum number of pixels: twice those of a 4K screen, four times those of a phone. */
+export const MAX_PIXELS = 1 << 24;
 /** Bytes behind the picture data that are ignored, as other readers do; some Android drivers write them. */
 const MOST_SPARE = 1 << 20;
 /** The chunks without which a picture cannot be read; others of this kind (their first letter is a capital) change it. */

@@ -5,6 +5,7 @@ import { writeAtomic } from '../store/atomic.js';
 import { PositionalFile, isFolder } from '../store/file.js';
 import { decodeBfloat16, decodeFloat8, decodeHalf } from './half.js';
 import { readText } from './text.js';
+import { isObject, parseJson } from './json.js';
 
 /** The safetensors format: https://github.com/huggingface/safetensors, "Format". Bytes per element of each type. */
 const ELEMENT_BYTES = {
@@ -93,6 +94,8 @@ export function* fileBlocks(source: PositionalFile, start: number, length: numbe
 
 /** The reference implementation's limit for the header. */
 const MAX_HEADER = 100_000_000;
+/** Most tensors of a file: the largest models have as many in all their shards. */
+const MOST_TENSORS = 100_000;
 const INDEX = '.safetensors.index.json';
 const WHAT_TO_DO = 'download or export it again';
 
@@ -201,13 +204,20 @@ function readHeader(source: PositionalFile): { entries: Entry[]; metadata: Recor
     );
   }
   const start = 8 + Number(length);
-  const header = parseObject(source, new TextDecoder().decode(source.bytes(8, Number(length))));
+  const bytes = source.bytes(8, Number(length));
+  const listed = countOf(Buffer.from(bytes.buffer), '"data_offsets"', MOST_TENSORS + 1);
+  if (listed > MOST_TENSORS) throw source.fault(`refused: its header lists more than ${MOST_TENSORS} tensors`);
+  const header = parseObject(source, new TextDecoder().decode(bytes));
   const entries: Entry[] = [];
   let metadata: Record<string, string> = {};
   for (const [name, value] of Object.entries(header)) {
-    if (name === '__metadata__') metadata = value as Record<string, string>;
+    if (name === '__metadata__') metadata = checkedMetadata(source, value);
     else entries.push(checkedEntry(source, name, value));
   }
+  // JSON.parse keeps the last of several; their ranges may still be without gaps
+  const texts = [...Object.keys(header), ...Object.keys(metadata), ...Object.values(metadata)];
+  if (listed > entries.length && !texts.includes('data_offsets'))
+    throw source.fault('damaged: its header names a tensor twice');
   entries.sort((a, b) => a.begin - b.begin || a.end - b.end);
   let end = 0;
   for (const entry of entries) {
@@ -224,12 +234,24 @@ function readHeader(source: PositionalFile): { entries: Entry[]; metadata: Recor
 
 function parseObject(source: PositionalFile, text: string): Record<string, unknown> {
   try {
-    const header: unknown = JSON.parse(text);
-    if (typeof header === 'object' && header !== null && !Array.isArray(header)) return header as Record<string, unknown>;
+    const header = parseJson(text);
+    if (isObject(header)) return header;
   } catch {
     // not JSON: reported below
   }
   throw source.fault('not a safetensors file: its header is not a JSON object');
+}
+
+/** How often bytes have a text; at most `most`. */
+function countOf(bytes: Buffer, text: string, most: number): number {
+  let count = 0;
+  for (let at = bytes.indexOf(text); at >= 0 && count < most; at = bytes.indexOf(text, at + text.length)) count++;
+  return count;
+}
+
+function checkedMetadata(source: PositionalFile, value: unknown): Record<string, string> {
+  if (isObject(value) && Object.values(value).every((text) => typeof text === 'string')) return value as Record<string, string>;
+  throw source.fault('damaged: expected texts in __metadata__');
 }
 
 function checkedEntry(source: PositionalFile, name: string, value: unknown): Entry {
@@ -272,9 +294,11 @@ function inFolder(folder: string): string {
 export function readWeightMap(index: string): ReadonlyMap<string, string> {
   let map: Record<string, unknown>;
   try {
-    map = (JSON.parse(readText(index)) as { weight_map: Record<string, unknown> }).weight_map;
-    if (typeof map !== 'object' || map === null) throw new Error('no weight_map');
+    const json = parseJson(readText(index));
+    if (!isObject(json) || !isObject(json.weight_map)) throw new Error('no weight_map');
+    map = json.weight_map;
   } catch (error) {
+    if (error instanceof UserError) throw error;
     throw new UserError(`${index}: not an index of shards (${(error as Error).message}); ${WHAT_TO_DO}`);
   }
   for (const shard of Object.values(map)) {

@@ -1,11 +1,30 @@
-import { readFileSync } from 'node:fs';
+import { closeSync, constants, fstatSync, openSync, readFileSync } from 'node:fs';
+import { UserError } from '../../errors.js';
+
+/** Larger files are no texts that critiq reads as a whole; V8's strings end at twice this. */
+const LARGEST = 256 << 20;
 
 /**
  * A text file's content: UTF-8, or what its byte order mark says (PowerShell's `>` writes UTF-16); without the mark.
- * @throws as readFileSync does
+ * @param largest most bytes
+ * @throws UserError if it is larger, or is a folder, pipe or device; else as readFileSync does
  */
-export function readText(file: string): string {
-  return decodeText(readFileSync(file));
+export function readText(file: string, largest = LARGEST): string {
+  return decodeText(readWhole(file, largest));
+}
+
+/** The bytes of a file of bounded size; throws as `readText` does. */
+export function readWhole(file: string, largest = LARGEST): Buffer {
+  // a pipe must not make the opening wait for a writer
+  const fd = openSync(file, constants.O_RDONLY | constants.O_NONBLOCK);
+  try {
+    const stat = fstatSync(fd);
+    if (!stat.isFile()) throw new UserError(`${file}: expected a file, got ${stat.isDirectory() ? 'a folder' : 'a pipe or device'}`);
+    if (stat.size > largest) throw new UserError(`${file}: expected at most ${largest} bytes, got ${stat.size}`);
+    return readFileSync(fd);
+  } finally {
+    closeSync(fd);
+  }
 }
 
 /** The text in a file's bytes, as `readText` gives it. */

@@ -180,7 +180,8 @@ function isCount(value: unknown): value is number {
 
 /** Number of elements of a shape. */
 export function product(shape: readonly number[]): number {
-  return shape.reduce((all, size) => all * size, 1);
+  // without the first case, 0 times a product beyond all numbers would be NaN
+  return shape.includes(0) ? 0 : shape.reduce((all, size) => all * size, 1);
 }
 
 function excerpt(value: unknown): string {

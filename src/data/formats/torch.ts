@@ -31,6 +31,8 @@ interface Numbers {
   readonly values: Float32Array | Float64Array;
 }
 
+/** Longest text in bytes: no prompt, action or path comes near, and V8 has no strings of more than 512 MB. */
+const LONGEST_TEXT = 1 << 24;
 /** Most axes of nested lists: as many as numpy allows. */
 const DEEPEST = 32;
 
@@ -97,6 +99,8 @@ export class TorchFile {
   text(value: unknown): string | undefined {
     if (typeof value === 'string') return value;
     if (value instanceof Payload && value.kind === 'text') {
+      if (value.length > LONGEST_TEXT)
+        throw this.source.fault(`refused: a text of ${value.length} bytes, expected at most ${LONGEST_TEXT}`);
       return Buffer.from(this.source.bytes(value.position, value.length).buffer).toString('utf8');
     }
     return value instanceof NumpyArray && product(value.shape) === 1 ? this.numpyTexts(value)?.[0] : undefined;

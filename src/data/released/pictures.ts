@@ -10,6 +10,9 @@ import { fileInside } from '../store/inside.js';
 /** Most bytes of a picture's file. */
 const LARGEST = 64 << 20;
 
+/** Most parts of a path that count. */
+const DEEPEST = 32;
+
 /** The screenshots that an imported file names: a folder or a zip, as they were downloaded. */
 export interface Pictures {
   /** where they are, for messages */
@@ -42,7 +45,9 @@ export async function openPictures(path: string): Promise<Pictures> {
 export function namesOf(path: string): string[] {
   const parts = path.split(/[/\\]+/).filter((part) => part !== '' && part !== '.' && !/^<[^<>]*>$|^[A-Za-z]:$/.test(part));
   if (parts.includes('..') || parts.some((part) => part.includes('\0'))) return [];
-  return parts.map((_, i) => parts.slice(i).join('/'));
+  // no deeper path is looked for: a long one would have thousands of ends
+  const near = parts.slice(-DEEPEST);
+  return near.map((_, i) => near.slice(i).join('/'));
 }
 
 async function decoded(bytes: Uint8Array, where: string): Promise<Frame> {

@@ -1,6 +1,7 @@
 import { crc32 } from '@node-rs/crc32';
-import { readFileSync } from 'node:fs';
 import { UserError } from '../../errors.js';
+import { isObject, parseJson } from '../formats/json.js';
+import { readText } from '../formats/text.js';
 
 /**
  * JSON files that notice a flipped byte, as the lines of a log do (formats/jsonl.ts): the last property of the object is
@@ -23,8 +24,9 @@ export function sealed(value: object): string {
 export function readSealed(file: string, whatToDo: string): Record<string, unknown> {
   let text: string;
   try {
-    text = readFileSync(file, 'utf8');
+    text = readText(file);
   } catch (error) {
+    if (error instanceof UserError) throw error;
     throw new UserError(`${file}: cannot be read (${(error as NodeJS.ErrnoException).code}); ${whatToDo}`);
   }
   const seal = SEAL.exec(text);
@@ -33,15 +35,15 @@ export function readSealed(file: string, whatToDo: string): Record<string, unkno
     throw new UserError(`${file}: damaged: expected crc32 ${seal[1]}, got ${crc32(body)}; ${whatToDo}`);
   let value: unknown;
   try {
-    value = JSON.parse(body);
-  } catch {
-    throw new UserError(`${file}: damaged: not JSON; ${whatToDo}`);
+    value = parseJson(body);
+  } catch (error) {
+    throw new UserError(`${file}: damaged: ${(error as Error).message}; ${whatToDo}`);
   }
-  if (typeof value !== 'object' || value === null || Array.isArray(value))
+  if (!isObject(value))
     throw new UserError(`${file}: damaged: expected a JSON object; ${whatToDo}`);
   // damage to the seal itself: the end does not match SEAL, and the last name is crc32 or nearly so
   if (!seal && nearlyCrc(Object.keys(value).at(-1) ?? '')) throw new UserError(`${file}: damaged: its checksum cannot be read; ${whatToDo}`);
-  return value as Record<string, unknown>;
+  return value;
 }
 
 function nearlyCrc(name: string): boolean {

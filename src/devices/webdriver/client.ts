@@ -4,6 +4,7 @@ import type { Applied } from '../device.js';
 import { oneLine } from '../pool/guard.js';
 import type { Secrets } from './template.js';
 import { Wire, WireError, type Answer } from './wire.js';
+import { jsonObjectIn } from '../../data/formats/json.js';
 
 /** Largest answer in bytes; even a screenshot of 16384 × 16384 is smaller. */
 const LONGEST_ANSWER = 64 << 20;
@@ -293,14 +294,7 @@ export class WebDriverSession {
 }
 
 function parsed(text: string): Record<string, unknown> | undefined {
-  try {
-    const body: unknown = JSON.parse(text);
-    return typeof body === 'object' && body !== null && !Array.isArray(body)
-      ? (body as Record<string, unknown>)
-      : undefined;
-  } catch {
-    return undefined;
-  }
+  return jsonObjectIn(text);
 }
 
 /** Error codes of the protocol before W3C's, as W3C's names. */

@@ -1,8 +1,9 @@
 import { createHash } from 'node:crypto';
-import { lstatSync, mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { lstatSync, mkdirSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir, userInfo } from 'node:os';
 import { join } from 'node:path';
 import { livingHolder, Lock } from '../../data/store/lock.js';
+import { readJsonFile } from '../../data/formats/json.js';
 
 /** A recorded session. */
 export interface RecordedSession {
@@ -52,7 +53,7 @@ export class SessionRecords {
 
 function running(file: string): string[] {
   try {
-    const { running } = JSON.parse(readFileSync(file, 'utf8')) as { running?: unknown };
+    const { running } = readJsonFile(file, 'delete it') as { running?: unknown };
     return typeof running === 'string' ? running.split(' ') : [];
   } catch {
     // its process removed it meanwhile

@@ -1,6 +1,7 @@
 import { existsSync, readdirSync, statSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import type { z } from 'zod';
+import { isObject, parseJson } from '../../data/formats/json.js';
 import { readText } from '../../data/formats/text.js';
 import { UserError } from '../../errors.js';
 import type { Parameters } from '../../graph/index.js';
@@ -11,21 +12,25 @@ export type Init = 'zeros' | 'ones' | { readonly normal: number } | { readonly u
 /** All parameters of a model by their names in the checkpoint. */
 export type ParameterSpecs = Record<string, { shape: number[]; init: Init }>;
 
-/** Parses a JSON file of a checkpoint folder. @throws UserError if it can't be read or is not JSON */
-export function readJson(file: string): unknown {
+/** Parses a JSON file of a checkpoint folder. @throws UserError if it can't be read or is no JSON object */
+export function readJson(file: string): Record<string, unknown> {
   let text: string;
   try {
     text = readText(file);
   } catch (error) {
+    if (error instanceof UserError) throw error;
     throw new UserError(
       `${file}: cannot be read (${(error as NodeJS.ErrnoException).code}); ${whereElse(dirname(file))}`,
     );
   }
+  let value: unknown;
   try {
-    return JSON.parse(text);
-  } catch {
-    throw new UserError(`${file}: not JSON; download or export it again`);
+    value = parseJson(text);
+  } catch (error) {
+    throw new UserError(`${file}: ${(error as Error).message}; download or export it again`);
   }
+  if (!isObject(value)) throw new UserError(`${file}: expected a JSON object; download or export it again`);
+  return value;
 }
 
 /** Where a checkpoint may be instead: in a zip file as it was downloaded, or one folder further down. */

@@ -5,6 +5,7 @@ import { writeAtomic } from '../../data/store/atomic.js';
 import { UserError } from '../../errors.js';
 import { isRunName } from '../../runner/folders.js';
 import type { Member } from './axes.js';
+import { jsonObjectInFile } from '../../data/formats/json.js';
 
 /** A sweep, as its file stores it. */
 export interface Sweep {
@@ -42,12 +43,8 @@ export function readSweep(data: string, name: string): Sweep | undefined {
   if (!isRunName(name)) return undefined;
   const file = sweepFile(data, name);
   if (!existsSync(file)) return undefined;
-  try {
-    const sweep = JSON.parse(readFileSync(file, 'utf8')) as Sweep;
-    if (sweep.name === name && Array.isArray(sweep.members) && Array.isArray(sweep.stages)) return sweep;
-  } catch {
-    // reported below
-  }
+  const sweep = jsonObjectInFile(file) as Sweep | undefined;
+  if (sweep?.name === name && Array.isArray(sweep.members) && Array.isArray(sweep.stages)) return sweep;
   throw new UserError(`${file}: not a sweep that critiq wrote; delete it and run the sweep again`);
 }
 

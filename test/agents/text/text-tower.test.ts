@@ -7,6 +7,7 @@ import { VectorCache } from '../../../src/data/vector-cache.js';
 import { UserError } from '../../../src/errors.js';
 import { openRuntime } from '../../../src/graph/index.js';
 import { readJson } from '../../../src/models/checkpoint/checkpoint.js';
+import { readJsonFile } from '../../../src/data/formats/json.js';
 import { checkpointCopy, newPlace } from '../../rigs/checkpoints.js';
 
 const runtime = await openRuntime({ threads: 1 });
@@ -20,7 +21,7 @@ runtime.session = (...args) => {
 };
 
 const folder = checkpointCopy('roberta');
-const expected = readJson(join(folder, 'expected.json')) as { text: string; vector: number[] }[];
+const expected = readJsonFile(join(folder, 'expected.json'), '') as { text: string; vector: number[] }[];
 const texts = expected.map(({ text }) => text);
 
 test("vectors equal PyTorch's, also for empty texts and for texts longer than the model's positions", async () => {

@@ -139,8 +139,8 @@ const faults: [what: string, folder: () => string, message: RegExp][] = [
     /tokenizer\.json: cannot be used \(precompiled_charsmap: expected a trie within its 8 bytes/,
   ],
   ['a missing configuration', () => broken('tokenizer_config.json'), /tokenizer_config\.json: cannot be read/],
-  ['text that is not JSON', () => broken('tokenizer.json', '{'), /tokenizer\.json: not JSON/],
-  ['JSON of something else', () => broken('tokenizer.json', '[]'), /not a Hugging Face tokenizer\.json/],
+  ['text that is not JSON', () => broken('tokenizer.json', '{'), /tokenizer\.json: not valid JSON/],
+  ['JSON of something else', () => broken('tokenizer.json', '[]'), /tokenizer\.json: expected a JSON object/],
   ['a model of unknown type', () => broken('tokenizer.json', '{"model": {"type": "Oracle"}}'), /cannot be used/],
   [
     'an end token that is not in the vocabulary',

@@ -176,7 +176,7 @@ test('what cannot be read is said in a word', () => {
     [file.subarray(0, -20), /truncated PNG: it ends after \d+ bytes/],
     [insert('CgBI'), /unsupported PNG: it has a CgBI chunk.*another program/],
     [withHeader(file, (header) => header.writeUInt32BE(1 << 20, 0)), /1 to 16384 pixels per side .* got 1048576×9/],
-    [withHeader(file, (header) => header.fill(0x3f, 2, 4).fill(0x3f, 6, 8)), /at most 67108864 in all/],
+    [withHeader(file, (header) => header.fill(0x3f, 2, 4).fill(0x3f, 6, 8)), /at most 16777216 in all/],
     [withHeader(file, (header) => (header[8] = 3)), /colour type 0 with 3 bits/],
     [withHeader(file, (header) => (header[9] = 3)), /no palette/],
     [withHeader(file, (header) => (header[12] = 2)), /interlace 2 is not of the format/],

@@ -9,7 +9,7 @@ import type { Frame } from '../../../src/data/formats/frame.js';
 import { UserError } from '../../../src/errors.js';
 import { Parameters, openRuntime } from '../../../src/graph/index.js';
 import { Blip2Tower } from '../../../src/models/blip2/tower.js';
-import { readJson } from '../../../src/models/checkpoint/checkpoint.js';
+import { readJsonFile } from '../../../src/data/formats/json.js';
 import { POCKET_TOWER, convTowerSpecs } from '../../../src/models/conv-tower.js';
 import { withCursor } from '../../../src/models/cursor.js';
 import {
@@ -26,7 +26,7 @@ after(() => runtime.close());
 
 const phone = decodePng(readFileSync('test/fixtures/preprocess/phone.png'));
 const folder = checkpointCopy('blip2');
-const expected = readJson(join(folder, 'expected.json')) as number[][];
+const expected = readJsonFile(join(folder, 'expected.json'), '') as number[][];
 
 function upsideDown({ width, height, rgba }: Frame): Frame {
   const turned = new Uint8ClampedArray(rgba.length);
