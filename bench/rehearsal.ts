@@ -31,11 +31,7 @@ const { values: options } = parseArgs({
 const folder = resolve(options.folder);
 const run = join(folder, 'runs/digiq-import');
 const measuredFile = join(folder, 'measured.jsonl');
-const models = { policy: join(folder, 'Auto-UI-Base'), text: join(folder, 'roberta-base') };
-const settings = [
-  ...['--config', 'digiq-import', `data=${join(folder, 'runs')}`],
-  ...Object.entries(models).map(([key, path]) => `models.${key}=${path}`),
-];
+const settings = ['--config', 'digiq-import', 'data=runs', 'models.policy=Auto-UI-Base', 'models.text=roberta-base'];
 
 /** Actions are about 60 tokens and prompts 70, nearly as many as with T5's tokenizer. */
 const WORDS = { pieces: ['.com', 'shop'], words: ['Go', 'to', 'search', 'for', 'item'], grid: { rows: 1, columns: 1 } };
@@ -73,7 +69,10 @@ async function critiq(stage: string, args: readonly string[], { metrics, stop }:
   const start = performance.now();
   const main = fileURLToPath(new URL('../src/cli/main.js', import.meta.url));
   const command = [process.execPath, main, ...args];
-  const child = spawn('nice', ['-n', options.nice, ...command], { stdio: ['ignore', 'inherit', 'inherit'] });
+  const child = spawn('nice', ['-n', options.nice, ...command], {
+    cwd: folder,
+    stdio: ['ignore', 'inherit', 'inherit'],
+  });
   let [gib, cpu] = [0, 0];
   let stopped: string | undefined;
   const steps: StepSeen[] = [];
@@ -180,8 +179,8 @@ function summary(): void {
 mkdirSync(folder, { recursive: true });
 const file = join(folder, 'general-offline.pt');
 const bytes = await makeReleased(file, { ...RELEASED_FILE, gigabytes: Number(options.gigabytes) });
-await makeAutoUI(models.policy, WORDS, 128);
-await makeRoberta(models.text, WORDS);
+await makeAutoUI(join(folder, 'Auto-UI-Base'), WORDS, 128);
+await makeRoberta(join(folder, 'roberta-base'), WORDS);
 console.log(`${file}: ${(bytes / 1e9).toFixed(2)} GB`);
 
 if (!finished('import')) {

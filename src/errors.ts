@@ -67,3 +67,26 @@ export function exitCodeOf(error: unknown): number {
   if (error instanceof RunError && error.name === 'Interrupted') return Number(process.exitCode ?? 130);
   return 1;
 }
+
+/**
+ * A failure of the machine while it reads or writes, as one line that names the path and what to do: a full disk, a broken
+ * one, a limit of the system. Undefined for other errors.
+ */
+export function machineFailure(path: string, error: NodeJS.ErrnoException): RunError | undefined {
+  const { code, message } = error;
+  const says = (what: string) => new RunError(`${path}: ${what}`, { cause: error });
+  switch (code) {
+    case 'ENOSPC':
+    case 'EDQUOT':
+      return says(`the disk is full (${code}); free some space and run the same command again`);
+    case 'EMFILE':
+    case 'ENFILE':
+      return says(`too many open files (${code}); raise \`ulimit -n\` and run the same command again`);
+    case 'EFBIG':
+      return says(`larger than this system or user may write (EFBIG); raise \`ulimit -f\` or use another disk`);
+    case 'EIO':
+      return says(`disk error (${message}); check the system log`);
+    default:
+      return undefined;
+  }
+}

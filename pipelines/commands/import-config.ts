@@ -1,15 +1,14 @@
-import { readFileSync, statSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
-import { parseDocument, stringify } from 'yaml';
+import { stringify } from 'yaml';
 import { counted } from '../../src/counted.js';
 import { translate, type Translation } from '../../src/data/released/reference-config.js';
 import { UserError } from '../../src/errors.js';
-import { plainValue } from '../../src/yaml.js';
+import { readYaml } from '../../src/settings/files.js';
 import { schemaAt, show, typeName } from '../../src/settings/schema.js';
 import type { z } from 'zod';
 
-/** Maximum size of a settings file, in bytes. */
-const LONGEST_FILE = 1 << 20;
+/** Most files that one file names as its defaults, directly or through others. */
+const MOST_FILES = 100;
 
 /** A settings file of DigiRL, Digi-Q or CoSo in critiq's settings. */
 export interface ImportedConfig extends Translation {
@@ -23,7 +22,7 @@ export interface ImportedConfig extends Translation {
  * @throws UserError for a file that cannot be read or holds values that the reference does not know
  */
 export function importConfig(file: string, schema: z.ZodObject): ImportedConfig {
-  const values = readReference(file, []);
+  const values = readReference(file, [], { files: 0 });
   const translation = translate(values);
   const mistakes = translation.wrong.map(
     ({ key, value, expected }) => `${file}: ${key}: expected ${expected}, got ${show(value)}`,
@@ -44,9 +43,10 @@ export function importConfig(file: string, schema: z.ZodObject): ImportedConfig 
 }
 
 /** The values of a file, over those of the files in its `defaults` (Hydra's list: file names without .yaml, and `_self_`). */
-function readReference(file: string, chain: readonly string[]): Record<string, unknown> {
+function readReference(file: string, chain: readonly string[], read: { files: number }): Record<string, unknown> {
   if (chain.includes(file)) throw new UserError(`${file}: defaults: names itself: ${[...chain, file].join(' -> ')}`);
-  const { defaults, ...own } = read(file);
+  if (++read.files > MOST_FILES) throw new UserError(`${file}: defaults: expected at most ${MOST_FILES} files in all`);
+  const { defaults, ...own } = readYaml(file);
   const names = defaults === undefined ? [] : defaults;
   if (!Array.isArray(names) || names.length > 20 || !names.every((name) => typeof name === 'string'))
     throw new UserError(`${file}: defaults: expected a list of file names, got ${show(defaults)}`);
@@ -55,33 +55,9 @@ function readReference(file: string, chain: readonly string[]): Record<string, u
     // a plain name beside the file: nothing outside its folder is read
     if (basename(name) !== name || name.startsWith('.'))
       throw new UserError(`${file}: defaults: expected the name of a file in its folder, got ${show(name)}`);
-    return readReference(join(dirname(file), name.endsWith('.yaml') ? name : `${name}.yaml`), [...chain, file]);
+    return readReference(join(dirname(file), name.endsWith('.yaml') ? name : `${name}.yaml`), [...chain, file], read);
   };
   return Object.assign({}, ...names.slice(0, before).map(layer), own, ...names.slice(before + 1).map(layer));
-}
-
-function read(file: string): Record<string, unknown> {
-  let text: string;
-  try {
-    const { size } = statSync(file);
-    if (size > LONGEST_FILE)
-      throw new UserError(`${file}: expected a settings file of at most 1 MiB, got ${size} bytes`);
-    text = readFileSync(file, 'utf8');
-  } catch (error) {
-    if (error instanceof UserError) throw error;
-    throw new UserError(`${file}: cannot be read: ${(error as Error).message}`);
-  }
-  const document = parseDocument(text.replace(/^\uFEFF/, ''), { logLevel: 'silent' });
-  if (document.errors.length > 0) throw new UserError(`${file}: ${document.errors[0].message.split('\n')[0]}`);
-  let values: unknown;
-  try {
-    values = plainValue(document);
-  } catch (error) {
-    throw new UserError(`${file}: ${(error as Error).message}`);
-  }
-  if (typeof values !== 'object' || values === null || Array.isArray(values))
-    throw new UserError(`${file}: expected a map of settings, got ${show(values)}`);
-  return values as Record<string, unknown>;
 }
 
 function toYaml(file: string, { base, settings }: Translation): string {

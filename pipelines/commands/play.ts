@@ -16,7 +16,16 @@ export async function playPhone(
     task,
     signal,
     say,
-  }: { port: number; split: string; task: number; signal: AbortSignal; say: (line: string) => void },
+    opened,
+  }: {
+    port: number;
+    split: string;
+    task: number;
+    signal: AbortSignal;
+    say: (line: string) => void;
+    /** called when the page can be opened */
+    opened?: (address: { url: string; task: string }) => void;
+  },
 ): Promise<void> {
   if (split !== 'train' && split !== 'test')
     throw new UserError(`--split: expected train or test, got ${JSON.stringify(split)}`);
@@ -25,6 +34,7 @@ export async function playPhone(
   const tasks = tasksOf(config, split, { seed: config.seed });
   if (!tasks[task]) throw new UserError(`--task: expected an integer from 0 to ${tasks.length - 1}, got ${task}`);
   const { url, close } = await servePhone({ port, task: tasks[task], seed: config.seed, log: say });
+  opened?.({ url, task: tasks[task].text });
   say(`${url}  ${tasks[task].text}  (press Ctrl-C to stop)`);
   try {
     if (!signal.aborted) await once(signal, 'abort');

@@ -211,7 +211,10 @@ Example:
         const { port, split, task } = options;
         const say = (line: string): void => display.info(line);
         const numbers = { port: wholeNumber('--port', port, 0), task: wholeNumber('--task', task, 0) };
-        await playPhone(config, { ...numbers, split, signal, say });
+        const opened = (address: object): void => {
+          if (options.json) print(JSON.stringify(address));
+        };
+        await playPhone(config, { ...numbers, split, signal, say, opened });
         return { result: null, lines: [] };
       });
     });

@@ -1,4 +1,4 @@
-import { RunError, UserError } from '../errors.js';
+import { machineFailure, RunError, UserError } from '../errors.js';
 
 /**
  * Turns a system error into one line that names the path and what to do; returns other errors unchanged.
@@ -7,20 +7,9 @@ import { RunError, UserError } from '../errors.js';
 export function describeFailure(error: unknown, folder?: string): unknown {
   if (error instanceof UserError || error instanceof RunError) return error;
   const { code, path = folder ?? 'a file', message } = (error ?? {}) as NodeJS.ErrnoException;
+  const ofMachine = machineFailure(path, (error ?? {}) as NodeJS.ErrnoException);
+  if (ofMachine) return ofMachine;
   switch (code) {
-    case 'ENOSPC':
-    case 'EDQUOT':
-      return new RunError(`${path}: the disk is full (${code}); free some space and run the same command again`, {
-        cause: error,
-      });
-    case 'EMFILE':
-    case 'ENFILE':
-      return new RunError(
-        `${path}: too many open files (${code}); raise \`ulimit -n\` and run the same command again`,
-        { cause: error },
-      );
-    case 'EIO':
-      return new RunError(`${path}: disk error (${message}); check the system log`, { cause: error });
     case 'EACCES':
     case 'EPERM':
     case 'EROFS':
@@ -36,11 +25,6 @@ export function describeFailure(error: unknown, folder?: string): unknown {
     case 'EISDIR':
       return new UserError(
         `${path}: ${code === 'EISDIR' ? 'expected a file, got a folder' : 'a part of this path is a file, expected a folder'}`,
-        { cause: error },
-      );
-    case 'EFBIG':
-      return new RunError(
-        `${path}: larger than this system or user may write (EFBIG); raise \`ulimit -f\` or use another disk`,
         { cause: error },
       );
     default:

@@ -91,26 +91,35 @@ class Reader {
 
   private read(file: string, source: string, extendedBy: string | undefined): Record<string, unknown> {
     const from = extendedBy === undefined ? '' : ` (extended by ${this.describe(extendedBy)})`;
-    let text: string;
-    try {
-      const stat = statSync(file);
-      // a device or a pipe has no size, and no end
-      if (!stat.isFile() && !stat.isDirectory())
-        throw new UserError(`${source}: expected a settings file${from}, got a device or pipe`);
-      const { size } = stat;
-      if (size > LONGEST_FILE)
-        throw new UserError(`${source}: settings file of ${size} bytes${from}, expected at most ${LONGEST_FILE}`);
-      text = readFileSync(file, 'utf8');
-    } catch (error) {
-      if (error instanceof UserError) throw error;
-      const { code } = error as NodeJS.ErrnoException;
-      if (code !== 'ENOENT')
-        throw new UserError(`${source}: cannot read the settings file${from} (${code ?? String(error)})`);
-      const ours = this.library === undefined ? '' : `; critiq's own are ${libraryNames(this.library).join(', ')}`;
-      throw new UserError(`${source}: no such settings file${from}${ours}`);
-    }
-    return parseYaml(text, source);
+    const ours = this.library === undefined ? '' : `; critiq's own are ${libraryNames(this.library).join(', ')}`;
+    return readYaml(file, source, { from, missing: ours });
   }
+}
+
+/**
+ * The values of a YAML file, which others may have written: only a file of bounded size is read, and only bounded values.
+ * @param source its name in messages
+ * @param from who names it, and `missing` what to add where there is none, both for messages
+ * @throws UserError if it is missing, unreadable, no YAML or no map
+ */
+export function readYaml(file: string, source = file, { from = '', missing = '' } = {}): Record<string, unknown> {
+  let text: string;
+  try {
+    const stat = statSync(file);
+    // a device or a pipe has no size, and no end
+    if (!stat.isFile() && !stat.isDirectory())
+      throw new UserError(`${source}: expected a settings file${from}, got a device or pipe`);
+    const { size } = stat;
+    if (size > LONGEST_FILE)
+      throw new UserError(`${source}: settings file of ${size} bytes${from}, expected at most ${LONGEST_FILE}`);
+    text = readFileSync(file, 'utf8');
+  } catch (error) {
+    if (error instanceof UserError) throw error;
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === 'ENOENT') throw new UserError(`${source}: no such settings file${from}${missing}`);
+    throw new UserError(`${source}: cannot read the settings file${from} (${code ?? String(error)})`);
+  }
+  return parseYaml(text, source);
 }
 
 function parseYaml(text: string, source: string): Record<string, unknown> {

@@ -179,18 +179,25 @@ test('import creates data sets that the stages use and do not overwrite', async 
   failedInOneLine(await critiq(['import'], { cwd, program: CLI }), 2, /import: expected a subcommand/);
 });
 
-test('the phone can be played until Ctrl-C', async (t) => {
-  const { child, ended } = start(['phone', '--port', '0', '--task', '1'], { cwd: emptyFolder(t), program: CLI });
-  t.after(() => child.kill('SIGKILL'));
-  let said = '';
-  child.stderr!.on('data', (piece: Buffer) => (said += String(piece)));
-  await until(() => said.includes('\n'), 'the address');
-  const response = await fetch(said.split(' ')[0]);
-  assert.equal(response.status, 200);
-  assert.match(await response.text(), /<html|<!doctype/i);
-  child.kill('SIGINT');
-  assert.equal((await ended).code, 130);
-});
+for (const json of [false, true]) {
+  test(`the phone can be played until Ctrl-C${json ? '; --json prints its address' : ''}`, async (t) => {
+    const words = ['phone', '--port', '0', '--task', '1', ...(json ? ['--json'] : [])];
+    const { child, ended } = start(words, { cwd: emptyFolder(t), program: CLI });
+    t.after(() => child.kill('SIGKILL'));
+    let said = '';
+    child[json ? 'stdout' : 'stderr']!.on('data', (piece: Buffer) => (said += String(piece)));
+    await until(() => said.includes('\n'), 'the address');
+    const { url, task } = json
+      ? (JSON.parse(said.split('\n')[0]) as { url: string; task: string })
+      : { url: said.split(' ')[0], task: said };
+    assert.ok(task.length > 5, said);
+    const response = await fetch(url);
+    assert.equal(response.status, 200);
+    assert.match(await response.text(), /<html|<!doctype/i);
+    child.kill('SIGINT');
+    assert.equal((await ended).code, 130);
+  });
+}
 
 /** A new in-memory file system, if this user may mount one. */
 function mounted(t: TestContext, what: string, options: string): string | undefined {

@@ -62,20 +62,32 @@ function small(bytes: number, where: string): void {
   if (bytes > LARGEST) throw new UserError(`${where}: expected a picture of at most 64 MiB, got ${bytes} bytes`);
 }
 
+/** A name without the end that says a picture's format. */
+const stemOf = (name: string) => name.replace(/\.(png|jpe?g|webp)$/i, '.*');
+
 /**
  * What is found under a name: each by its whole path and by every end of it that begins with a whole part. A name that two
- * share means neither.
+ * share means neither. Pictures that were converted have another ending than the file says: they are found where no
+ * picture has the exact name.
  */
 class Index<T> {
   private readonly found = new Map<string, T | null>();
+  private readonly stems = new Map<string, T | null>();
 
   add(path: string, what: T): void {
-    namesOf(path).forEach((name, i) => this.found.set(name, i === 0 || !this.found.has(name) ? what : null));
+    namesOf(path).forEach((name, i) => {
+      this.found.set(name, i === 0 || !this.found.has(name) ? what : null);
+      const stem = stemOf(name);
+      this.stems.set(stem, this.stems.has(stem) ? null : what);
+    });
   }
 
   of(path: string): T | undefined {
-    const name = namesOf(path).find((one) => this.found.has(one));
-    return name === undefined ? undefined : (this.found.get(name) ?? undefined);
+    const names = namesOf(path);
+    const exact = names.find((name) => this.found.has(name));
+    if (exact !== undefined) return this.found.get(exact) ?? undefined;
+    const stem = names.map(stemOf).find((name) => this.stems.has(name));
+    return stem === undefined ? undefined : (this.stems.get(stem) ?? undefined);
   }
 }
 

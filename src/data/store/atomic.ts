@@ -2,7 +2,7 @@ import { crc32 } from '@node-rs/crc32';
 import { mkdirSync } from 'node:fs';
 import { open, rename, rm, type FileHandle, unlink } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
-import { RunError, UserError } from '../../errors.js';
+import { machineFailure, RunError, UserError } from '../../errors.js';
 
 /** Size and checksum of a written file, to notice later if it has changed. */
 export interface Written {
@@ -138,13 +138,10 @@ export async function syncFolder(folder: string): Promise<void> {
 
 /** The one-line error for a failed write: a UserError if the user can fix it, a RunError otherwise. */
 export function writeFailure(file: string, error: unknown): Error {
-  const code = (error as NodeJS.ErrnoException).code;
+  const { code } = (error ?? {}) as NodeJS.ErrnoException;
+  const ofMachine = machineFailure(file, (error ?? {}) as NodeJS.ErrnoException);
+  if (ofMachine) return ofMachine;
   switch (code) {
-    case 'ENOSPC':
-    case 'EDQUOT':
-      return new RunError(`${file}: the disk is full (${code}); free some space and run the same command again`);
-    case 'EFBIG':
-      return new RunError(`${file}: larger than this system or user may write (EFBIG); raise \`ulimit -f\` or use another disk`);
     case 'EACCES':
     case 'EPERM':
     case 'EROFS':

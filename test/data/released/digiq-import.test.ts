@@ -1,10 +1,12 @@
 import assert from 'node:assert/strict';
+import { createCanvas, type Canvas } from '@napi-rs/canvas';
 import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { IMPORTED, importDigiq, type DigiqImport } from '../../../src/data/released/digiq-import.js';
 import { layoutOf, stacked } from '../../../src/data/released/frames.js';
 import { namesOf, openPictures } from '../../../src/data/released/pictures.js';
+import { pictureType } from '../../../src/data/formats/picture.js';
 import { encodePng } from '../../../src/data/formats/png.js';
 import { ImageStore } from '../../../src/data/images.js';
 import { ImageVectors } from '../../../src/data/image-vectors.js';
@@ -258,7 +260,7 @@ test('a vector is never cut in two by its width: pairs are told by their content
 
 /** A zip with all files of a folder, below another folder and with a note. */
 function zipped(folder: string): string {
-  const names = readdirSync(folder, { recursive: true, encoding: 'utf8' }).filter((name) => name.endsWith('.png'));
+  const names = readdirSync(folder, { recursive: true, encoding: 'utf8' }).filter((name) => /\.(png|jpe?g|webp)$/i.test(name));
   const entries = names.map((name) => [`download/${name}`, readFileSync(join(folder, name))] as const);
   const zip = `${folder}.zip`;
   writeFileSync(zip, storedZip({ ...Object.fromEntries(entries), 'download/README.txt': Buffer.from('screens') }));
@@ -303,6 +305,42 @@ for (const [where, wrapped] of [
     none.close();
   });
 }
+
+test('screenshots in JPEG and WebP are stored too: the content says the format, and the name may end as another', async (t) => {
+  const screens = tempFolder(t);
+  const formats = [
+    { end: '.png', encode: (canvas: Canvas) => canvas.encode('jpeg', 95) },
+    { end: '.webp', encode: (canvas: Canvas) => canvas.encode('webp', 95) },
+    { end: '.JPG', encode: (canvas: Canvas) => canvas.encode('jpeg', 95) },
+    { end: '.jpeg', encode: (canvas: Canvas) => canvas.encode('png') },
+  ];
+  const shade = (i: number, j: number) => 20 + 50 * i + 9 * j;
+  for (const [i, length] of [2, 1, 4, 2].entries()) {
+    for (let j = 0; j <= length; j++) {
+      const canvas = createCanvas(8, 8);
+      const context = canvas.getContext('2d');
+      context.fillStyle = `rgb(${shade(i, j)}, 100, 100)`;
+      context.fillRect(0, 0, 8, 8);
+      const { end, encode } = formats[(i + j) % formats.length];
+      writeFileSync(join(screens, `${i}_${j}${end}`), await encode(canvas));
+    }
+  }
+  for (const from of [screens, zipped(screens)]) {
+    const folder = tempFolder(t);
+    const pictures = await openPictures(from);
+    const done = await importDigiq(fixture('golden', 'released/trajectories.pt'), folder, { ...options, pictures });
+    pictures.close();
+    assert.deepEqual(done.pictures, { stored: 13, missing: 1 });
+    const set = await openDataset(join(folder, 'trajectories'));
+    const store = new ImageStore(join(folder, 'images'));
+    for (const row of await readTable(set.files()[1], TRANSITIONS)) {
+      const { width, height, rgba } = await store.get(row.image);
+      assert.deepEqual([width, height], [8, 8]);
+      assert.ok(Math.abs(rgba[0] - shade(Number(row.imagePath.at(-7)), row.step)) <= 3, `${row.imagePath}: ${rgba[0]}`);
+      assert.equal(pictureType(readFileSync(store.path(row.image))), 'image/png', 'stored as all screenshots of a run');
+    }
+  }
+});
 
 test('paths in the file are names below the folder, never outside of it', () => {
   assert.deepEqual(namesOf('<path_to_images>/3_0.png'), ['3_0.png']);

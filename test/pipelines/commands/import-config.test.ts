@@ -196,6 +196,13 @@ test('a file that cannot be meant is an error in plain lines', (t) => {
     'other.yaml': 'model:\n  name: bert\n',
     'broken.yaml': 'a: [1\n',
     'list.yaml': '- 1\n',
+    'twins.yaml': 'defaults: [twins1, twins1]\n',
+    ...Object.fromEntries(
+      Array.from({ length: 8 }, (_, i) => [`twins${i + 1}.yaml`, `defaults: [twins${i + 2}, twins${i + 2}]\n`]),
+    ),
+    'twins9.yaml': 'gamma: 0.5\n',
+    'long.yaml': `# ${'x'.repeat(1 << 17)}\n`,
+    'deep.yaml': `a: ${'['.repeat(100)}${']'.repeat(100)}\n`,
     'aliases.yaml': `a: &a [x]\n${Array.from({ length: 200 }, (_, i) => `k${i}: *a`).join('\n')}\n`,
   });
   const fails = (name: string, pattern: RegExp) =>
@@ -210,10 +217,14 @@ test('a file that cannot be meant is an error in plain lines', (t) => {
   fails('cycle.yaml', /names itself/);
   fails('outside.yaml', /expected the name of a file in its folder, got "\.\.\/secret"/);
   fails('other.yaml', /no key of DigiRL, Digi-Q or CoSo/);
-  fails('broken.yaml', /broken\.yaml: /);
+  fails('broken.yaml', /broken\.yaml:\d+:\d+: not valid YAML: /);
   fails('list.yaml', /expected a map of settings/);
   fails('aliases.yaml', /alias/);
-  fails('missing.yaml', /cannot be read/);
+  fails('missing.yaml', /missing\.yaml: no such settings file/);
+  fails('twins.yaml', /expected at most 100 files in all/);
+  fails('long.yaml', /settings file of \d+ bytes, expected at most 131072/);
+  fails('deep.yaml', /nested more than 64 deep/);
+  assert.throws(() => importConfig('/dev/zero', schema), /\/dev\/zero: expected a settings file, got a device or pipe/);
 });
 
 test('aliases of one setting work with their own values; names that mean several say which', () => {
