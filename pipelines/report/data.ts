@@ -1,9 +1,11 @@
 import { heldOutBy } from '../../src/data/replay.js';
-import { readTable } from '../../src/data/tables.js';
+import { readTable, type TableKind } from '../../src/data/tables.js';
 import { VALUES, type CandidateRow, type ValueRow } from '../../src/data/transitions.js';
 import { advantages, AGGREGATES, bestCandidate } from '../../src/algorithms/digiq.js';
 import { UserError } from '../../src/errors.js';
 import { Random } from '../../src/random.js';
+import { rankingOf } from '../../src/oracle/ranking.js';
+import { ORACLE, type OracleRow } from '../../src/oracle/table.js';
 import { histogram } from '../../src/report/histogram.js';
 import { reliability, type Predictions, type Reliability } from '../../src/report/reliability.js';
 import type { Amounts, Part, Values } from '../../src/report/report.js';
@@ -27,6 +29,7 @@ export class ReportData {
     private readonly steps: readonly ReportedStep[],
     private readonly candidates: ReadonlyMap<number, CandidateRow> | undefined,
     private readonly values: ReadonlyMap<number, ValueRow> | undefined,
+    private readonly truth: readonly OracleRow[],
   ) {
     this.actor = ctx.config.actor as z.infer<typeof Actor>;
     this.held = values && heldOut(ctx, steps);
@@ -41,8 +44,11 @@ export class ReportData {
     const candidates = sources.includes('candidates')
       ? byTid(await readCandidates(ctx.dataset('candidates'), 'candidates'))
       : undefined;
-    const values = sources.includes('values') ? byTid(await readValues(ctx.dataset('values'))) : undefined;
-    return new ReportData(ctx, steps, candidates, values);
+    const values = sources.includes('values')
+      ? byTid(await readRows(ctx.dataset('values'), 'critic', VALUES))
+      : undefined;
+    const truth = sources.includes('oracle') ? await readRows(ctx.dataset('oracle'), 'oracle', ORACLE) : [];
+    return new ReportData(ctx, steps, candidates, values, truth);
   }
 
   amounts(): Amounts {
@@ -90,8 +96,25 @@ export class ReportData {
         advantages: histogram({ taken, others }),
         threshold: this.actor.threshold,
         aggregate: this.actor.aggregate,
+        ...this.truthPart(),
       },
     };
+  }
+
+  /** The critic beside true values; empty where there are none. */
+  private truthPart(): Pick<Values, 'truth'> {
+    const { truth, steps, candidates, values, ctx } = this;
+    if (truth.length === 0 || !candidates) return {};
+    const names = new Map(steps.map(({ tid, trajectory }) => [tid, trajectory]));
+    const states = truth.flatMap((row) => {
+      const [own, scored] = [candidates.get(row.tid), values?.get(row.tid)];
+      const fits = own?.actions.length === row.q.length && scored?.q1.length === row.q.length;
+      return fits ? [{ trajectory: names.get(row.tid)!, candidates: own, truth: row, values: scored }] : [];
+    });
+    if (states.length === 0) return {};
+    const critic = readPlan(ctx.dataset('values'))?.settings.critic as { gamma?: number } | undefined;
+    const options = { ...this.actor, gap: 0.25, errors: 0, gamma: critic?.gamma ?? 0.95 };
+    return { truth: { ranking: rankingOf(states, options), options } };
   }
 
   /** A few random successes and failures, if possible from trajectories that the critic was not trained on. */
@@ -161,10 +184,9 @@ function heldOut(ctx: StageContext<unknown>, steps: readonly ReportedStep[]): Re
   );
 }
 
-async function readValues(folder: string): Promise<ValueRow[]> {
-  const rows: ValueRow[] = [];
-  for (const file of await filesOf(folder, 'critic')) {
-    for (const row of await readTable(file, VALUES)) rows.push(row);
-  }
+async function readRows<Row extends object>(folder: string, stage: string, kind: TableKind<Row>): Promise<Row[]> {
+  const rows: Row[] = [];
+  for (const file of await filesOf(folder, stage, '.parquet'))
+    for (const row of await readTable(file, kind)) rows.push(row);
   return rows;
 }

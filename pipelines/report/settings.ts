@@ -26,9 +26,11 @@ export const ReportSettings = z.object({
     .default([])
     .describe('runs of `online` to show, by their names below `online/`; missing ones are run first'),
   sources: z
-    .array(z.enum(['trajectories', 'candidates', 'values']))
+    .array(z.enum(['trajectories', 'candidates', 'values', 'oracle']))
     .default(['trajectories', 'candidates', 'values'])
-    .describe('data sets to read; without `values` the report needs no critic and says nothing about it'),
+    .describe(
+      'data sets to read; without `values` the report needs no critic and says nothing about it; add `oracle` to compare the critic with true values (docs/oracle.md)',
+    ),
   trajectories: z
     .int()
     .min(0)

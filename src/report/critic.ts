@@ -1,5 +1,6 @@
 import { histogramChart, legend, reliabilityChart } from './charts.js';
 import { count, decimal, html, signed, table, type Markup } from './html.js';
+import { rankingRows } from '../oracle/ranking-text.js';
 import type { Values } from './report.js';
 import { calibrationVerdict, PARTS } from './verdicts.js';
 
@@ -8,7 +9,7 @@ const TRAINED = 0;
 const HELD_OUT = 2;
 
 /** The section on the critic: a verdict, calibration, and advantages. */
-export function criticMarkup({ reliability, advantages, threshold, aggregate }: Values): Markup {
+export function criticMarkup({ reliability, advantages, threshold, aggregate, truth }: Values): Markup {
   const series = Object.entries(reliability).map(([name, found]) => ({
     label: PARTS[name] ?? name,
     colour: name === 'train' ? TRAINED : HELD_OUT,
@@ -52,5 +53,12 @@ ${table(
         ci95 ? `${decimal(ci95[0])} – ${decimal(ci95[1])}` : '–',
       ]),
     ),
-  )}</details>`;
+  )}</details>${truth && truthMarkup(truth)}`;
+}
+
+/** The critic beside true values. */
+function truthMarkup({ ranking, options }: NonNullable<Values['truth']>): Markup {
+  return html`<h3>Beside true values</h3>${table(['', 'this critic'], rankingRows([ranking]), {
+    caption: `True values: means of ${ranking.rollouts} episodes played on from a state, discount ${options.gamma}. Pairs count if their true values differ by ${options.gap} or more. 95\u00a0% intervals treat trajectories as independent.`,
+  })}`;
 }

@@ -1,6 +1,7 @@
 import type { Curve } from './curves.js';
 import { rateRows, type Evaluation, type Pair } from './evaluations.js';
 import type { Histogram } from './histogram.js';
+import type { Ranking, RankingOptions } from '../oracle/ranking.js';
 import type { OnlinePart } from './online.js';
 import type { Method } from './published.js';
 import type { Reliability } from './reliability.js';
@@ -31,6 +32,8 @@ export interface Values {
   readonly threshold: number;
   /** how the twins become one value in the advantage */
   readonly aggregate: string;
+  /** the critic beside true values; undefined where report.sources leaves them out */
+  readonly truth?: { readonly ranking: Ranking; readonly options: RankingOptions };
 }
 
 /** The two evaluations of `report.compare`. */
@@ -136,6 +139,7 @@ export function reportJson(report: Report): string {
       reliability: valued.reliability,
       calibration: calibrationVerdict(valued.reliability)?.level ?? null,
       advantages: valued.advantages ?? null,
+      truth: valued.truth ? { ...valued.truth.options, ...valued.truth.ranking } : null,
     },
     comparison: compared && {
       ...compared.pair,

@@ -175,6 +175,9 @@ export interface Candidate {
   readonly q2: number | null;
   readonly q: number | null;
   readonly advantage: number | null;
+  /** its true value and the standard error of that; null where `critiq oracle` did not measure it */
+  readonly truth: number | null;
+  readonly truthError: number | null;
 }
 
 /** One state with all its candidates; the first is the action taken. */
@@ -192,6 +195,8 @@ export interface State {
   readonly v1: number | null;
   readonly v2: number | null;
   readonly v: number | null;
+  /** true value of the state; null where `critiq oracle` did not measure it */
+  readonly trueV: number | null;
   readonly candidates: readonly Candidate[];
   /** the one that best-of-N would imitate */
   readonly best: number | null;

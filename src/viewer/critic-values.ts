@@ -3,6 +3,7 @@ import { advantages, AGGREGATES, bestCandidate } from '../algorithms/digiq.js';
 import { counted } from '../counted.js';
 import { heldOutBy } from '../data/replay.js';
 import { CANDIDATES, VALUES, type CandidateRow, type ValueRow } from '../data/transitions.js';
+import { ORACLE, type OracleRow } from '../oracle/table.js';
 import { readPlan } from '../runner/outputs.js';
 import type { Aggregate, Candidate, Problem, StepScores } from './api.js';
 import { runRecord } from './run-files.js';
@@ -21,10 +22,24 @@ export interface Scored {
 export class CriticValues {
   readonly candidates: TidTable<CandidateRow>;
   readonly values: TidTable<ValueRow>;
+  private readonly oracle: TidTable<OracleRow>;
 
   constructor(private readonly run: string) {
     this.candidates = new TidTable(run, 'candidates', CANDIDATES, /candidates[^/]*\.parquet$/);
     this.values = new TidTable(run, 'values', VALUES, /values[^/]*\.parquet$/);
+    this.oracle = new TidTable(run, 'oracle', ORACLE, /oracle[^/]*\.parquet$/);
+  }
+
+  /** True values of a state and its candidates, if they were measured. @param candidates number of its candidates */
+  async truth(
+    tid: number,
+    candidates: number,
+  ): Promise<{ truth: OracleRow | undefined; problems: readonly Problem[] }> {
+    const { rows, problems } = await this.oracle.read([tid]);
+    const truth = rows.get(tid);
+    if (!truth || truth.q.length === candidates) return { truth, problems };
+    const message = `transition ${tid} has ${counted(truth.q.length, 'true value')} but ${counted(candidates, 'candidate')}; run \`critiq oracle\` again`;
+    return { truth: undefined, problems: [...problems, { where: 'oracle', message }] };
   }
 
   /** Candidates and values of some transitions, by tid. A table that cannot be read counts as missing and is in `problems`. */
@@ -83,6 +98,7 @@ export function candidatesOf(
   taken: string,
   aggregate: Aggregate,
   threshold: number,
+  truth: OracleRow | undefined,
 ): { candidates: Candidate[]; best: number | null } {
   const actions = candidates?.actions ?? [taken];
   const all = values && advantages(values, aggregate);
@@ -98,6 +114,8 @@ export function candidatesOf(
       q2: finite(values?.q2[i]),
       q: values ? finite(of(values.q1[i], values.q2[i])) : null,
       advantage: finite(all?.[i]),
+      truth: finite(truth?.q[i]),
+      truthError: finite(truth?.qError[i]),
     })),
     best: best ?? null,
   };

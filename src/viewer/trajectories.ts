@@ -94,11 +94,17 @@ export class Trajectories {
     const of = scored.get(tid) ?? { candidates: undefined, values: undefined };
     const { goal, success, steps } = this.index.row(place);
     const { v1 = null, v2 = null } = of.values ?? {};
+    const { truth, problems: unread } =
+      set === SCORED && of.candidates
+        ? await this.critic.truth(tid, of.candidates.actions.length)
+        : { truth: undefined, problems: [] };
     return {
-      ...{ set, id, step, steps, tid, goal, prompt, mcReturn, success, v1, v2, problems },
+      ...{ set, id, step, steps, tid, goal, prompt, mcReturn, success, v1, v2 },
+      problems: [...problems, ...unread],
+      trueV: truth?.v ?? null,
       screen: screenOf(place.set, image, imagePath),
       v: stepScores(of, aggregate, threshold)?.v ?? null,
-      ...candidatesOf(of, action, aggregate, threshold),
+      ...candidatesOf(of, action, aggregate, threshold, truth),
     };
   }
 

@@ -15,7 +15,7 @@ import { loadRegistry } from '../../src/runner/registry.js';
 import { changedSettings } from '../../src/settings/changes.js';
 import { loadSettings } from '../../src/settings/settings.js';
 import { emptyFolder } from '../rigs/process.js';
-import { HOSTILE, makeEvaluation, makeRun, reportRegistry, type FakeRun } from '../rigs/report-run.js';
+import { HOSTILE, makeEvaluation, makeOracle, makeRun, reportRegistry, type FakeRun } from '../rigs/report-run.js';
 
 interface ReportJson {
   readonly format: number;
@@ -30,6 +30,11 @@ interface ReportJson {
   readonly values: {
     readonly reliability: Readonly<Record<string, Reliability>>;
     readonly calibration: string;
+    readonly truth: {
+      readonly states: number;
+      readonly gamma: number;
+      readonly values: { taken: { mean: number } };
+    } | null;
   };
   readonly comparison: {
     readonly shared: number;
@@ -208,4 +213,19 @@ test('verdicts: the critic of the run is judged, and stages without validation l
   assert.ok(words.includes('sft, actor/digiq: fewer than two validation losses were recorded'));
   assert.ok(words.includes('There is only 1 held-out trajectory, too few to judge calibration.'));
   assert.equal(json.values.calibration, 'unknown');
+});
+
+test('the critic stands beside true values where report.sources names them', async (t) => {
+  const { run, data } = await evaluated(t);
+  await makeOracle(run, 5);
+  const without = await reported(data);
+  assert.equal(without.json.values.truth, null);
+  assert.doesNotMatch(without.page, /Beside true values/);
+  const { json, page } = await reported(data, 'report.sources=[trajectories,candidates,values,oracle]');
+  assert.deepEqual(
+    [json.values.truth?.states, json.values.truth?.gamma, json.values.truth?.values.taken.mean],
+    [5, 0.95, 0],
+  );
+  assert.match(page, /Beside true values/);
+  assert.match(page, /share of the gain that best of N finds/);
 });

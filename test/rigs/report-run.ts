@@ -9,8 +9,9 @@ import { ImageStore } from '../../src/data/images.js';
 import { wilson95 } from '../../src/data/interval.js';
 import type { Episode } from '../../src/data/store/journal.js';
 import { openDataset } from '../../src/data/store/manifest.js';
-import { writeTable, type TableKind } from '../../src/data/tables.js';
+import { readTable, writeTable, type TableKind } from '../../src/data/tables.js';
 import { CANDIDATES, toTransitions, TRANSITIONS, VALUES, type Transition } from '../../src/data/transitions.js';
+import { meanOf, ORACLE, type OracleRow } from '../../src/oracle/table.js';
 import { demonstrator, Phone, phoneTasks } from '../../src/devices/phone/index.js';
 import { DevicePool } from '../../src/devices/pool/pool.js';
 import { stateJudge } from '../../src/judges/state.js';
@@ -84,6 +85,29 @@ export async function makeRun(folder: string, episodes = 6): Promise<FakeRun> {
   await new Output('values', join(folder, 'values')).writePlan(plan);
   metrics(folder);
   return { folder, transitions };
+}
+
+/** Adds true values of the first states: of 4 episodes each, those of candidate k succeed in k. */
+export async function makeOracle(run: FakeRun, states: number): Promise<OracleRow[]> {
+  const candidates = await readTable(join(run.folder, 'candidates/00000.candidates.parquet'), CANDIDATES);
+  const wins = (k: number) => Array.from({ length: 4 }, (_, i) => (i < k ? 1 : 0));
+  const rows = candidates.slice(0, states).map(({ tid, actions }): OracleRow => {
+    const all = actions.map((_, k) => wins(k));
+    return {
+      tid,
+      rollouts: 4,
+      q: all.map((some) => meanOf(some).mean),
+      qError: all.map((some) => meanOf(some).error),
+      v: 0.5,
+      vError: meanOf(wins(2)).error,
+      outcomes: all.flat(),
+      stateOutcomes: wins(2),
+    };
+  });
+  await dataset(run.folder, 'oracle', 'oracle-00000.parquet', ORACLE, rows);
+  const plan = { stage: IMPORT, instance: 'oracle', settings: {}, shards: ['00000'], finished: true };
+  await new Output('oracle', join(run.folder, 'oracle')).writePlan(plan);
+  return rows;
 }
 
 /** Adds an evaluation in which episode n succeeds if `wins(n)`. */

@@ -14,6 +14,8 @@ import { readTable } from '../../src/data/tables.js';
 import { CANDIDATES, TRANSITIONS, VALUES } from '../../src/data/transitions.js';
 import { reliability } from '../../src/report/reliability.js';
 import { Output } from '../../src/runner/outputs.js';
+import type { OracleRow } from '../../src/oracle/table.js';
+import { makeOracle } from '../rigs/report-run.js';
 import { runFiles } from '../rigs/viewer/files.js';
 import type {
   EvaluationList,
@@ -32,8 +34,10 @@ import { INFLUENCE, viewedRun, viewing, type TestViewer, type ViewedRun } from '
 
 let run: ViewedRun;
 let viewer: TestViewer;
+let truth: OracleRow[];
 before(async (t) => {
   run = await viewedRun(t as never);
+  truth = await makeOracle(run, 5);
   viewer = await viewing(t as never, run.data, 'seen');
 });
 
@@ -117,6 +121,23 @@ test('a trajectory: every step with the numbers of the tables', async () => {
     evaluated.strip.every(({ scores }) => scores === null),
     'the tids of an evaluation name other states',
   );
+});
+
+test('a state shows its true values where they were measured', async () => {
+  const asked = async (n: number) => {
+    const { trajectory, step } = run.transitions[n];
+    return of<State>(`/runs/seen/state?set=trajectories&id=${trajectory}&step=${step}`);
+  };
+  const measured = await asked(3);
+  const row = truth.find(({ tid }) => tid === measured.tid)!;
+  assert.deepEqual(
+    measured.candidates.map((candidate) => [candidate.truth, candidate.truthError]),
+    row.q.map((value, k) => [value, row.qError[k]]),
+  );
+  assert.equal(measured.trueV, 0.5);
+  const other = await asked(7);
+  assert.equal(other.trueV, null);
+  assert.ok(other.candidates.every((candidate) => candidate.truth === null && candidate.truthError === null));
 });
 
 test('a state: all candidates as stored', async () => {

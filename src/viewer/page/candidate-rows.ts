@@ -51,8 +51,15 @@ function advantageOf({ here, there }: Pick<CandidateRow, 'here' | 'there'>): num
   return here ? here.advantage : (there?.advantage ?? null);
 }
 
-/** The columns of the table: for a state of one run, or of two with their differences. */
-export function columnsOf(policies: readonly PolicyScores[], runs: readonly [here: string, there?: string]): Column[] {
+/**
+ * The columns of the table: for a state of one run, or of two with their differences.
+ * @param measured whether this run's state has true values
+ */
+export function columnsOf(
+  policies: readonly PolicyScores[],
+  runs: readonly [here: string, there?: string],
+  measured = false,
+): Column[] {
   const [here, there] = runs;
   const value = (key: 'q' | 'advantage', label: string, meaning: string): Column[] => {
     const own = (row: CandidateRow) => row.here?.[key] ?? null;
@@ -96,6 +103,17 @@ export function columnsOf(policies: readonly PolicyScores[], runs: readonly [her
     })),
     ...value('q', 'Q', 'value of taking the action'),
     ...value('advantage', 'A', 'advantage: Q − V'),
+    ...(measured
+      ? [
+          {
+            key: 'truth',
+            label: 'true Q',
+            meaning:
+              'true value of taking the action: mean return of episodes played on from this state (critiq oracle)',
+            of: (row: CandidateRow) => row.here?.truth ?? null,
+          },
+        ]
+      : []),
   ];
 }
 

@@ -24,7 +24,7 @@ export interface CandidateTableProps {
 /** All candidates of a state with their numbers, of one run or of two. */
 export function CandidateTable(props: CandidateTableProps) {
   const { runs, here, there, rows, scale, policies, colours, order, onOrder, hot, onHot } = props;
-  const columns = columnsOf(policies, runs);
+  const columns = columnsOf(policies, runs, here.trueV !== null);
   const best = (state: State | undefined) => (state?.best == null ? undefined : state.candidates[state.best].action);
   const [bestHere, bestThere] = [best(here), best(there)];
   return (
@@ -44,7 +44,11 @@ export function CandidateTable(props: CandidateTableProps) {
         <tbody onMouseLeave={() => onHot(undefined)}>
           {sortedRows(rows, columns, order).map((row) => {
             const { action, number, valid, taken } = row;
-            const { q1 = null, q2 = null, advantage = null } = row.here ?? {};
+            const { q1 = null, q2 = null, advantage = null, truthError = null } = row.here ?? {};
+            const hints: Readonly<Record<string, string | undefined>> = {
+              q: q1 === null ? undefined : `Q1 ${q1}, Q2 ${q2}`,
+              truth: truthError === null ? undefined : `standard error ${truthError.toFixed(3)}`,
+            };
             return (
               <tr
                 key={action}
@@ -63,7 +67,7 @@ export function CandidateTable(props: CandidateTableProps) {
                   {action === bestThere && <span class="mark best">best of N in {runs[1]}</span>}
                 </th>
                 {columns.map(({ key, digits, signed, of }) => (
-                  <td key={key} data-column={key} title={key === 'q' && q1 !== null ? `Q1 ${q1}, Q2 ${q2}` : undefined}>
+                  <td key={key} data-column={key} title={hints[key]}>
                     <Value of={of(row)} digits={digits} signed={signed} />
                   </td>
                 ))}

@@ -129,6 +129,12 @@ function OneState({ info, runs, params, choice }: ViewProps & { readonly choice:
                   (run {other}: <Value of={beside.v} />)
                 </>
               )}{' '}
+              {state.trueV !== null && (
+                <>
+                  {' '}
+                  · true V <Value of={state.trueV} />
+                </>
+              )}{' '}
               · return <Value of={state.mcReturn} /> · {counted(state.candidates.length, 'candidate')} · twins combined
               by {info.aggregate} · the actor imitates actions with an advantage A above {info.threshold}
             </p>
