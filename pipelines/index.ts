@@ -28,7 +28,7 @@ export const registry: Registry = {
     },
     {
       name: 'label',
-      summary: 'rate every step good or bad, by its outcome or by the state of the embedded phone',
+      summary: 'rate every step good or bad: by a judge, its outcome, or the state of the embedded phone',
       load: async () => (await import('./label.js')).label,
     },
     {

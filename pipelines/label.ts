@@ -1,59 +1,38 @@
 import { join } from 'node:path';
-import { z } from 'zod';
 import { counted } from '../src/counted.js';
 import { LABELS, type LabelRow } from '../src/data/labels.js';
+import { ratingAgreement, type RatingPair } from '../src/data/rating-agreement.js';
 import { openDataset } from '../src/data/store/manifest.js';
 import { readTable, writeTable } from '../src/data/tables.js';
-import { INVALID, TRANSITIONS, type Transition } from '../src/data/transitions.js';
-import { ratingAgreement } from '../src/data/rating-agreement.js';
+import { INVALID, TRANSITIONS } from '../src/data/transitions.js';
+import { RunError, UserError } from '../src/errors.js';
+import { RATING_PROMPT_VERSION } from '../src/judges/rating-prompt.js';
 import { stage, type StageContext } from '../src/runner/stage.js';
 import { FILES, readLabels } from './datasets.js';
 import { playedEpisodes, type PlayedEpisode } from './episodes/played.js';
+import { answering, StepJudges, type JudgedStep } from './label/judge.js';
+import { Label } from './label/settings.js';
 import { rateByState, type StateRating } from './label/state.js';
+import { byTrajectory, LABELLED, type LabelledStep } from './label/steps.js';
 import { once } from './resources.js';
-
-export const Label = z.object({
-  from: z
-    .enum(['outcome', 'state'])
-    .default('outcome')
-    .describe(
-      'what rates a step: the outcome of its trajectory, or the state of the embedded phone, which is exact (docs/labels.md)',
-    ),
-  data: z
-    .string()
-    .regex(/^[\w+-][\w.+:/-]*$/, 'the name of a data set, or RUN:name')
-    .default('trajectories')
-    .describe(
-      'data set whose steps are rated: `trajectories` (collected or imported), `demos`, `eval/NAME`, or one of another run as `RUN:trajectories`',
-    ),
-  compare: z
-    .boolean()
-    .default(true)
-    .describe(
-      'also rate each step by the outcome and, if the embedded phone can replay it, by its state, to measure the labels',
-    ),
-});
-type Label = z.infer<typeof Label>;
-
-/** The columns of the transitions that labels need. */
-const COLUMNS = [
-  'tid',
-  'trajectory',
-  'step',
-  'goal',
-  'action',
-  'actionType',
-  'image',
-  'nextImage',
-  'trajectoryReward',
-] as const;
-export type LabelledStep = Pick<Transition, (typeof COLUMNS)[number]>;
 
 /** Ratings of the steps of trajectories: what the value model of VEM learns (docs/labels.md). */
 export const label = stage({
   name: 'label',
-  summary: 'rate every step good or bad, by its outcome or by the state of the embedded phone',
+  summary: 'rate every step good or bad: by a judge, its outcome, or the state of the embedded phone',
   settings: Label,
+  // those of the judges count where they rate (`derived`)
+  neutral: ['judge', 'second', 'shows', 'budget_calls', 'budget_tokens', 'when_spent'],
+  derived: (config) => {
+    const { from, judge, second, shows } = config.label as Label;
+    if (from !== 'judge') return {};
+    return {
+      'label.judge': { ...answering(judge), shows, prompt: RATING_PROMPT_VERSION },
+      ...(second.model === '' ? {} : { 'label.second': answering(second) }),
+    };
+  },
+  // all shards share the judges' limits of parallel questions
+  workers: ({ from }) => (from === 'judge' ? 1 : undefined),
   inputs: ({ data }) => [data],
   outputs: () => ['labels'],
   plan: async (ctx) => {
@@ -68,16 +47,26 @@ export const label = stage({
   run: async (shard, ctx) => {
     const { from, data, compare } = ctx.settings;
     const steps = await readTable(join(ctx.dataset(data), FILES.transitions(shard.id)), TRANSITIONS, {
-      columns: COLUMNS,
+      columns: LABELLED,
     });
+    const trajectories = byTrajectory(steps);
     const progress = ctx.progress(steps.length, `steps of shard ${shard.id}`);
+    const judged =
+      from === 'judge' ? await (await judgesOf(ctx)).rate(trajectories, () => progress.advance()) : undefined;
     const played = from === 'state' || compare ? await playedOf(ctx) : undefined;
     async function* labelled(): AsyncGenerator<LabelRow> {
-      for (const trajectory of byTrajectory(steps)) {
+      for (const [t, trajectory] of trajectories.entries()) {
         ctx.signal.throwIfAborted();
-        const states = played && (await rateByState(trajectory, played(Number(trajectory[0].trajectory))));
-        for (const [i, step] of trajectory.entries()) yield labelRow(step, ctx.settings, states?.[i]);
-        progress.advance(trajectory.length);
+        const states = played && (await statesOf(ctx, trajectory, played));
+        for (const [i, step] of trajectory.entries()) {
+          const second = judged?.[t].second?.[i];
+          yield {
+            ...compared(step, states?.[i]),
+            ...(judged ? byJudge(judged[t].first[i], await judgesOf(ctx)) : byRule(from as Rule, step, states?.[i])),
+            ...(second ? bySecond(second, await judgesOf(ctx)) : NO_SECOND),
+          };
+        }
+        if (!judged) progress.advance(trajectory.length);
       }
     }
     const file = FILES.labels(shard.id);
@@ -86,20 +75,41 @@ export const label = stage({
     return [file];
   },
   finish: async (ctx) => {
+    const { from, data } = ctx.settings;
     const rows = await readLabels(ctx.dataset('labels'));
     const count = (rating: number | null) => rows.filter((row) => row.rating === rating).length;
     const unknown = count(null);
-    ctx.log.info(
-      `${counted(rows.length, 'step')} of ${ctx.settings.data} rated by ${ctx.settings.from}: ${count(2)} good, ${count(1)} bad${unknown === 0 ? '' : `, ${unknown} unknown`}`,
-    );
-    if (ctx.settings.from === 'state') return;
-    const exact = ratingAgreement(rows.map((row) => ({ first: row.rating, second: row.stateRating })));
-    if (exact.accuracy !== null)
-      ctx.log.info(
-        `agreement with the state of the phone: ${(100 * exact.accuracy).toFixed(1)} % of ${counted(exact.items, 'step')}, kappa ${exact.kappa?.toFixed(2) ?? 'undefined'}`,
+    if (from === 'judge') {
+      const { first, second } = await judgesOf(ctx);
+      for (const judge of [first, second]) if (judge) ctx.log.info(judge.summary);
+    }
+    if (unknown > 0 && unknown === rows.length)
+      throw new RunError(
+        `${ctx.instance}: none of ${counted(unknown, 'step')} was rated: ${rows[0].explanation}; fix the cause, then run the same command with --force`,
       );
+    if (unknown > 0)
+      ctx.log.warn(
+        `${unknown} of ${counted(rows.length, 'step')} have no rating (the column explanation says why); to ask again, run the same command with --force: the other answers are kept`,
+      );
+    ctx.log.info(
+      `${counted(rows.length, 'step')} of ${data} rated by ${from}: ${count(2)} good, ${count(1)} bad${unknown === 0 ? '' : `, ${unknown} unknown`}`,
+    );
+    const agreement = (what: string, pair: (row: LabelRow) => RatingPair): void => {
+      const { accuracy, items, kappa } = ratingAgreement(rows.map(pair));
+      if (accuracy === null) return;
+      const share = `${(100 * accuracy).toFixed(1)} % of ${counted(items, 'step')}`;
+      ctx.log.info(`agreement ${what}: ${share}, kappa ${kappa?.toFixed(2) ?? 'undefined'}`);
+    };
+    if (from !== 'state')
+      agreement('with the state of the phone', ({ rating: first, stateRating: second }) => ({ first, second }));
+    agreement('of the two judges', ({ rating: first, secondRating: second }) => ({ first, second }));
   },
 });
+
+/** The judges of this stage. */
+function judgesOf(ctx: StageContext<Label>): Promise<StepJudges> {
+  return once(ctx, 'judges of steps', () => new StepJudges(ctx));
+}
 
 /**
  * The episodes as played on the embedded phone.
@@ -118,37 +128,58 @@ function playedOf(ctx: StageContext<Label>): Promise<((episode: number) => Playe
   });
 }
 
-/** The steps of each trajectory; those of one trajectory are adjacent. */
-function byTrajectory(steps: readonly LabelledStep[]): LabelledStep[][] {
-  const trajectories: LabelledStep[][] = [];
-  for (const step of steps) {
-    const current = trajectories.at(-1);
-    if (current?.[0].trajectory === step.trajectory) current.push(step);
-    else trajectories.push([step]);
+/** The ratings by state of a trajectory; undefined if it cannot be replayed and they only serve to compare. */
+async function statesOf(
+  { settings, log }: StageContext<Label>,
+  trajectory: readonly LabelledStep[],
+  played: (episode: number) => PlayedEpisode,
+): Promise<StateRating[] | undefined> {
+  try {
+    return await rateByState(trajectory, played(Number(trajectory[0].trajectory)));
+  } catch (error) {
+    if (settings.from === 'state' || !(error instanceof UserError)) throw error;
+    log.warn(`not compared with the state of the phone: ${error.message}`);
+    return undefined;
   }
-  return trajectories;
 }
 
-function labelRow(step: LabelledStep, { from }: Label, state: StateRating | undefined): LabelRow {
-  const { tid, trajectory, step: index, actionType, trajectoryReward } = step;
-  const success = trajectoryReward > 0;
-  const outcome = success ? 2 : 1;
-  const byState = from === 'state';
+type Rated = Pick<LabelRow, 'rating' | 'explanation' | 'source' | 'judge'>;
+type Second = Pick<LabelRow, 'secondRating' | 'secondExplanation' | 'secondJudge'>;
+/** What rates without a judge. */
+type Rule = Exclude<Label['from'], 'judge'>;
+
+/** Who the step is, and its ratings by outcome and state. */
+function compared(step: LabelledStep, state: StateRating | undefined): Omit<LabelRow, keyof Rated | keyof Second> {
   return {
-    tid,
-    trajectory,
-    step: index,
-    actionType: actionType ?? INVALID,
-    rating: byState ? state!.rating : outcome,
-    explanation: byState ? state!.explanation : `the trajectory ${success ? 'succeeded' : 'failed'}`,
-    source: from,
-    judge: from,
-    secondRating: null,
-    secondExplanation: null,
-    secondJudge: null,
-    outcomeRating: outcome,
+    tid: step.tid,
+    trajectory: step.trajectory,
+    step: step.step,
+    actionType: step.actionType ?? INVALID,
+    outcomeRating: outcomeOf(step),
     stateRating: state?.rating ?? null,
     stepsBefore: state?.before ?? null,
     stepsAfter: state?.after ?? null,
   };
+}
+
+/** Good in a successful trajectory, bad in a failed one. */
+function outcomeOf({ trajectoryReward }: LabelledStep): 1 | 2 {
+  return trajectoryReward > 0 ? 2 : 1;
+}
+
+function byRule(from: Rule, step: LabelledStep, state: StateRating | undefined): Rated {
+  const outcome = outcomeOf(step);
+  const explanation = `the trajectory ${outcome === 2 ? 'succeeded' : 'failed'}`;
+  const rated = from === 'state' ? state! : { rating: outcome, explanation };
+  return { rating: rated.rating, explanation: rated.explanation, source: from, judge: from };
+}
+
+function byJudge({ rating, explanation }: JudgedStep, { first }: StepJudges): Rated {
+  return { rating, explanation, source: 'judge', judge: first.name };
+}
+
+const NO_SECOND: Second = { secondRating: null, secondExplanation: null, secondJudge: null };
+
+function bySecond({ rating, explanation }: JudgedStep, { second }: StepJudges): Second {
+  return { secondRating: rating, secondExplanation: explanation, secondJudge: second!.name };
 }

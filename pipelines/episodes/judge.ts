@@ -1,6 +1,5 @@
 import { join } from 'node:path';
 import { z } from 'zod';
-import type { JsonServerOptions } from '../../src/net/json-server.js';
 import { counted } from '../../src/counted.js';
 import { RunError, UserError } from '../../src/errors.js';
 import { Budget } from '../../src/judges/budget.js';
@@ -10,13 +9,14 @@ import type { Judge } from '../../src/judges/judge.js';
 import { PROMPT_VERSION } from '../../src/judges/judge-prompt.js';
 import { OpenAiModel } from '../../src/judges/openai.js';
 import { stateJudge } from '../../src/judges/state.js';
-import { VerdictCache } from '../../src/judges/verdict-cache.js';
+import { AnswerCache } from '../../src/judges/answer-cache.js';
+import { VERDICT, type Answer } from '../../src/judges/status.js';
 import { VlmJudge } from '../../src/judges/vlm.js';
 import type { StageContext } from '../../src/runner/stage.js';
 import type { Config } from '../../src/settings/settings.js';
 import { extensions, influenceOf, settingsOf as sectionOf } from '../plugins/extensions.js';
 import { once } from '../resources.js';
-import { BackoffMs, plainUrl, Url, VariableName } from './server-settings.js';
+import { BackoffMs, serverOf, serverUrl, Url, VariableName } from './server-settings.js';
 
 export const JudgeSettings = z.object({
   kind: z
@@ -105,9 +105,6 @@ export const JudgeSettings = z.object({
   backoff_ms: BackoffMs,
 });
 export type JudgeSettings = z.infer<typeof JudgeSettings>;
-
-/** Default URLs of the servers. */
-const SERVERS = { openai: 'http://127.0.0.1:8000', gemini: 'https://generativelanguage.googleapis.com' } as const;
 
 const settingsOf = (config: Config): JudgeSettings => config.judge as JudgeSettings;
 
@@ -209,7 +206,7 @@ export function openJudge(config: Config, folder: string, warn: (line: string) =
     sameScreen: settings.same_screen,
     format: settings.format,
     key: answering(settings),
-    cache: new VerdictCache(join(config.data, '.cache', 'judge')),
+    cache: new AnswerCache(join(config.data, '.cache', 'judge'), answerIn),
     onTokens: (tokens) => {
       if (tokens !== undefined) return budget.note(tokens);
       if (budget_tokens > 0 && !silent)
@@ -228,26 +225,21 @@ function examplesOf(folder: string): Example[] {
 
 /** URL of the judge's server. */
 export function judgeUrl(config: Config): string {
-  const { kind, url } = settingsOf(config);
-  return plainUrl(url === '' ? SERVERS[kind === 'gemini' ? kind : 'openai'] : url);
+  return serverUrl(settingsOf(config));
 }
 
 function modelOf(config: Config, onTry: () => void, warn: (line: string) => void) {
   const settings = settingsOf(config);
-  const { model, api_key_env, timeout_ms, retries, backoff_ms, max_tokens, reasoning } = settings;
-  const kind = settings.kind === 'gemini' ? 'gemini' : 'openai';
-  const server: JsonServerOptions = {
-    url: judgeUrl(config),
-    setting: 'judge.url',
-    apiKey: process.env[api_key_env]?.trim() || undefined,
-    apiKeyEnv: api_key_env,
-    timeoutMs: timeout_ms,
-    retries,
-    backoffMs: backoff_ms,
-    seed: config.seed,
-    docs: 'docs/judges.md',
-    onTry,
-  };
-  const options = { maxTokens: max_tokens, reasoning, warn };
-  return kind === 'gemini' ? new GeminiModel(server, model, options) : new OpenAiModel(server, model, options);
+  const { model, max_tokens: maxTokens, reasoning } = settings;
+  const server = serverOf(settings, { section: 'judge', seed: config.seed, docs: 'docs/judges.md', onTry });
+  const options = { section: 'judge', temperature: 0, maxTokens, reasoning, warn };
+  return settings.kind === 'gemini'
+    ? new GeminiModel(server, model, options, VERDICT)
+    : new OpenAiModel(server, model, options, VERDICT);
+}
+
+/** The verdict in a line of the cache. */
+function answerIn({ status, reasoning }: Readonly<Record<string, unknown>>): Answer | undefined {
+  if ((status !== 'success' && status !== 'failure') || typeof reasoning !== 'string') return undefined;
+  return { status, reasoning };
 }

@@ -2,7 +2,7 @@ import { setImmediate as turn } from 'node:timers/promises';
 import { parseAction } from '../../src/agents/grammar.js';
 import { imageId } from '../../src/data/images.js';
 import type { Rating } from '../../src/data/labels.js';
-import type { Transition } from '../../src/data/transitions.js';
+import type { LabelledStep } from './steps.js';
 import { DEFAULT_GRID, Phone, Remaining } from '../../src/devices/phone/index.js';
 import { counted } from '../../src/counted.js';
 import { UserError } from '../../src/errors.js';
@@ -18,7 +18,7 @@ export interface StateRating {
 }
 
 /** The columns of a trajectory's steps that a replay needs. */
-export type ReplayedStep = Pick<Transition, 'trajectory' | 'step' | 'action' | 'image' | 'nextImage'>;
+export type ReplayedStep = Pick<LabelledStep, 'trajectory' | 'step' | 'action' | 'image' | 'nextImage'>;
 
 /** Frames that the phone draws before the event loop must turn, so that their memory is freed (Phone.frame). */
 const FRAMES = 8;

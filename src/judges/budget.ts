@@ -11,7 +11,7 @@ interface Spent {
 }
 
 /**
- * The calls and tokens that a run may spend on its judge. The account is in the run folder, so it covers all processes of
+ * The calls and tokens that a run may spend on a judge. The account is in the run folder, so it covers all processes of
  * the run and all its restarts.
  */
 export class Budget {
@@ -22,10 +22,12 @@ export class Budget {
   /**
    * @param folder of the account, created at the first write
    * @param limits 0: no limit
+   * @param section of the settings with the limits, for messages
    */
   constructor(
     folder: string,
     private readonly limits: { readonly calls: number; readonly tokens: number },
+    private readonly section = 'judge',
   ) {
     this.lines = new SharedLines(folder);
   }
@@ -41,15 +43,20 @@ export class Budget {
 
   /** Books one call, before it is made. @throws BudgetSpent if nothing is left */
   take(): void {
+    this.check();
+    this.lines.append({ calls: 1 });
+  }
+
+  /** @throws BudgetSpent if nothing is left */
+  check(): void {
     const { calls, tokens } = this.spent;
     const { limits } = this;
     if (limits.calls > 0 && calls >= limits.calls)
-      throw new BudgetSpent(`the run's budget of ${limits.calls} calls is spent (judge.budget_calls)`);
+      throw new BudgetSpent(`the run's budget of ${limits.calls} calls is spent (${this.section}.budget_calls)`);
     if (limits.tokens > 0 && tokens >= limits.tokens)
       throw new BudgetSpent(
-        `the run's budget of ${limits.tokens} tokens is spent: ${tokens} used (judge.budget_tokens)`,
+        `the run's budget of ${limits.tokens} tokens is spent: ${tokens} used (${this.section}.budget_tokens)`,
       );
-    this.lines.append({ calls: 1 });
   }
 
   /** Books the tokens of a call, after it. */

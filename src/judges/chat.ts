@@ -1,5 +1,4 @@
 import { RunError } from '../errors.js';
-import type { Answer } from './status.js';
 
 /** A picture to send: its file's bytes, in base64. */
 export interface Picture {
@@ -16,8 +15,22 @@ export interface Question {
 /** The form of the answer: JSON by a schema that the server enforces, or plain text. */
 export type Format = 'json' | 'text';
 
-/** A model behind a server that answers questions about pictures. */
-export interface ChatModel {
+/** What the answer to a question is, and how it is read from the model's text. */
+export interface AnswerForm<A> {
+  /** name of the schema: letters and underscores */
+  readonly name: string;
+  /** JSON schema of the answer; Gemini takes the same one without `additionalProperties` */
+  readonly schema: Readonly<Record<string, unknown>>;
+  /**
+   * @param text the model's text without its thoughts
+   * @param clean hides the server's key in words that are kept
+   * @throws WrongAnswer if it is no answer
+   */
+  read(text: string, clean: (words: string) => string): A;
+}
+
+/** A model behind a server that answers questions about pictures. @typeParam A what it answers */
+export interface ChatModel<A> {
   readonly kind: string;
   readonly model: string;
   /**
@@ -31,23 +44,17 @@ export interface ChatModel {
     label: string,
     onTokens: (tokens: number | undefined) => void,
     signal: AbortSignal,
-  ): Promise<Answer>;
+  ): Promise<A>;
 }
 
 /** The model declines to answer this question (safety rules, a filter); asking again would not help. */
 export class DeclinedAnswer extends RunError {}
 
-/** The JSON schema of an answer; Gemini takes the same one without `additionalProperties`. */
-export const ANSWER_SCHEMA = {
-  type: 'object',
-  properties: {
-    reasoning: { type: 'string' },
-    status: { type: 'string', enum: ['success', 'failure'] },
-  },
-  required: ['reasoning', 'status'],
-} as const;
-
 export interface ChatOptions {
+  /** section of the settings, for messages: `judge` */
+  readonly section: string;
+  /** sampling temperature; 0 is greedy */
+  readonly temperature: number;
   /** most tokens of an answer, reasoning included; 0: the server's own limit */
   readonly maxTokens: number;
   /** whether the model reasons before it answers; such models accept no temperature */

@@ -2,8 +2,15 @@ import { withoutThoughts } from '../net/completion.js';
 import { JsonServer, WrongAnswer, type JsonServerOptions } from '../net/json-server.js';
 import { ModelName } from '../net/model-name.js';
 import { withoutKey } from '../net/secret.js';
-import { ANSWER_SCHEMA, DeclinedAnswer, type ChatModel, type ChatOptions, type Format, type Question } from './chat.js';
-import { brief, parseStatus, type Answer } from './status.js';
+import {
+  DeclinedAnswer,
+  type AnswerForm,
+  type ChatModel,
+  type ChatOptions,
+  type Format,
+  type Question,
+} from './chat.js';
+import { brief } from './status.js';
 
 interface Generated {
   readonly modelVersion?: unknown;
@@ -24,7 +31,7 @@ const DECLINED = new Set(['SAFETY', 'RECITATION', 'BLOCKLIST', 'PROHIBITED_CONTE
  * Gemini by its REST API (https://ai.google.dev/api/generate-content): `POST /v1beta/models/M:generateContent`, with
  * inline pictures. The key goes into a header, never into the URL.
  */
-export class GeminiModel implements ChatModel {
+export class GeminiModel<A> implements ChatModel<A> {
   readonly kind = 'gemini';
   readonly model: string;
   private readonly server: JsonServer;
@@ -35,11 +42,12 @@ export class GeminiModel implements ChatModel {
     server: JsonServerOptions,
     model: string,
     private readonly options: ChatOptions,
+    private readonly form: AnswerForm<A>,
   ) {
     this.model = model.replace(/^models\//, '');
     this.server = new JsonServer({ ...server, keyHeader: 'x-goog-api-key' });
     this.apiKey = server.apiKey;
-    this.name = new ModelName(this.model, 'judge.model', options.warn);
+    this.name = new ModelName(this.model, `${options.section}.model`, options.warn);
   }
 
   ask(
@@ -48,8 +56,8 @@ export class GeminiModel implements ChatModel {
     label: string,
     onTokens: (tokens: number | undefined) => void,
     signal: AbortSignal,
-  ): Promise<Answer> {
-    const { maxTokens, reasoning } = this.options;
+  ): Promise<A> {
+    const { maxTokens, reasoning, temperature } = this.options;
     const body = JSON.stringify({
       systemInstruction: { parts: [{ text: system }] },
       contents: [
@@ -61,16 +69,16 @@ export class GeminiModel implements ChatModel {
         },
       ],
       generationConfig: {
-        ...(reasoning ? {} : { temperature: 0 }),
+        ...(reasoning ? {} : { temperature }),
         ...(maxTokens === 0 ? {} : { maxOutputTokens: maxTokens }),
-        ...(format === 'json' ? { responseMimeType: 'application/json', responseSchema: ANSWER_SCHEMA } : {}),
+        ...(format === 'json' ? { responseMimeType: 'application/json', responseSchema: this.form.schema } : {}),
       },
     });
     const path = `/v1beta/models/${encodeURIComponent(this.model)}:generateContent`;
     return this.server.post(path, body, label, (answer) => this.read(answer, onTokens), signal);
   }
 
-  private read(answer: unknown, onTokens: (tokens: number | undefined) => void): Answer {
+  private read(answer: unknown, onTokens: (tokens: number | undefined) => void): A {
     if (typeof answer !== 'object' || answer === null) throw new WrongAnswer(`answered ${brief(answer)}`);
     const { modelVersion, candidates, promptFeedback, usageMetadata } = answer as Generated;
     const tokens = usageMetadata?.totalTokenCount;
@@ -85,14 +93,13 @@ export class GeminiModel implements ChatModel {
     if (typeof finishReason === 'string' && DECLINED.has(finishReason))
       throw new DeclinedAnswer(`the model declined to answer: ${finishReason}`);
     if (finishReason === 'MAX_TOKENS')
-      throw new WrongAnswer('cut its answer short (MAX_TOKENS); raise judge.max_tokens');
+      throw new WrongAnswer(`cut its answer short (MAX_TOKENS); raise ${this.options.section}.max_tokens`);
     const pieces = Array.isArray(content?.parts)
       ? (content.parts as ({ text?: unknown; thought?: unknown } | null)[])
       : [];
     const texts = pieces.filter((piece) => piece?.thought !== true).map((piece) => piece?.text);
     if (texts.length === 0 || !texts.every((piece) => typeof piece === 'string'))
       throw new WrongAnswer(`answered no text: ${brief(candidate)}`);
-    const { status, reasoning } = parseStatus(withoutThoughts(texts.join('')));
-    return { status, reasoning: withoutKey(reasoning, this.apiKey) };
+    return this.form.read(withoutThoughts(texts.join('')), (words) => withoutKey(words, this.apiKey));
   }
 }

@@ -2,14 +2,21 @@ import { modelOf, readCompletion, tokensOf } from '../net/completion.js';
 import { JsonServer, WrongAnswer, type JsonServerOptions } from '../net/json-server.js';
 import { ModelName } from '../net/model-name.js';
 import { withoutKey } from '../net/secret.js';
-import { ANSWER_SCHEMA, DeclinedAnswer, type ChatModel, type ChatOptions, type Format, type Question } from './chat.js';
-import { brief, parseStatus, type Answer } from './status.js';
+import {
+  DeclinedAnswer,
+  type AnswerForm,
+  type ChatModel,
+  type ChatOptions,
+  type Format,
+  type Question,
+} from './chat.js';
+import { brief } from './status.js';
 
 /**
  * A model behind `POST /v1/chat/completions` (OpenAI's API reference, "Create chat completion"). vLLM, llama.cpp, Ollama,
  * SGLang and OpenRouter offer the same API. Pictures are sent as data URLs.
  */
-export class OpenAiModel implements ChatModel {
+export class OpenAiModel<A> implements ChatModel<A> {
   readonly kind = 'openai';
   private readonly server: JsonServer;
   private readonly name: ModelName;
@@ -19,10 +26,11 @@ export class OpenAiModel implements ChatModel {
     server: JsonServerOptions,
     readonly model: string,
     private readonly options: ChatOptions,
+    private readonly form: AnswerForm<A>,
   ) {
     this.server = new JsonServer(server);
     this.apiKey = server.apiKey;
-    this.name = new ModelName(model, 'judge.model', options.warn);
+    this.name = new ModelName(model, `${options.section}.model`, options.warn);
   }
 
   ask(
@@ -31,31 +39,31 @@ export class OpenAiModel implements ChatModel {
     label: string,
     onTokens: (tokens: number | undefined) => void,
     signal: AbortSignal,
-  ): Promise<Answer> {
-    const { maxTokens, reasoning } = this.options;
+  ): Promise<A> {
+    const { maxTokens, reasoning, temperature } = this.options;
     const content = parts.map((part) =>
       typeof part === 'string'
         ? { type: 'text', text: part }
         : { type: 'image_url', image_url: { url: `data:${part.type};base64,${part.base64}` } },
     );
-    const schema = { ...ANSWER_SCHEMA, additionalProperties: false };
+    const schema = { ...this.form.schema, additionalProperties: false };
     const body = JSON.stringify({
       model: this.model,
       messages: [
         { role: 'system', content: system },
         { role: 'user', content },
       ],
-      ...(reasoning ? {} : { temperature: 0 }),
+      ...(reasoning ? {} : { temperature }),
       // OpenAI's reasoning models accept only the newer name, many other servers only the older one
       ...(maxTokens === 0 ? {} : { [reasoning ? 'max_completion_tokens' : 'max_tokens']: maxTokens }),
       ...(format === 'json'
-        ? { response_format: { type: 'json_schema', json_schema: { name: 'verdict', strict: true, schema } } }
+        ? { response_format: { type: 'json_schema', json_schema: { name: this.form.name, strict: true, schema } } }
         : {}),
     });
     return this.server.post('/v1/chat/completions', body, label, (answer) => this.read(answer, onTokens), signal);
   }
 
-  private read(answer: unknown, onTokens: (tokens: number | undefined) => void): Answer {
+  private read(answer: unknown, onTokens: (tokens: number | undefined) => void): A {
     if (typeof answer !== 'object' || answer === null) throw new WrongAnswer(`answered ${brief(answer)}`);
     onTokens(tokensOf(answer));
     this.name.check(modelOf(answer));
@@ -63,9 +71,8 @@ export class OpenAiModel implements ChatModel {
     if (refusal !== '') throw new DeclinedAnswer(`the model declined to answer: ${brief(refusal)}`);
     if (finish === 'content_filter') throw new DeclinedAnswer('the model declined to answer: content_filter');
     if (finish === 'length')
-      throw new WrongAnswer('cut its answer short (finish_reason length); raise judge.max_tokens');
-    const { status, reasoning } = parseStatus(text !== '' ? text : wholly(thoughts));
-    return { status, reasoning: withoutKey(reasoning, this.apiKey) };
+      throw new WrongAnswer(`cut its answer short (finish_reason length); raise ${this.options.section}.max_tokens`);
+    return this.form.read(text !== '' ? text : wholly(thoughts), (words) => withoutKey(words, this.apiKey));
   }
 }
 

@@ -1,5 +1,6 @@
 import { WrongAnswer } from '../net/json-server.js';
 import { objectsIn } from '../net/loose-json.js';
+import type { AnswerForm } from './chat.js';
 import type { Verdict } from './judge.js';
 
 /** A model's answer: its verdict and its reasoning in its own words. */
@@ -7,6 +8,23 @@ export interface Answer {
   readonly status: Exclude<Verdict, 'unknown'>;
   readonly reasoning: string;
 }
+
+/** The form of a verdict. */
+export const VERDICT: AnswerForm<Answer> = {
+  name: 'verdict',
+  schema: {
+    type: 'object',
+    properties: {
+      reasoning: { type: 'string' },
+      status: { type: 'string', enum: ['success', 'failure'] },
+    },
+    required: ['reasoning', 'status'],
+  },
+  read: (text, clean) => {
+    const { status, reasoning } = parseStatus(text);
+    return { status, reasoning: clean(reasoning) };
+  },
+};
 
 /** Characters of the reasoning that are kept. */
 const LONGEST_REASONING = 2000;

@@ -86,7 +86,7 @@ export class JsonServer {
    * @param label names the request; seeds the random part of the waits
    * @param check extracts the result from the parsed answer; throws WrongAnswer if the answer is unusable
    * @throws RefusedRequest at once if the server refuses the request (4xx except 408, 409, 425 and 429); RunError after the
-   * last retry; the reason of `signal` once it is aborted
+   * last retry, whose cause is a WrongAnswer if the server answered then; the reason of `signal` once it is aborted
    */
   async post<T>(
     path: string,
@@ -110,6 +110,7 @@ export class JsonServer {
           throw new RunError(
             `${url}: no usable answer in ${tries}; at the last try, the server ${this.clean(error.message)}; ` +
               `check the server and ${setting}, then run the same command again: the answers so far are kept`,
+            { cause: error },
           );
         }
         const most = Math.min(LONGEST_WAIT_MS, backoffMs * 2 ** attempt);

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { OpenAiModel } from '../../src/judges/openai.js';
+import { VERDICT } from '../../src/judges/status.js';
 import { GeminiModel } from '../../src/judges/gemini.js';
 import { JsonServer } from '../../src/net/json-server.js';
 import { end, judgeAt } from '../rigs/judge/settings.js';
@@ -38,8 +39,11 @@ async function verdictOf(
     seed: 0,
     docs: 'd',
   };
-  const options = { maxTokens: 0, reasoning: true };
-  const model = kind === 'gemini' ? new GeminiModel(server, MODEL, options) : new OpenAiModel(server, MODEL, options);
+  const options = { section: 'judge', temperature: 0, maxTokens: 0, reasoning: true };
+  const model =
+    kind === 'gemini'
+      ? new GeminiModel(server, MODEL, options, VERDICT)
+      : new OpenAiModel(server, MODEL, options, VERDICT);
   return model.ask({ system: '', parts: [] }, 'json', 'q', () => undefined, new AbortController().signal);
 }
 

@@ -35,7 +35,7 @@ const WORDS: Readonly<Record<string, string>> = {
   serves: 'each command serves a page until Ctrl-C: the test starts it, loads its page and stops it',
   fresh: 'starts with an empty data folder, without a finished run',
   given: 'starts with these files of test/rigs/docs/given.ts in its folder; a comma-separated list',
-  server: 'http://gpu-box:8000 is a stand-in of this kind: judge, served, vllm',
+  server: 'http://gpu-box:8000 is a stand-in of this kind: judge, rater, served, vllm',
   as: 'a yaml or json block that is not a settings file: task, template, yaml',
   tiny: "the sizes of the page's own settings files are replaced by tiny ones, too; its value: further settings above them",
   prelude: 'the lines of the comment after the first are put before the TypeScript of the block',

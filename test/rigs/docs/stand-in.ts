@@ -6,6 +6,7 @@ import assert from 'node:assert/strict';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { JudgeServer, MODEL as JUDGE } from '../judge/server.js';
+import { RATER, RaterServer } from '../judge/rater.js';
 import { MODEL as AGENT, ServedServer } from '../served/server.js';
 import { VllmServer } from '../vlm/server.js';
 import type { DocsEnvironment } from './critiq.js';
@@ -18,6 +19,7 @@ type Test = Parameters<typeof JudgeServer.start>[0];
 
 const SERVERS: Readonly<Record<string, (t: Test) => Promise<{ url: string; model: string }>>> = {
   judge: async (t) => ({ url: (await JudgeServer.start(t)).url, model: JUDGE }),
+  rater: async (t) => ({ url: (await RaterServer.start(t)).url, model: RATER }),
   served: async (t) => {
     const answer = (): string =>
       '<tool_call>{"name":"mobile_use","arguments":{"action":"terminate","status":"success"}}';
@@ -35,7 +37,8 @@ export async function standIn(t: Test, unit: Unit): Promise<Omit<DocsEnvironment
   const models = [...text.matchAll(/\b(?:model|vlm|name)[= ](\S+)/g)].map((match) => match[1]);
   const behind = await SERVERS[name](t);
   const url = await anyModel(t, behind, models);
-  return { servers: { [THERE]: url }, settings: [`judge.url=${url}`, `represent.url=${url}`] };
+  const settings = ['judge', 'represent', 'label.judge', 'label.second'].map((section) => `${section}.url=${url}`);
+  return { servers: { [THERE]: url }, settings };
 }
 
 /** A server that forwards requests for any model to a server with a single model. */

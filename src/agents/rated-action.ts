@@ -1,0 +1,62 @@
+import { isTap, type Action, type Point } from '../data/action.js';
+import type { Frame } from '../data/formats/frame.js';
+import { parseAction } from './grammar.js';
+
+type Gesture = Extract<Action, { type: 'DUAL_POINT' }>;
+
+/** An action in the short form in which VEM shows it to judges and value models. No policy is trained on this form. */
+export function shortAction(action: Action): string {
+  const type = (name: string) => `"action_type": "${name}"`;
+  if (action.type === 'TYPE') return `${type('TYPE')}, "typed_text": "${action.text}"`;
+  if (action.type !== 'DUAL_POINT') return type(action.type);
+  const tapped: boolean = isTap(action);
+  return tapped
+    ? `${type('DUAL_POINT')}, "click_point": "${written(middle(action))}"`
+    : type(`SCROLL_${direction(action)}`);
+}
+
+/** An action's text in the short form; an invalid one as it is. */
+export function shortText(text: string): string {
+  const parsed = parseAction(text);
+  return 'invalid' in parsed ? `an invalid action: ${text}` : shortAction(parsed.action);
+}
+
+/** [y, x] with four decimals, as in the policy's actions. */
+function written([y, x]: Point): string {
+  return `[${y.toFixed(4)}, ${x.toFixed(4)}]`;
+}
+
+/** Where a finger moves, along the axis on which it moves further; the page scrolls the other way. */
+function direction({ touch, lift }: Gesture): 'UP' | 'DOWN' | 'LEFT' | 'RIGHT' {
+  const [dy, dx] = [lift[0] - touch[0], lift[1] - touch[1]];
+  if (Math.abs(dy) >= Math.abs(dx)) return dy < 0 ? 'UP' : 'DOWN';
+  return dx < 0 ? 'LEFT' : 'RIGHT';
+}
+
+function middle({ touch, lift }: Gesture): Point {
+  return [(touch[0] + lift[0]) / 2, (touch[1] + lift[1]) / 2];
+}
+
+/** Radius of the red dot, in pixels of the screenshot. */
+const RADIUS = 20;
+
+/** The screenshot with a red dot at the middle of the touch and lift points, for taps and swipes; else the screenshot itself. */
+export function ratedPicture(frame: Frame, text: string): Frame {
+  const parsed = parseAction(text);
+  if ('invalid' in parsed || parsed.action.type !== 'DUAL_POINT') return frame;
+  const [y, x] = middle(parsed.action);
+  const { width, height } = frame;
+  const [cy, cx] = [y * height, x * width];
+  const rgba = frame.rgba.slice();
+  for (let row = Math.max(0, Math.floor(cy - RADIUS)); row < Math.min(height, Math.ceil(cy + RADIUS)); row++) {
+    for (
+      let column = Math.max(0, Math.floor(cx - RADIUS));
+      column < Math.min(width, Math.ceil(cx + RADIUS));
+      column++
+    ) {
+      if (Math.hypot(row + 0.5 - cy, column + 0.5 - cx) > RADIUS) continue;
+      rgba.set([255, 0, 0, 255], (row * width + column) * 4);
+    }
+  }
+  return { ...frame, rgba };
+}
