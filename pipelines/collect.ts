@@ -3,6 +3,7 @@ import { PolicyAgent } from '../src/agents/policy/policy-agent.js';
 import { TruncationSettings, truncationOf } from '../src/agents/policy/truncation.js';
 import { UserError } from '../src/errors.js';
 import { Random } from '../src/random.js';
+import { IMPORT, readManifest, readPlan } from '../src/runner/outputs.js';
 import { policySet } from '../src/runner/reference.js';
 import { stage } from '../src/runner/stage.js';
 import type { ImportSettings } from './import-settings.js';
@@ -67,6 +68,10 @@ export const collect = stage({
   inputs: ({ policy }) => [policySet(policy)],
   outputs: () => ['trajectories', 'image-vectors'],
   check: (_settings, config, dataset) => {
+    if (readPlan(dataset('trajectories'))?.stage === IMPORT && readManifest(dataset('image-vectors')).size === 0)
+      throw new UserError(
+        `${dataset('image-vectors')}: missing for the imported trajectories; run \`critiq import vectors\` with the same settings`,
+      );
     if (!(config.import as ImportSettings).required) return;
     throw new UserError(
       `${dataset('trajectories')}: missing, and import.required says that they are imported; run \`critiq import digiq FILE.pt\` with the same settings`,

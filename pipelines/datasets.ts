@@ -13,6 +13,9 @@ export const FILES = {
   onlineSteps: '_steps/steps.parquet',
   curve: '_curve/curve.parquet',
   tokenInfluence: '_token-influence/token-influence.parquet',
+  // what imported data say of a step beyond the transition, and what a policy would have done in it
+  annotations: (id: string) => `_annotations/annotations-${id}.parquet`,
+  predictions: (id: string) => `_predictions/predictions-${id}.parquet`,
   candidates: (id: string) => `candidates-${id}.parquet`,
   vectors: (id: string) => `images-${id}.arrow`,
   representations: (id: string) => `representations-${id}.arrow`,

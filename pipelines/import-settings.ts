@@ -28,6 +28,34 @@ export const ImportSettings = z.object({
       'image_path: the screen before the action, as in the released files, or after it, as in collected ones (`trajectories_eval.pt`); auto: by the first trajectory',
     ),
   shard_size: z.int().min(1).default(1000).describe('transitions per shard, rounded to whole trajectories'),
+  validation: z
+    .number()
+    .min(0)
+    .max(1)
+    .default(0.05)
+    .meta({ added: true })
+    .describe(
+      'fraction of the episodes for validation, by the hash of their ids, where the imported files do not say the split',
+    ),
+  test: z
+    .number()
+    .min(0)
+    .max(1)
+    .default(0.05)
+    .meta({ added: true })
+    .describe('fraction of the episodes for the test, chosen in the same way'),
+  scrolls: z
+    .enum(['recorded', 'seeclick', 'vem'])
+    .default('recorded')
+    .meta({ added: true })
+    .describe(
+      "where the finger goes in a scroll of SeeClick's or VEM's files: as the recorded points say (by its name where they are no swipe), or always by its name, in SeeClick's meaning (scroll down shows what is below) or in that of VEM's code (the finger moves down)",
+    ),
+  damaged: z
+    .enum(['stop', 'skip'])
+    .default('stop')
+    .meta({ added: true })
+    .describe('a TFRecord whose checksum is wrong ends the import, or only its episode is left out'),
   required: z
     .boolean()
     .default(false)

@@ -67,6 +67,11 @@ export const registry: Registry = {
       load: async () => (await import('./oracle.js')).oracle,
     },
     {
+      name: 'offline',
+      summary: 'compare what a policy would do with recorded episodes',
+      load: async () => (await import('./offline.js')).offline,
+    },
+    {
       name: 'report',
       summary: 'write report.html and report.json',
       load: async () => (await import('./report.js')).report,

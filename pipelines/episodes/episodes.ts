@@ -10,12 +10,11 @@ import {
 } from '../../src/agents/rollout.js';
 import { counted } from '../../src/counted.js';
 import { writeAtomic } from '../../src/data/store/atomic.js';
-import { ImageVectorWriter } from '../../src/data/image-vectors.js';
 import type { ImageStore } from '../../src/data/images.js';
 import { Journal, type Episode } from '../../src/data/store/journal.js';
 import { openDataset } from '../../src/data/store/manifest.js';
 import { writeTable } from '../../src/data/tables.js';
-import { TRANSITIONS, toTransitions, type Transition } from '../../src/data/transitions.js';
+import { TRANSITIONS, toTransitions } from '../../src/data/transitions.js';
 import type { Task } from '../../src/data/task.js';
 import type { DevicePool } from '../../src/devices/pool/pool.js';
 import type { Judge } from '../../src/judges/judge.js';
@@ -25,6 +24,7 @@ import { FILES } from '../datasets.js';
 import { disturbedEpisodes, outOfOrder, tellEvent, type Disturbed } from './episode-faults.js';
 import { Recorder } from './recordings.js';
 import { joined, storedEpisodes } from './stored.js';
+import { writeScreenVectors } from './vectors.js';
 import { imagesOf, openPool } from '../resources.js';
 import type { DeviceSettings, TaskSettings } from '../sections.js';
 
@@ -157,7 +157,9 @@ export async function collectShard(
   const file = FILES.vectors(shard.id);
   const known = (id: string): Float32Array | undefined => vectors.get(id) ?? stored.vector(id);
   try {
-    await writeVectors(join(ctx.dataset(options.vectors.output), file), rows, known, options.vectors.tower, ctx);
+    await writeScreenVectors(join(ctx.dataset(options.vectors.output), file), rows, {
+      ...{ known, tower: options.vectors.tower, images },
+    });
   } finally {
     stored.close();
   }
@@ -239,32 +241,4 @@ export function sayHowToRepeat(
 /** Sortable name of episode `n`. */
 export function episodeId(n: number): string {
   return String(n).padStart(6, '0');
-}
-
-/** Writes the vectors of all screens of some episodes, each once, in order of first appearance. */
-async function writeVectors(
-  file: string,
-  rows: readonly Transition[],
-  known: (id: string) => Float32Array | undefined,
-  tower: VisionTower,
-  ctx: ShardContext<unknown>,
-): Promise<void> {
-  const images = await imagesOf(ctx);
-  const ids = new Set(rows.flatMap(({ image, done, nextImage }) => (done ? [image, nextImage] : [image])));
-  const missing = [...ids].filter((id) => known(id) === undefined);
-  const made = new Map<string, Float32Array>();
-  for (let start = 0; start < missing.length; start += 64) {
-    const batch = missing.slice(start, start + 64);
-    const pixels = [];
-    for (const id of batch) pixels.push(tower.prepare(await images.get(id)));
-    (await tower.vectors(pixels)).forEach((vector, i) => made.set(batch[i], vector));
-  }
-  const writer = await ImageVectorWriter.open(file, tower.dim);
-  try {
-    for (const id of ids) await writer.append(id, (made.get(id) ?? known(id))!);
-    await writer.commit();
-  } catch (error) {
-    await writer.abort();
-    throw error;
-  }
 }

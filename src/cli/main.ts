@@ -23,6 +23,7 @@ import { addRankingCommand } from './ranking.js';
 import { addDemoCommand } from './demo.js';
 import { addForkCommand } from './fork.js';
 import { addImportConfigCommand } from './import-config.js';
+import { addImportEpisodesCommands } from './import-episodes.js';
 import { examineNamedRun, namesRun } from './doctor.js';
 import { addInitCommand } from './init.js';
 import { addJudgeCommand } from './judge.js';
@@ -135,6 +136,7 @@ Example:
   const importing = critiq.command('import').description("import other projects' data");
   importing.addHelpText('after', '\nExample:\n  $ critiq import digiq general-offline.pt run=general');
   addImportConfigCommand(importing, registry);
+  addImportEpisodesCommands(importing, registry, interrupt);
   const digiq = importing.command('digiq').argument('<file>', 'file to import');
   common(digiq, 'critiq import digiq general-offline.pt run=general')
     .description("import a torch.save file in the layout of Digi-Q's released data; no code in it is executed")

@@ -1,3 +1,4 @@
+import { Random } from '../random.js';
 /**
  * Wilson's 95 % score interval of a success rate: [low, high] in [0, 1] (E. B. Wilson, JASA 22, 1927). It also holds for
  * small counts and rates near 0 or 1. [0, 1] for no episodes.
@@ -32,4 +33,34 @@ export function difference95(
       Math.min(1, difference + Math.hypot(afterHigh - after, before - beforeLow)),
     ],
   };
+}
+
+/** Resamples of the bootstrap. */
+const RESAMPLES = 2000;
+
+/**
+ * A 95 % interval of a rate over steps that come in episodes: whole episodes are drawn with replacement, since the steps of one
+ * are not independent (percentile bootstrap, 2000 resamples). Where every episode has the same rate the bootstrap says
+ * nothing, so the interval is Wilson's for as many trials as there are episodes.
+ * @param clusters hits among the steps of each episode
+ */
+export function bootstrap95(
+  clusters: readonly { readonly hits: number; readonly of: number }[],
+  seed: number,
+): [low: number, high: number] {
+  if (clusters.length === 0) return [0, 1];
+  const [first] = clusters;
+  if (clusters.every(({ hits, of }) => hits * first.of === first.hits * of))
+    return wilson95((clusters.length * first.hits) / first.of, clusters.length);
+  const random = new Random(seed, 'bootstrap');
+  const rates = Float64Array.from({ length: RESAMPLES }, () => {
+    let [hits, total] = [0, 0];
+    for (let i = 0; i < clusters.length; i++) {
+      const { hits: h, of } = clusters[random.int(clusters.length)];
+      hits += h;
+      total += of;
+    }
+    return hits / total;
+  }).sort();
+  return [rates[Math.floor(0.025 * (RESAMPLES - 1))], rates[Math.ceil(0.975 * (RESAMPLES - 1))]];
 }

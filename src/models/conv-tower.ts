@@ -1,10 +1,10 @@
 import { z } from 'zod';
 import type { Frame } from '../data/formats/frame.js';
-import { UserError } from '../errors.js';
 import { add, conv2d, mul, relu, reshape, type Tensor } from '../graph/index.js';
 import { size } from './checkpoint/bounds.js';
 import type { ParameterSpecs } from './checkpoint/checkpoint.js';
 import type { Region } from './cursor.js';
+import { Resampler } from './resample.js';
 
 /**
  * The pocket vision tower: a few strided convolutions whose last, coarse feature map is flattened. It keeps the layout of
@@ -13,7 +13,7 @@ import type { Region } from './cursor.js';
  */
 export interface ConvTowerConfig {
   readonly model_type: 'critiq-conv';
-  /** size of the downscaled screenshot in pixels, [height, width]; the screenshot's size must be a multiple of it */
+  /** size of the downscaled screenshot in pixels, [height, width]; screenshots of a multiple of it are averaged, others resampled */
   readonly image_size: readonly [height: number, width: number];
   readonly layers: readonly { channels: number; kernel: number; stride: number; pad: number }[];
 }
@@ -78,14 +78,34 @@ export function convTower(p: Record<string, Tensor>, config: ConvTowerConfig, pi
   return reshape(x, [pixels.shape[0], convTowerDim(config)]);
 }
 
+/** The resamplers of the last sizes of screenshots. */
+const resamplers = new Map<string, Resampler>();
+const MOST_SIZES = 8;
+
+function resampler(from: Size, to: Size): Resampler {
+  const key = `${from.width}x${from.height} ${to.width}x${to.height}`;
+  let made = resamplers.get(key);
+  if (!made) {
+    made = new Resampler({ width: from.width, height: from.height }, to, 'bilinear');
+    if (resamplers.size === MOST_SIZES) resamplers.clear();
+    resamplers.set(key, made);
+  }
+  return made;
+}
+
+interface Size {
+  readonly width: number;
+  readonly height: number;
+}
+
 /** Maximum width of a block in pixels: a row of this many bytes adds up to less than 2¹⁶. */
 const MAX_BLOCK = 257;
 
 /**
- * Downscales a screenshot to the tower's input by averaging blocks of pixels. Writes [3, height, width] bytes into `out`
- * (default: a new array).
+ * Downscales a screenshot to the tower's input by averaging blocks of pixels, or by a bilinear filter where the screenshot's
+ * size is not a multiple of the tower's (other devices, imported data): it is then stretched to the tower's aspect ratio, so
+ * that points in fractions of the screen stay where they are. Writes [3, height, width] bytes into `out` (default: a new array).
  * @param only restricts this to the blocks that a region of the screenshot touches
- * @throws UserError if the screenshot's size is not a multiple of the tower's, or more than 257 times as wide
  */
 export function shrink(
   frame: Frame,
@@ -97,10 +117,8 @@ export function shrink(
   const fy = frame.height / height;
   const fx = frame.width / width;
   if (!Number.isInteger(fx) || !Number.isInteger(fy) || fx > MAX_BLOCK) {
-    throw new UserError(
-      `conv tower: expected a screenshot whose size is a multiple of ${width}x${height} (at most ${MAX_BLOCK} times as wide), got ${frame.width}x${frame.height}; ` +
-        'configure a vision tower for this device',
-    );
+    out.set(resampler(frame, { width, height }).resample(frame));
+    return out;
   }
   const scale = 1 / (fx * fy);
   const plane = height * width;

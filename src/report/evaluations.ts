@@ -1,4 +1,5 @@
 import { counted } from '../counted.js';
+import type { OfflineRates } from '../agents/offline.js';
 import type { PairedTest } from '../data/paired.js';
 
 /** A success rate; `ci95`: Wilson's 95 % interval. */
@@ -28,6 +29,18 @@ export interface Evaluation extends Rate {
   /** steps in which the agent gave an invalid action, so that nothing was done; absent from older results */
   readonly invalid_steps?: number;
   readonly families: Readonly<Record<string, Rate>>;
+}
+
+/** The result of an offline evaluation: an episode succeeds if every step matches the recorded one. */
+export interface OfflineEvaluation extends Evaluation {
+  readonly offline: OfflineRates;
+  /** the same by part of the data */
+  readonly offline_families: Readonly<Record<string, OfflineRates>>;
+}
+
+/** Whether an evaluation compared actions with recorded ones, instead of acting. */
+export function isOffline(evaluation: Evaluation): evaluation is OfflineEvaluation {
+  return evaluation.protocol === 'offline' && 'offline' in evaluation;
 }
 
 /** A row of report.json. */
@@ -63,7 +76,7 @@ export function rateRows(evaluations: ReadonlyMap<string, Evaluation>): RateRows
   return {
     rows: of(({ protocol, mode }) => protocol === 'all' && mode === 'sampled'),
     greedy: of(({ protocol, mode }) => protocol === 'all' && mode === 'greedy'),
-    first96: of(({ protocol }) => protocol !== 'all'),
+    first96: of(({ protocol }) => protocol === 'first96'),
   };
 }
 
@@ -73,15 +86,20 @@ function rowOf(evaluation: string, one: Evaluation): RateRow {
 }
 
 /** Evaluations with the same key have the same tasks and choose actions in the same way: their policies compare. */
-export function settingOf({ split, protocol, mode, temperature }: Evaluation): string {
-  const tasks = protocol === 'all' ? `${split} tasks` : `first 96 ${split} tasks`;
+export function settingOf({ split, protocol, mode, temperature, judge }: Evaluation): string {
+  const tasks =
+    protocol === 'offline'
+      ? `recorded episodes (${split}, ${judge})`
+      : protocol === 'all'
+        ? `${split} tasks`
+        : `first 96 ${split} tasks`;
   return `${tasks}, ${mode === 'greedy' ? 'greedy' : `temperature ${temperature}`}`;
 }
 
 /** What a rate alone does not tell: the judge, where it is not the device, and what the rate leaves out. */
-export function caveats({ judge, unknown, lost, invalid_steps: invalid = 0 }: Evaluation): string[] {
+export function caveats({ judge, protocol, unknown, lost, invalid_steps: invalid = 0 }: Evaluation): string[] {
   return [
-    ...(judge === 'state' ? [] : [`judged by ${judge}`]),
+    ...(judge === 'state' || protocol === 'offline' ? [] : [`judged by ${judge}`]),
     ...(unknown.length === 0 ? [] : [`${counted(unknown.length, 'episode')} not judged (not counted)`]),
     ...(lost.length === 0 ? [] : [`${counted(lost.length, 'episode')} lost to device faults (not counted)`]),
     ...(invalid === 0 ? [] : [`${counted(invalid, 'step')} with an invalid action`]),

@@ -51,9 +51,28 @@ test('shrink averages whole blocks in each channel', () => {
   // the widest possible blocks, whose sums are just below the limit
   const white = { width: 257, height: 2, rgba: new Uint8ClampedArray(257 * 2 * 4).fill(255) };
   assert.deepEqual([...shrink(white, { ...SMALL, image_size: [1, 1] })], [255, 255, 255]);
-  const wide = { width: 258, height: 1, rgba: new Uint8ClampedArray(258 * 4) };
-  assert.throws(() => shrink(wide, { ...SMALL, image_size: [1, 1] }), /at most 257 times/);
-  assert.throws(() => shrink(noise(13, 12, 1), SMALL), /multiple of 6x4.*got 13x12/);
+});
+
+test('a screenshot of any other size is stretched to the input: what is at a fraction of the screen stays there', () => {
+  const config: ConvTowerConfig = { ...SMALL, image_size: [195, 90] };
+  for (const [width, height] of [
+    [108, 228],
+    [301, 77],
+    [36, 72],
+    [23_131, 1],
+  ]) {
+    // left third black, the rest white
+    const rgba = new Uint8ClampedArray(4 * width * height).map((_, i) => ((i >> 2) % width < width / 3 ? 0 : 255));
+    const out = shrink({ width, height, rgba }, config);
+    for (let y = 0; y < 195; y++)
+      for (const [x, value] of [
+        [5, 0],
+        [20, 0],
+        [45, 255],
+        [85, 255],
+      ])
+        assert.equal(out[90 * y + x], value, `${width}x${height}: ${x}, ${y}`);
+  }
 });
 
 test('a cursor changes only the square around it, and the screenshot is restored', () => {

@@ -2,6 +2,7 @@
 import { cpSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { encodePng } from '../../../src/data/formats/png.js';
+import { writePlain, writeSeeClick } from '../demonstrations.js';
 import { fixture } from '../files.js';
 import type { DocFolder } from './folder.js';
 
@@ -38,6 +39,13 @@ export const GIVEN: Readonly<Record<string, (folder: DocFolder) => unknown>> = {
     const keys = { train_algorithm: 'digirl', train_mode: 'off2on', gamma: 0.5, tau: 0.01, rollout_size: 16 };
     writeFileSync(join(clone, 'digirl_off2on.yaml'), JSON.stringify(keys));
   },
+  /** `aitw_data_train.json`, `aitw_data_val.json`, `aitw_images`: AitW in SeeClick's layout */
+  seeclick: async ({ clone }) => {
+    await writeSeeClick(clone, 'train', 4, 0, 'aitw_images');
+    await writeSeeClick(clone, 'val', 2, 10, 'aitw_images');
+  },
+  /** `episodes`: some episodes in the plain layout */
+  'plain-episodes': ({ clone }) => writePlain(join(clone, 'episodes'), 8),
   /** `general-offline.pt`: a file in the layout of the released offline data; `general-images`: its first screenshot */
   'digiq-file': async ({ clone }) => {
     cpSync(fixture('golden', 'released', 'trajectories.pt'), join(clone, 'general-offline.pt'));

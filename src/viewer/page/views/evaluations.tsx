@@ -164,7 +164,13 @@ function Measured({ evaluations }: { evaluations: readonly NamedEvaluation[] }) 
             <tr key={name}>
               <th scope="row">{short(name)}</th>
               <td>{policy}</td>
-              <td>{protocol === 'all' ? split : `first 96 of ${split}`}</td>
+              <td>
+                {protocol === 'first96'
+                  ? `first 96 of ${split}`
+                  : protocol === 'offline'
+                    ? `recorded: ${split}`
+                    : split}
+              </td>
               <td>{mode === 'greedy' ? 'greedy' : `temperature ${temperature}`}</td>
               <td>{judge || '–'}</td>
               <td>
