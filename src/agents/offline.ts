@@ -30,7 +30,8 @@ export function matches(reference: Action, predicted: Action, boxes: readonly Bo
   if (reference.type === 'TYPE') return sameText(reference.text, (predicted as typeof reference).text, 'equal');
   if (reference.type !== 'DUAL_POINT') return true;
   const other = predicted as typeof reference;
-  if (kindOf(reference) === 'swipe') return direction(reference.touch, reference.lift) === direction(other.touch, other.lift);
+  if (kindOf(reference) === 'swipe')
+    return direction(reference.touch, reference.lift) === direction(other.touch, other.lift);
   const element = smallestAround(reference.touch, boxes);
   if (element) return inside(other.touch, element);
   return Math.hypot(reference.touch[0] - other.touch[0], reference.touch[1] - other.touch[1]) <= TAP_RADIUS;
