@@ -33,7 +33,7 @@ import { policyOf, runtimeOf } from './resources.js';
 import { logEvery, Validated } from './training/rhythm.js';
 import { countsOf, startsOverBy, trainedFor } from './training/growth.js';
 import { drawsOf, lanesOf, learningRate, microBatches, train, validationBy } from './training/training.js';
-import { checkImageWidth } from './widths.js';
+import { checkImageWidth, checkImportedWidth } from './widths.js';
 
 const METHODS = ['digiq', 'filteredbc'] as const;
 
@@ -97,6 +97,7 @@ export const actor = stage({
     const method = METHODS.find((name) => dataset === `policy/${name}`);
     return method && { 'actor.method': method, 'actor.name': '' };
   },
+  check: ({ from }, config, dataset) => checkImportedWidth(config, dataset, policySet(from)),
   plan: async (ctx) => {
     await checkImageWidth(ctx, policySet(ctx.settings.from));
     return [{ id: 'policy', ...trainedFor(ctx.settings) }];

@@ -12,7 +12,7 @@ import { policySet } from '../src/runner/reference.js';
 import { stage, type Extent, type Prior } from '../src/runner/stage.js';
 import { FILES } from './datasets.js';
 import { policyOf } from './resources.js';
-import { checkImageWidth } from './widths.js';
+import { checkImageWidth, checkImportedWidth } from './widths.js';
 
 export const Candidates = z.object({
   samples: z
@@ -49,6 +49,7 @@ export const candidates = stage({
   counts: () => ['samples'],
   inputs: ({ policy }) => ['trajectories', 'image-vectors', policySet(policy)],
   outputs: () => ['candidates'],
+  check: ({ policy }, config, dataset) => checkImportedWidth(config, dataset, policySet(policy)),
   plan: async (ctx) => {
     await checkImageWidth(ctx, policySet(ctx.settings.policy));
     const { shards } = await openDataset(ctx.dataset('trajectories'), { stage: 'collect' });

@@ -35,6 +35,7 @@ import { evaluateOn } from './online/tests.js';
 import { Recorder } from './episodes/recordings.js';
 import { cachesOf, imagesOf, modelsOf, openPool, runtimeOf } from './resources.js';
 import { tasksOf } from './episodes/tasks.js';
+import { checkImportedWidth } from './widths.js';
 
 const collected = (settings: Online) => iterationsOf(settings).offline > 0;
 
@@ -71,6 +72,9 @@ export const online = stage({
     const entropy = { 'policy/digirl': 'none', 'policy/naive': 'naive', 'policy/coso': 'causal' }[dataset];
     if (entropy === undefined) return undefined;
     return { 'online.entropy': entropy, 'online.algorithm': 'digirl', 'online.name': '' };
+  },
+  check: async (settings, config, dataset) => {
+    if (collected(settings)) await checkImportedWidth(config, dataset, policySet(settings.from));
   },
   plan: ({ settings }) => {
     const [count] = countsOf(settings);

@@ -46,7 +46,7 @@ import { ImageVectors } from '../src/data/image-vectors.js';
 import { imagesOf, modelsOf, policyOf, runtimeOf } from './resources.js';
 import { lanesOf, microBatches, schedule, train } from './training/training.js';
 import { Logged, logEvery } from './training/rhythm.js';
-import { checkImageWidth } from './widths.js';
+import { checkImageWidth, checkImportedWidth } from './widths.js';
 import { registerVlm } from './vlm/reference.js';
 
 export const Vlm = z.object({
@@ -99,6 +99,9 @@ export const vlm = stage({
   inputs: ({ policy }, config) =>
     modelsOf(config).vlm === '' ? ['trajectories', 'image-vectors', policySet(policy)] : [],
   outputs: () => ['vlm'],
+  check: async ({ policy }, config, dataset) => {
+    if (modelsOf(config).vlm === '') await checkImportedWidth(config, dataset, policySet(policy));
+  },
   plan: async (ctx) => {
     if (modelsOf(ctx.config).vlm === '') await checkImageWidth(ctx, policySet(ctx.settings.policy));
     return [{ id: 'vlm' }];

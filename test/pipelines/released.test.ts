@@ -52,9 +52,14 @@ test('--config digiq-import trains critic and actor on an imported file; what is
   // half of the frame, as if it had been cut in two
   const cut = ['run=cut', 'import.images=pair'];
   await succeed(['import', 'digiq', released('trajectories.pt'), '--config', 'digiq-import', ...cut], { cwd, program });
-  const narrow = await critiq(['actor', '--config', 'digiq-import', ...TINY, 'run=cut'], { cwd, program });
-  assert.equal(narrow.code, 2);
-  assert.match(narrow.stderr, /data\/cut\/image-vectors: image vectors of 3 numbers, but policy\/base reads 6; .*\n$/);
+  for (const stage of [['actor'], ['candidates'], ['vlm', 'models.vlm='], ['online', 'online.mode=offline']]) {
+    const narrow = await critiq([...stage, '--config', 'digiq-import', ...TINY, 'run=cut'], { cwd, program });
+    assert.equal(narrow.code, 2, narrow.stderr);
+    const line = /^critiq: data\/cut\/image-vectors: image vectors of 3 numbers, but policy\/base reads 6; .*\n$/m;
+    assert.match(narrow.stderr, line, stage[0]);
+  }
+  for (const built of ['critic', 'policy'])
+    assert.ok(!existsSync(join(cwd, 'data/cut', built)), `${built} before the error`);
 });
 
 test('a released agent gives values of the imported data, from which an actor learns; what does not fit is said', async (t) => {
