@@ -11,7 +11,7 @@ export const GROUPS: readonly { readonly text: string; readonly pages: readonly 
   },
   { text: 'Data', pages: ['data', 'reading-data', 'recordings'] },
   { text: 'Extending', pages: ['extending'] },
-  { text: 'Operations', pages: ['settings', 'many-runs', 'batch-jobs', 'tracking', 'benchmarks'] },
+  { text: 'Operations', pages: ['settings', 'many-runs', 'batch-jobs', 'trust', 'tracking', 'benchmarks'] },
 ];
 
 /** Pages that are not below `docs/`, on the site under their own names. */

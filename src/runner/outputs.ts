@@ -49,7 +49,8 @@ export function readPlan(folder: string): PlanRecord | undefined {
   throw new UserError(`${file}: not a plan that critiq wrote; delete ${folder} and run its stage again`);
 }
 
-function isPlan(value: unknown): value is PlanRecord {
+/** Whether a value is the plan of a data set. */
+export function isPlan(value: unknown): value is PlanRecord {
   if (typeof value !== 'object' || value === null) return false;
   const { stage, instance, settings, shards } = value as Partial<PlanRecord>;
   return (

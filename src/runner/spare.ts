@@ -4,7 +4,7 @@ import type { MetricsLine } from '../data/metrics.js';
 import { writeAtomic } from '../data/store/atomic.js';
 import { linkOrCopy, pathInside } from '../data/store/inside.js';
 import { recordFile, type FileRecord } from '../data/store/integrity.js';
-import { fingerprint, type Shard as Line } from '../data/store/manifest.js';
+import { fingerprint, isShard, type Shard as Line } from '../data/store/manifest.js';
 import { UserError } from '../errors.js';
 import type { Output } from './outputs.js';
 import type { Extent, Prior } from './stage.js';
@@ -201,10 +201,25 @@ export class Spare {
 
   private read(id: string): SpareVersion {
     const file = join(this.root, id, ENTRY);
-    const version = jsonObjectInFile(file) as SpareVersion | undefined;
-    if (version?.id === id && Array.isArray(version.lines) && Array.isArray(version.metrics)) return version;
+    const version = jsonObjectInFile(file);
+    if (isVersion(version) && version.id === id) return version;
     throw new UserError(`${file}: damaged; look into its folder, then remove it`);
   }
+}
+
+function isVersion(value: unknown): value is SpareVersion {
+  const { shard, extent, lines, metrics } = (value ?? {}) as Partial<SpareVersion>;
+  return (
+    typeof shard === 'string' &&
+    typeof extent === 'object' &&
+    extent !== null &&
+    Object.values(extent).every((count) => typeof count === 'number') &&
+    Array.isArray(lines) &&
+    lines.length > 0 &&
+    lines.every(isShard) &&
+    Array.isArray(metrics) &&
+    metrics.every((line: unknown) => typeof line === 'object' && line !== null)
+  );
 }
 
 /** What a state consists of. @throws UserError if its list is damaged */

@@ -14,11 +14,11 @@ import { eventsFile, metricsFile } from '../data/metrics.js';
 import { writeAtomic } from '../data/store/atomic.js';
 import { linkOrCopy, pathInside } from '../data/store/inside.js';
 import { setFile } from '../data/store/set-files.js';
-import type { Shard as Line } from '../data/store/manifest.js';
+import { isShard, type Shard as Line } from '../data/store/manifest.js';
 import { UserError } from '../errors.js';
 import type { Config } from '../settings/settings.js';
 import { datasetFolder, runFolder } from './instance.js';
-import { Output, readPlan, type PlanRecord } from './outputs.js';
+import { isPlan, Output, readPlan, type PlanRecord } from './outputs.js';
 import { jsonObjectInFile } from '../data/formats/json.js';
 
 /** Where replaced results are kept, below the run folder; data sets' names do not begin with a dot. */
@@ -219,8 +219,8 @@ export class Trash {
 
   private read(id: string): TrashEntry {
     const file = join(this.root, id, ENTRY);
-    const entry = jsonObjectInFile(file) as TrashEntry | undefined;
-    if (entry?.id === id && Array.isArray(entry.sets)) return entry;
+    const entry = jsonObjectInFile(file);
+    if (isEntry(entry) && entry.id === id) return entry;
     throw new UserError(`${file}: damaged; look into its folder, then remove it`);
   }
 
@@ -232,6 +232,26 @@ export class Trash {
     const names = existsSync(this.root) ? readdirSync(this.root) : [];
     return 1 + Math.max(0, ...names.map((name) => Number.parseInt(name, 10) || 0));
   }
+}
+
+function isEntry(value: unknown): value is TrashEntry {
+  const { instance, why, sets, complete } = (value ?? {}) as Partial<TrashEntry>;
+  return (
+    typeof instance === 'string' &&
+    typeof why === 'string' &&
+    typeof complete === 'boolean' &&
+    Array.isArray(sets) &&
+    sets.every((set: Partial<TrashedSet> | null) => {
+      if (typeof set !== 'object' || set === null) return false;
+      const { name, plan, lines } = set;
+      return isSetName(name) && (plan === null || isPlan(plan)) && Array.isArray(lines) && lines.every(isShard);
+    })
+  );
+}
+
+/** `policy/base`: nothing that leads out of the run. */
+function isSetName(name: unknown): boolean {
+  return typeof name === 'string' && name.split('/').every((part) => part !== '' && !part.startsWith('.'));
 }
 
 /**

@@ -94,7 +94,9 @@ export function committedShards(folder: string, whatToDo: string): Map<string, S
   return shards;
 }
 
-function isShard(line: Partial<Shard>): line is Shard {
+/** Whether a value is a line of a manifest. */
+export function isShard(value: unknown): value is Shard {
+  const line = (value ?? {}) as Partial<Shard>;
   return (
     typeof line.shard === 'string' &&
     Array.isArray(line.files) &&
