@@ -79,7 +79,7 @@ export class TextTokenizer {
       useCharsmaps(tokenizer.normalizer);
     } catch (error) {
       throw new UserError(
-        `${files.source}: cannot be used (${(error as Error).message}); export it again with save_pretrained`,
+        `${files.source}: cannot be used (${(error as Error).message.replace('[object Object]', 'an object')}); export it again with save_pretrained`,
       );
     }
     return new TextTokenizer(tokenizer, files, options);

@@ -5,6 +5,7 @@ import { deflateSync } from 'node:zlib';
 import { decodePicture } from '../../../src/data/formats/picture.js';
 import { decodePng, encodePng } from '../../../src/data/formats/png.js';
 import { pngText, withPngText } from '../../../src/data/formats/png-text.js';
+import { UserError } from '../../../src/errors.js';
 import { Random } from '../../../src/random.js';
 import { fixture } from '../../rigs/files.js';
 import { mutatedBytes } from '../bytes.js';
@@ -60,11 +61,18 @@ async function pngSeeds(): Promise<Seed[]> {
 }
 
 function checkFrame({ width, height, rgba }: { width: number; height: number; rgba: Uint8ClampedArray }): void {
-  if (rgba.length !== 4 * width * height) throw new Error(`${width} x ${height} pixels in ${rgba.length} bytes`);
+  if (rgba.length !== 4 * width * height) throw new RangeError(`${width} x ${height} pixels in ${rgba.length} bytes`);
 }
 
-/** Decoders throw plain errors with one line, to which their callers add the file. */
-const plainError = (error: Error): boolean => error.constructor === Error;
+/** Decodes as the readers of picture files do: decoders throw plain errors, to which their callers add the file. */
+async function told(decode: () => unknown): Promise<void> {
+  try {
+    await decode();
+  } catch (error) {
+    if ((error as Error).constructor !== Error || (error as Error).message.includes('\n')) throw error;
+    throw new UserError(`input: ${(error as Error).message}`);
+  }
+}
 
 export const PICTURES: readonly Kind[] = [
   {
@@ -73,11 +81,11 @@ export const PICTURES: readonly Kind[] = [
     seeds: pngSeeds,
     mutate: (random, bytes, other) =>
       random.chance(0.6) ? mutatedPng(random, bytes, other) : mutatedBytes(random, bytes, other),
-    read: (input) => {
-      checkFrame(decodePng(input));
-      pngText(input, 'critiq-image');
-    },
-    throws: plainError,
+    read: (input) =>
+      told(() => {
+        checkFrame(decodePng(input));
+        pngText(input, 'critiq-image');
+      }),
   },
   {
     name: 'jpeg-webp',
@@ -93,7 +101,6 @@ export const PICTURES: readonly Kind[] = [
       ];
     },
     mutate: mutatedBytes,
-    read: async (input) => checkFrame(await decodePicture(input)),
-    throws: plainError,
+    read: (input) => told(async () => checkFrame(await decodePicture(input))),
   },
 ];
