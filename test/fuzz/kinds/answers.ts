@@ -4,6 +4,8 @@ import { ServedChat } from '../../../src/agents/served/chat.js';
 import { SERVED_FORMATS } from '../../../src/agents/served/formats.js';
 import { VllmClient } from '../../../src/agents/representers/vllm-client.js';
 import { GeminiModel } from '../../../src/judges/gemini.js';
+import { RATING } from '../../../src/judges/rating-answer.js';
+import { VERDICT } from '../../../src/judges/status.js';
 import { OpenAiModel } from '../../../src/judges/openai.js';
 import { parseAction } from '../../../src/agents/grammar.js';
 import type { JsonServerOptions } from '../../../src/net/json-server.js';
@@ -68,24 +70,28 @@ const completion = (content: unknown, more: object = {}): string =>
     choices: [{ index: 0, finish_reason: 'stop', message: { role: 'assistant', content, ...more } }],
     usage: { total_tokens: 12 },
   });
-const VERDICT = '{"reasoning": "seen", "status": "success"}';
+const SAID = '{"reasoning": "seen", "status": "success"}';
 const VECTOR = Buffer.from(new Float32Array([1.5, -2, 0.25, 3]).buffer).toString('base64');
 
 const REPLIES = {
   judge: [
-    completion(VERDICT),
+    completion(SAID),
     completion([
       { type: 'thinking', text: 'hm' },
-      { type: 'text', text: `<think>no</think>${VERDICT}` },
+      { type: 'text', text: `<think>no</think>${SAID}` },
     ]),
-    completion(null, { reasoning_content: VERDICT }),
+    completion(null, { reasoning_content: SAID }),
     completion(null, { refusal: 'I cannot' }),
     '{"error": {"message": "overloaded", "code": 503}}',
+  ],
+  rating: [
+    completion('{"explanation": "it helps", "rating": 1}'),
+    completion('```json\n{"rating": "2", "explanation": "x"}\n```'),
   ],
   gemini: [
     JSON.stringify({
       modelVersion: 'm-001',
-      candidates: [{ finishReason: 'STOP', content: { parts: [{ text: 'x', thought: true }, { text: VERDICT }] } }],
+      candidates: [{ finishReason: 'STOP', content: { parts: [{ text: 'x', thought: true }, { text: SAID }] } }],
       usageMetadata: { totalTokenCount: 9 },
     }),
     JSON.stringify({ promptFeedback: { blockReason: 'SAFETY' } }),
@@ -123,13 +129,16 @@ const SERVER: JsonServerOptions = {
   seed: 1,
   docs: 'docs/judges.md',
 };
-const CHAT = { maxTokens: 0, reasoning: false };
+const CHAT = { section: 'judge', temperature: 0, maxTokens: 0, reasoning: false };
 const frame = { width: 2, height: 2, rgba: new Uint8ClampedArray(16).fill(200) };
 
 async function asked(kind: keyof typeof REPLIES, signal: AbortSignal): Promise<void> {
   const question = { system: 's', parts: ['q'] };
-  if (kind === 'judge') await new OpenAiModel(SERVER, 'm', CHAT).ask(question, 'json', 'l', () => {}, signal);
-  else if (kind === 'gemini') await new GeminiModel(SERVER, 'm', CHAT).ask(question, 'json', 'l', () => {}, signal);
+  if (kind === 'judge') await new OpenAiModel(SERVER, 'm', CHAT, VERDICT).ask(question, 'json', 'l', () => {}, signal);
+  else if (kind === 'rating')
+    await new OpenAiModel(SERVER, 'm', CHAT, RATING).ask(question, 'json', 'l', () => {}, signal);
+  else if (kind === 'gemini')
+    await new GeminiModel(SERVER, 'm', CHAT, VERDICT).ask(question, 'json', 'l', () => {}, signal);
   else if (kind === 'served')
     await new ServedChat({ server: SERVER, model: 'm', temperature: 0, maxTokens: 0, body: {} }).ask(
       [],
