@@ -12,6 +12,7 @@ import type { Display } from '../runner/display.js';
 import type { LoadedRegistry, Registry } from '../runner/registry.js';
 import type { Member } from '../runs/sweep/axes.js';
 import type { Sweep } from '../runs/sweep/definition.js';
+import type { Twin } from '../runs/sweep/plan.js';
 import type { Config } from '../settings/settings.js';
 
 interface SweepOptions extends Options {
@@ -74,6 +75,8 @@ interface Plan {
   readonly settings: ReadonlyMap<string, Config>;
   /** command-line settings of each member, but its run */
   readonly overrides: ReadonlyMap<string, readonly string[]>;
+  /** earlier members that give the same in the first stages, of which a member is forked instead of the base */
+  readonly twins: ReadonlyMap<string, Twin>;
   /** stage instances that the base builds first, where they are missing */
   readonly shared: readonly string[];
   prepare(display: Display, signal: AbortSignal): Promise<void>;
@@ -82,7 +85,7 @@ interface Plan {
 async function planSweep(registry: Registry, words: readonly string[], options: SweepOptions): Promise<Plan> {
   const { axesOf, membersOf } = await import('../runs/sweep/axes.js');
   const { extended } = await import('../runs/sweep/definition.js');
-  const { sharedInputs, sweptStages } = await import('../runs/sweep/plan.js');
+  const { sharedInputs, sweptStages, twins } = await import('../runs/sweep/plan.js');
   const { runStage } = await import('../runner/run.js');
   const { axes, plain } = axesOf(words);
   if (axes.length === 0)
@@ -141,6 +144,7 @@ async function planSweep(registry: Registry, words: readonly string[], options: 
     sweep,
     settings,
     overrides,
+    twins: twins(loaded, stages, settings),
     shared: shared.map(({ stage, config: own }) => stage.instance(own)),
     prepare: async (display, signal) => {
       for (const { stage, config: own } of shared) await runStage(loaded, stage.name, own, { display, signal });
@@ -164,7 +168,9 @@ function share(jobs: number, { threads, workers }: Config): string[] {
 /** What is left to do for a member: its fork, and the stages from the first that is not up to date. */
 async function todo(plan: Plan, { run }: Member): Promise<string[]> {
   const { config, sweep } = plan;
-  if (!existsSync(join(config.data, run))) return ['fork', ...sweep.stages];
+  const twin = plan.twins.get(run);
+  if (!existsSync(join(config.data, run)))
+    return [twin ? `fork of ${twin.run}` : 'fork', ...sweep.stages.slice(twin?.stages ?? 0)];
   const first = await firstMissing(plan, run);
   return first < 0 ? [] : sweep.stages.slice(first);
 }
@@ -181,7 +187,7 @@ async function runSweep(plan: Plan, options: SweepOptions, interrupt: Interrupt,
   const { notShared } = await import('../runs/sweep/plan.js');
   const { storedSets } = await import('../runs/results.js');
   const { forkRun } = await import('../runs/fork.js');
-  const { config, loaded, sweep, overrides } = plan;
+  const { config, loaded, sweep, overrides, twins } = plan;
   await plan.prepare(display, interrupt.signal);
   await writeSweep(config.data, sweep);
   const base = join(config.data, sweep.base);
@@ -192,22 +198,28 @@ async function runSweep(plan: Plan, options: SweepOptions, interrupt: Interrupt,
   const queue = new PQueue({ concurrency: wholeNumber('--jobs', options.jobs, 1) });
   const forks = new PQueue({ concurrency: 1 });
   const failed: string[] = [];
+  const built = new Map(own.map(({ run }) => [run, new Milestones()]));
+  /** The run to fork from, and what the fork leaves out. */
+  const original = async (run: string): Promise<{ from: string; left: ReadonlySet<string> }> => {
+    const twin = twins.get(run);
+    if (!twin || !(await built.get(twin.run)!.reached(twin.stages))) return { from: sweep.base, left };
+    const its = { ...plan.settings.get(twin.run)!, run: twin.run };
+    const sets = storedSets(join(config.data, twin.run));
+    return { from: twin.run, left: notShared(loaded, sweep.stages.slice(twin.stages), its, sets) };
+  };
   const one = async ({ run }: Member): Promise<void> => {
     if (steps.stopped) return;
+    const there = existsSync(join(config.data, run));
+    const { from, left: without } = there ? { from: sweep.base, left } : await original(run);
     await forks.add(async () => {
-      if (existsSync(join(config.data, run))) return refuseForeign(config.data, run, sweep.name);
-      await forkRun({
-        data: config.data,
-        from: sweep.base,
-        to: run,
-        share: (set) => !left.has(set),
-        sweep: sweep.name,
-      });
+      if (there) return refuseForeign(config.data, run, sweep.name);
+      await forkRun({ data: config.data, from, to: run, share: (set) => !without.has(set), sweep: sweep.name });
     });
     const first = await firstMissing(plan, run);
     for (const [i, stage] of sweep.stages.entries()) {
       if (first < 0 || i < first) {
         progress.advance();
+        built.get(run)!.reach(i + 1);
         continue;
       }
       progress.note(`${run}: ${stage}`);
@@ -219,16 +231,45 @@ async function runSweep(plan: Plan, options: SweepOptions, interrupt: Interrupt,
         return;
       }
       progress.advance();
+      built.get(run)!.reach(i + 1);
     }
     display.info(first < 0 ? `${run}: up to date` : `${run}: done`);
   };
   try {
-    await queue.addAll(own.map((member) => () => one(member)));
+    await queue.addAll(own.map((member) => () => one(member).finally(() => built.get(member.run)!.end())));
   } finally {
     steps.close();
     progress.done();
   }
   return failed;
+}
+
+/** How many stages of a member are built, for those that wait for them. */
+class Milestones {
+  private count = 0;
+  private ended = false;
+  private waiting: (() => void)[] = [];
+
+  reach(count: number): void {
+    this.count = count;
+    this.wake();
+  }
+
+  /** Nothing more is built. */
+  end(): void {
+    this.ended = true;
+    this.wake();
+  }
+
+  /** Waits for the first stages. @returns whether they are built: not if one failed */
+  async reached(count: number): Promise<boolean> {
+    while (this.count < count && !this.ended) await new Promise<void>((resolve) => this.waiting.push(resolve));
+    return this.count >= count;
+  }
+
+  private wake(): void {
+    for (const resolve of this.waiting.splice(0)) resolve();
+  }
 }
 
 /** Tries again while another process uses the run. @returns the exit code */

@@ -1,6 +1,6 @@
 /** Sweeps: values and seeds on the command line, one table over seeds, and resuming after kill -9. */
 import assert from 'node:assert/strict';
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
@@ -141,6 +141,42 @@ test('killed and started again, a sweep makes the same runs and table; then it d
     planned.map(({ todo }) => todo.join()),
     ['', '', '', '', 'fork,total', 'fork,total'],
   );
+});
+
+test('stages that have the same settings in several members are built once', async (t) => {
+  const cwd = emptyFolder(t);
+  const words = ['sweep', 'total.lr=0.5,0.25', 'squares.power=2,3', '--stages', 'squares,total', 'run=base', '--json'];
+  const plan = await succeed([...words, '--dry-run'], { cwd });
+  const [first, second, third, last] = [
+    'base-sweep.lr-0.5.power-2',
+    'base-sweep.lr-0.5.power-3',
+    'base-sweep.lr-0.25.power-2',
+    'base-sweep.lr-0.25.power-3',
+  ];
+  assert.deepEqual(
+    (JSON.parse(plan.stdout) as { members: { run: string; todo: string[] }[] }).members.map(({ run, todo }) => [
+      run,
+      ...todo,
+    ]),
+    [
+      [first, 'fork', 'squares', 'total'],
+      [second, 'fork', 'squares', 'total'],
+      [third, `fork of ${first}`, 'total'],
+      [last, `fork of ${second}`, 'total'],
+    ],
+  );
+  const table = await succeed([...words, '--jobs', '2'], { cwd });
+  assert.equal((JSON.parse(table.stdout) as SweepTable).done, 4);
+  const inode = (run: string) => {
+    const folder = join(cwd, 'data', run, 'squares');
+    return readdirSync(folder)
+      .filter((name) => !/^[._]/.test(name))
+      .map((name) => statSync(join(folder, name)).ino);
+  };
+  assert.deepEqual(inode(third), inode(first), 'the same files');
+  assert.notDeepEqual(inode(second), inode(first));
+  const same = await succeed([...words, '--dry-run'], { cwd });
+  assert.ok(!same.stdout.includes('fork'), 'then there is nothing to do');
 });
 
 test('mistakes are told in one line before anything is made', async (t) => {

@@ -1,4 +1,5 @@
 import { UserError } from '../../errors.js';
+import { Instance } from '../../runner/instance.js';
 import { findProducer } from '../../runner/run.js';
 import { withRecorded, type LoadedRegistry } from '../../runner/registry.js';
 import type { Stage } from '../../runner/stage.js';
@@ -96,4 +97,37 @@ function inputsOf(
 ): readonly string[] {
   const recorded = withRecorded(registry.schema, base, plan);
   return recorded ? stage.inputs(recorded) : [];
+}
+
+/** An earlier member of a sweep that gives the same in the first stages. */
+export interface Twin {
+  readonly run: string;
+  /** number of the first stages that are the same */
+  readonly stages: number;
+}
+
+/**
+ * For each member the first earlier one with which it shares most: stages with the same settings and seeds, which read the
+ * same. A sweep over settings of evaluations alone trains once.
+ * @param members settings by run, in the order in which they are worked on
+ */
+export function twins(
+  registry: LoadedRegistry,
+  swept: readonly string[],
+  members: ReadonlyMap<string, Config>,
+): ReadonlyMap<string, Twin> {
+  const firsts = new Map<string, string>();
+  const found = new Map<string, Twin>();
+  for (const [run, config] of members) {
+    const made: unknown[] = [];
+    for (const [i, name] of swept.entries()) {
+      const { name: instance, settings, inputs } = new Instance(registry.stages.get(name)!, config);
+      made.push([instance, settings, inputs]);
+      const key = JSON.stringify(made);
+      const first = firsts.get(key);
+      if (first === undefined) firsts.set(key, run);
+      else found.set(run, { run: first, stages: i + 1 });
+    }
+  }
+  return found;
 }
