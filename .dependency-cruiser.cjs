@@ -47,7 +47,14 @@ const LAYERS = {
     'src/settings',
   ],
 };
-const SHARED = ['src/errors\\.ts$', 'src/package\\.ts$', 'src/random\\.ts$', 'src/counted\\.ts$', 'src/yaml\\.ts$'];
+const SHARED = [
+  'src/errors\\.ts$',
+  'src/package\\.ts$',
+  'src/random\\.ts$',
+  'src/counted\\.ts$',
+  'src/yaml\\.ts$',
+  'src/secrets/',
+];
 const under = (folder) => `^${folder}/`;
 
 module.exports = {

@@ -1,4 +1,5 @@
 import { withPages } from './package.js';
+import { discreet } from './secrets/known.js';
 
 /** Control characters, and those that change the direction of a text: a terminal would obey them. */
 // eslint-disable-next-line no-control-regex
@@ -32,13 +33,14 @@ function cut(text: string, most: number): string {
 
 function told(message: string | readonly string[]): string {
   const lines = typeof message === 'string' ? [message] : message;
-  return lines.map((line) => oneLine(withPages(line))).join('\n');
+  return lines.map((line) => oneLine(discreet(withPages(line)))).join('\n');
 }
 
 /**
  * A mistake of the user: a wrong setting, a broken file, a missing stage. The message says what is wrong, where, what
  * was expected, what was found, and what to do. The CLI prints it as one line and exits with code 2. A message may name
- * a document by its path in the repository (`see docs/vlm.md`): outside a checkout it then gives the address.
+ * a document by its path in the repository (`see docs/vlm.md`): outside a checkout it then gives the address. Keys are
+ * taken out of every message.
  */
 export class UserError extends Error {
   override name = 'UserError';

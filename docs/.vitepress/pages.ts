@@ -4,14 +4,14 @@
 export const GROUPS: readonly { readonly text: string; readonly pages: readonly string[] }[] = [
   { text: 'Start here', pages: ['README', 'tutorial', 'viewer'] },
   { text: 'Concepts', pages: ['concepts', 'action-format', 'phone', 'judges'] },
-  { text: 'Algorithms', pages: ['algorithms', 'online', 'study-online'] },
+  { text: 'Algorithms', pages: ['algorithms', 'oracle', 'online', 'study-online'] },
   {
     text: 'Real models and devices',
     pages: ['checkpoints', 'vlm', 'served-agents', 'gpu', 'devices', 'browser', 'webdriver', 'appium-rig'],
   },
-  { text: 'Data', pages: ['data', 'reading-data', 'recordings'] },
+  { text: 'Data', pages: ['data', 'reading-data', 'importing', 'labels', 'recordings'] },
   { text: 'Extending', pages: ['extending'] },
-  { text: 'Operations', pages: ['settings', 'many-runs', 'batch-jobs', 'trust', 'tracking', 'benchmarks'] },
+  { text: 'Operations', pages: ['settings', 'many-runs', 'batch-jobs', 'trust', 'tracking', 'secrets', 'benchmarks'] },
 ];
 
 /** Pages that are not below `docs/`, on the site under their own names. */

@@ -166,7 +166,7 @@ async function vlm(config: Config): Promise<string | { note: string }> {
     );
   }
   const whatToDo = 'start the server (docs/vlm.md), or set represent.url';
-  const served = await servedModels(plainUrl(url), process.env[keyName], whatToDo);
+  const served = await servedModels(plainUrl(url), process.env[keyName]?.trim(), whatToDo);
   const names = served.join(', ');
   if (model !== '' && !served.includes(model) && !served.includes(resolve(model))) {
     return { note: `${url} serves ${names}, not ${model}; start it with that model, or with --served-model-name` };

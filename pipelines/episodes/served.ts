@@ -5,6 +5,7 @@ import { readTemplate } from '../../src/agents/served/template.js';
 import { counted } from '../../src/counted.js';
 import { UserError } from '../../src/errors.js';
 import { Random } from '../../src/random.js';
+import { credentialIn } from '../../src/secrets/known.js';
 import type { StageContext } from '../../src/runner/stage.js';
 import type { Config } from '../../src/settings/settings.js';
 import { answerFormat, extensions } from '../plugins/extensions.js';
@@ -103,6 +104,10 @@ export const ServedSettings = z.object({
     .describe('send a seed, derived from the seed of the run, with each request if the temperature is not 0'),
   body: z
     .record(z.string(), z.unknown())
+    .refine((value) => credentialIn(value) === undefined, {
+      error: ({ input }) =>
+        `no key in the settings, which are stored: put ${credentialIn(input)} into the environment variable of served.api_key_env`,
+    })
     .default({})
     .describe('additional fields of each request, for example `{top_p: 0.9}`'),
   concurrency: z.int().min(1).max(1024).default(16).describe('parallel requests to the server'),

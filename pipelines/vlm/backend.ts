@@ -103,7 +103,7 @@ function vllm(ctx: StageContext<unknown>, settings: Represent, { name }: VlmRefe
   const server = (setting: string, at: string): JsonServerOptions => ({
     url: plainUrl(at),
     setting,
-    apiKey: process.env[api_key_env] || undefined,
+    apiKey: process.env[api_key_env]?.trim() || undefined,
     apiKeyEnv: api_key_env,
     timeoutMs: timeout_ms,
     retries,

@@ -8,6 +8,7 @@ import { oneLine, printable, UserError } from '../errors.js';
 import type { Display, Verbosity } from '../runner/display.js';
 import type { Summary } from '../runner/execute.js';
 import type { LoadedRegistry, Registry } from '../runner/registry.js';
+import { discreet, withoutKeys } from '../secrets/known.js';
 import type { Config } from '../settings/settings.js';
 
 /** Exit codes of the process. */
@@ -198,14 +199,14 @@ export function verbosity({ quiet, verbose, json }: Options): Verbosity {
   return quiet || json ? 'quiet' : 'normal';
 }
 
-/** Prints a result to stdout. */
+/** Prints a result to stdout, without keys. */
 export function print(text: string): void {
-  process.stdout.write(`${printable(text)}\n`);
+  process.stdout.write(`${printable(withoutKeys(text))}\n`);
 }
 
-/** Prints a line to stderr. @returns the exit code */
+/** Prints a line to stderr, without keys. @returns the exit code */
 export function complain(line: string, code = 0): number {
-  process.stderr.write(`critiq: ${oneLine(line)}\n`);
+  process.stderr.write(`critiq: ${oneLine(discreet(line))}\n`);
   return code;
 }
 

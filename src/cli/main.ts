@@ -39,6 +39,7 @@ import { exitCodeOf, RunError, UserError } from '../errors.js';
 import { describeFailure } from '../runner/failure.js';
 import { nameCommand } from '../runner/log/this-command.js';
 import { packageRoot, packageVersion, repositoryUrl, withPages } from '../package.js';
+import { discreet } from '../secrets/known.js';
 import type { LoadedRegistry, Registry } from '../runner/registry.js';
 import type { Config } from '../settings/settings.js';
 
@@ -302,7 +303,7 @@ function report(thrown: unknown, verbose: boolean): number {
     ? message.split('\n')
     : [`unexpected error: ${message.split('\n')[0]}${verbose ? '' : ' (--verbose shows where)'}`])
     complain(line);
-  if (verbose && thrown instanceof Error) process.stderr.write(`${thrown.stack}\n`);
+  if (verbose && thrown instanceof Error) process.stderr.write(`${discreet(thrown.stack ?? '')}\n`);
   return exitCodeOf(error);
 }
 

@@ -1,7 +1,7 @@
 import { withoutThoughts } from '../net/completion.js';
 import { JsonServer, WrongAnswer, type JsonServerOptions } from '../net/json-server.js';
 import { ModelName } from '../net/model-name.js';
-import { withoutKey } from '../net/secret.js';
+import { withoutKeys } from '../secrets/known.js';
 import {
   DeclinedAnswer,
   type AnswerForm,
@@ -36,7 +36,6 @@ export class GeminiModel<A> implements ChatModel<A> {
   readonly model: string;
   private readonly server: JsonServer;
   private readonly name: ModelName;
-  private readonly apiKey: string | undefined;
 
   constructor(
     server: JsonServerOptions,
@@ -46,7 +45,6 @@ export class GeminiModel<A> implements ChatModel<A> {
   ) {
     this.model = model.replace(/^models\//, '');
     this.server = new JsonServer({ ...server, keyHeader: 'x-goog-api-key' });
-    this.apiKey = server.apiKey;
     this.name = new ModelName(this.model, `${options.section}.model`, options.warn);
   }
 
@@ -100,6 +98,6 @@ export class GeminiModel<A> implements ChatModel<A> {
     const texts = pieces.filter((piece) => piece?.thought !== true).map((piece) => piece?.text);
     if (texts.length === 0 || !texts.every((piece) => typeof piece === 'string'))
       throw new WrongAnswer(`answered no text: ${brief(candidate)}`);
-    return this.form.read(withoutThoughts(texts.join('')), (words) => withoutKey(words, this.apiKey));
+    return this.form.read(withoutThoughts(texts.join('')), withoutKeys);
   }
 }

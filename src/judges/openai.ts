@@ -1,7 +1,7 @@
 import { modelOf, readCompletion, tokensOf } from '../net/completion.js';
 import { JsonServer, WrongAnswer, type JsonServerOptions } from '../net/json-server.js';
 import { ModelName } from '../net/model-name.js';
-import { withoutKey } from '../net/secret.js';
+import { withoutKeys } from '../secrets/known.js';
 import {
   DeclinedAnswer,
   type AnswerForm,
@@ -20,7 +20,6 @@ export class OpenAiModel<A> implements ChatModel<A> {
   readonly kind = 'openai';
   private readonly server: JsonServer;
   private readonly name: ModelName;
-  private readonly apiKey: string | undefined;
 
   constructor(
     server: JsonServerOptions,
@@ -29,7 +28,6 @@ export class OpenAiModel<A> implements ChatModel<A> {
     private readonly form: AnswerForm<A>,
   ) {
     this.server = new JsonServer(server);
-    this.apiKey = server.apiKey;
     this.name = new ModelName(model, `${options.section}.model`, options.warn);
   }
 
@@ -72,7 +70,7 @@ export class OpenAiModel<A> implements ChatModel<A> {
     if (finish === 'content_filter') throw new DeclinedAnswer('the model declined to answer: content_filter');
     if (finish === 'length')
       throw new WrongAnswer(`cut its answer short (finish_reason length); raise ${this.options.section}.max_tokens`);
-    return this.form.read(text !== '' ? text : wholly(thoughts), (words) => withoutKey(words, this.apiKey));
+    return this.form.read(text !== '' ? text : wholly(thoughts), withoutKeys);
   }
 }
 

@@ -1,6 +1,7 @@
 import { WrongAnswer } from '../net/json-server.js';
 import { objectsIn } from '../net/loose-json.js';
 import type { AnswerForm } from './chat.js';
+import { withoutKeys } from '../secrets/known.js';
 import type { Verdict } from './judge.js';
 
 /** A model's answer: its verdict and its reasoning in its own words. */
@@ -65,7 +66,9 @@ export function parseStatus(text: string): Answer {
   if (first === undefined) throw new WrongAnswer(`answered without a status: ${brief(answer)}`);
   if (others.some((status) => status !== first)) throw new WrongAnswer(`answered both statuses: ${brief(answer)}`);
   const reasons = stated.length > 0 ? stated[0].value.reasoning : words.slice(0, found[0].index);
-  return { status: first, reasoning: typeof reasons === 'string' ? reasons.trim().slice(0, LONGEST_REASONING) : '' };
+  // it is stored: without the keys that a server or a model may repeat
+  const reasoning = typeof reasons === 'string' ? withoutKeys(reasons.trim()).slice(0, LONGEST_REASONING) : '';
+  return { status: first, reasoning };
 }
 
 function asStatus(words: unknown): Answer['status'] {

@@ -2,8 +2,8 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { withoutMark } from '../data/formats/text.js';
 import { RunError, UserError } from '../errors.js';
 import { Random } from '../random.js';
+import { discreet, keepSecret } from '../secrets/known.js';
 import { retryAfterMs } from './retry-after.js';
-import { withoutKey } from './secret.js';
 import { parseJson } from '../data/formats/json.js';
 
 export interface JsonServerOptions {
@@ -53,6 +53,10 @@ export class RefusedRequest extends UserError {
 /** An unusable answer; it costs a retry. The message completes the sentence "the server ...". */
 export class WrongAnswer extends Error {
   override name = 'WrongAnswer';
+
+  constructor(message: string) {
+    super(discreet(message));
+  }
 }
 
 /** A failed try. The message completes the sentence "the server ..."; the server may ask for a wait. */
@@ -61,7 +65,7 @@ class FailedTry extends Error {
     message: string,
     readonly retryAfterMs = 0,
   ) {
-    super(message);
+    super(discreet(message));
   }
 }
 
@@ -79,7 +83,9 @@ const QUOTED = 300;
 
 /** A JSON server that is called by POST and not trusted: every answer is checked, and a wrong one costs a retry. */
 export class JsonServer {
-  constructor(private readonly options: JsonServerOptions) {}
+  constructor(private readonly options: JsonServerOptions) {
+    keepSecret(options.apiKey);
+  }
 
   /**
    * @param body JSON
@@ -104,11 +110,11 @@ export class JsonServer {
         return check(await this.try(url, body, signal));
       } catch (error) {
         signal.throwIfAborted();
-        if (!(error instanceof FailedTry || error instanceof WrongAnswer)) throw this.discreet(error);
+        if (!(error instanceof FailedTry || error instanceof WrongAnswer)) throw withoutKeysInside(error);
         if (attempt === retries) {
           const tries = `${retries + 1} ${retries === 0 ? 'try' : 'tries'}`;
           throw new RunError(
-            `${url}: no usable answer in ${tries}; at the last try, the server ${this.clean(error.message)}; ` +
+            `${url}: no usable answer in ${tries}; at the last try, the server ${clean(error.message)}; ` +
               `check the server and ${setting}, then run the same command again: the answers so far are kept`,
             { cause: error },
           );
@@ -167,7 +173,7 @@ export class JsonServer {
     const { status, headers } = response;
     const { setting } = this.options;
     if (status >= 300 && status < 400) {
-      const location = this.clean(headers.get('location') ?? 'an unknown place');
+      const location = clean(headers.get('location') ?? 'an unknown place');
       await response.body?.cancel();
       return new RefusedRequest(
         `${url}: the server redirects (${status}) to ${location}; set ${setting} to the server's own URL`,
@@ -195,20 +201,20 @@ export class JsonServer {
       413: 'raise the size of requests that the server accepts: screenshots are sent as PNG',
     };
     const hint = hints[status] ?? `check how the server was started (${this.options.docs})`;
-    return new RefusedRequest(`${url}: the server ${this.clean(what)}; ${hint}`, status);
+    return new RefusedRequest(`${url}: the server ${clean(what)}; ${hint}`, status);
   }
+}
 
-  /** The server's words as one line of bounded length, without the key. */
-  private clean(words: string): string {
-    const line = withoutKey(words, this.options.apiKey).replace(/\s+/g, ' ').trim();
-    return line.length > QUOTED ? `${line.slice(0, QUOTED)}…` : line;
-  }
+/** The server's words as one line of bounded length, without keys. */
+function clean(words: string): string {
+  const line = discreet(words).replace(/\s+/g, ' ').trim();
+  return line.length > QUOTED ? `${line.slice(0, QUOTED)}…` : line;
+}
 
-  /** The error without the key in its message, which may quote an answer. */
-  private discreet(error: unknown): unknown {
-    if (error instanceof Error) error.message = withoutKey(error.message, this.options.apiKey);
-    return error;
-  }
+/** The error without keys in its message, which may quote an answer. */
+function withoutKeysInside(error: unknown): unknown {
+  if (error instanceof Error) error.message = discreet(error.message);
+  return error;
 }
 
 function parse(body: string): unknown {

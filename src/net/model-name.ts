@@ -1,3 +1,5 @@
+import { discreet } from '../secrets/known.js';
+
 /**
  * Compares the name under which a server answers with the one that was asked for, and warns at the first difference. It is
  * no error: vLLM answers with the first of several `--served-model-name`, OpenAI with a dated snapshot, OpenRouter without
@@ -20,7 +22,8 @@ export class ModelName {
   check(answered: unknown): void {
     if (this.warned || typeof answered !== 'string' || answered === '' || isSameModel(this.asked, answered)) return;
     this.warned = true;
-    const name = JSON.stringify(answered.length > 80 ? `${answered.slice(0, 80)}…` : answered);
+    const said = discreet(answered);
+    const name = JSON.stringify(said.length > 80 ? `${said.slice(0, 80)}…` : said);
     this.warn(
       `the server answers for the model ${name}, expected ${JSON.stringify(this.asked)} (${this.setting}); is it the same model?`,
     );

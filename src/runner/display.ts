@@ -1,6 +1,7 @@
 import { performance } from 'node:perf_hooks';
 import { printable } from '../errors.js';
 import { withPages } from '../package.js';
+import { discreet, withoutKeys } from '../secrets/known.js';
 
 export type Verbosity = 'quiet' | 'normal' | 'verbose';
 
@@ -63,7 +64,7 @@ export class Display implements Log {
   }
 
   warn(line: string): void {
-    this.line(`warning: ${line}`);
+    this.line(`warning: ${discreet(line)}`);
   }
 
   /** Starts a count; all unfinished ones share the line. @param at the part that an earlier run did */
@@ -103,7 +104,7 @@ export class Display implements Log {
 
   private line(text: string): void {
     this.clear();
-    this.out.write(`${printable(withPages(text))}\n`);
+    this.out.write(`${printable(withPages(withoutKeys(text)))}\n`);
   }
 
   private draw(): void {
@@ -115,7 +116,7 @@ export class Display implements Log {
     const now = this.now();
     if (this.verbosity === 'quiet' || now - this.lastMs < this.everyMs) return;
     this.lastMs = now;
-    const text = printable(describeAll(now), '');
+    const text = printable(withoutKeys(describeAll(now)), '');
     if (this.out.isTTY) {
       this.out.write(`\r\x1b[2K${text.slice(0, Math.max(1, (this.out.columns ?? 80) - 1))}`);
       this.shown = true;

@@ -1,4 +1,5 @@
 import type { Difference } from './compose.js';
+import { discreetJson } from '../secrets/known.js';
 
 /** Differences to name; the rest is counted. */
 const NAMED = 8;
@@ -40,6 +41,6 @@ function notes({ before, now, was, used }: Pick<Difference, 'before' | 'now' | '
 }
 
 function shown(value: unknown): string {
-  const text = JSON.stringify(value) ?? 'nothing';
+  const text = discreetJson(value) ?? 'nothing';
   return text.length > 50 ? `${text.slice(0, 47)}...` : text;
 }

@@ -1,5 +1,6 @@
 import { isDeepStrictEqual } from 'node:util';
 import { z } from 'zod';
+import { discreetJson } from '../secrets/known.js';
 
 /** Settings of every run. `composeSettings` adds the sections of stages and shared parts (`critic`, `models`, ...). */
 export const Core = z.object({
@@ -179,7 +180,7 @@ export function typeName(schema: z.ZodType): string {
 /** A value and its type in words: `7 (number)`. */
 export function show(value: unknown): string {
   if (value === null) return 'nothing (null)';
-  const text = JSON.stringify(value) ?? String(value);
+  const text = discreetJson(value) ?? String(value);
   const kind = Array.isArray(value) ? 'list' : typeof value === 'object' ? 'map' : typeof value;
   return `${text.length > 60 ? `${text.slice(0, 57)}...` : text} (${kind})`;
 }

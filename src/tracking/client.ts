@@ -1,6 +1,6 @@
 import { UserError } from '../errors.js';
-import { withoutKey } from '../net/secret.js';
 import { jsonObjectIn } from '../data/formats/json.js';
+import { discreet, keepSecret } from '../secrets/known.js';
 
 /** The server cannot be reached, or cannot answer now: the same request may work later. */
 export class Unavailable extends Error {
@@ -30,7 +30,6 @@ const WORDS = 200;
 /** The REST API of an MLflow tracking server (https://mlflow.org/docs/latest/rest-api.html), one try a request. */
 export class MlflowClient {
   private readonly authorization: string | undefined;
-  private readonly secrets: readonly string[];
 
   /**
    * @param url of the server, without `/api`
@@ -45,7 +44,7 @@ export class MlflowClient {
     const { [TOKEN]: token, [USER]: user, [PASSWORD]: password } = env;
     const basic = Buffer.from(`${user ?? ''}:${password ?? ''}`).toString('base64');
     this.authorization = token ? `Bearer ${token}` : user ? `Basic ${basic}` : undefined;
-    this.secrets = [token, password, basic].filter((secret): secret is string => Boolean(secret));
+    for (const secret of [token, password, user ? basic : undefined]) keepSecret(secret);
   }
 
   /** @throws Unavailable or Refused */
@@ -87,7 +86,7 @@ export class MlflowClient {
     }
     const answer = parsed(text);
     if (status === 200 && answer) return answer;
-    const words = this.clean(String(answer?.message ?? answer?.error_code ?? text));
+    const words = clean(String(answer?.message ?? answer?.error_code ?? text));
     if (status === 200) throw new Unavailable(`answered with no JSON: ${words}`);
     if (status >= 500 || status === 408 || status === 429) throw new Unavailable(`answered ${status}: ${words}`);
     const hint =
@@ -98,15 +97,15 @@ export class MlflowClient {
           : '';
     throw new Refused(`${this.url}: MLflow answered ${status}: ${words}${hint}`, String(answer?.error_code ?? ''));
   }
+}
 
-  private clean(words: string): string {
-    const clean = this.secrets.reduce((text, secret) => withoutKey(text, secret), words);
-    const line = clean
-      .replace(/<[^>]*>/g, ' ')
-      .replace(/\s+/g, ' ')
-      .trim();
-    return line.length > WORDS ? `${line.slice(0, WORDS)}…` : line;
-  }
+/** The server's words as one line of bounded length, without keys. */
+function clean(words: string): string {
+  const line = discreet(words)
+    .replace(/<[^>]*>/g, ' ')
+    .replace(/\s+/g, ' ')
+    .trim();
+  return line.length > WORDS ? `${line.slice(0, WORDS)}…` : line;
 }
 
 function parsed(text: string): Record<string, unknown> | undefined {

@@ -11,6 +11,7 @@ import { UserError } from '../errors.js';
 import { logFile } from '../runner/log/lines.js';
 import { wallTimes } from '../runner/metrics.js';
 import { readPlan, type PlanRecord } from '../runner/outputs.js';
+import { withoutKeys } from '../secrets/known.js';
 import { MlflowClient, Refused, Unavailable } from './client.js';
 import { batches, LIMITS, params, pieces, pointsOf, tags, type LinePoints, type Point } from './points.js';
 import { jsonObjectInFile } from '../data/formats/json.js';
@@ -131,7 +132,7 @@ export class MlflowSink {
     const search = { experiment_ids: [experiment_id], filter: `tags."critiq.id" = '${tag}'`, max_results: 1 };
     const { runs } = await this.client.post('runs/search', search, signal);
     const found = (runs as { info?: { run_id?: string } }[] | undefined)?.[0]?.info?.run_id;
-    if (found !== undefined) return found;
+    if (found !== undefined) return storable(found, 'a run');
     const name = `${basename(this.run)}/${instance}`;
     const record = readRecord(this.run);
     const answer = await this.client.post(
@@ -156,8 +157,7 @@ export class MlflowSink {
       signal,
     );
     const { info } = (answer.run ?? {}) as { info?: { run_id?: string } };
-    if (typeof info?.run_id !== 'string') throw new Unavailable('answered without the id of the new run');
-    return info.run_id;
+    return storable(info?.run_id, 'the new run');
   }
 
   private async experimentId(signal?: AbortSignal): Promise<string> {
@@ -180,9 +180,9 @@ export class MlflowSink {
         id = await byName();
       }
     }
-    if (typeof id !== 'string') throw new Unavailable('answered without the id of the experiment');
-    this.state = { ...this.state, experimentId: id };
-    return id;
+    const experiment = storable(id, 'the experiment');
+    this.state = { ...this.state, experimentId: experiment };
+    return experiment;
   }
 
   private async send(instance: string, batch: readonly LinePoints[], signal?: AbortSignal): Promise<number> {
@@ -235,6 +235,13 @@ export class MlflowSink {
     await writeAtomic(logFile(this.run, FILE), `${JSON.stringify(this.state, null, 1)}\n`);
     return own;
   }
+}
+
+/** An id of MLflow's, which is kept in a file. @throws Unavailable if it is none, or repeats a key */
+function storable(id: unknown, what: string): string {
+  if (typeof id !== 'string') throw new Unavailable(`answered without the id of ${what}`);
+  if (withoutKeys(id) !== id) throw new Unavailable(`answered with an id of ${what} that repeats the credentials`);
+  return id;
 }
 
 /** The plans of a run's stage instances, and whether each was written a while ago. */

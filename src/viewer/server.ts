@@ -108,7 +108,8 @@ function viewerApp(
       const url = new URL(c.req.url);
       url.searchParams.delete('token');
       c.header('set-cookie', access.cookie());
-      return c.redirect(url.pathname + url.search);
+      // a path that begins with two slashes would name another host
+      return c.redirect(url.pathname.replace(/^[/\\]+/, '/') + url.search);
     }
     await next();
   });

@@ -7,7 +7,6 @@ import { JsonServer, RefusedRequest } from '../../src/net/json-server.js';
 import { looseValue, objectsIn } from '../../src/net/loose-json.js';
 import { ModelName } from '../../src/net/model-name.js';
 import { retryAfterMs } from '../../src/net/retry-after.js';
-import { withoutKey } from '../../src/net/secret.js';
 import { readCompletion, withoutThoughts } from '../../src/net/completion.js';
 import { Random } from '../../src/random.js';
 
@@ -39,28 +38,6 @@ for (const [what, ms, headers, error] of [
   test(`the wait a server asks for: ${what}`, () =>
     assert.equal(Math.round(retryAfterMs(new Headers(headers as Record<string, string>), error)), ms));
 }
-
-test('a key is taken out of texts, also where it was cut off; a placeholder is no key', () => {
-  const key = 'sk-very-secret-4711';
-  assert.equal(withoutKey(`bad key ${key}, twice ${key}`, key), 'bad key ***, twice ***');
-  assert.equal(withoutKey('"answered sk-very-sec…"', key), '"answered ***…"');
-  for (const none of [
-    '0',
-    '123',
-    'test',
-    'EMPTY',
-    'ollama',
-    'lm-studio',
-    'sk-no-key-required',
-    'xxxxxxxxxxxx',
-    undefined,
-  ]) {
-    assert.equal(
-      withoutKey('the latest ollama news: 0123 EMPTY lm-studio', none),
-      'the latest ollama news: 0123 EMPTY lm-studio',
-    );
-  }
-});
 
 test('one warning for a model of another name, none for a snapshot, a provider or a variant', () => {
   const same = [

@@ -134,6 +134,8 @@ test('on other addresses it needs the token, and then keeps it in a cookie', asy
   const entered = await ask(url, `/values?token=${token}&run=pocket`);
   assert.equal(entered.status, 302);
   assert.equal(entered.headers.location, '/values?run=pocket', 'the token leaves the address line');
+  for (const path of ['//other.example/a', '///other.example'])
+    assert.match(String((await ask(url, `${path}?token=${token}`)).headers.location), /^\/[^/\\]/, path);
   const [cookie] = String(entered.headers['set-cookie']).split(';');
   assert.match(String(entered.headers['set-cookie']), /HttpOnly; SameSite=Strict/);
   assert.equal((await ask(url, '/api/runs', { cookie: `other=1; ${cookie}` })).status, 200);

@@ -3,6 +3,7 @@ import { RefusedRequest } from '../../net/json-server.js';
 import { ModelName } from '../../net/model-name.js';
 import type { Frame } from '../../data/formats/frame.js';
 import { Random } from '../../random.js';
+import { withoutKeys } from '../../secrets/known.js';
 import { LONGEST_ANSWER, quote, type AnswerReader, type InvalidAnswer, type ReadAnswer } from './answers/answer.js';
 import type { ReadOptions } from './answers/answer.js';
 import { formatAction } from '../grammar.js';
@@ -14,8 +15,6 @@ import { messagesOf, type Message, type ServedTemplate, type ToldStep } from './
 /** A chat model that proposes actions; `ServedChat` implements it. */
 export interface AskedAgent {
   ask(messages: readonly Message[], label: string, seed: number | undefined, signal: AbortSignal): Promise<Said>;
-  /** A text for files and messages: without what must not be in them. */
-  discreet?(text: string): string;
 }
 
 export interface ServedAgentOptions {
@@ -83,7 +82,7 @@ export class ServedAgent implements Agent {
    */
   async act(observation: Observation): Promise<Decision> {
     const [next, ...rest] = observation.history.at(-1)?.decision.rest ?? [];
-    if (next) return { text: formatAction(next), action: next, rest };
+    if (next) return { text: withoutKeys(formatAction(next)), action: next, rest };
     const { signal } = observation;
     const said = await this.queue.add(() => this.ask(observation), { signal });
     return this.decision(said, await this.picture(observation.frame));
@@ -111,26 +110,26 @@ export class ServedAgent implements Agent {
   }
 
   private decision({ text, cut, model }: Said, { width, height }: SentPicture): Decision {
-    const { read, coordinates, scroll, enter, chat } = this.options;
-    const kept = (words: string): string => chat.discreet?.(words) ?? words;
+    const { read, coordinates, scroll, enter } = this.options;
     this.name.check(model);
     this.counts.answered++;
-    const said = kept(text.slice(0, LONGEST_ANSWER));
+    // the answer is read as it is, and stored without the keys that a model or a proxy may repeat
+    const said = withoutKeys(text).slice(0, LONGEST_ANSWER);
     let found: ReadAnswer | InvalidAnswer;
     if (text.length > LONGEST_ANSWER)
       found = { invalid: `${text.length} characters; expected at most ${LONGEST_ANSWER}` };
-    else if (cut) found = { invalid: `cut off at served.max_tokens: ${quote(text.slice(-60))}` };
+    else if (cut) found = { invalid: `cut off at served.max_tokens: ${quote(said.slice(-60))}` };
     else found = read(text, { width, height, coordinates, scroll });
     if ('invalid' in found) {
       this.counts.invalid++;
-      const reason = kept(found.invalid);
+      const reason = withoutKeys(found.invalid);
       this.logInvalid(reason);
       return { text: `${INVALID}${reason}`, said };
     }
     const actions = [...found.actions];
     if (enter && actions.at(-1)?.type === 'TYPE') actions.push({ type: 'PRESS_ENTER' });
     const [action, ...rest] = actions;
-    const decision = action ? { text: kept(formatAction(action)), action, said, rest } : { text: WAIT, said };
+    const decision = action ? { text: withoutKeys(formatAction(action)), action, said, rest } : { text: WAIT, said };
     this.read.set(decision, found);
     return decision;
   }

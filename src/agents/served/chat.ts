@@ -1,6 +1,5 @@
 import { modelOf, readCompletion } from '../../net/completion.js';
 import { JsonServer, type JsonServerOptions } from '../../net/json-server.js';
-import { withoutKey } from '../../net/secret.js';
 import type { Message } from './template.js';
 
 export interface ServedChatOptions {
@@ -45,11 +44,6 @@ export class ServedChat {
       ...body,
     };
     return this.server.post('/v1/chat/completions', JSON.stringify(request), label, read, signal);
-  }
-
-  /** A text for files and messages: without the server's key, which a model or a proxy may repeat. */
-  discreet(text: string): string {
-    return withoutKey(text, this.options.server.apiKey);
   }
 }
 

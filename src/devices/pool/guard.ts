@@ -4,6 +4,7 @@ import type { Clock } from './clock.js';
 import type { Applied, Deadline, Device, ResetLevel } from '../device.js';
 import type { Task } from '../../data/task.js';
 import type { Frame } from '../../data/formats/frame.js';
+import { discreet } from '../../secrets/known.js';
 
 /** The call in which a device failed. */
 export type DeviceCall =
@@ -35,10 +36,10 @@ const HEALTH_MS = 10_000;
 /** Most characters of a device's own words in our messages; some drivers answer with whole pages. */
 const QUOTED = 300;
 
-/** The message of an error as one line of printable characters. */
+/** The message of an error as one line of printable characters, without keys. */
 export function oneLine(error: unknown): string {
   const text = error instanceof Error ? error.message || error.name : String(error);
-  const plain = text
+  const plain = discreet(text)
     // colours first, then all other control characters
     // eslint-disable-next-line no-control-regex
     .replace(/\u001b\[[0-9;]*m/g, '')

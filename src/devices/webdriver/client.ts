@@ -1,13 +1,15 @@
 import { RunError, UserError } from '../../errors.js';
+import { discreet, withoutKeys } from '../../secrets/known.js';
 import { machineClock, TooLate, within } from '../pool/clock.js';
 import type { Applied } from '../device.js';
 import { oneLine } from '../pool/guard.js';
-import type { Secrets } from './template.js';
 import { Wire, WireError, type Answer } from './wire.js';
 import { jsonObjectIn } from '../../data/formats/json.js';
 
 /** Largest answer in bytes; even a screenshot of 16384 × 16384 is smaller. */
 const LONGEST_ANSWER = 64 << 20;
+/** Characters of an answer that are looked at for a message. */
+const LONGEST_QUOTED = 4096;
 /** Milliseconds to wait for a session that comes too late, so that it can be deleted. */
 const LATE_MS = 600_000;
 const DELETE_MS = 20_000;
@@ -65,7 +67,6 @@ export class WebDriverClient {
   constructor(
     private readonly url: string,
     authorization: string | undefined,
-    private readonly secrets: Secrets,
     private readonly retries: number,
   ) {
     this.wire = new Wire(url, authorization);
@@ -204,7 +205,10 @@ export class WebDriverClient {
     }
     const body = parsed(text);
     if (body === undefined) {
-      const start = text.trim() === '' ? 'nothing' : JSON.stringify(oneLine(text.slice(0, 200)).slice(0, 60));
+      const start =
+        text.trim() === ''
+          ? 'nothing'
+          : JSON.stringify(oneLine(withoutKeys(text.slice(0, LONGEST_QUOTED))).slice(0, 60));
       if (status === 404 || status === 405) {
         throw fail(
           `HTTP ${status}: no WebDriver server at this path; correct the path of device.webdriver.url (Grid 3 and Appium 1: /wd/hub)`,
@@ -224,9 +228,9 @@ export class WebDriverClient {
     );
   }
 
-  /** A message with the server and the call in front, without secrets. @param what the call */
+  /** A message with the server and the call in front, without keys. @param what the call */
   private named(what: string, why: string): string {
-    return this.secrets.clean(`${this.url}: ${what}: ${why}`);
+    return discreet(`${this.url}: ${what}: ${why}`);
   }
 }
 

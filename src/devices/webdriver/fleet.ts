@@ -1,10 +1,11 @@
 import { UserError } from '../../errors.js';
+import { keepSecret } from '../../secrets/known.js';
 import { machineClock } from '../pool/clock.js';
 import { WebDriverClient, type ServerStatus, type WebDriverSession } from './client.js';
 import { DeviceLeases, type DeviceLease } from './leases.js';
 import { SessionRecords } from './records.js';
 import type { WebDriverSettings } from './settings.js';
-import { differsBySlot, filled, Secrets, type Substitutes } from './template.js';
+import { differsBySlot, filled, type Substitutes } from './template.js';
 import { WebDriverDevice } from './webdriver.js';
 
 /** URLs of servers that have answered this process; one that goes away later is a fault, one that never answered a mistake. */
@@ -19,9 +20,8 @@ interface FleetOptions {
 /** The devices of one server: their shared settings, and which session has which device. */
 export class WebDriverFleet {
   private readonly client: WebDriverClient;
-  private readonly secrets = new Secrets();
   /** what templates are filled from, besides the device and the episode */
-  private readonly context: { readonly env: NodeJS.ProcessEnv; readonly secrets: Secrets };
+  private readonly context: { readonly env: NodeJS.ProcessEnv };
   private readonly leases: DeviceLeases;
   private readonly records: SessionRecords;
   /** the cleanup of sessions that killed processes of ours have left at the server; done once */
@@ -33,7 +33,7 @@ export class WebDriverFleet {
     { env = process.env, leases = new DeviceLeases(), records = new SessionRecords() }: FleetOptions = {},
   ) {
     const { url, user_env: user, key_env: key, read_retries: retries, reset, snapshot } = settings;
-    this.context = { env, secrets: this.secrets };
+    this.context = { env };
     this.leases = leases;
     this.records = records;
     if (reset === 'snapshot' && snapshot === '') {
@@ -50,10 +50,10 @@ export class WebDriverFleet {
     if (user !== '') {
       const [name, password] = [variable('user_env', user), key === '' ? '' : variable('key_env', key)];
       const basic = Buffer.from(`${name}:${password}`, 'utf8').toString('base64');
-      for (const secret of [password, basic]) this.secrets.add(secret);
+      for (const secret of [password, basic]) keepSecret(secret);
       authorization = `Basic ${basic}`;
     }
-    this.client = new WebDriverClient(url, authorization, this.secrets, retries);
+    this.client = new WebDriverClient(url, authorization, retries);
     // report missing variables now, not at the first device
     this.capabilities({ slot: 0, udid: settings.udids.at(0) });
   }

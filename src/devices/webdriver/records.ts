@@ -4,6 +4,7 @@ import { tmpdir, userInfo } from 'node:os';
 import { join } from 'node:path';
 import { livingHolder, Lock } from '../../data/store/lock.js';
 import { readJsonFile } from '../../data/formats/json.js';
+import { withoutKeys } from '../../secrets/known.js';
 
 /** A recorded session. */
 export interface RecordedSession {
@@ -21,7 +22,8 @@ export class SessionRecords {
 
   /** Records a session of this process. */
   keep(url: string, id: string): RecordedSession {
-    if (!this.ours()) return { id, forget: () => undefined };
+    // an id that repeats the key is not for a file
+    if (!this.ours() || withoutKeys(id) !== id) return { id, forget: () => undefined };
     const name = createHash('sha256').update(`${url} ${id}`).digest('hex').slice(0, 16);
     const lock = Lock.acquire(join(this.folder, `${name}.lock`));
     lock.update(`${url} ${id}`);

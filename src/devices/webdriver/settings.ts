@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { credentialIn } from '../../secrets/known.js';
 
 /** Milliseconds; timers hold 24 days. */
 const Milliseconds = z.int().min(0).max(86_400_000);
@@ -20,6 +21,12 @@ function isPattern(text: string): boolean {
 
 const Arguments = z.record(z.string(), z.unknown());
 
+/** Arguments without keys, since settings are stored. */
+const Capabilities = Arguments.refine((value) => credentialIn(value) === undefined, {
+  error: ({ input }) =>
+    `no key in the settings, which are stored: put ${credentialIn(input)} into an environment variable, and write "\${ENV:NAME}" in its place`,
+});
+
 /** One of the driver's own commands, such as `mobile: deepLink`. */
 const Command = z.strictObject({
   script: z.string().min(1).max(65_536),
@@ -38,7 +45,7 @@ export const WebDriverSettings = z.object({
     ),
   user_env: Variable.default('').describe('environment variable with the user name for the server; empty: none'),
   key_env: Variable.default('').describe('environment variable with the password or access key for the server'),
-  capabilities: Arguments.default({
+  capabilities: Capabilities.default({
     platformName: 'Android',
     'appium:automationName': 'UiAutomator2',
     'appium:newCommandTimeout': 300,

@@ -1,24 +1,6 @@
 import { UserError } from '../../errors.js';
 import type { Task } from '../../data/task.js';
-
-const SHORTEST = 4;
-
-/** Secrets that must not appear in messages: all values read from the environment for a server. */
-export class Secrets {
-  private readonly values = new Set<string>();
-
-  add(value: string): void {
-    // shorter values are no secrets, and would match parts of ordinary words
-    if (value.length >= SHORTEST) this.values.add(value);
-  }
-
-  /** The text with every secret, plain or percent-encoded, replaced by `***`. */
-  clean(text: string): string {
-    // longest first, since one may be a part of another
-    const known = [...this.values].sort((a, b) => b.length - a.length);
-    return known.reduce((t, secret) => t.replaceAll(secret, '***').replaceAll(encodeURIComponent(secret), '***'), text);
-  }
-}
+import { keepSecret } from '../../secrets/known.js';
 
 /** The values of a template's placeholders. */
 export interface Substitutes {
@@ -42,14 +24,13 @@ const FILTERS: Readonly<Record<string, (text: string) => string>> = {
  * `|base64`; `${ENV:NAME}` is an environment variable. Braces around anything else stay. A string that consists only of the
  * placeholder of a number or of a part of the goal becomes that number or part.
  * @param where the setting's name, for messages
- * @param secrets gets every value read from the environment
  * @throws UserError if a variable is not set, or a placeholder has no value here
  */
 export function filled<T>(
   template: T,
   where: string,
   substitutes: Substitutes,
-  { env, secrets }: { env: NodeJS.ProcessEnv; secrets: Secrets },
+  { env }: { env: NodeJS.ProcessEnv },
 ): T {
   const valueOf = (name: string, plus: string | undefined): unknown => {
     const value = lookUp(name, substitutes);
@@ -66,7 +47,8 @@ export function filled<T>(
   const environment = (name: string): string => {
     const value = env[name];
     if (!value) throw new UserError(`${where}: the environment variable ${name} is not set`);
-    secrets.add(value);
+    // an access key, or only the name of an app
+    keepSecret(value, 'messages');
     return value;
   };
   const fill = (value: unknown): unknown => {
