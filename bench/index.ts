@@ -15,6 +15,7 @@ const BENCHMARKS: Readonly<Record<string, string>> = {
   'full-size': 'the whole pipeline with checkpoints of the released sizes and random weights: memory of each stage',
   rehearsal:
     'training on a made-up released file with the published settings: all 800 critic steps, 20 actor steps (hours; 30 GB of disk)',
+  labels: '10,000 labels by a stand-in judge, with faults, kills and spent budgets: none lost, doubled or paid twice',
   lanes: 'a training step of the pocket policy: threads within operations compared with concurrent micro-batches',
   browser: 'steps per second of the browser backend with one, two and four sessions in one browser',
   appium: 'steps per second of the phone in process, behind Appium and behind a Grid (needs make test-appium)',
