@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events';
 import { join } from 'node:path';
 import PQueue from 'p-queue';
 import { ratedPicture, shortText } from '../../src/agents/rated-action.js';
@@ -201,6 +202,8 @@ export class StepJudges {
     const { signal, settings } = this.ctx;
     const { first, second } = this;
     const stop = new AbortController();
+    // every question under way listens
+    setMaxListeners(0, stop.signal);
     const abort = (): void => stop.abort(signal.reason);
     signal.addEventListener('abort', abort, { once: true });
     const concurrency = Math.max(settings.judge.concurrency, second ? settings.second.concurrency : 0);

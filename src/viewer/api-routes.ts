@@ -2,6 +2,7 @@ import { Hono, type Context } from 'hono';
 import { z } from 'zod';
 import { UserError } from '../errors.js';
 import type { RunList, RunRow, Screen } from './api.js';
+import { DISPUTES } from './labels.js';
 import { evaluationList, paired } from './evaluations.js';
 import type { ManyRuns } from './many-runs.js';
 import { metricInstances, metricsTail } from './metrics-tail.js';
@@ -24,6 +25,7 @@ const Filter = z.object({
     .enum(['yes', 'no'])
     .transform((word) => word === 'yes')
     .optional(),
+  labels: z.enum(DISPUTES).optional(),
 });
 const Paging = z.object({ offset: whole(1e9).default(0), limit: whole(200).default(50) });
 /** the page that holds a trajectory, instead of the one at an offset */

@@ -1,5 +1,6 @@
 /** What the viewer's server answers and its page reads, as JSON; numbers that are not finite are null. */
 
+import type { LabelSource, Rating } from '../data/labels.js';
 import type { InfluenceRow } from '../data/online-tables.js';
 import type { PairedTest } from '../data/paired.js';
 import type { Evaluation } from '../report/evaluations.js';
@@ -88,7 +89,20 @@ export interface RunInfo {
   /** how the critic's twins are combined, and above which advantage the actor imitates */
   readonly aggregate: Aggregate;
   readonly threshold: number;
+  /** ratings of steps by `critiq label`; null if there are none */
+  readonly labels: LabelInfo | null;
   readonly problems: readonly Problem[];
+}
+
+/** The labels of a run, and what their trajectories can be filtered by. */
+export interface LabelInfo {
+  /** the data set whose steps are rated */
+  readonly set: string;
+  /** number of trajectories with a step on which the two judges differ, or that differs from the outcome or the phone's state, or has no rating */
+  readonly disputes: readonly {
+    readonly kind: 'judges' | 'outcome' | 'state' | 'unknown';
+    readonly trajectories: number;
+  }[];
 }
 
 export type Aggregate = 'max' | 'min' | 'mean';
@@ -155,6 +169,20 @@ export interface Step {
   readonly mcReturn: number;
   /** null if the critic has no values for this step */
   readonly scores: StepScores | null;
+  /** null if the step is not rated */
+  readonly label: StepLabel | null;
+}
+
+/** The rating of a step: 1 is bad, 2 is good, null is unknown. */
+export interface StepLabel {
+  readonly rating: Rating | null;
+  readonly explanation: string;
+  readonly source: LabelSource;
+  readonly judge: string;
+  readonly second: { readonly rating: Rating | null; readonly explanation: string; readonly judge: string } | null;
+  /** by the outcome of the trajectory, and by the state of the phone */
+  readonly outcome: Rating | null;
+  readonly state: Rating | null;
 }
 
 export interface Trajectory extends TrajectoryRow {

@@ -30,6 +30,8 @@ export interface Filter {
   readonly device?: string;
   readonly family?: string;
   readonly success?: boolean;
+  /** trajectories of one data set by id */
+  readonly among?: { readonly set: string; readonly ids: ReadonlySet<string> };
 }
 
 /** Where a trajectory is: its data set, its shard, and its index in the shard. */
@@ -150,16 +152,18 @@ export class RunIndex {
   }
 
   /** The trajectories that pass. */
-  *places({ text = '', in: only, stage, policy, device, family, success }: Filter): Generator<Place> {
+  *places({ text = '', in: only, stage, policy, device, family, success, among }: Filter): Generator<Place> {
     const words = text.toLowerCase().split(/\s+/).filter(Boolean);
     const lower = words.length > 0 ? this.texts.texts.map((one) => one.toLowerCase()) : [];
     for (const set of this.found) {
       if (only !== undefined && set.name !== only) continue;
+      if (among !== undefined && set.name !== among.set) continue;
       if (stage !== undefined && set.stage !== stage) continue;
       if (policy !== undefined && set.policy !== policy) continue;
       if (device !== undefined && set.device !== device) continue;
       for (const shard of set.indexed) {
         for (let at = 0; at < shard.count; at++) {
+          if (among !== undefined && !among.ids.has(shard.ids[at])) continue;
           if (success !== undefined && shard.reward[at] > 0 !== success) continue;
           if (family !== undefined && this.texts.text(shard.family[at]) !== family) continue;
           const texts = [lower[shard.goal[at]], lower[shard.task[at]], shard.ids[at].toLowerCase()];

@@ -4,6 +4,7 @@ import { counted } from '../counted.js';
 import { UserError } from '../errors.js';
 import type { RunInfo, Screen, State, Step, Trajectory, TrajectoryPage } from './api.js';
 import { candidatesOf, CriticValues, SCORED, stepScores } from './critic-values.js';
+import { stepLabel, StepLabels, type Dispute } from './labels.js';
 import { policiesOf } from './policy-scores.js';
 import { runningStage, runRecord } from './run-files.js';
 import { RunIndex, screenOf, type Filter, type Place } from './run-index.js';
@@ -15,10 +16,12 @@ const STATE = ['tid', 'step', 'action', 'image', 'imagePath', 'mcReturn', 'promp
 export class Trajectories {
   readonly index: RunIndex;
   readonly critic: CriticValues;
+  private readonly labels: StepLabels;
 
   constructor(private readonly run: string) {
     this.index = new RunIndex(run);
     this.critic = new CriticValues(run);
+    this.labels = new StepLabels(run);
   }
 
   /** Builds the indexes that every view needs. */
@@ -32,6 +35,7 @@ export class Trajectories {
     await this.index.refresh();
     const { sets, problems } = this.index;
     const values = await this.critic.values.files();
+    const labels = await this.labels.info();
     return {
       name,
       seed: runRecord(this.run).seed ?? null,
@@ -41,16 +45,18 @@ export class Trajectories {
       policies: policiesOf(this.run),
       values: values.paths.length > 0,
       ...this.critic.settings(),
-      problems: [...problems, ...values.problems],
+      labels: labels.info,
+      problems: [...problems, ...values.problems, ...labels.problems],
     };
   }
 
   /** A page of the trajectories that pass the filter. `near`: the page that holds this one, if it passes. */
   async page(
-    filter: Filter,
+    { labels, ...given }: Filter & { readonly labels?: Dispute },
     { offset: from, limit, near }: { offset: number; limit: number; near?: { set: string; id: string } },
   ): Promise<TrajectoryPage> {
     await this.index.refresh();
+    const filter: Filter = labels === undefined ? given : { ...given, among: await this.labels.disputed(labels) };
     const { sets, problems } = this.index;
     const about = new Set(
       sets.filter(({ name }) => filter.in === undefined || filter.in === name).map(({ name }) => name),
@@ -67,6 +73,10 @@ export class Trajectories {
     const rows = await read(place, STRIP);
     const { aggregate, threshold } = this.critic.settings();
     const { scored, problems } = await this.scores(set, rows);
+    const rated = await this.labels.read(
+      set,
+      rows.map(({ tid }) => tid),
+    );
     const strip = rows.map(({ tid, step, action, image, imagePath, reward, mcReturn }): Step => ({
       step,
       tid,
@@ -75,9 +85,15 @@ export class Trajectories {
       reward,
       mcReturn,
       scores: stepScores(scored.get(tid), aggregate, threshold),
+      label: stepLabel(rated.rows.get(tid)),
     }));
     const asked = strip.some(({ scores }) => scores !== null);
-    return { ...this.index.row(place), strip, part: asked ? this.part(id) : null, problems };
+    return {
+      ...this.index.row(place),
+      strip,
+      part: asked ? this.part(id) : null,
+      problems: [...problems, ...rated.problems],
+    };
   }
 
   /** One state with all its candidates. @throws UserError as `one`, and if the trajectory has no such step */

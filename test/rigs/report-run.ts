@@ -1,4 +1,5 @@
 /** A small synthetic run folder for `critiq report`, written by the real writers. */
+import { LABELS, type LabelRow } from '../../src/data/labels.js';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { actionColumns } from '../../src/agents/action-columns.js';
@@ -107,6 +108,34 @@ export async function makeOracle(run: FakeRun, states: number): Promise<OracleRo
   await dataset(run.folder, 'oracle', 'oracle-00000.parquet', ORACLE, rows);
   const plan = { stage: IMPORT, instance: 'oracle', settings: {}, shards: ['00000'], finished: true };
   await new Output('oracle', join(run.folder, 'oracle')).writePlan(plan);
+  return rows;
+}
+
+/**
+ * Labels of all steps by two judges, as `critiq label` writes them. Ratings go by the trajectory's number: 0 all good; 1 the
+ * second judge disagrees at step 0; 2 bad, also by the phone's state, whatever the outcome; 3 has no rating; the others bad.
+ */
+export async function makeLabels(run: FakeRun): Promise<LabelRow[]> {
+  const ids = [...new Set(run.transitions.map(({ trajectory }) => trajectory))];
+  const rows = run.transitions.map(({ tid, trajectory, step, actionType, trajectoryReward }): LabelRow => {
+    const n = ids.indexOf(trajectory);
+    const rating = n === 3 ? null : n === 0 ? 2 : 1;
+    return {
+      ...{ tid, trajectory, step, actionType: actionType!, rating, source: 'judge', judge: 'openai first' },
+      explanation: rating === null ? 'answered <b>no</b> rating' : `because it is ${n}`,
+      secondRating: n === 1 && step === 0 ? 2 : rating,
+      secondExplanation: 'I think so',
+      secondJudge: 'gemini second',
+      outcomeRating: trajectoryReward > 0 ? 2 : 1,
+      stateRating: n === 2 ? 2 : rating,
+      stepsBefore: null,
+      stepsAfter: null,
+    };
+  });
+  await dataset(run.folder, 'labels', 'labels-00000.parquet', LABELS, rows);
+  const settings = { label: { from: 'judge', data: 'trajectories' } };
+  const plan = { stage: 'label', instance: 'label', settings, shards: ['00000'], finished: true };
+  await new Output('labels', join(run.folder, 'labels')).writePlan(plan);
   return rows;
 }
 

@@ -2,6 +2,7 @@ import { inWords } from '../../agents/action-words.js';
 import { counted } from '../../counted.js';
 import type { Step, Trajectory } from '../api.js';
 import { Screenshot, type Drawn } from './screenshot.js';
+import { StepRatings } from './step-label.js';
 import { StepValues } from './step-values.js';
 
 /** Width of a strip's screenshots in CSS pixels. */
@@ -39,6 +40,7 @@ export function StepCard({ run, of, step, current, scale, to, actions }: StepCar
           {!words.startsWith('tap') && !words.startsWith('swipe') && <span class="done">{words}</span>}
         </Screenshot>
       </a>
+      <StepRatings step={step} />
       <StepValues step={step} scale={scale} />
       {better !== undefined && (
         <p class="better">

@@ -2,7 +2,7 @@ import type { RunInfo } from '../api.js';
 import { changed, go, href, type View } from './address.js';
 
 /** What trajectories are filtered by, under the same names in the address and in requests. */
-export const FILTERS = ['text', 'success', 'in', 'stage', 'policy', 'device', 'family'] as const;
+export const FILTERS = ['text', 'success', 'in', 'stage', 'policy', 'device', 'family', 'labels'] as const;
 
 /** Puts the focus into the text filter, unfolded. */
 export function focusFilter(): void {
@@ -10,6 +10,14 @@ export function focusFilter(): void {
   field?.closest('details')?.setAttribute('open', '');
   field?.focus();
 }
+
+/** What a step of a trajectory is filtered by. */
+const DISPUTES = {
+  judges: 'the two judges differ',
+  outcome: 'differ from the outcome',
+  state: "differ from the phone's state",
+  unknown: 'a step without a rating',
+} as const;
 
 interface TrajectoryFiltersProps {
   readonly info: RunInfo;
@@ -80,6 +88,14 @@ function Fields({ info, view, params, active }: Omit<TrajectoryFiltersProps, 'fo
           value={params.get('family')}
           options={info.families.map((family) => [family, family])}
           onChoice={(value) => set('family', value)}
+        />
+      )}
+      {info.labels && info.labels.disputes.length > 0 && (
+        <Choice
+          name="Labels"
+          value={params.get('labels')}
+          options={info.labels.disputes.map(({ kind, trajectories }) => [kind, `${DISPUTES[kind]} (${trajectories})`])}
+          onChoice={(value) => set('labels', value)}
         />
       )}
       {active > 0 && <a href={href(view, changed(params, none))}>Clear filters</a>}

@@ -6,6 +6,7 @@ import { Outcome } from './outcome.js';
 import { SPEEDS, type Playback } from './playback.js';
 import { Screenshot } from './screenshot.js';
 import { drawingOf, preferred } from './step-card.js';
+import { StepRatings } from './step-label.js';
 import { StepValues } from './step-values.js';
 
 /** Width of the drawing in its own units, whatever size it is shown at. */
@@ -78,6 +79,7 @@ export function TrajectoryPlayer({ run, trajectory, step, scale, playback, onSte
         <p class="action" aria-live={playback.playing ? 'off' : 'polite'}>
           <b>{words}</b>
         </p>
+        {shown && <StepRatings step={shown} />}
         {shown && <StepValues step={shown} scale={scale} />}
         {shown && preferred(shown) !== undefined && (
           <p class="better">

@@ -50,6 +50,7 @@ export function TrajectoryStrip({ run, trajectory, params, colours }: Trajectory
     if (card && row) row.scrollTo({ left: card.offsetLeft - (row.clientWidth - card.offsetWidth) / 2 });
   }, [step, id, set]);
   const scored = strip.some(({ scores }) => scores !== null);
+  const rated = strip.some(({ label }) => label !== null);
   const scale = Math.max(...strip.map(({ scores }) => Math.abs(scores?.advantage ?? 0)));
   const facts = [stage, device && `on ${device}`, family, part && PARTS[part]];
   return (
@@ -73,7 +74,7 @@ export function TrajectoryStrip({ run, trajectory, params, colours }: Trajectory
         · {facts.filter(Boolean).join(' · ')}
       </p>
       <Problems problems={problems} />
-      {!scored && problems.length === 0 && (
+      {!scored && !rated && problems.length === 0 && (
         <Notice kind="empty">
           <p>
             No Q and V here: <code>critiq critic</code> computes them for the states of <code>trajectories</code>.
