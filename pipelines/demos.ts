@@ -23,6 +23,15 @@ export const Demos = z.object({
     .describe(
       'scales all errors of the demonstrator: wrong icons, near misses, typing errors, ignored banners, stopping too early',
     ),
+  gaps: z
+    .number()
+    .min(0)
+    .max(2)
+    .default(1)
+    .describe(
+      'scales how many of the people of the hard sets lack a skill, such as sorting by price: with 1 a policy that imitates them fails at most of these tasks, also greedily; 0: nobody does. No effect on the other sets',
+    )
+    .meta({ added: true }),
   shard: z.int().min(1).default(200).describe('episodes per shard'),
 });
 
@@ -53,7 +62,11 @@ export const demos = stage({
       count: settings.episodes,
       seed: DRAWS.demos.tasks(seed),
     });
-    const person = demonstrator({ noise: settings.noise, grid: { rows: tasks.rows, columns: tasks.columns } });
+    const person = demonstrator({
+      noise: settings.noise,
+      gaps: settings.gaps,
+      grid: { rows: tasks.rows, columns: tasks.columns },
+    });
     const people = new Map<Device, Demonstrator>();
     const agent: Agent = {
       act: async ({ device, key }) => {

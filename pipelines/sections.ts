@@ -69,9 +69,11 @@ export const DeviceSettings = z.object({
 
 export const TaskSettings = z.object({
   set: z
-    .enum(['webshop', 'general', 'all'])
+    .enum(['webshop', 'general', 'all', 'shop-hard', 'general-hard'])
     .default('webshop')
-    .describe('tasks of the embedded phone: shopping in its browser, its settings and clock, or both'),
+    .describe(
+      'tasks of the embedded phone: shopping in its browser, its settings and clock, or both; the hard sets are longer, and their demonstrations lack skills (docs/phone.md)',
+    ),
   train_file: z
     .string()
     .default('')

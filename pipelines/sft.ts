@@ -8,7 +8,7 @@ import { TextTokenizer } from '../src/agents/text/tokenizer.js';
 import { writeAtomic } from '../src/data/store/atomic.js';
 import { MinibatchSampler } from '../src/data/replay.js';
 import type { Transition } from '../src/data/transitions.js';
-import { COLOURS, PHONE_WORDS, SHOP_FIRST, SHOP_SECOND } from '../src/devices/phone/index.js';
+import { COLOURS, HARD_WORDS, PHONE_WORDS, SHOP_FIRST, SHOP_SECOND } from '../src/devices/phone/index.js';
 import {
   adamW,
   chain,
@@ -84,7 +84,9 @@ export const sft = stage({
     const folder = ctx.dataset('policy/base');
     if (modelsOf(ctx.config).policy !== '') return adoptPolicy(ctx, folder);
     const pieces = [...SHOP_FIRST, ...SHOP_SECOND, ...COLOURS, '.com'];
-    const words = PHONE_WORDS.filter((word) => !(pieces as readonly string[]).includes(word));
+    // the tokenizer of the other sets stays as it is
+    const known = tasks.set.endsWith('-hard') ? [...PHONE_WORDS, ...HARD_WORDS] : PHONE_WORDS;
+    const words = known.filter((word) => !(pieces as readonly string[]).includes(word));
     const vocabulary = await writePocketTokenizer(folder, { pieces, words, grid: tasks });
     const tokenizer = TextTokenizer.load(folder);
     const tower = POCKET_TOWER;

@@ -63,6 +63,7 @@ test('bash completes commands, options, settings and their values, settings file
       'digiq-import',
       'pocket',
       'pocket-coso',
+      'pocket-hard',
       'phones.yaml',
       'data',
     ],

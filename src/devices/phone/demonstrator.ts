@@ -4,6 +4,8 @@ import { elementAt, type View } from './element.js';
 import { expert, pointsOf, tapOn } from './expert.js';
 import { DEFAULT_GRID, gridPoints, SCREEN, type Grid } from './geometry.js';
 import { goalOf, type Goal } from './goal.js';
+import { believed } from './hard/gaps.js';
+import { isHard } from './hard/goal.js';
 import type { Phone } from './phone.js';
 import { CLOCK_TABS, shown, SWITCHES, type AppName, type ClockTab, type SwitchName } from './state.js';
 import { goods, shopAddresses } from './words.js';
@@ -54,6 +56,8 @@ export interface DemonstratorSettings {
   /** factor on all habits: 0 makes a faultless expert, 1 keeps the habits unchanged */
   readonly noise: number;
   readonly habits: Habits;
+  /** factor on the skills that people of the hard tasks lack (hard/gaps.ts): 0 for none */
+  readonly gaps: number;
   readonly grid: Grid;
 }
 
@@ -69,7 +73,13 @@ export interface Demonstrator {
  * @returns a function that makes the person of one episode from the episode's own random stream
  */
 export function demonstrator(settings: Partial<DemonstratorSettings> = {}): (random: Random) => Demonstrator {
-  const { noise, habits, grid } = { noise: 1, habits: DEFAULT_HABITS, grid: DEFAULT_GRID, ...settings };
+  const { noise, habits, gaps, grid } = {
+    noise: 1,
+    habits: DEFAULT_HABITS,
+    gaps: 1,
+    grid: DEFAULT_GRID,
+    ...settings,
+  };
   return (random) => {
     /** the goal that the person believes in, once it differs from the real one */
     let belief: Goal | undefined;
@@ -78,7 +88,9 @@ export function demonstrator(settings: Partial<DemonstratorSettings> = {}): (ran
     const errs = (fault: keyof Habits) => random.chance(noise * habits[fault]);
     return {
       next(phone) {
-        const goal = belief ?? goalOf(phone.task);
+        const own = goalOf(phone.task);
+        if (isHard(own)) belief ??= believed(own, random, gaps);
+        const goal = belief ?? own;
         if (arrived && !phone.state.loading) return { action: COMPLETE };
         const action = expert(phone, { grid, random, goal });
         const slip = fault(phone, goal, action);
@@ -165,8 +177,10 @@ export function demonstrator(settings: Partial<DemonstratorSettings> = {}): (ran
       }
       const word = random.pick(text.split(' '));
       const near = goods('train').filter((thing) => thing !== text && thing.split(' ').includes(word));
+      // a number, a name, a code: a letter is missing, and one sees it
+      if (near.length === 0) return { text: text.slice(0, -1), belief: goal };
       const query = random.pick(near);
-      return { text: query, belief: 'query' in goal ? { ...goal, query } : goal };
+      return { text: query, belief: 'query' in goal && !isHard(goal) ? { ...goal, query } : goal };
     }
 
     /** A grid point one or two cells away from the right one, on the screen. */

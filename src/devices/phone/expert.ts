@@ -4,6 +4,8 @@ import { tap, type Action } from '../../data/action.js';
 import { elementAt, type View } from './element.js';
 import { gridPoint, gridPoints, SCREEN, type Grid } from './geometry.js';
 import { goalOf, type Goal } from './goal.js';
+import { hardApp, hardExpert } from './hard/expert.js';
+import { isHard, type HardGoal } from './hard/goal.js';
 import type { Phone } from './phone.js';
 import { shown, type AppName } from './state.js';
 
@@ -56,9 +58,14 @@ export function expert(phone: Phone, options: { grid: Grid; random: Random; goal
   if (state.dialog) return press(random.chance(0.5) ? 'dialog:no' : 'dialog:yes');
 
   if (page.kind === 'launcher') {
-    const app = appFor(goal);
+    const app = isHard(goal) ? hardApp(goal, state) : appFor(goal);
     const has = (id: string) => view.elements.some((element) => element.id === id);
     return has(`icon:${app}`) ? press(`icon:${app}`) : nextLauncherPage(grid, random);
+  }
+  if (isHard(goal)) {
+    const has = (id: string) => view.elements.some((element) => element.id === id);
+    const scroll = (direction: 1 | -1) => scrollBy(direction, grid, random);
+    return hardExpert(goal, { state, page, seed: phone.world.seed }, { press, canTap, has, scroll });
   }
   switch (goal.kind) {
     case 'open':
@@ -80,7 +87,7 @@ export function expert(phone: Phone, options: { grid: Grid; random: Random; goal
   }
 }
 
-function appFor(goal: Goal): AppName {
+function appFor(goal: Exclude<Goal, HardGoal>): AppName {
   switch (goal.kind) {
     case 'open':
       return goal.app;

@@ -1,5 +1,7 @@
 import { UserError } from '../../errors.js';
 import type { Task } from '../../data/task.js';
+import { hardAchieved, HARD_KINDS, isHard, type HardGoal } from './hard/goal.js';
+import { variantPrices } from './hard/state.js';
 import { viewOf } from './view.js';
 import { elementAt } from './element.js';
 import { shown, type AppName, type ClockTab, type PhoneState, type SwitchName } from './state.js';
@@ -17,7 +19,8 @@ export type Goal =
   | { kind: 'tab'; tab: ClockTab }
   | { kind: 'stopwatch' }
   | { kind: 'timer'; minutes: number }
-  | { kind: 'alarm'; hour: number; half: 'am' | 'pm' };
+  | { kind: 'alarm'; hour: number; half: 'am' | 'pm' }
+  | HardGoal;
 
 const KINDS: readonly string[] = [
   'shop',
@@ -30,6 +33,7 @@ const KINDS: readonly string[] = [
   'stopwatch',
   'timer',
   'alarm',
+  ...HARD_KINDS,
 ] satisfies Goal['kind'][];
 
 /** A task's goal. @throws UserError for a task that was not made for the embedded phone */
@@ -46,6 +50,10 @@ export function goalOf(task: Task): Goal {
 /** Changes the phone's state so that the goal is not reached yet: a switch to turn on starts off, and so on. */
 export function prepare(state: PhoneState, goal: Goal): void {
   if (goal.kind === 'switch') state.switches[goal.name] = !goal.on;
+  if (goal.kind === 'switches') {
+    state.switches[goal.first] = !goal.firstOn;
+    state.switches[goal.second] = !goal.secondOn;
+  }
   if (goal.kind === 'alarm') {
     state.alarms = state.alarms.filter((alarm) => alarm.hour !== goal.hour || alarm.half !== goal.half);
   }
@@ -59,6 +67,14 @@ export function isAchieved(world: World, state: PhoneState, goal: Goal): boolean
   const page = shown(state);
   if (state.loading || state.dialog) return false;
   if ('shop' in page && world.shop(page.shop).banner && !state.accepted.has(page.shop)) return false;
+  if (goal.kind === 'switches') {
+    const { switches } = state;
+    return page.kind === 'group' && switches[goal.first] === goal.firstOn && switches[goal.second] === goal.secondOn;
+  }
+  if (isHard(goal)) {
+    const prices = (shop: string, query: string) => variantPrices(world.seed, shop, query);
+    return hardAchieved(goal, page, state.hard!, { seed: world.seed, prices });
+  }
   switch (goal.kind) {
     case 'shop':
       return page.kind === 'shop' && page.shop === goal.shop;

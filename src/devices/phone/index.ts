@@ -1,5 +1,14 @@
 export { Phone, createPhones, type PhoneSettings } from './phone.js';
-export { phoneTasks, wordings, FAMILIES, PHONE_PUNCTUATION, PHONE_WORDS, TEST_TASKS, type TaskSet } from './tasks.js';
+export {
+  phoneTasks,
+  wordings,
+  FAMILIES,
+  PHONE_PUNCTUATION,
+  PHONE_WORDS,
+  HARD_WORDS,
+  TEST_TASKS,
+  type TaskSet,
+} from './tasks.js';
 export {
   demonstrator,
   DEFAULT_HABITS,

@@ -6,6 +6,7 @@ import type { Task } from '../../data/task.js';
 import type { Frame } from '../../data/formats/frame.js';
 import { paintView, type View } from './element.js';
 import { SCREEN, type Pixel } from './geometry.js';
+import { initialHard, isHard } from './hard/goal.js';
 import { goalOf, isAchieved, prepare, type Goal } from './goal.js';
 import { initialState, stateText, type PhoneState } from './state.js';
 import { applyAction, applyFinger } from './touch.js';
@@ -39,7 +40,8 @@ export class Phone implements Device {
     const goal = goalOf(task);
     const state = initialState(seed);
     prepare(state, goal);
-    this.episode = { task, goal, world: new World(seed, this.settings.surprises), state };
+    if (isHard(goal)) state.hard = initialHard(goal);
+    this.episode = { task, goal, world: new World(seed, this.settings.surprises, isHard(goal)), state };
     this.changed();
   }
 

@@ -1,19 +1,8 @@
 import { Random } from '../../random.js';
+import type { FormField, HardEffect, HardPage, HardState } from './hard/state.js';
+import { SWITCHES, type SwitchName } from './switches.js';
 
-/** The switches of the settings app, in the order of the task vocabulary. */
-export const SWITCHES = [
-  'wifi',
-  'bluetooth',
-  'airplane mode',
-  'dark mode',
-  'location',
-  'battery saver',
-  'hotspot',
-  'mobile data',
-  'rotation',
-  'sync',
-] as const;
-export type SwitchName = (typeof SWITCHES)[number];
+export { SWITCHES, type SwitchName };
 
 export const CLOCK_TABS = ['alarm', 'timer', 'stopwatch'] as const;
 export type ClockTab = (typeof CLOCK_TABS)[number];
@@ -43,16 +32,17 @@ export type Page =
   | { kind: 'missing'; address: string }
   | { kind: 'web'; query: string; scroll: number }
   | { kind: 'shop'; shop: string }
-  | { kind: 'results'; shop: string; query: string; scroll: number }
+  | { kind: 'results'; shop: string; query: string; scroll: number; sort?: 'price'; limit?: number }
   | { kind: 'product'; shop: string; query: string; rank: number | 'sponsored' | 'promo' }
   | { kind: 'privacy'; shop: string }
   | { kind: 'settings'; scroll: number }
   | { kind: 'clock'; tab: ClockTab }
   | { kind: 'new-alarm'; hour: number | undefined; half: 'am' | 'pm' | undefined }
-  | { kind: 'plain'; app: PlainApp };
+  | { kind: 'plain'; app: PlainApp }
+  | HardPage;
 
 /** A text field that can have the focus. */
-export type Field = 'address' | 'search';
+export type Field = 'address' | 'search' | FormField;
 
 /** The effect of a tap. */
 export type Effect =
@@ -70,7 +60,8 @@ export type Effect =
   | { do: 'toggle-alarm'; index: number }
   | { do: 'stopwatch' }
   | { do: 'timer'; minutes: number | undefined }
-  | { do: 'add-to-cart' };
+  | { do: 'add-to-cart' }
+  | HardEffect;
 
 export interface Alarm {
   readonly hour: number;
@@ -94,6 +85,8 @@ export interface PhoneState {
   stopwatch: boolean;
   timer: number | undefined;
   cart: number;
+  /** of the hard tasks */
+  hard?: HardState;
 }
 
 /** The current page. */

@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { UserError } from '../../errors.js';
 import type { Task } from '../../data/task.js';
 import type { Goal } from './goal.js';
+import { LABELS, LIMITS, PEOPLE, SIZES } from './hard/state.js';
 import { CLOCK_TABS, PLAIN_APPS, SWITCHES, TIMER_MINUTES } from './state.js';
 import { goodsOf, normalise, shopAt } from './words.js';
 
@@ -19,6 +20,38 @@ const Goods = z
   );
 const Words = z.string().regex(/^[a-z0-9]+( [a-z0-9]+)*$/, 'expected lower-case words with one space between them');
 
+const Size = z.enum(SIZES);
+
+/** Goals on the phone of the hard tasks. */
+const HARD_GOALS = [
+  z.strictObject({ kind: z.literal('first'), shop: Shop, query: Goods }),
+  z.strictObject({ kind: z.literal('cheapest'), shop: Shop, query: Goods }),
+  z.strictObject({
+    kind: z.literal('under'),
+    shop: Shop,
+    query: Goods,
+    limit: z.union(LIMITS.map((limit) => z.literal(limit))),
+  }),
+  z.strictObject({ kind: z.literal('buy'), shop: Shop, query: Goods, size: Size, cheapest: z.boolean() }),
+  z.strictObject({ kind: z.literal('buy-two'), shop: Shop, query: Goods, other: Goods, size: Size }),
+  z.strictObject({ kind: z.literal('take-out'), shop: Shop, query: Goods, cart: z.array(Goods).min(1).max(3) }),
+  z.strictObject({
+    kind: z.literal('switches'),
+    first: z.enum(SWITCHES),
+    firstOn: z.boolean(),
+    second: z.enum(SWITCHES),
+    secondOn: z.boolean(),
+  }),
+  z.strictObject({
+    kind: z.literal('contact'),
+    name: z.enum(PEOPLE),
+    number: z.string().regex(/^[0-9]+$/, 'expected digits'),
+    label: z.enum(LABELS),
+  }),
+  z.strictObject({ kind: z.literal('message'), to: z.enum(PEOPLE), message: Words }),
+  z.strictObject({ kind: z.literal('forward'), from: z.enum(PEOPLE), to: z.enum(PEOPLE) }),
+] as const;
+
 /** A goal in a list of tasks for the embedded phone (docs/phone.md). */
 const PhoneGoal: z.ZodType<Goal> = z.discriminatedUnion(
   'kind',
@@ -35,9 +68,13 @@ const PhoneGoal: z.ZodType<Goal> = z.discriminatedUnion(
       kind: z.literal('timer'),
       minutes: z.union(TIMER_MINUTES.map((minutes) => z.literal(minutes))),
     }),
+    ...HARD_GOALS,
     z.strictObject({ kind: z.literal('alarm'), hour: z.int().min(1).max(12), half: z.enum(['am', 'pm']) }),
   ],
-  { error: 'expected shop, results, product, open, web, switch, tab, stopwatch, timer or alarm' },
+  {
+    error:
+      'expected shop, results, product, open, web, switch, tab, stopwatch, timer, alarm, or a goal of the hard sets',
+  },
 ) as unknown as z.ZodType<Goal>;
 
 /**

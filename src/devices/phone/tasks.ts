@@ -1,10 +1,11 @@
 import { Random } from '../../random.js';
 import type { Task } from '../../data/task.js';
 import type { Goal } from './goal.js';
+import { drawHard, HARD_FAMILIES, HARD_TASK_WORDS, HARD_WORDINGS } from './hard/tasks.js';
 import { CLOCK_TABS, PLAIN_APPS, SWITCHES, TIMER_MINUTES, type AppName } from './state.js';
 import { COLOURS, goods, NOUNS, SHOP_FIRST, SHOP_SECOND, shopAddresses, type Split } from './words.js';
 
-export type TaskSet = 'webshop' | 'general' | 'all';
+export type TaskSet = 'webshop' | 'general' | 'all' | 'shop-hard' | 'general-hard';
 
 /**
  * Wordings by family: {s} a shop's address, {g} goods, {w} a switch, {a} an app, {t} a tab of the clock, {n} a number of
@@ -92,6 +93,7 @@ export const FAMILIES: Record<Exclude<TaskSet, 'all'>, readonly string[]> = {
     'general-timer',
     'general-alarm',
   ],
+  ...HARD_FAMILIES,
 };
 
 /** The apps that tasks ask to open. */
@@ -171,8 +173,9 @@ export function phoneTasks(options: { set: TaskSet; split: Split; count?: number
   return Array.from({ length: count }, (_, i): Task => {
     const family = familyAt(set, i);
     const random = new Random(seed, 'phone-task', set, split, i);
-    const { goal, fill } = draw(family, split, random);
-    const wording = random.pick(WORDINGS[family][split]);
+    const hard = Object.hasOwn(HARD_WORDINGS, family);
+    const { goal, fill } = (hard ? drawHard : draw)(family, split, random);
+    const wording = random.pick((hard ? HARD_WORDINGS : WORDINGS)[family][split]);
     const text = wording.replace(/\{(\w)\}/g, (_, key: string) => fill[key]);
     const id = `${set}-${split}-${test ? '' : `${seed}-`}${String(i).padStart(4, '0')}`;
     return { id, text, family, goal: { ...goal } };
@@ -207,11 +210,18 @@ export const PHONE_WORDS: readonly string[] = [
   ]),
 ];
 
+/** The words that the hard sets add. */
+export const HARD_WORDS: readonly string[] = [
+  ...new Set(HARD_TASK_WORDS.filter((word) => !PHONE_WORDS.includes(word))),
+];
+
 function wordsOf(text: string): string[] {
   return text.match(/(?<!\{)\b[a-z]+\b(?!\})/gi) ?? [];
 }
 
 /** All wordings of a split by family, unfilled. */
 export function wordings(split: Split): Record<string, readonly string[]> {
-  return Object.fromEntries(Object.entries(WORDINGS).map(([family, both]) => [family, both[split]]));
+  return Object.fromEntries(
+    Object.entries({ ...WORDINGS, ...HARD_WORDINGS }).map(([family, both]) => [family, both[split]]),
+  );
 }

@@ -1,7 +1,9 @@
 import { isTap, type Action } from '../../data/action.js';
 import { elementAt, type View } from './element.js';
 import { pixelAt, type Pixel } from './geometry.js';
-import { shown, type Effect, type Page, type PhoneState } from './state.js';
+import type { FormField } from './hard/state.js';
+import { shown, type Effect, type Field, type Page, type PhoneState } from './state.js';
+import { commitField, fieldText, performHard } from './hard/effects.js';
 import { normalise, shopAt } from './words.js';
 import type { World } from './world.js';
 
@@ -34,6 +36,7 @@ export function applyAction(world: World, state: PhoneState, view: View, action:
     enter(world, state);
   } else if (action.type === 'TYPE' && state.focus !== undefined) {
     state.text = action.text.slice(0, MAX_TEXT);
+    if (isForm(state.focus)) commitField(shown(state), state.focus, normalise(state.text));
   }
 }
 
@@ -98,6 +101,7 @@ function perform(world: World, state: PhoneState, effect: Effect): void {
       if (state.focus !== effect.field) {
         state.focus = effect.field;
         state.text = effect.field === 'search' && page.kind === 'results' ? page.query : '';
+        if (isForm(effect.field)) state.text = fieldText(page, effect.field);
       }
       return;
     case 'accept':
@@ -140,7 +144,18 @@ function perform(world: World, state: PhoneState, effect: Effect): void {
     case 'add-to-cart':
       state.cart++;
       return;
+    case 'unfocus':
+      return;
+    default:
+      state.focus = undefined;
+      state.text = '';
+      if (state.hard) performHard(state.stack, state.hard, effect);
   }
+}
+
+/** Whether a field belongs to a form: what is typed into it stays, and ENTER only closes the keyboard. */
+function isForm(field: Field | undefined): field is FormField {
+  return field === 'name' || field === 'number' || field === 'message';
 }
 
 /** A swipe: lists follow it up and down, launcher pages left and right. */
@@ -161,6 +176,11 @@ function swipe(world: World, state: PhoneState, view: View, from: Pixel, to: Pix
 }
 
 function enter(world: World, state: PhoneState): void {
+  if (isForm(state.focus)) {
+    state.focus = undefined;
+    state.text = '';
+    return;
+  }
   const query = normalise(state.text);
   if (state.focus === undefined || query === '') return;
   const page = shown(state);

@@ -1,5 +1,6 @@
 import { Random } from '../../random.js';
 import { SWITCHES, type AppName, type Page, type SwitchName } from './state.js';
+import { SETTINGS_GROUPS, type SettingsGroup } from './hard/state.js';
 import { goods, shopAddresses } from './words.js';
 
 /** Icon slots on a page of the launcher: 4 columns × 5 rows. */
@@ -50,11 +51,15 @@ export class World {
   readonly battery: number;
   /** switches in the order of the settings list */
   readonly switches: readonly SwitchName[];
+  /** pages of the hard settings, in their order */
+  readonly groups: readonly SettingsGroup[];
   private readonly shops = new Map<string, ShopLayout>();
 
   constructor(
     readonly seed: number,
     private readonly surprises: Surprises = DEFAULT_SURPRISES,
+    /** whether it is the world of the hard tasks, with a cart, working filters, nested settings and forms */
+    readonly hard = false,
   ) {
     const random = new Random(seed, 'phone-world');
     const first: AppName[] = ['browser', 'settings', 'clock', 'camera', 'music', 'maps', 'mail', 'messages', 'gallery'];
@@ -72,6 +77,8 @@ export class World {
     this.time = random.int(24 * 60);
     this.battery = 0.2 + 0.8 * random.next();
     this.switches = random.shuffled(SWITCHES);
+    const groups = Object.keys(SETTINGS_GROUPS) as SettingsGroup[];
+    this.groups = new Random(seed, 'phone-groups').shuffled(groups);
   }
 
   /** The layout of the shop at an address. */

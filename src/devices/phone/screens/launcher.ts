@@ -14,8 +14,11 @@ export const WALLPAPERS: readonly (readonly [string, string])[] = [
   ['#a58a6b', '#5f6b73'],
 ];
 
-/** The page that an app's icon opens. */
-export function firstPage(app: AppName): Page {
+/** The page that an app's icon opens. @param hard on the phone of the hard tasks */
+export function firstPage(app: AppName, hard = false): Page {
+  if (hard && app === 'contacts') return { kind: 'people' };
+  if (hard && app === 'mail') return { kind: 'mails' };
+  if (hard && app === 'messages') return { kind: 'chats' };
   switch (app) {
     case 'browser':
       return { kind: 'start' };
@@ -58,7 +61,7 @@ export function launcher(world: World, page: Extract<Page, { kind: 'launcher' }>
     elements.push({
       id: `icon:${app}`,
       rect,
-      tap: { do: 'open', page: firstPage(app) },
+      tap: { do: 'open', page: firstPage(app, world.hard) },
       draw: (paint) => {
         drawAppIcon(paint, app, rect.x + (rect.w - ICON) / 2, rect.y);
         const style = { size: 12.5, weight: 500, align: 'center', maxWidth: 64 } as const;

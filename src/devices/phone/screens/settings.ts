@@ -1,4 +1,5 @@
 import type { Element, View } from '../element.js';
+import type { Rect } from '../geometry.js';
 import { drawSwitchIcon } from '../icons.js';
 import { box, disc, LINE, text, type Paint } from '../paint.js';
 import type { Page, PhoneState, SwitchName } from '../state.js';
@@ -21,23 +22,28 @@ export function settingsPage(world: World, state: PhoneState, page: Extract<Page
   return {
     elements: [
       panel('background', CONTENT, '#ffffff'),
-      ...world.switches.map((name, i): Element => {
-        return {
-          id: `switch:${name}`,
-          rect: { x: 0, y: SETTINGS_LIST.y + i * ROW - page.scroll, w: 270, h: ROW },
-          clip: SETTINGS_LIST,
-          tap: { do: 'toggle', name },
-          draw: (paint, rect) => {
-            drawSwitchIcon(paint, name, 14, rect.y + 14);
-            text(paint, switchLabel(name), 60, rect.y + 30, { size: 18, weight: 500 });
-            drawSwitch(paint, 210, rect.y + 18, state.switches[name]);
-            box(paint, { x: 60, y: rect.y + ROW - 1, w: 210, h: 1 }, LINE);
-          },
-        };
-      }),
+      ...world.switches.map((name, i) => ({
+        ...switchRow(state, name, { x: 0, y: SETTINGS_LIST.y + i * ROW - page.scroll, w: 270, h: ROW }),
+        clip: SETTINGS_LIST,
+      })),
       titleBar('Settings', '#546e7a'),
     ],
     maxScroll: Math.max(0, world.switches.length * ROW - SETTINGS_LIST.h),
+  };
+}
+
+/** A switch with its icon and label. */
+export function switchRow(state: PhoneState, name: SwitchName, at: Rect): Element {
+  return {
+    id: `switch:${name}`,
+    rect: at,
+    tap: { do: 'toggle', name },
+    draw: (paint, rect) => {
+      drawSwitchIcon(paint, name, 14, rect.y + 14);
+      text(paint, switchLabel(name), 60, rect.y + 30, { size: 18, weight: 500 });
+      drawSwitch(paint, 210, rect.y + 18, state.switches[name]);
+      box(paint, { x: 60, y: rect.y + ROW - 1, w: 210, h: 1 }, LINE);
+    },
   };
 }
 

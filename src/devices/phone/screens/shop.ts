@@ -10,10 +10,10 @@ import { PAGE, toolbar } from './browser.js';
 import { button, CONTENT, outlineButton, panel, textField, veil } from './chrome.js';
 
 /** Heights of a shop's header on its home page and on its other pages. */
-const HEADER = 60;
-const SMALL_HEADER = 44;
+export const HEADER = 60;
+export const SMALL_HEADER = 44;
 
-function header(address: string, height: number): Element {
+export function header(address: string, height: number): Element {
   const { shop } = shopAt(address)!;
   const rect = { ...PAGE, h: height };
   return {
@@ -38,7 +38,7 @@ function header(address: string, height: number): Element {
 const SEARCH_TOPS = [10, 62, 124, 176];
 
 /** A shop's home page: header, search box, a hero strip and promo tiles around it. */
-export function shopPage(world: World, state: PhoneState, address: string): View {
+export function shopPage(world: World, state: PhoneState, address: string, more: readonly Element[] = []): View {
   const layout = world.shop(address);
   const { shop } = shopAt(address)!;
   const top = PAGE.y + HEADER;
@@ -92,6 +92,7 @@ export function shopPage(world: World, state: PhoneState, address: string): View
   }
   elements.push(
     header(address, HEADER),
+    ...more,
     textField('search', field, state, '', 'Search', PALE),
     ...toolbar(state, address),
   );
@@ -109,7 +110,7 @@ function priceText(price: number): string {
 const BANNER_TOPS = [140, 240, 375];
 
 /** The cookie banner: until it is accepted, nothing else on the shop's pages can be touched. */
-function cookieBanner(layout: ShopLayout, state: PhoneState, address: string): Element[] {
+export function cookieBanner(layout: ShopLayout, state: PhoneState, address: string): Element[] {
   if (!layout.banner || state.accepted.has(address)) return [];
   const rect = { x: 10, y: BANNER_TOPS[layout.banner.place], w: 250, h: 165 };
   const left = { x: rect.x + 14, y: rect.y + 108, w: 106, h: 42 };
