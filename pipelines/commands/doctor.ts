@@ -1,6 +1,8 @@
 import { existsSync, mkdirSync, statfsSync } from 'node:fs';
 import { availableParallelism, freemem, totalmem } from 'node:os';
 import { resolve } from 'node:path';
+import { parseJson } from '../../src/data/formats/json.js';
+import { bodyText } from '../../src/net/body.js';
 import { counted } from '../../src/counted.js';
 import { overlapLine } from '../../src/data/task-list.js';
 import { RunError, UserError } from '../../src/errors.js';
@@ -218,7 +220,7 @@ async function servedModels(base: string, key: string | undefined, whatToDo: str
       signal: AbortSignal.timeout(SERVER_MS),
     });
     if (!response.ok) throw new RunError(`${base}/v1/models: HTTP ${response.status}; ${whatToDo}`);
-    body = await response.json();
+    body = parseJson(await bodyText(response));
   } catch (error) {
     if (error instanceof RunError) throw error;
     const { name, cause } = error as Error & { cause?: { code?: string } };

@@ -2,6 +2,7 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { Critic, type CriticFile } from '../../src/agents/critic/critic.js';
 import { Tuples, writeTorch, type Saved, type TensorToSave } from '../../src/data/formats/torch-write.js';
+import { verifySet } from '../../src/data/store/manifest.js';
 import { UserError } from '../../src/errors.js';
 import { Parameters } from '../../src/graph/index.js';
 import { ALIASES, HEAD, loadAutoUI, TABLE } from '../../src/models/autoui/checkpoint.js';
@@ -35,6 +36,7 @@ export async function exportAgent(out: string, policy: string, config: Config): 
   if (!existsSync(join(folder, 'config.json'))) {
     throw new UserError(`${folder}: no critic; run \`critiq critic\` first, or import one`);
   }
+  for (const set of [from, folder]) await verifySet(set);
   const file = Critic.file(folder);
   const critic = await criticTensors(folder, file);
   const { params } = await loadAutoUI(from);

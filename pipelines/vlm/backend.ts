@@ -5,6 +5,7 @@ import type { JsonServerOptions } from '../../src/net/json-server.js';
 import { PocketRepresenter } from '../../src/agents/representers/pocket-representer.js';
 import type { Representer } from '../../src/agents/representers/representer.js';
 import { TextTokenizer } from '../../src/agents/text/tokenizer.js';
+import { verifySet } from '../../src/data/store/manifest.js';
 import { VllmClient } from '../../src/agents/representers/vllm-client.js';
 import { UserError } from '../../src/errors.js';
 import { Parameters } from '../../src/graph/index.js';
@@ -89,6 +90,7 @@ function checkBackend(backend: Represent['backend'], reference: VlmReference | u
 }
 
 async function pocket(ctx: StageContext<unknown>, folder: string): Promise<PocketRepresenter> {
+  await verifySet(folder);
   const runtime = await runtimeOf(ctx);
   const config = readVlmConfig(folder);
   const params = Parameters.load(join(folder, 'model.safetensors'));

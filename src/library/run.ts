@@ -10,7 +10,7 @@ import { metricsFile, readMetrics, type MetricsLine } from '../data/metrics.js';
 import { Representations } from '../data/representations.js';
 import { dataSets } from '../data/store/data-sets.js';
 import { isFolder } from '../data/store/file.js';
-import { openDataset, type Dataset } from '../data/store/manifest.js';
+import { verifySet, openDataset, type Dataset } from '../data/store/manifest.js';
 import { readTable } from '../data/tables.js';
 import { VALUES, type CandidateRow, type Transition, type ValueRow } from '../data/transitions.js';
 import { UserError } from '../errors.js';
@@ -52,41 +52,41 @@ export class Run {
    * @throws UserError where it is not there, or a file is missing, truncated, changed or damaged
    */
   async dataset(name: string): Promise<Dataset> {
-    return openDataset(this.known(name), { stage: 'the stage that builds it' });
+    return openDataset(this.known(name), { stage: 'the stage that builds it', verify: 'all' });
   }
 
   /**
    * The transitions of a data set in the order of their tids; only some columns if given.
    * @param name `trajectories`, or an evaluation: `eval/digiq-test`
    */
-  transitions<K extends keyof Transition & string = keyof Transition & string>(
+  async transitions<K extends keyof Transition & string = keyof Transition & string>(
     name = 'trajectories',
     columns?: readonly K[],
   ): Promise<Pick<Transition, K>[]> {
-    return readTransitions(this.known(name), 'collect', columns);
+    return readTransitions(await this.checked(name), 'collect', columns);
   }
 
   /** The candidates of every transition, in the order of their tids. */
-  candidates(): Promise<CandidateRow[]> {
-    return readCandidates(this.known('candidates'), 'candidates');
+  async candidates(): Promise<CandidateRow[]> {
+    return readCandidates(await this.checked('candidates'), 'candidates');
   }
 
   /** What the critic says of every state and candidate, in the order of their tids. */
   async values(): Promise<ValueRow[]> {
     const rows: ValueRow[] = [];
-    for (const file of await filesOf(this.known('values'), 'critic', '.parquet'))
+    for (const file of await filesOf(await this.checked('values'), 'critic', '.parquet'))
       for (const row of await readTable(file, VALUES)) rows.push(row);
     return rows.sort((a, b) => a.tid - b.tid);
   }
 
   /** The representations of every state and candidate, read by position; close them after use. */
   async representations(): Promise<Representations> {
-    return Representations.open(await filesOf(this.known('representations'), 'represent', '.arrow'));
+    return Representations.open(await filesOf(await this.checked('representations'), 'represent', '.arrow'));
   }
 
   /** The image vectors of the collected screens, by content id; close them after use. */
   async imageVectors(): Promise<ImageVectors> {
-    return ImageVectors.open(await filesOf(this.known('image-vectors'), 'collect', '.arrow'));
+    return ImageVectors.open(await filesOf(await this.checked('image-vectors'), 'collect', '.arrow'));
   }
 
   /** The screenshots, by content id (`transition.image`). */
@@ -122,6 +122,13 @@ export class Run {
   /** The critic, to value states and actions with. @throws UserError as for `policy` */
   critic(runtime: Runtime): Promise<Critic> {
     return Critic.load(runtime, this.known('critic'));
+  }
+
+  /** The folder of a data set whose files are all as they were committed. */
+  private async checked(name: string): Promise<string> {
+    const folder = this.known(name);
+    await verifySet(folder);
+    return folder;
   }
 
   private known(name: string): string {

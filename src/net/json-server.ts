@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import { bodyText } from './body.js';
 import { withoutMark } from '../data/formats/text.js';
 import { RunError, UserError } from '../errors.js';
 import { Random } from '../random.js';
@@ -69,6 +70,10 @@ class FailedTry extends Error {
   }
 }
 
+function isFailedTry(error: unknown): boolean {
+  return error instanceof FailedTry || error instanceof WrongAnswer;
+}
+
 /** 4xx statuses that are worth a retry: timeout, conflict, too early, too many requests. */
 const PASSING = new Set([408, 409, 425, 429]);
 
@@ -110,11 +115,14 @@ export class JsonServer {
         return check(await this.try(url, body, signal));
       } catch (error) {
         signal.throwIfAborted();
-        if (!(error instanceof FailedTry || error instanceof WrongAnswer)) throw withoutKeysInside(error);
+        if (error instanceof UserError || error instanceof RunError) throw withoutKeysInside(error);
+        // whatever else an answer does to the code that reads it: it is the answer that is wrong
+        const { message } = error as Error;
+        const what = isFailedTry(error) ? message : `gave an answer that cannot be read (${message})`;
         if (attempt === retries) {
           const tries = `${retries + 1} ${retries === 0 ? 'try' : 'tries'}`;
           throw new RunError(
-            `${url}: no usable answer in ${tries}; at the last try, the server ${clean(error.message)}; ` +
+            `${url}: no usable answer in ${tries}; at the last try, the server ${clean(what)}; ` +
               `check the server and ${setting}, then run the same command again: the answers so far are kept`,
             { cause: error },
           );
@@ -236,16 +244,8 @@ function errorIn(answer: unknown): unknown {
 }
 
 /** The body of a response as text. @throws FailedTry if it is longer than `most` bytes */
-async function text(response: Response, most: number): Promise<string> {
-  const pieces: Uint8Array[] = [];
-  let length = 0;
-  for await (const piece of (response.body ?? []) as AsyncIterable<Uint8Array>) {
-    length += piece.length;
-    // leaving the loop cancels the rest of the body
-    if (length > most) throw new FailedTry(`answered more than ${most} bytes`);
-    pieces.push(piece);
-  }
-  return Buffer.concat(pieces).toString('utf8');
+function text(response: Response, most: number): Promise<string> {
+  return bodyText(response, most, () => new FailedTry(`answered more than ${most} bytes`));
 }
 
 /** The `error` in an error's body, or the body: parsed if it is JSON, else its text without HTML tags. */

@@ -19,7 +19,7 @@ export async function outcomesOf({ folder, lines }: StoredSet): Promise<Outcomes
   const records = [...lines.values()].flatMap(({ files }) => files).filter(({ file }) => file.endsWith('.parquet'));
   for (const record of records.filter(({ file }) => file.includes('transitions'))) {
     const path = fileInside(folder, record.file, setFile(folder, 'manifest'));
-    await verifyFile(path, record, 'once', 'run `critiq eval` again to make it anew');
+    await verifyFile(path, record, 'all', 'run `critiq eval` again to make it anew');
     const columns = ['trajectory', 'task', 'trajectoryReward'] as const;
     for (const { trajectory, task, trajectoryReward } of await readTable(path, TRANSITIONS, { columns }))
       outcomes.set(trajectory, { task, won: trajectoryReward > 0 });

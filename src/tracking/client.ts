@@ -1,4 +1,5 @@
 import { UserError } from '../errors.js';
+import { bodyText } from '../net/body.js';
 import { jsonObjectIn } from '../data/formats/json.js';
 import { discreet, keepSecret } from '../secrets/known.js';
 
@@ -79,7 +80,7 @@ export class MlflowClient {
         signal: signal ? AbortSignal.any([limit, signal]) : limit,
       });
       ({ status } = response);
-      text = await response.text();
+      text = await bodyText(response);
     } catch (error) {
       if (limit.aborted) throw new Unavailable(`no answer in ${this.timeoutMs / 1000} s`);
       throw new Unavailable(reasonOf(error));

@@ -1,7 +1,8 @@
-import { readFile } from 'node:fs/promises';
+import { readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { createHash } from 'node:crypto';
 import PQueue from 'p-queue';
+import { pngFault } from '../data/formats/png.js';
 import { fileInside } from '../data/store/inside.js';
 import { UserError } from '../errors.js';
 import type { PictureCache } from './picture-cache.js';
@@ -42,6 +43,8 @@ export class Pictures {
     if (!/^[0-9a-f]{32}$/.test(id))
       throw new UserError(`expected the id of a screenshot (32 hexadecimal digits), got ${JSON.stringify(id)}`);
     const picture = await this.read(join(run, 'images'), `${id.slice(0, 2)}/${id}.png`, `the screenshot ${id}`);
+    const fault = pngFault(picture.bytes);
+    if (fault !== undefined) throw new UserError(`the screenshot ${id}: ${fault}`);
     return small ? this.small(picture, id) : picture;
   }
 
@@ -63,10 +66,11 @@ export class Pictures {
       if ((error as NodeJS.ErrnoException).code === 'ENOENT') throw new UserError(`${what}: no such folder: ${folder}`);
       throw error;
     }
+    const refused = new UserError(`${what}: ${file} is not a PNG, JPEG or WebP file of at most 32 MiB`);
+    if ((await stat(file)).size > LARGEST_FILE) throw refused;
     const bytes = new Uint8Array(await readFile(file));
     const type = typeOf(bytes);
-    if (!type || bytes.length > LARGEST_FILE)
-      throw new UserError(`${what}: ${file} is not a PNG, JPEG or WebP file of at most 32 MiB`);
+    if (!type) throw refused;
     return { bytes, type };
   }
 

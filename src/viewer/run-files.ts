@@ -54,7 +54,7 @@ export async function wholeFiles(
     for (const record of lines.flatMap((line) => line.files).filter(({ file }) => wanted.test(file))) {
       try {
         const path = fileInside(folder, record.file, setFile(folder, 'manifest'));
-        await verifyFile(path, record, 'once', `run \`critiq ${stage}\` again to make it anew`);
+        await verifyFile(path, record, 'all', `run \`critiq ${stage}\` again to make it anew`);
         files.push({ path, version: `${path} ${record.bytes} ${record.crc32}` });
       } catch (error) {
         note(error);

@@ -3,11 +3,14 @@ import assert from 'node:assert/strict';
 import { cpSync, existsSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test, type TestContext } from 'node:test';
+import { exportAgent } from '../../pipelines/commands/export-agent.js';
 import { registry as stages } from '../../pipelines/index.js';
 import { writeAtomic } from '../../src/data/store/atomic.js';
 import { committedShards } from '../../src/data/store/manifest.js';
 import { sealed, readSealed } from '../../src/data/store/sealed.js';
 import { UserError } from '../../src/errors.js';
+import type { Runtime } from '../../src/graph/runtime.js';
+import { openRun } from '../../src/library/run.js';
 import { Random } from '../../src/random.js';
 import { verifyInputs } from '../../src/runner/inputs.js';
 import { inspectRun } from '../../src/runner/inspect.js';
@@ -15,6 +18,7 @@ import { datasetFolder, Instance } from '../../src/runner/instance.js';
 import { loadRegistry, type LoadedRegistry } from '../../src/runner/registry.js';
 import { runStage } from '../../src/runner/run.js';
 import { loadSettings } from '../../src/settings/settings.js';
+import { wholeFiles } from '../../src/viewer/run-files.js';
 import { fixture } from '../rigs/files.js';
 import { contents, emptyFolder } from '../rigs/process.js';
 import { registry as rig } from '../rigs/stages.js';
@@ -167,5 +171,40 @@ test('a sealed file notices every flipped bit; one without a seal is read as it 
   for (const wrong of ['null', '[1]', '3', '{']) {
     writeFileSync(file, wrong);
     assert.throws(() => readSealed(file, 'make it again'), userError(/damaged/), wrong);
+  }
+});
+
+test('what others than stages read is checked as well: the library, the viewer and the export', async (t) => {
+  const data = recordedRun(t);
+  const folder = join(data, 'pocket');
+  const run = await openRun(folder);
+  const config = configOf(await loadRegistry(stages), data, ...SETTINGS);
+  const runtime = {} as Runtime;
+  const readers: readonly [file: string, read: () => Promise<unknown>][] = [
+    ['policy/base/model.safetensors', () => run.policy(runtime, 'base')],
+    ['policy/base/tokenizer.json', () => run.policy(runtime, 'base')],
+    ['policy/base/model.safetensors', () => exportAgent(join(data, 'out'), 'base', config)],
+    ['critic/model.safetensors', () => run.critic(runtime)],
+    ['critic/config.json', () => run.critic(runtime)],
+    ['values/values.parquet', () => run.values()],
+    ['candidates/candidates-00000.parquet', () => run.candidates()],
+    ['trajectories/transitions-00000.parquet', () => run.transitions()],
+    ['image-vectors/images-00000.arrow', () => run.imageVectors()],
+    ['representations/representations-00000.arrow', () => run.representations()],
+    ['image-vectors/images-00000.arrow', () => viewed('image-vectors', /\.arrow$/)],
+    ['values/values.parquet', () => viewed('values', /\.parquet$/)],
+  ];
+  const viewed = async (set: string, wanted: RegExp): Promise<void> => {
+    const { problems } = await wholeFiles(folder, set, wanted);
+    if (problems.length > 0) throw new UserError(problems[0].message);
+  };
+  for (const [file, read] of readers) {
+    const path = join(folder, file);
+    const good = readFileSync(path);
+    const bad = Buffer.from(good);
+    bad[bad.length >> 1] ^= 4;
+    writeFileSync(path, bad);
+    await assert.rejects(read(), userError(/damaged: expected crc32/), file);
+    writeFileSync(path, good);
   }
 });

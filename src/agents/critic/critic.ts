@@ -1,4 +1,5 @@
 import { join } from 'node:path';
+import { verifySet } from '../../data/store/manifest.js';
 import { isObject } from '../../data/formats/json.js';
 import { UserError } from '../../errors.js';
 import { concat, Forward, input, Parameters, type Runtime, type Tensor } from '../../graph/index.js';
@@ -115,6 +116,7 @@ export class Critic {
    * @throws UserError if a file is missing, broken or does not fit config.json, or if the text tower has changed
    */
   static async load(runtime: Runtime, folder: string, openCache?: OpenCache): Promise<Critic> {
+    await verifySet(folder);
     const config = Critic.file(folder);
     const params = Parameters.load(join(folder, 'model.safetensors'));
     const { own_towers: towers, action_text: mode } = config;

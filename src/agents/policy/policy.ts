@@ -1,6 +1,7 @@
 import { existsSync, mkdirSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { writeAtomic } from '../../data/store/atomic.js';
+import { verifySet } from '../../data/store/manifest.js';
 import type { Action } from '../../data/action.js';
 import { Parameters, type Runtime } from '../../graph/index.js';
 import { autoUIConfigJson, autoUISpecs, readAutoUIConfig, type AutoUIConfig } from '../../models/autoui/config.js';
@@ -79,6 +80,7 @@ export class Policy {
    * @throws UserError if a file is missing, broken or does not fit config.json
    */
   static async load(runtime: Runtime, folder: string, openCache?: OpenCache): Promise<Policy> {
+    await verifySet(folder);
     const config = readAutoUIConfig(folder);
     const tokenizer = TextTokenizer.load(folder);
     const params = Parameters.load(join(folder, 'model.safetensors'));

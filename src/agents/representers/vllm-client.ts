@@ -1,5 +1,6 @@
 import { encodePng } from '../../data/formats/png.js';
 import type { AskedVlm, VlmQuestion } from './asking-representer.js';
+import { isObject } from '../../data/formats/json.js';
 import { modelOf, readCompletion } from '../../net/completion.js';
 import { JsonServer, WrongAnswer, type JsonServerOptions } from '../../net/json-server.js';
 import { ModelName } from '../../net/model-name.js';
@@ -149,20 +150,27 @@ export function embedding(answer: unknown, model: string, dim: number | undefine
  */
 export function yesOrNo(answer: unknown): Answer {
   const { text: said } = readCompletion(answer);
-  const [choice] = (answer as { choices: Choice[] }).choices;
-  const tokens = choice?.logprobs?.content?.[0]?.top_logprobs ?? [];
-  const likeliest = tokens
-    .filter(({ token, logprob }) => typeof logprob === 'number' && asAnswer(token) !== undefined)
+  const likeliest = firstTokens(answer)
+    .filter(({ token }) => asAnswer(token) !== undefined)
     .sort((a, b) => b.logprob - a.logprob)[0];
   const found = asAnswer(said) ?? asAnswer(likeliest?.token);
   if (!found) throw new WrongAnswer(`answered neither Yes nor No: ${brief(said)}`);
   return found;
 }
 
-interface Choice {
-  readonly logprobs?: {
-    readonly content?: readonly { readonly top_logprobs?: { token: unknown; logprob: number }[] }[];
-  };
+/** The likeliest first tokens, of whatever is listed as such. */
+function firstTokens(answer: unknown): { readonly token: unknown; readonly logprob: number }[] {
+  const { choices } = answer as { readonly choices: readonly unknown[] };
+  const { content } = fields(fields(choices[0]).logprobs);
+  const { top_logprobs: listed } = fields(Array.isArray(content) ? content[0] : undefined);
+  return (Array.isArray(listed) ? (listed as unknown[]) : []).flatMap((one) => {
+    const { token, logprob } = fields(one);
+    return typeof logprob === 'number' ? [{ token, logprob }] : [];
+  });
+}
+
+function fields(value: unknown): Readonly<Record<string, unknown>> {
+  return isObject(value) ? value : {};
 }
 
 function asAnswer(text: unknown): Answer | undefined {

@@ -157,6 +157,16 @@ export function decodePng(file: Uint8Array): Frame {
   return { width, height, rgba };
 }
 
+/** What is wrong with a PNG's chunks: their order, sizes or checksums. The pixels are not decoded. */
+export function pngFault(file: Uint8Array): string | undefined {
+  try {
+    chunksOf(Buffer.from(file.buffer, file.byteOffset, file.byteLength));
+    return undefined;
+  } catch (error) {
+    return (error as Error).message;
+  }
+}
+
 interface Chunks {
   readonly header: Buffer;
   readonly palette: Buffer | undefined;

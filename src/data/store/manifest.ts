@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { existsSync } from 'node:fs';
 import { isAbsolute, join, normalize } from 'node:path';
 import { UserError } from '../../errors.js';
 import { verifyFile, type FileRecord, type Verify } from './integrity.js';
@@ -131,6 +132,15 @@ export async function openDataset(
     }
   }
   return new Dataset(folder, shards);
+}
+
+/**
+ * Checks all files of a folder that may be a data set (a policy of a run, but not a downloaded checkpoint), before its
+ * weights, tokenizer or vectors are used. A file is read for it once in a process.
+ * @throws UserError that names a file that is missing, truncated, changed or damaged
+ */
+export async function verifySet(folder: string): Promise<void> {
+  if (existsSync(setFile(folder, 'manifest'))) await openDataset(folder, { verify: 'all' });
 }
 
 /** A short hash of a value. The order of an object's keys does not matter. */
