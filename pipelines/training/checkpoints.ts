@@ -2,6 +2,7 @@ import { existsSync, mkdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { writeAtomic } from '../../src/data/store/atomic.js';
 import { Parameters, type Trainer } from '../../src/graph/index.js';
+import { UserError } from '../../src/errors.js';
 import { readJsonObject } from '../../src/data/formats/json.js';
 
 /** Content of a checkpoint: everything that training changes, by file name. */
@@ -34,6 +35,8 @@ export class Checkpoints {
       place: string;
       notes?: unknown;
     };
+    if (!Number.isInteger(step) || (place !== 'a' && place !== 'b'))
+      throw new UserError(`${this.pointer}: damaged; delete ${this.folder} to train from the start`);
     const folder = join(this.folder, place);
     for (const [name, parameters] of Object.entries(this.content.parameters)) {
       parameters.copyFrom(Parameters.load(join(folder, `${name}.safetensors`)));

@@ -85,7 +85,7 @@ export class ImageStore {
       // If another process has written the file meanwhile, it is replaced by an equal one.
       if ((await this.filesBeside(file)).has(basename(file)) && (await this.has(id))) return id;
       const png = await encodePng(frame);
-      await writeFile(unfinished, name === undefined ? png : withPngText(png, NAMED, name));
+      await writeFile(unfinished, name === undefined ? png : withPngText(png, NAMED, name), { flag: 'wx' });
       await rename(unfinished, file);
     } catch (error) {
       throw writeFailure(file, error);

@@ -170,7 +170,9 @@ const MADE_UP = 1e9;
 function replace(file: string, pieces: readonly Uint8Array[]): void {
   try {
     mkdirSync(dirname(file), { recursive: true });
-    const fd = openSync(`${file}.tmp`, 'w');
+    // what is there under this name is removed, not written to: it may be a link to a file of someone else
+    rmSync(`${file}.tmp`, { force: true });
+    const fd = openSync(`${file}.tmp`, 'wx');
     try {
       for (const piece of pieces) writeAll(fd, piece);
     } finally {

@@ -4,7 +4,7 @@ import { writeAtomic } from '../data/store/atomic.js';
 import { encodeLine } from '../data/formats/jsonl.js';
 import { committedShards, Dataset, fingerprint, type Shard as Line } from '../data/store/manifest.js';
 import { isSet, renameOldFiles, setFile } from '../data/store/set-files.js';
-import { pathInside } from '../data/store/inside.js';
+import { pathInside, removeInside } from '../data/store/inside.js';
 import { UserError } from '../errors.js';
 import { jsonObjectInFile } from '../data/formats/json.js';
 
@@ -163,7 +163,7 @@ export class Output {
     const kept = [...this.lines.values()].filter(({ shard }) => keep.has(shard));
     const needed = new Set(kept.flatMap(({ files }) => files.map(({ file }) => file)));
     for (const { file } of outdated.flatMap(({ files }) => files)) {
-      if (!needed.has(file)) rmSync(this.path(file), { force: true });
+      if (!needed.has(file)) removeInside(this.folder, file, this.file);
     }
     await this.write(kept);
     return outdated.length;

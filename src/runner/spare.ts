@@ -2,7 +2,7 @@ import { existsSync, lstatSync, mkdirSync, readdirSync, renameSync, rmSync, stat
 import { dirname, join } from 'node:path';
 import type { MetricsLine } from '../data/metrics.js';
 import { writeAtomic } from '../data/store/atomic.js';
-import { linkOrCopy, pathInside } from '../data/store/inside.js';
+import { linkOrCopy, ownPath, pathInside, removeInside } from '../data/store/inside.js';
 import { recordFile, type FileRecord } from '../data/store/integrity.js';
 import { fingerprint, isShard, type Shard as Line } from '../data/store/manifest.js';
 import { UserError } from '../errors.js';
@@ -104,7 +104,7 @@ export class Spare {
         const output = outputs.at(set);
         const named = new Set(output?.all().flatMap((line) => line.files.map(({ file }) => file)));
         for (const { file } of files)
-          if (output && !named.has(file)) rmSync(pathInside(output.folder, file, output.folder), { force: true });
+          if (output && !named.has(file)) removeInside(output.folder, file, output.folder);
       }
   }
 
@@ -112,7 +112,7 @@ export class Spare {
   async takeBack(version: SpareVersion, outputs: readonly Output[], order: readonly string[]): Promise<void> {
     for (const [set, line] of version.lines.entries()) {
       for (const { file } of line.files) {
-        const to = pathInside(outputs[set].folder, file, outputs[set].folder);
+        const to = ownPath(outputs[set].folder, file, outputs[set].folder);
         mkdirSync(dirname(to), { recursive: true });
         linkOrCopy(this.path(version.id, set, file), to);
       }

@@ -12,7 +12,7 @@ import {
 import { dirname, join } from 'node:path';
 import { eventsFile, metricsFile } from '../data/metrics.js';
 import { writeAtomic } from '../data/store/atomic.js';
-import { linkOrCopy, pathInside } from '../data/store/inside.js';
+import { linkOrCopy, ownPath, pathInside } from '../data/store/inside.js';
 import { setFile } from '../data/store/set-files.js';
 import { isShard, type Shard as Line } from '../data/store/manifest.js';
 import { UserError } from '../errors.js';
@@ -151,7 +151,7 @@ export class Trash {
     for (const [i, { lines, plan }] of entry.sets.entries()) {
       const output = outputs[i];
       for (const { file } of lines.flatMap((line) => line.files)) {
-        const to = pathInside(output.folder, file, join(this.root, id, ENTRY));
+        const to = ownPath(output.folder, file, join(this.root, id, ENTRY));
         mkdirSync(dirname(to), { recursive: true });
         // a link or a copy, so that a kill leaves the entry whole
         linkOrCopy(join(this.root, id, String(i), file), to);
@@ -192,7 +192,7 @@ export class Trash {
           .flatMap(fileNames),
       );
       for (const { file } of lines.flatMap((line) => line.files)) {
-        const from = pathInside(output.folder, file, join(this.root, entry.id, ENTRY));
+        const from = ownPath(output.folder, file, join(this.root, entry.id, ENTRY));
         const to = pathInside(join(this.root, entry.id, String(i)), file, join(this.root, entry.id, ENTRY));
         if (!existsSync(from)) continue;
         mkdirSync(dirname(to), { recursive: true });
@@ -220,7 +220,11 @@ export class Trash {
   private read(id: string): TrashEntry {
     const file = join(this.root, id, ENTRY);
     const entry = jsonObjectInFile(file);
-    if (isEntry(entry) && entry.id === id) return entry;
+    if (isEntry(entry) && entry.id === id) {
+      // its metrics are below it
+      pathInside(join(this.run, 'metrics'), entry.instance, file);
+      return entry;
+    }
     throw new UserError(`${file}: damaged; look into its folder, then remove it`);
   }
 

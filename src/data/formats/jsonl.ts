@@ -3,7 +3,7 @@ import { mkdirSync, readFileSync } from 'node:fs';
 import { open } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
 import { UserError } from '../../errors.js';
-import { syncFolder, writeFailure } from '../store/atomic.js';
+import { APPENDED, syncFolder, writeFailure } from '../store/atomic.js';
 import { jsonObjectIn } from './json.js';
 
 /**
@@ -72,7 +72,7 @@ function excerpt(line: string): string {
 export async function appendLine(file: string, value: object): Promise<void> {
   try {
     mkdirSync(dirname(resolve(file)), { recursive: true });
-    const handle = await open(file, 'a+');
+    const handle = await open(file, APPENDED);
     try {
       const { size } = await handle.stat();
       const whole = size === 0 ? 0 : await wholeLines(handle, size);

@@ -1,5 +1,5 @@
 import { crc32 } from '@node-rs/crc32';
-import { mkdirSync } from 'node:fs';
+import { constants, mkdirSync } from 'node:fs';
 import { open, rename, rm, type FileHandle, unlink } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
 import { machineFailure, RunError, UserError } from '../../errors.js';
@@ -117,6 +117,9 @@ export async function writeAtomic(
   }
 }
 
+/** For files that are appended to: created if missing, and never a link to a file of someone else. */
+export const APPENDED = constants.O_RDWR | constants.O_APPEND | constants.O_CREAT | constants.O_NOFOLLOW;
+
 /** Removes a file or link, if it is there. */
 async function removed(file: string): Promise<void> {
   try {
@@ -146,6 +149,8 @@ export function writeFailure(file: string, error: unknown): Error {
     case 'EPERM':
     case 'EROFS':
       return new UserError(`${file}: cannot be written (${code}); make ${dirname(file)} writable or choose another folder`);
+    case 'ELOOP':
+      return new UserError(`${file}: is a link, which is not written through; remove it`);
     case 'ENOTDIR':
     case 'EEXIST':
     case 'EISDIR':

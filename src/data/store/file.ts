@@ -1,4 +1,4 @@
-import { closeSync, constants, copyFileSync, fstatSync, openSync, readSync, renameSync, statSync } from 'node:fs';
+import { closeSync, constants, copyFileSync, fstatSync, openSync, readSync, renameSync, rmSync, statSync } from 'node:fs';
 import { temporaryName } from './atomic.js';
 import { UserError } from '../../errors.js';
 
@@ -81,6 +81,8 @@ export function isFolder(path: string): boolean {
  * share it (`critiq fork`).
  */
 export function copyWhole(from: string, to: string): void {
-  copyFileSync(from, temporaryName(to));
+  // never through a link that is in its place
+  rmSync(temporaryName(to), { force: true });
+  copyFileSync(from, temporaryName(to), constants.COPYFILE_EXCL);
   renameSync(temporaryName(to), to);
 }

@@ -1,5 +1,5 @@
-import { cpSync, linkSync, realpathSync, renameSync, rmSync, statSync } from 'node:fs';
-import { isAbsolute, resolve, sep } from 'node:path';
+import { cpSync, existsSync, linkSync, realpathSync, renameSync, rmSync, statSync } from 'node:fs';
+import { dirname, isAbsolute, resolve, sep } from 'node:path';
 import { UserError } from '../../errors.js';
 import { temporaryName } from './atomic.js';
 
@@ -38,6 +38,26 @@ export function fileInside(folder: string, name: unknown, where: string): string
     );
   if (!statSync(real).isFile()) throw new UserError(`${where}: expected a file, but ${path} is not one`);
   return real;
+}
+
+/**
+ * The path of a file in a folder that is about to be written or removed: no folder on the way to it is a link to elsewhere.
+ * The folder itself may be a link.
+ * @throws UserError as `pathInside` does, and for such a link
+ */
+export function ownPath(folder: string, name: unknown, where: string): string {
+  const path = pathInside(folder, name, where);
+  if (!existsSync(folder)) return path;
+  let near = dirname(path);
+  while (!existsSync(near)) near = dirname(near);
+  const [root, real] = [realpathSync(folder), realpathSync(near)];
+  if (real === root || real.startsWith(root + sep)) return path;
+  throw new UserError(`${where}: ${near} is a link to ${real}, outside of ${folder}; remove the link`);
+}
+
+/** Removes a file of a folder, or a link in its place, if it is there. @throws UserError as `ownPath` does */
+export function removeInside(folder: string, name: unknown, where: string): void {
+  rmSync(ownPath(folder, name, where), { force: true });
 }
 
 /** A second name for a file, or a copy where the file system has no hard links. Replaces a file of that name. */

@@ -164,7 +164,8 @@ export class Lock {
     const holder = { ...this.holder, running };
     const own = `${this.file}.${process.pid}.tmp`;
     try {
-      writeFileSync(own, JSON.stringify(holder));
+      rmSync(own, { force: true });
+      writeFileSync(own, JSON.stringify(holder), { flag: 'wx' });
       const fd = openSync(own, 'r+');
       renameSync(own, this.file);
       closeSync(this.fd);

@@ -1,7 +1,7 @@
 import { closeSync, existsSync, fstatSync, mkdirSync, openSync, readFileSync, readSync, writeSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { decodeWholeLine, encodeLine } from '../../data/formats/jsonl.js';
-import { writeFailure } from '../../data/store/atomic.js';
+import { APPENDED, writeFailure } from '../../data/store/atomic.js';
 
 /**
  * The folder of a run that tells when and where things happened. It is the only place of a run, with the wall times of the
@@ -21,7 +21,7 @@ export function logFile(run: string, name: string): string {
 export function addLine(file: string, value: object): void {
   try {
     mkdirSync(dirname(file), { recursive: true });
-    const fd = openSync(file, 'a+');
+    const fd = openSync(file, APPENDED);
     try {
       const { size } = fstatSync(fd);
       const last = Buffer.alloc(1);
