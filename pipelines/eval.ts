@@ -1,4 +1,5 @@
-import { rmSync } from 'node:fs';
+import { basename } from 'node:path';
+import { removeInside } from '../src/data/store/inside.js';
 import { z } from 'zod';
 import { BestOfQ } from '../src/agents/critic/best-of-q.js';
 import { Critic } from '../src/agents/critic/critic.js';
@@ -225,7 +226,7 @@ export const evaluate = stage({
     if (summary) ctx.log.info(summary);
     if (ctx.settings.agent === 'served') ctx.log.info(servedSummary(await servedAgent(ctx, agentSeed(ctx.seed))));
     // if there is no new result, the old one must not remain
-    rmSync(file, { force: true });
+    removeInside(written(ctx), basename(file), file);
     reportUnknown(ctx, result.unknown, result.episodes);
     sayHowToRepeat(ctx, result);
     await writeAtomic(file, sealed(result));

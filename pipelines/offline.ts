@@ -1,5 +1,5 @@
-import { rmSync } from 'node:fs';
-import { join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
+import { removeInside } from '../src/data/store/inside.js';
 import { z } from 'zod';
 import { parseAction } from '../src/agents/grammar.js';
 import { CONVENTIONS, offlineRates, scored, type PredictedStep } from '../src/agents/offline.js';
@@ -192,7 +192,7 @@ export const offline = stage({
   finish: async (ctx) => {
     const file = setFile(ctx.dataset(evaluation(ctx.settings, ctx.config)), 'result');
     const result = await resultOf(ctx);
-    rmSync(file, { force: true });
+    removeInside(dirname(file), basename(file), file);
     await writeAtomic(file, sealed(result));
     const { step, task, outside } = result.offline;
     const percent = (rate: number) => `${(100 * rate).toFixed(1)} %`;

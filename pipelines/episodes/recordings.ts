@@ -1,5 +1,6 @@
-import { readdirSync, rmSync } from 'node:fs';
+import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
+import { removeInside } from '../../src/data/store/inside.js';
 import PQueue from 'p-queue';
 import { z } from 'zod';
 import type { Rollout } from '../../src/agents/rollout.js';
@@ -132,7 +133,7 @@ export class Recorder {
     for (const id of ids) {
       const file = there.get(id);
       // the episode runs again, so the old recording would show another one
-      if (file !== undefined && !kept.has(id)) rmSync(join(this.folder, file), { force: true });
+      if (file !== undefined && !kept.has(id)) removeInside(this.folder, file, this.folder);
     }
     for (const episode of done) if (!there.has(episode.episode)) this.add(filmedEpisode(episode));
   }
@@ -244,7 +245,7 @@ export async function record(
         await keepFilm(folder, episode, images, settings, { signal });
         const before = there.get(episode.episode);
         if (before !== undefined && before !== `${episode.episode}.${settings.format}`)
-          rmSync(join(folder, before), { force: true });
+          removeInside(folder, before, folder);
         progress.advance();
       }),
     );

@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs';
+import { readText } from '../../src/data/formats/text.js';
 import { join } from 'node:path';
 import { actionColumns } from '../../src/agents/action-columns.js';
 import { ImageVectors } from '../../src/data/image-vectors.js';
@@ -69,7 +69,7 @@ export async function storedEpisodes(
       ...(gone.length > 0 ? { lost: gone } : {}),
     },
     answers: files.some(({ file }) => file === FILES.answers(id))
-      ? readFileSync(join(folder, FILES.answers(id)), 'utf8')
+      ? readText(join(folder, FILES.answers(id)))
           .split('\n')
           .filter((line) => line !== '' && before((JSON.parse(line) as { trajectory: string }).trajectory))
       : [],

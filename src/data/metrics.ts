@@ -1,6 +1,7 @@
-import { closeSync, existsSync, fstatSync, openSync, readFileSync, readSync } from 'node:fs';
+import { closeSync, existsSync, fstatSync, openSync, readSync } from 'node:fs';
 import { join } from 'node:path';
 import { jsonObjectIn } from './formats/json.js';
+import { readText } from './formats/text.js';
 
 /** A line of metrics/<instance>.jsonl. NaN and infinities are null. */
 export interface MetricsLine {
@@ -22,7 +23,7 @@ export function eventsFile(runFolder: string, instance: string): string {
 /** The lines of a metrics file; none if there is no file. An incomplete last line is ignored. */
 export function readMetrics(file: string): MetricsLine[] {
   if (!existsSync(file)) return [];
-  return readFileSync(file, 'utf8').split('\n').flatMap(parseLine);
+  return readText(file).split('\n').flatMap(parseLine);
 }
 
 /** The last complete line of a metrics file, without reading the rest. */

@@ -11,7 +11,7 @@ import { LOG } from './log/lines.js';
 import { IMPORT, readPlan, type PlanRecord } from './outputs.js';
 import { SPARE } from './spare.js';
 import { Trash, TRASH } from './trash.js';
-import { jsonObjectInFile, readJsonFile } from '../data/formats/json.js';
+import { jsonObjectInFile } from '../data/formats/json.js';
 
 /** Something in a run folder that is not a whole result. */
 export interface Oddity {
@@ -96,11 +96,7 @@ function lockOddities(run: string, holder: Holder | undefined): Oddity[] {
 }
 
 function isLock(file: string): boolean {
-  try {
-    return Number.isInteger((readJsonFile(file, '') as { pid?: unknown }).pid);
-  } catch {
-    return false;
-  }
+  return Number.isInteger(jsonObjectInFile(file)?.pid);
 }
 
 function recordOddities(run: string): Oddity[] {

@@ -30,6 +30,23 @@ export function describeFailure(error: unknown, folder?: string): unknown {
     default:
       return typeof code === 'string' && (error as NodeJS.ErrnoException).syscall !== undefined
         ? new RunError(`${path}: ${message}`, { cause: error })
-        : error;
+        : (ofInput(error) ?? error);
   }
+}
+
+/** What V8 says of a text, a list or a nesting that it cannot hold. */
+const TOO_LARGE = /call stack|string length|string longer|array length|allocation failed|typed array length/i;
+
+/** Errors that only an input can cause, where the code that read it named none: a shape, or a size. */
+function ofInput(error: unknown): Error | undefined {
+  const { name, message, issues } = (error ?? {}) as Error & { issues?: readonly { path: unknown[]; message: string }[] };
+  if (name === 'ZodError' && Array.isArray(issues) && issues.length > 0) {
+    const [issue] = issues as readonly { path: unknown[]; message: string }[];
+    return new UserError(`${issue.path.join('.')}: ${issue.message} (--verbose shows where)`, { cause: error });
+  }
+  if (error instanceof Error && TOO_LARGE.test(message ?? ''))
+    return new RunError(`an input is larger, or nested deeper, than can be held: ${message} (--verbose shows where)`, {
+      cause: error,
+    });
+  return undefined;
 }

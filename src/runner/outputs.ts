@@ -1,4 +1,4 @@
-import { existsSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { writeAtomic } from '../data/store/atomic.js';
 import { encodeLine } from '../data/formats/jsonl.js';
@@ -189,7 +189,7 @@ export class Output {
   removeTemporary(folder = this.folder): void {
     for (const entry of existsSync(folder) ? readdirSync(folder, { withFileTypes: true }) : []) {
       const path = join(folder, entry.name);
-      if (entry.isFile() && entry.name.endsWith('.tmp')) rmSync(path, { force: true });
+      if (entry.isFile() && entry.name.endsWith('.tmp')) removeInside(folder, entry.name, folder);
       else if (entry.isDirectory() && this.name !== '.' && !isSet(path)) this.removeTemporary(path);
     }
   }

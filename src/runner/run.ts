@@ -1,4 +1,4 @@
-import { existsSync, readdirSync, readFileSync, rmdirSync, rmSync } from 'node:fs';
+import { existsSync, readdirSync, rmdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { temporaryName, writeAtomic } from '../data/store/atomic.js';
 import { UserError } from '../errors.js';
@@ -21,6 +21,7 @@ import { asBuilt, commandSettings } from './run-settings.js';
 import type { Stage } from './stage.js';
 import { Trash } from './trash.js';
 import { jsonObjectIn } from '../data/formats/json.js';
+import { readText } from '../data/formats/text.js';
 
 export interface RunOptions {
   readonly display?: Display;
@@ -248,7 +249,7 @@ export async function writeRunRecord(config: Config, schema?: LoadedRegistry['sc
   const settings = command?.beneath ?? config;
   const changed = schema && changedSettings(schema, settings);
   const file = join(runFolder(config), RUN_FILE);
-  const before = existsSync(file) ? readFileSync(file, 'utf8') : '{}';
+  const before = existsSync(file) ? readText(file) : '{}';
   const others = parsed(before);
   delete others.set;
   const own = { versions: versions(), commit: gitCommit(), seed: config.seed, changed, settings };

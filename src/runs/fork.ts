@@ -6,7 +6,6 @@ import {
   lstatSync,
   mkdirSync,
   readdirSync,
-  readFileSync,
   renameSync,
   rmSync,
 } from 'node:fs';
@@ -23,6 +22,7 @@ import { inheritLog } from '../runner/log/inherit.js';
 import { readRecord } from './record.js';
 import { storedSets, type StoredSet } from './results.js';
 import { readJsonObject } from '../data/formats/json.js';
+import { readText } from '../data/formats/text.js';
 
 export interface ForkOptions {
   /** folder of all runs */
@@ -114,6 +114,7 @@ function lockOf(source: string): Lock | undefined {
   try {
     return Lock.acquire(join(source, 'lock'));
   } catch {
+    // in use, or not ours to lock: what is finished there does not change
     return undefined;
   }
 }
@@ -210,7 +211,7 @@ function reread(set: StoredSet): StoredSet {
 function metadata(folder: string): [name: string, text: string][] {
   return METADATA.flatMap((which): [string, string][] => {
     const file = setFile(folder, which);
-    return existsSync(file) ? [[basename(file), readFileSync(file, 'utf8')]] : [];
+    return existsSync(file) ? [[basename(file), readText(file)]] : [];
   });
 }
 

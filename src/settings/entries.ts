@@ -81,6 +81,7 @@ export function overriddenPlugins(override: string): unknown {
   try {
     value = plainValue(parseDocument(text, { logLevel: 'silent' }));
   } catch {
+    // the settings report it
     return text;
   }
   return isNames(value) ? value.map((name) => resolvePlugin(name, process.cwd(), 'command line')) : value;

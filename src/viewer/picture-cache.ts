@@ -33,6 +33,7 @@ export class PictureCache {
       await writeFile(`${file}.${process.pid}.tmp`, bytes);
       await rename(`${file}.${process.pid}.tmp`, file);
     } catch {
+      // without a cache, the thumbnail is made again
       return;
     }
     this.written += bytes.length;

@@ -8,6 +8,7 @@ import { RunError } from '../../src/errors.js';
 import { DeclinedAnswer } from '../../src/judges/chat.js';
 import { GeminiModel } from '../../src/judges/gemini.js';
 import { OpenAiModel } from '../../src/judges/openai.js';
+import { VERDICT } from '../../src/judges/status.js';
 import { JsonServer, WrongAnswer, type JsonServerOptions } from '../../src/net/json-server.js';
 
 const SAID = JSON.stringify({ reasoning: 'seen', status: 'success' });
@@ -90,14 +91,18 @@ for (const [name, good] of [
     let refused = 0;
     for (const answer of [...odd, deep, deep.replaceAll('[', '{"a":[').replaceAll(']', ']}'), '', '{', '\u001b[2J']) {
       const server = await serving(t, [answer]);
-      const options = { maxTokens: 10, reasoning: false };
-      const model = name === 'gemini' ? new GeminiModel(server, 'm', options) : new OpenAiModel(server, 'm', options);
+      const options = { maxTokens: 10, reasoning: false, section: 'judge', temperature: 0 };
+      const model =
+        name === 'gemini'
+          ? new GeminiModel(server, 'm', options, VERDICT)
+          : new OpenAiModel(server, 'm', options, VERDICT);
       const question = { system: 's', parts: ['p'] };
       try {
         await model.ask(question, 'json', 'q', () => undefined, new AbortController().signal);
       } catch (error) {
         // the judge takes every RunError for no verdict
         assert.ok(error instanceof RunError, `${answer.slice(0, 200)}: ${(error as Error).stack}`);
+        // eslint-disable-next-line no-control-regex
         assert.doesNotMatch(error.message, /cannot be read|\n|\u001b/, answer.slice(0, 200));
         if (!(error instanceof DeclinedAnswer)) assert.equal(server.asked(), 3, answer.slice(0, 200));
         refused++;

@@ -1,4 +1,5 @@
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync } from 'node:fs';
+import { readText } from '../../data/formats/text.js';
 import { basename, dirname, join } from 'node:path';
 import ort from 'onnxruntime-node';
 import { UserError } from '../../errors.js';
@@ -213,7 +214,7 @@ function imageConfig(folder: string): unknown {
 /** The chat template from its own file; undefined if there is none (then it is in tokenizer_config.json). */
 function template(folder: string): string | undefined {
   const jinja = join(folder, 'chat_template.jinja');
-  if (existsSync(jinja)) return readFileSync(jinja, 'utf8');
+  if (existsSync(jinja)) return readText(jinja);
   const json = join(folder, 'chat_template.json');
   if (!existsSync(json)) return undefined;
   const { chat_template: text } = readJson(json) as { chat_template?: unknown };

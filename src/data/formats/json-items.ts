@@ -1,5 +1,6 @@
 import { createReadStream } from 'node:fs';
 import { UserError } from '../../errors.js';
+import { parseJson } from './json.js';
 
 /** A value of a JSON file, with where it is. */
 export interface JsonItem {
@@ -91,8 +92,8 @@ export async function* jsonItems(file: string, options: JsonItemsOptions): Async
 
 function parsed(bytes: Buffer, fault: (what: string) => UserError): unknown {
   try {
-    return JSON.parse(bytes.toString('utf8')) as unknown;
+    return parseJson(bytes.toString('utf8'));
   } catch (error) {
-    throw fault(`not JSON: ${(error as Error).message}`);
+    throw fault((error as Error).message);
   }
 }

@@ -1,10 +1,11 @@
 import { crc32 } from '@node-rs/crc32';
-import { mkdirSync, readFileSync } from 'node:fs';
+import { mkdirSync } from 'node:fs';
 import { open } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
 import { UserError } from '../../errors.js';
 import { APPENDED, syncFolder, writeFailure } from '../store/atomic.js';
 import { jsonObjectIn } from './json.js';
+import { readWhole } from './text.js';
 
 /**
  * Append-only logs of JSON lines. A line is one JSON object whose last field is `crc32`, the CRC-32 of all bytes before
@@ -12,6 +13,10 @@ import { jsonObjectIn } from './json.js';
  * readers skip it and the next append removes it.
  */
 const CHECK = ',"crc32":';
+
+/** Most bytes of a log, as Node reads no more at once, and of a line: no plan, episode or command comes near. */
+const MOST_BYTES = 2 ** 31 - 1;
+const LONGEST_LINE = 64 << 20;
 
 /** The line of an object, including the newline. */
 export function encodeLine(value: object): string {
@@ -26,14 +31,17 @@ export function encodeLine(value: object): string {
 export function readLines<T extends object>(file: string, whatToDo: string): T[] {
   let bytes: Buffer;
   try {
-    bytes = readFileSync(file);
+    bytes = readWhole(file, MOST_BYTES);
   } catch (error) {
+    if (error instanceof UserError) throw error;
     const code = (error as NodeJS.ErrnoException).code;
     if (code === 'ENOENT') return [];
     throw new UserError(`${file}: cannot be read (${code}); ${whatToDo}`);
   }
   const out: T[] = [];
   for (let start = 0, end = bytes.indexOf(10); end >= 0; start = end + 1, end = bytes.indexOf(10, start)) {
+    if (end - start > LONGEST_LINE)
+      throw new UserError(`${file}, line ${out.length + 1}: damaged: a line of ${end - start} bytes; ${whatToDo}`);
     out.push(decodeLine<T>(bytes.toString('utf8', start, end), `${file}, line ${out.length + 1}`, whatToDo));
   }
   return out;

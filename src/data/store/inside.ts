@@ -67,6 +67,7 @@ export function linkOrCopy(from: string, to: string): void {
   try {
     linkSync(from, temporary);
   } catch {
+    // no hard links here; whatever else is wrong, the copy meets it too
     cpSync(from, temporary);
   }
   renameSync(temporary, to);

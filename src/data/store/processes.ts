@@ -17,6 +17,7 @@ export function here(): Place {
   try {
     return { host: hostname(), space: `${bootId()} ${readlinkSync('/proc/self/ns/pid')}` };
   } catch {
+    // no /proc: not Linux
     return { host: hostname(), space: '' };
   }
 }
@@ -35,6 +36,7 @@ export function startOf(pid: number): string | undefined {
       if (rest[0] === 'Z' || rest[0] === 'X') return undefined;
       return `${bootId()} ${rest[19]}`;
     } catch {
+      // there is no such process
       return undefined;
     }
   }

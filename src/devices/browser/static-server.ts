@@ -109,6 +109,7 @@ async function fileOf(root: string, target: string): Promise<{ path: string; siz
     const info = await stat(path);
     return info.isFile() ? { path, size: info.size } : undefined;
   } catch {
+    // not there, or not readable: both are 404
     return undefined;
   }
 }

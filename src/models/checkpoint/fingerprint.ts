@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { basename, join } from 'node:path';
+import { readWhole } from '../../data/formats/text.js';
 import { SafetensorsFile } from '../../data/formats/safetensors.js';
 import { TorchStateDict } from '../../data/formats/torch-state.js';
 import { Checkpoint } from './tensors.js';
@@ -29,7 +30,7 @@ export async function checkpointFingerprint(folder: string, only?: (name: string
   const part = (name: string, bytes: Uint8Array) => hash.update(`${name} ${bytes.length}\n`).update(bytes);
   for (const name of DECIDING) {
     const file = join(folder, name);
-    if (existsSync(file)) part(name, readFileSync(file));
+    if (existsSync(file)) part(name, readWhole(file));
   }
   const checkpoint = await Checkpoint.open(folder, only);
   try {

@@ -1,5 +1,6 @@
-import { closeSync, existsSync, fstatSync, mkdirSync, openSync, readFileSync, readSync, writeSync } from 'node:fs';
+import { closeSync, existsSync, fstatSync, mkdirSync, openSync, readSync, writeSync } from 'node:fs';
 import { dirname, join } from 'node:path';
+import { readText } from '../../data/formats/text.js';
 import { decodeWholeLine, encodeLine } from '../../data/formats/jsonl.js';
 import { APPENDED, writeFailure } from '../../data/store/atomic.js';
 
@@ -40,7 +41,7 @@ export function addLine(file: string, value: object): void {
 /** The whole lines of a log, without damaged ones; none if there is no file. */
 export function logLines<T extends object>(file: string): T[] {
   if (!existsSync(file)) return [];
-  return readFileSync(file, 'utf8')
+  return readText(file)
     .split('\n')
     .flatMap((text) => decodeWholeLine<T>(text) ?? []);
 }

@@ -1,4 +1,4 @@
-import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
 import { writeAtomic } from '../../data/store/atomic.js';
@@ -6,6 +6,7 @@ import { UserError } from '../../errors.js';
 import { isRunName } from '../../runner/folders.js';
 import type { Member } from './axes.js';
 import { jsonObjectInFile } from '../../data/formats/json.js';
+import { readText } from '../../data/formats/text.js';
 
 /** A sweep, as its file stores it. */
 export interface Sweep {
@@ -72,5 +73,5 @@ export function extended(data: string, sweep: Sweep): Sweep {
 export async function writeSweep(data: string, sweep: Sweep): Promise<void> {
   const file = sweepFile(data, sweep.name);
   const text = `${JSON.stringify(sweep, null, 2)}\n`;
-  if (!existsSync(file) || readFileSync(file, 'utf8') !== text) await writeAtomic(file, text);
+  if (!existsSync(file) || readText(file) !== text) await writeAtomic(file, text);
 }
