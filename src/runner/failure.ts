@@ -39,7 +39,9 @@ const TOO_LARGE = /call stack|string length|string longer|array length|allocatio
 
 /** Errors that only an input can cause, where the code that read it named none: a shape, or a size. */
 function ofInput(error: unknown): Error | undefined {
-  const { name, message, issues } = (error ?? {}) as Error & { issues?: readonly { path: unknown[]; message: string }[] };
+  const { name, message, issues } = (error ?? {}) as Error & {
+    issues?: readonly { path: unknown[]; message: string }[];
+  };
   if (name === 'ZodError' && Array.isArray(issues) && issues.length > 0) {
     const [issue] = issues as readonly { path: unknown[]; message: string }[];
     return new UserError(`${issue.path.join('.')}: ${issue.message} (--verbose shows where)`, { cause: error });

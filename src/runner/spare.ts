@@ -103,8 +103,7 @@ export class Spare {
       for (const [set, { files }] of lines.entries()) {
         const output = outputs.at(set);
         const named = new Set(output?.all().flatMap((line) => line.files.map(({ file }) => file)));
-        for (const { file } of files)
-          if (output && !named.has(file)) removeInside(output.folder, file, output.folder);
+        for (const { file } of files) if (output && !named.has(file)) removeInside(output.folder, file, output.folder);
       }
   }
 

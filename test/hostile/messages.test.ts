@@ -19,7 +19,10 @@ test('errors are one line without control characters, whatever they quote', () =
   for (const error of [new UserError(EVIL), new RunError(EVIL), new UserError([EVIL])]) {
     assert.doesNotMatch(error.message, UNSAFE);
     assert.doesNotMatch(error.message, /\n/);
-    assert.match(error.message, /^a\\u001b\]0;PWN\\u0007\\u001b\[2J\\u009b31m\\u202ecba\\u2066\\u2028\\nforged: line\\r/);
+    assert.match(
+      error.message,
+      /^a\\u001b\]0;PWN\\u0007\\u001b\[2J\\u009b31m\\u202ecba\\u2066\\u2028\\nforged: line\\r/,
+    );
   }
   assert.equal(new UserError(['one', 'two']).message, 'one\ntwo');
 });
@@ -66,7 +69,13 @@ test('the words of a server are escaped', async (t) => {
   t.after(() => server.close());
   const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
   const options = { url, setting: 'judge.url', apiKeyEnv: 'KEY', timeoutMs: 20_000, retries: 0, backoffMs: 1, seed: 0 };
-  const asked = new JsonServer({ ...options, docs: 'docs/judges.md' }).post('/x', '{}', 'x', (x) => x, new AbortController().signal);
+  const asked = new JsonServer({ ...options, docs: 'docs/judges.md' }).post(
+    '/x',
+    '{}',
+    'x',
+    (x) => x,
+    new AbortController().signal,
+  );
   await assert.rejects(asked, (error: Error) => {
     assert.match(error.message, /answered 401: a\\u001b\]0;PWN/);
     assert.doesNotMatch(error.message, UNSAFE);
