@@ -23,7 +23,7 @@ import { readTransitions } from './datasets.js';
 import { deviceInfluence, deviceWorkers } from './episodes/devices.js';
 import { collectShard, episodeShards, judgedEpisodes, sayHowToRepeat } from './episodes/episodes.js';
 import { judgeFingerprint, judgeOf, judgeSummary, judgeWorkers, reportUnknown } from './episodes/judge.js';
-import { DRAWS } from './episodes/played.js';
+import { DRAWS, evalTasks } from './episodes/played.js';
 import { TruncationSettings, truncationOf } from '../src/agents/policy/truncation.js';
 import { cachesOf, once, policyOf, runtimeOf } from './resources.js';
 import {
@@ -34,7 +34,7 @@ import {
   servedSettings,
   servedSummary,
 } from './episodes/served.js';
-import { tasksOf, trainedTexts } from './episodes/tasks.js';
+import { trainedTexts } from './episodes/tasks.js';
 import { vlmOf } from './vlm/backend.js';
 import type { Represent } from './vlm/represent-settings.js';
 
@@ -65,9 +65,11 @@ export const Eval = z.object({
     .describe('task list: test or training tasks')
     .meta({ scope: 'result' }),
   protocol: z
-    .enum(['all', 'first96'])
+    .enum(['all', 'first96', 'distinct'])
     .default('all')
-    .describe('all tasks in turn, or the first 96 of the list as published, one episode each')
+    .describe(
+      'all tasks in turn; the first 96 of the list, as published for Digi-Q; or each distinct task of the list once, as published for VEM (docs/labels.md)',
+    )
     .meta({ scope: 'result' }),
   episodes: z
     .int()
@@ -126,7 +128,7 @@ export function evalName(settings: Eval, config: Config): string {
   // a wrong name is told as such
   if (settings.agent === 'policy') policySet(settings.policy);
   const parts = [folderName(agentName(settings, config)), settings.split];
-  if (settings.protocol === 'first96') parts.push('first96');
+  if (settings.protocol !== 'all') parts.push(settings.protocol);
   const temperature = temperatureOf(settings, config);
   if (temperature !== 1) parts.push(temperature === 0 ? 'greedy' : `t${temperature}`);
   return parts.join('-');
@@ -167,11 +169,11 @@ export const evaluate = stage({
   // base-test, filteredbc-test-greedy, digiq-test-t0.5, digiq+bestofq-test-first96, ...
   provides: (dataset, config) => {
     const match =
-      /^eval\/(.+?)(\+bestofq(?:\+\+[\w.+-]+?)?)?-(test|train)(-first96)?(?:-(greedy)|-t(\d+(?:\.\d+)?))?$/.exec(
+      /^eval\/(.+?)(\+bestofq(?:\+\+[\w.+-]+?)?)?-(test|train)(?:-(first96|distinct))?(?:-(greedy)|-t(\d+(?:\.\d+)?))?$/.exec(
         dataset,
       );
     if (!match) return undefined;
-    const [, policy, ranked, split, first96, greedy, stated = '1'] = match;
+    const [, policy, ranked, split, protocol = 'all', greedy, stated = '1'] = match;
     const temperature = greedy ? 0 : Number(stated);
     if (temperature === 1 && match[7] !== undefined) return undefined;
     const own = config.eval as Eval;
@@ -180,7 +182,7 @@ export const evaluate = stage({
         'eval.agent': 'served',
         'eval.name': '',
         'eval.split': split,
-        'eval.protocol': first96 ? 'first96' : 'all',
+        'eval.protocol': protocol,
         'served.temperature': temperature,
       };
     }
@@ -194,7 +196,7 @@ export const evaluate = stage({
       'eval.name': '',
       'eval.policy': nameOfFolder(policy),
       'eval.split': split,
-      'eval.protocol': first96 ? 'first96' : 'all',
+      'eval.protocol': protocol,
       'eval.temperature': temperature,
       'eval.best_of_q': ranked ? own.best_of_q || RANKED : 0,
       ...(ranked
@@ -202,13 +204,14 @@ export const evaluate = stage({
         : {}),
     };
   },
-  plan: ({ settings }) =>
-    settings.protocol === 'first96'
-      ? episodeShards(PROTOCOL, Math.min(PROTOCOL / 2, settings.shard))
-      : episodeShards(settings.episodes, settings.shard),
+  plan: ({ settings, config, seed }) => {
+    if (settings.protocol === 'first96') return episodeShards(PROTOCOL, Math.min(PROTOCOL / 2, settings.shard));
+    const episodes = settings.protocol === 'distinct' ? evalTasks(config, settings, seed).length : settings.episodes;
+    return episodeShards(episodes, settings.shard);
+  },
   run: async (shard, ctx) => {
     const { settings, seed } = ctx;
-    const list = tasksOf(ctx.config, settings.split, { seed: DRAWS.eval.tasks(seed) });
+    const list = evalTasks(ctx.config, settings, seed);
     return collectShard(shard, ctx, evaluation(settings, ctx.config), {
       agent: await agentOf(ctx),
       actor: { policy: agentName(settings, ctx.config), temperature: temperatureOf(settings, ctx.config) },

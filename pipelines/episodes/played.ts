@@ -23,6 +23,22 @@ export const DRAWS = {
   },
 } as const;
 
+/** The settings of an evaluation that choose its tasks. */
+interface EvaluatedTasks {
+  readonly split: Split;
+  /** `distinct`: each text once */
+  readonly protocol: string;
+}
+
+/** The tasks of an evaluation; episode e has task e, counted round. */
+export function evalTasks(config: Config, { split, protocol }: EvaluatedTasks, seed: number): Task[] {
+  const list = tasksOf(config, split, { seed: DRAWS.eval.tasks(seed) });
+  if (protocol !== 'distinct') return list;
+  const first = new Map<string, Task>();
+  for (const task of list) if (!first.has(task.text)) first.set(task.text, task);
+  return [...first.values()];
+}
+
 /** The task of an episode and the seed of its device: what a replay starts from. */
 export interface PlayedEpisode {
   readonly task: Task;
@@ -58,11 +74,11 @@ export function playedEpisodes(
     tasks: settings.tasks,
     device: { ...(config.device as object), backend: 'phone' },
   } as Config;
-  const draw = (options: { count?: number }) => tasksOf(then, split, { seed: DRAWS[kind].tasks(seed), ...options });
-  let list = kind === 'eval' ? draw({}) : [];
+  const draw = (count: number) => tasksOf(then, 'train', { seed: DRAWS[kind].tasks(seed), count });
+  let list = kind === 'eval' ? evalTasks(then, settings.eval as EvaluatedTasks, seed) : [];
   return (episode) => {
     // a longer list begins with a shorter one
-    if (kind !== 'eval' && episode >= list.length) list = draw({ count: 2 * episode + 1 });
+    if (kind !== 'eval' && episode >= list.length) list = draw(2 * episode + 1);
     return { task: list[episode % list.length], seed: DRAWS[kind].device(seed, episode, split) };
   };
 }

@@ -55,9 +55,9 @@ export interface RateRow extends Rate {
 
 /** Evaluations by protocol and by how actions were chosen, each in the order given. */
 export interface RateRows {
-  /** of all tasks, sampled */
+  /** of all tasks, or of each distinct one, sampled */
   readonly rows: readonly RateRow[];
-  /** of all tasks, greedy */
+  /** the same, greedy */
   readonly greedy: readonly RateRow[];
   /** of the first 96 tasks */
   readonly first96: readonly RateRow[];
@@ -69,13 +69,16 @@ export interface Pair extends PairedTest {
   readonly after: string;
 }
 
+/** Protocols over the whole task list. */
+const WHOLE: ReadonlySet<string> = new Set(['all', 'distinct']);
+
 /** @param evaluations by their names */
 export function rateRows(evaluations: ReadonlyMap<string, Evaluation>): RateRows {
   const of = (wanted: (one: Evaluation) => boolean): RateRow[] =>
     [...evaluations].filter(([, one]) => wanted(one)).map(([name, one]) => rowOf(name, one));
   return {
-    rows: of(({ protocol, mode }) => protocol === 'all' && mode === 'sampled'),
-    greedy: of(({ protocol, mode }) => protocol === 'all' && mode === 'greedy'),
+    rows: of(({ protocol, mode }) => WHOLE.has(protocol) && mode === 'sampled'),
+    greedy: of(({ protocol, mode }) => WHOLE.has(protocol) && mode === 'greedy'),
     first96: of(({ protocol }) => protocol === 'first96'),
   };
 }
@@ -90,9 +93,9 @@ export function settingOf({ split, protocol, mode, temperature, judge }: Evaluat
   const tasks =
     protocol === 'offline'
       ? `recorded episodes (${split}, ${judge})`
-      : protocol === 'all'
-        ? `${split} tasks`
-        : `first 96 ${split} tasks`;
+      : protocol === 'first96'
+        ? `first 96 ${split} tasks`
+        : `${protocol === 'all' ? '' : 'distinct '}${split} tasks`;
   return `${tasks}, ${mode === 'greedy' ? 'greedy' : `temperature ${temperature}`}`;
 }
 

@@ -223,7 +223,7 @@ function actorOf(name: string, plan: PlanRecord | undefined): { stage: string; p
   const stage = plan?.stage ?? (name.startsWith('eval/') ? 'eval' : name === 'trajectories' ? 'collect' : name);
   const own = settings[stage]?.policy;
   const ranked = Number(settings.eval?.best_of_q ?? 0) > 0 ? '+bestofq' : '';
-  const evaluated = /^(.+)-(test|train)(-first96)?(-greedy)?$/.exec(basename(name))?.[1];
+  const evaluated = /^(.+)-(test|train)(-first96|-distinct)?(-greedy)?$/.exec(basename(name))?.[1];
   const policy =
     stage === 'online'
       ? basename(name)

@@ -64,6 +64,7 @@ test('bash completes commands, options, settings and their values, settings file
       'pocket',
       'pocket-coso',
       'pocket-hard',
+      'vem-eval',
       'phones.yaml',
       'data',
     ],

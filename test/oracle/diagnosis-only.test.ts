@@ -14,7 +14,16 @@ const DIAGNOSIS =
 
 test('no stage but the report takes true values as an input, whatever the settings', async () => {
   const loaded = await loadRegistry(registry);
-  const variants = ['pocket', 'pocket-hard', 'pocket-coso', 'aitw-general', 'aitw-webshop', 'aitw-digirl', 'aitw-coso'];
+  const variants = [
+    'pocket',
+    'pocket-hard',
+    'pocket-coso',
+    'vem-eval',
+    'aitw-general',
+    'aitw-webshop',
+    'aitw-digirl',
+    'aitw-coso',
+  ];
   for (const name of variants) {
     const config = loadSettings(loaded.schema, {
       file: join(registry.library!, `${name}.yaml`),

@@ -169,7 +169,9 @@ function Measured({ evaluations }: { evaluations: readonly NamedEvaluation[] }) 
                   ? `first 96 of ${split}`
                   : protocol === 'offline'
                     ? `recorded: ${split}`
-                    : split}
+                    : protocol === 'distinct'
+                      ? `distinct of ${split}`
+                      : split}
               </td>
               <td>{mode === 'greedy' ? 'greedy' : `temperature ${temperature}`}</td>
               <td>{judge || '–'}</td>
