@@ -1,7 +1,10 @@
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
 import { pathInside } from '../data/store/inside.js';
 import { verifyFile } from '../data/store/integrity.js';
 import { setFile } from '../data/store/set-files.js';
 import { UserError } from '../errors.js';
+import type { Config } from '../settings/settings.js';
 import { datasetFolder, type Instance } from './instance.js';
 import { IMPORT, readManifest, readPlan } from './outputs.js';
 import type { Shard } from './stage.js';
@@ -40,9 +43,38 @@ export function refuseOwnInput({ name, inputs, outputs }: Pick<Instance, 'name' 
     );
 }
 
-/** @param chain instances, each of which needs the next; the last is the first again */
-export function circularStages(chain: readonly string[]): UserError {
+/**
+ * The error for stages that need each other, with the commands of a second round.
+ * @param chain instances, each of which needs the next; the last is the first again
+ */
+export function circularStages(chain: readonly string[], config: Config): UserError {
+  const { run } = config;
+  const next = nextRound(config);
+  const setting = namingSetting(chain, config);
+  const [stage] = chain[0].split('/');
+  const todo =
+    setting === undefined
+      ? 'take the policy from another run (RUN:NAME) in a run of its own (run=NAME)'
+      : `\`critiq fork ${run} ${next}\`, then \`critiq ${stage} run=${next} ${setting.path}=${run}:${setting.value} --redo\``;
   return new UserError(
-    `${chain[0]} would be built from itself: ${chain.join(' needs ')}; for a second round, take the policy from another run (RUN:NAME) in a run of its own (run=NAME)`,
+    `${chain[0]} would be built from itself: ${chain.join(' needs ')}; for a second round: ${todo} (see docs/many-runs.md)`,
   );
+}
+
+/** The setting by which one of the stages names what another one of them builds: `collect.policy=digiq`. */
+function namingSetting(chain: readonly string[], config: Config): { path: string; value: string } | undefined {
+  for (const [i, needed] of chain.slice(1).entries()) {
+    const [stage] = chain[i].split('/');
+    const value = needed.slice(needed.indexOf('/') + 1);
+    const section = Object.entries((config[stage] ?? {}) as Record<string, unknown>);
+    const key = section.find(([, set]) => set === value)?.[0];
+    if (key !== undefined) return { path: `${stage}.${key}`, value };
+  }
+  return undefined;
+}
+
+/** A name for the next round of a run: `exp7-2`, then `exp7-3`. */
+function nextRound({ data, run }: Config): string {
+  const [, name, number = '1'] = /^(.*?)(?:-(\d{1,4}))?$/.exec(run)!;
+  for (let n = Number(number) + 1; ; n++) if (!existsSync(join(data, `${name}-${n}`))) return `${name}-${n}`;
 }

@@ -91,7 +91,7 @@ class Inspector {
   /** @param chain the instances that need this one */
   inspect(stage: Stage, config: Config, chain: readonly string[] = []): Promise<StageStatus> {
     const name = stage.instance(config);
-    if (chain.includes(name)) throw circularStages([...chain.slice(chain.indexOf(name)), name]);
+    if (chain.includes(name)) throw circularStages([...chain.slice(chain.indexOf(name)), name], config);
     // a result may be looked at as the run's settings say, and as it was built
     const key = JSON.stringify([stage.instance(config), stage.settings(config)]);
     let status = this.seen.get(key);

@@ -74,7 +74,7 @@ export async function runStage(
       const instanceName = stage.instance(settings);
       if (ready.has(instanceName)) return;
       if (chain.includes(instanceName))
-        throw circularStages([...chain.slice(chain.indexOf(instanceName)), instanceName]);
+        throw circularStages([...chain.slice(chain.indexOf(instanceName)), instanceName], config);
       const again = force && chain.length === 0;
       const instance = new Instance(stage, settings);
       refuseOwnInput(instance);

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { readTransitions } from '../../pipelines/datasets.js';
 import { registry } from '../../pipelines/index.js';
 import { loadRegistry } from '../../src/runner/registry.js';
 import { inspectRun } from '../../src/runner/inspect.js';
@@ -99,6 +100,44 @@ test('a fork with one changed setting: comparing shows this setting and the pair
     assert.match(against.why, /seed/);
   });
 
+  await t.test(
+    'a second round: a fork whose policy of the first round collects, samples and is trained on',
+    async () => {
+      const refused = await build(data, 'a', 'collect', ['collect.policy=digiq']).catch(
+        (error: Error) => error.message,
+      );
+      const told = /`critiq fork (\S+) (\S+)`, then `critiq collect run=(\S+) (\S+) --redo` \(see /.exec(
+        String(refused),
+      );
+      assert.deepEqual(told?.slice(1), ['a', 'a-2', 'a-2', 'collect.policy=a:digiq']);
+      await forkRun({ data, from: 'a', to: 'a-2' });
+      const rounds = [told![4], 'candidates.policy=a:digiq', 'actor.from=a:digiq'];
+      const reported = [
+        'report.evals=[base-test, a++digiq-test, digiq-test]',
+        'report.compare=[a++digiq-test, digiq-test]',
+      ];
+      const built = await build(data, 'a-2', 'report', [...rounds, ...reported], { redo: true });
+      assert.equal(built.collect, 2, 'collected anew');
+      assert.equal(built.sft ?? 0, 0, 'the base policy is that of the first round');
+      assert.deepEqual(await build(data, 'a-2', 'report', [...rounds, ...reported]), {});
+      const rows = await readTransitions(join(data, 'a-2/trajectories'), 'collect');
+      assert.deepEqual(new Set(rows.map(({ policy }) => policy)), new Set(['a:digiq']));
+      const first = await readTransitions(join(data, 'a/trajectories'), 'collect');
+      assert.deepEqual(new Set(first.map(({ policy }) => policy)), new Set(['base']));
+      const report = JSON.parse(readFileSync(join(data, 'a-2/report.json'), 'utf8')) as { rows: { policy: string }[] };
+      assert.deepEqual(
+        report.rows.map(({ policy }) => policy),
+        ['base', 'a:digiq', 'digiq'],
+      );
+      assert.match(readFileSync(join(data, 'a-2/report.html'), 'utf8'), /a:digiq/);
+      // the name that comes next
+      const third = await build(data, 'a-2', 'collect', ['collect.policy=digiq']).catch(
+        (error: Error) => error.message,
+      );
+      assert.match(String(third), /`critiq fork a-2 a-3`/);
+    },
+  );
+
   await t.test('a policy, critic and VLM of another run', async () => {
     const own = readFileSync(join(data, 'a/eval/digiq-test/_result.json'), 'utf8');
     assert.deepEqual(await build(data, 'c', 'eval', ['eval.policy=a:digiq']), { 'eval/a++digiq-test': 2 });
@@ -126,7 +165,7 @@ test('a fork with one changed setting: comparing shows this setting and the pair
 
   await t.test('what another run does not have is told, and no path leaves the data folder', async () => {
     const from = (policy: string): Promise<unknown> => build(data, 'd', 'eval', [`eval.policy=${policy}`]);
-    await assert.rejects(from('nobody:digiq'), /nobody: no such run; .* has a, b, c, seeded/);
+    await assert.rejects(from('nobody:digiq'), /nobody: no such run; .* has a, a-2, b, c, seeded/);
     await assert.rejects(
       from('a:digi'),
       /a\/policy\/digi: no such data set; the run a has policy\/base, policy\/digiq$/,

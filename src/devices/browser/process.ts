@@ -110,14 +110,14 @@ export class BrowserProcess {
     const executablePath = findChromium(path);
     const { chromium } = await playwright();
     // fail on a bad folder before a browser starts
-    await this.server();
+    const served = await this.server();
     let browser: Browser;
     try {
       browser = await chromium.launch({
         executablePath,
         headless: true,
         chromiumSandbox: sandbox === 'auto' ? process.getuid?.() !== 0 : sandbox === 'on',
-        args: [...ARGUMENTS, ...(hosts.length > 0 ? [reachable(hosts)] : [])],
+        args: [...ARGUMENTS, ...(hosts.length > 0 ? confined(hosts, served?.port) : [])],
         // critiq closes its devices itself, and Chromium ends when this process ends
         handleSIGINT: false,
         handleSIGTERM: false,
@@ -151,9 +151,21 @@ export class BrowserProcess {
   }
 }
 
-/** The rule by which Chromium resolves only these hosts; addresses count as names. */
-function reachable(hosts: readonly string[]): string {
-  return `--host-resolver-rules=MAP * ~NOTFOUND, ${['127.0.0.1', ...hosts].map((host) => `EXCLUDE ${host}`).join(', ')}`;
+/**
+ * The arguments by which Chromium reaches only some hosts: `name`, `*.name`, or `name:port` for this port alone. The first
+ * rule that fits a host counts, and addresses count as names.
+ * @param port where the pages of the folder are served on 127.0.0.1; no other port of this machine is reached unless listed
+ */
+function confined(hosts: readonly string[], port: number | undefined): string[] {
+  const all = [...(port === undefined ? [] : [`127.0.0.1:${port}`]), ...hosts];
+  const rules = all.map((host) => (/:\d+$/.test(host) ? `MAP ${host} ${host}` : `EXCLUDE ${host}`));
+  return [
+    `--host-resolver-rules=${[...rules, 'MAP * ~NOTFOUND'].join(', ')}`,
+    // these resolve no names: a peer's address, QUIC
+    '--force-webrtc-ip-handling-policy=disable_non_proxied_udp',
+    '--disable-quic',
+    '--dns-prefetch-disable',
+  ];
 }
 
 async function playwright(): Promise<typeof import('playwright-core')> {

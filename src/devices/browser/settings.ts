@@ -22,7 +22,9 @@ export const BrowserSettings = z.object({
     .array(z.string().regex(/^[A-Za-z0-9*][A-Za-z0-9.*:-]{0,252}$/, 'a host name or a pattern such as *.example.org'))
     .max(256)
     .default([])
-    .describe('hosts that the browser may reach, besides the served folder; empty: any'),
+    .describe(
+      'hosts that the browser may reach, besides the served folder: names, patterns (`*.example.org`), or one port (`127.0.0.1:3000`); empty: any',
+    ),
   url: z
     .string()
     .max(4096)
