@@ -11,7 +11,7 @@ SHELL := /bin/bash
 .NOTPARALLEL:
 
 STAGES := demos sft collect candidates label vlm represent critic actor online eval oracle report
-.PHONY: help setup demo $(STAGES) status config test test-browser test-appium lint bench fuzz golden study-online docs site clean
+.PHONY: help setup demo $(STAGES) status config test test-browser test-appium lint bench fuzz soak golden study-online docs site clean
 
 ifneq ($(filter-out help clean,$(or $(MAKECMDGOALS),help)),)
 NODE_FINE := $(shell node -e 'const [a, b] = process.versions.node.split(".").map(Number); console.log(a > 20 || (a === 20 && b >= 19) ? "yes" : process.version)' 2>/dev/null)
@@ -72,6 +72,10 @@ bench: setup
 fuzz: setup
 	node dist/test/fuzz/main.js $(ARGS)
 
+# kills at random moments of all stages, beside undisturbed runs; ARGS="--kills 500 --only growing"
+soak: setup
+	node dist/test/soak/main.js $(ARGS)
+
 # compares entropy bonuses over several seeds, into docs/; resumes where it was stopped
 study-online: setup
 	node dist/bench/study/online.js $(ARGS)
@@ -102,6 +106,7 @@ help:
 	@echo 'make lint          types, style and layers'
 	@echo 'make bench         benchmarks'
 	@echo 'make fuzz          damaged inputs of every kind through the readers (ARGS=--help)'
+	@echo 'make soak          kills at random moments of all stages, compared with undisturbed runs'
 	@echo 'make study-online  compares entropy bonuses over several seeds, into docs/'
 	@echo 'make golden        compares the models with golden cases (FOLDER=test/fixtures/golden)'
 	@echo 'make docs          docs/settings.md from the schemas'

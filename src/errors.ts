@@ -92,3 +92,16 @@ export function machineFailure(path: string, error: NodeJS.ErrnoException): RunE
       return undefined;
   }
 }
+
+/**
+ * The one-line error for a file that cannot be read. What to do with a missing or strange file is not what to do where the
+ * machine or a permission is in the way: such a file may be whole, and must not be deleted.
+ * @param whatToDo ends the message for a file that is missing, or is none
+ */
+export function readFailure(file: string, error: unknown, whatToDo: string): Error {
+  const { code } = (error ?? {}) as NodeJS.ErrnoException;
+  const ofMachine = machineFailure(file, (error ?? {}) as NodeJS.ErrnoException);
+  if (ofMachine) return ofMachine;
+  const denied = code === 'EACCES' || code === 'EPERM';
+  return new UserError(`${file}: cannot be read (${code}); ${denied ? 'give this user access to it' : whatToDo}`);
+}

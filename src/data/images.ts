@@ -3,7 +3,7 @@ import { mkdir, open, readdir, readFile, rename, rm, stat, writeFile } from 'nod
 import { basename, dirname, join } from 'node:path';
 import { threadId } from 'node:worker_threads';
 import type { Frame } from './formats/frame.js';
-import { UserError } from '../errors.js';
+import { machineFailure, UserError } from '../errors.js';
 import { syncFolder, writeFailure } from './store/atomic.js';
 import { decodePng, encodePng } from './formats/png.js';
 import { pngText, withPngText } from './formats/png-text.js';
@@ -135,6 +135,8 @@ export class ImageStore {
       name = pngText(bytes, NAMED);
     } catch (error) {
       const { code, message } = error as NodeJS.ErrnoException;
+      const ofMachine = machineFailure(file, error as NodeJS.ErrnoException);
+      if (ofMachine) throw ofMachine;
       throw new UserError(`${file}: ${code === 'ENOENT' ? 'the image is missing' : message}; ${whatToDo}`);
     }
     const got = imageId(frame);

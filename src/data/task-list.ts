@@ -2,7 +2,7 @@ import { decodeText, linesOf } from './formats/text.js';
 import { readFileSync, statSync } from 'node:fs';
 import { basename } from 'node:path';
 import { z } from 'zod';
-import { UserError } from '../errors.js';
+import { readFailure, UserError } from '../errors.js';
 import type { Task } from './task.js';
 import { parseJson } from './formats/json.js';
 
@@ -42,7 +42,7 @@ export function readTaskList(file: string): Task[] {
     bytes = readFileSync(file);
   } catch (error) {
     if (error instanceof UserError) throw error;
-    throw new UserError(`${file}: cannot be read (${(error as NodeJS.ErrnoException).code}); ${whatToDo}`);
+    throw readFailure(file, error, whatToDo);
   }
   const text = decodeText(bytes);
   if (text.includes('\0') || text.includes('\uFFFD')) throw new UserError(`${file}: not text; ${whatToDo}`);

@@ -45,7 +45,14 @@ class ShardThread {
 
   constructor(task: WorkerTask) {
     this.worker = new Worker(new URL('./shard-worker.js', import.meta.url), { workerData: task });
-    this.worker.on('message', (message: FromWorker) => this.hear(message));
+    this.worker.on('message', (message: FromWorker) => {
+      try {
+        this.hear(message);
+      } catch (error) {
+        // a full disk, when metrics are written
+        this.end(error);
+      }
+    });
     this.worker.on('error', (error) => this.end(error));
     this.worker.on('exit', (code) => this.end(new RunError(`a worker thread exited with code ${code}`)));
   }

@@ -1,4 +1,4 @@
-import { UserError } from '../../errors.js';
+import { readFailure, UserError } from '../../errors.js';
 import { readText } from './text.js';
 
 /** Deeper values are refused: whoever walks or prints them would run out of stack. */
@@ -68,7 +68,7 @@ function textOf(file: string, whatToDo: string): string {
     return readText(file);
   } catch (error) {
     if (error instanceof UserError) throw error;
-    throw new UserError(`${file}: cannot be read (${(error as NodeJS.ErrnoException).code}); ${whatToDo}`);
+    throw readFailure(file, error, whatToDo);
   }
 }
 

@@ -2,7 +2,7 @@ import { crc32 } from '@node-rs/crc32';
 import { mkdirSync } from 'node:fs';
 import { open } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
-import { UserError } from '../../errors.js';
+import { readFailure, UserError } from '../../errors.js';
 import { APPENDED, syncFolder, writeFailure } from '../store/atomic.js';
 import { jsonObjectIn } from './json.js';
 import { readWhole } from './text.js';
@@ -36,7 +36,7 @@ export function readLines<T extends object>(file: string, whatToDo: string): T[]
     if (error instanceof UserError) throw error;
     const code = (error as NodeJS.ErrnoException).code;
     if (code === 'ENOENT') return [];
-    throw new UserError(`${file}: cannot be read (${code}); ${whatToDo}`);
+    throw readFailure(file, error, whatToDo);
   }
   const out: T[] = [];
   for (let start = 0, end = bytes.indexOf(10); end >= 0; start = end + 1, end = bytes.indexOf(10, start)) {

@@ -1,6 +1,6 @@
 import { closeSync, constants, copyFileSync, fstatSync, openSync, readSync, renameSync, rmSync, statSync } from 'node:fs';
 import { temporaryName } from './atomic.js';
-import { UserError } from '../../errors.js';
+import { readFailure, UserError } from '../../errors.js';
 
 /** Maximum bytes per read call; Linux reads at most 2 GiB - 4 KiB at once. */
 const READ_LIMIT = 1 << 30;
@@ -26,7 +26,7 @@ export class PositionalFile {
       // a pipe must not make the opening wait for a writer; it is refused below
       this.fd = openSync(file, constants.O_RDONLY | constants.O_NONBLOCK);
     } catch (error) {
-      throw new UserError(`${file}: cannot be read (${(error as NodeJS.ErrnoException).code}); ${whatToDo}`);
+      throw readFailure(file, error, whatToDo);
     }
     const stat = fstatSync(this.fd);
     if (!stat.isFile()) {
@@ -42,7 +42,7 @@ export class PositionalFile {
   read(into: Uint8Array, position: number): void {
     if (position < 0 || position + into.length > this.size) throw this.truncated(position + into.length);
     for (let at = 0; at < into.length; ) {
-      const got = readSync(this.fd, into, at, Math.min(READ_LIMIT, into.length - at), position + at);
+      const got = this.readPiece(into, at, position + at);
       if (got === 0) throw this.truncated(position + into.length);
       at += got;
     }
@@ -54,6 +54,14 @@ export class PositionalFile {
     const out = new Uint8Array(length);
     this.read(out, position);
     return out;
+  }
+
+  private readPiece(into: Uint8Array, at: number, position: number): number {
+    try {
+      return readSync(this.fd, into, at, Math.min(READ_LIMIT, into.length - at), position);
+    } catch (error) {
+      throw readFailure(this.file, error, this.whatToDo);
+    }
   }
 
   close(): void {

@@ -1,5 +1,5 @@
 import { crc32 } from '@node-rs/crc32';
-import { UserError } from '../../errors.js';
+import { readFailure, UserError } from '../../errors.js';
 import { isObject, parseJson } from '../formats/json.js';
 import { readText } from '../formats/text.js';
 
@@ -27,7 +27,7 @@ export function readSealed(file: string, whatToDo: string): Record<string, unkno
     text = readText(file);
   } catch (error) {
     if (error instanceof UserError) throw error;
-    throw new UserError(`${file}: cannot be read (${(error as NodeJS.ErrnoException).code}); ${whatToDo}`);
+    throw readFailure(file, error, whatToDo);
   }
   const seal = SEAL.exec(text);
   const body = seal ? `${text.slice(0, seal.index)}\n}` : text;

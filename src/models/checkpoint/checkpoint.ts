@@ -3,7 +3,7 @@ import { dirname, join } from 'node:path';
 import type { z } from 'zod';
 import { isObject, parseJson } from '../../data/formats/json.js';
 import { readText } from '../../data/formats/text.js';
-import { UserError } from '../../errors.js';
+import { readFailure, UserError } from '../../errors.js';
 import type { Parameters } from '../../graph/index.js';
 
 /** Initial values of a parameter; see Parameters.init. */
@@ -19,9 +19,7 @@ export function readJson(file: string): Record<string, unknown> {
     text = readText(file);
   } catch (error) {
     if (error instanceof UserError) throw error;
-    throw new UserError(
-      `${file}: cannot be read (${(error as NodeJS.ErrnoException).code}); ${whereElse(dirname(file))}`,
-    );
+    throw readFailure(file, error, whereElse(dirname(file)));
   }
   let value: unknown;
   try {
