@@ -79,8 +79,9 @@ async function critiq(stage: string, args: readonly string[], { metrics, stop }:
   const linesBefore = metrics === undefined ? 0 : lastStep(metrics);
   const look = () => {
     try {
-      // the kernel's peak value and ticks of 10 ms (proc(5)), which disappear with the process
-      gib = Number(/VmHWM:\s+(\d+) kB/.exec(readFileSync(`/proc/${child.pid}/status`, 'utf8'))?.[1] ?? 0) / 2 ** 20;
+      // the kernel's peak value and ticks of 10 ms (proc(5)), which disappear with the process, in this order
+      const peak = Number(/VmHWM:\s+(\d+) kB/.exec(readFileSync(`/proc/${child.pid}/status`, 'utf8'))?.[1] ?? 0);
+      gib = Math.max(gib, peak / 2 ** 20);
       const fields = readFileSync(`/proc/${child.pid}/stat`, 'utf8')
         .replace(/^.*\) /s, '')
         .split(' ');
