@@ -7,6 +7,13 @@ import { Binding, Runtime, Session, checkBuffers, runOnce } from '../runtime.js'
 import type { TypedArray } from '../tensor.js';
 
 /**
+ * Bytes of results from which on a run gives the memory of its activations back: only gradients are as large. Each session
+ * keeps that memory for its next run, and a training has a session for each length of its texts, so a dozen sessions of
+ * T5-base would keep 20 GB. Small models keep it, since asking the system for it in each run costs them time.
+ */
+const LARGE = 2 ** 27;
+
+/**
  * Arrays bound to a session. The native values point into the arrays, so the binding keeps these alive. If an array is
  * resident on the session's device, the value points into its copy there.
  */
@@ -41,7 +48,9 @@ class FfiBinding implements Binding {
         const binding = (this.binding = made(api, (out) => api.CreateIoBinding(native, out)));
         inputs.forEach(({ name }, i) => check(api, api.BindInput(binding, name, feeds[i])));
         outputs.forEach(({ name }, i) => check(api, api.BindOutput(binding, name, results[i])));
-        this.execute = () => later(api, api.RunWithBinding, native, null, binding);
+        const bytes = outputs.reduce((sum, { name }) => sum + buffers[name].byteLength, 0);
+        const options = bytes >= LARGE ? lib.thrifty : null;
+        this.execute = () => later(api, api.RunWithBinding, native, options, binding);
       }
     } catch (error) {
       this.release();

@@ -24,6 +24,7 @@ const FUNCTIONS = {
   CreateSessionOptions: [10, 'void* f(_Out_ void** options)'],
   SetSessionGraphOptimizationLevel: [23, 'void* f(void* options, int level)'],
   SetIntraOpNumThreads: [24, 'void* f(void* options, int threads)'],
+  CreateRunOptions: [39, 'void* f(_Out_ void** options)'],
   CreateTensorWithDataAsOrtValue: [
     49,
     'void* f(void* memory, void* data, size_t bytes, int64_t* shape, size_t rank, int type, _Out_ void** value)',
@@ -46,6 +47,7 @@ const FUNCTIONS = {
   ReleaseIoBinding: [135, 'void f(void* binding)'],
   BindInput: [136, 'void* f(void* binding, const char* name, void* value)'],
   BindOutput: [137, 'void* f(void* binding, const char* name, void* value)'],
+  AddRunConfigEntry: [165, 'void* f(void* options, const char* key, const char* value)'],
   AppendCuda: [204, 'void* f(void* options, void* cuda)'], // SessionOptionsAppendExecutionProvider_CUDA_V2
   CreateCUDAProviderOptions: [205, 'void* f(_Out_ void** cuda)'],
   UpdateCUDAProviderOptions: [206, 'void* f(void* cuda, const char** keys, const char** values, size_t count)'],
@@ -74,6 +76,8 @@ export interface Library {
   readonly env: Pointer;
   /** OrtMemoryInfo of the host's memory */
   readonly memory: Pointer;
+  /** OrtRunOptions of a run that gives its memory back at the end */
+  readonly thrifty: Pointer;
 }
 
 let library: Library | undefined;
@@ -153,7 +157,10 @@ export function loadLibrary(): Library {
   ) as Api;
   const env = made(api, (out) => api.CreateEnv(LOG_FATAL, 'critiq', out));
   const memory = made(api, (out) => api.CreateCpuMemoryInfo(ARENA_ALLOCATOR, MEMORY_DEFAULT, out));
-  library = { file, handle, api, env, memory };
+  const thrifty = made(api, (out) => api.CreateRunOptions(out));
+  // onnxruntime_run_options_config_keys.h
+  check(api, api.AddRunConfigEntry(thrifty, 'memory.enable_memory_arena_shrinkage', 'cpu:0'));
+  library = { file, handle, api, env, memory, thrifty };
   return library;
 }
 
