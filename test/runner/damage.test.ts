@@ -3,8 +3,10 @@ import assert from 'node:assert/strict';
 import { cpSync, existsSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test, type TestContext } from 'node:test';
+import { isDeepStrictEqual } from 'node:util';
 import { exportAgent } from '../../pipelines/commands/export-agent.js';
 import { registry as stages } from '../../pipelines/index.js';
+import { ImageStore } from '../../src/data/images.js';
 import { writeAtomic } from '../../src/data/store/atomic.js';
 import { committedShards } from '../../src/data/store/manifest.js';
 import { sealed, readSealed } from '../../src/data/store/sealed.js';
@@ -23,6 +25,7 @@ import { fixture } from '../rigs/files.js';
 import { contents, emptyFolder } from '../rigs/process.js';
 import { registry as rig } from '../rigs/stages.js';
 
+const IMAGES = ['f83a151e8ee7375893dca10c63dc28c9', '37d246a509ac2ff29c285a4c2dcb058e'];
 const SETTINGS = JSON.parse(readFileSync(fixture('run-v1', 'settings.json'), 'utf8')) as string[];
 
 function configOf(loaded: LoadedRegistry, data: string, ...overrides: string[]) {
@@ -76,6 +79,40 @@ test('one flipped bit anywhere in an input is named by the stage that would read
     await assert.rejects(found, userError(/damaged: expected crc32/), path);
     writeFileSync(path, good);
   }
+});
+
+test('one flipped bit in an image or a manifest is named, or changes nothing that is read', async (t) => {
+  const run = join(recordedRun(t), 'pocket');
+  const random = new Random(2, 'flips');
+  const found = { images: 0, lines: 0 };
+  for (let n = 0; n < 200; n++) {
+    const [id, set] = [random.pick(IMAGES), random.pick(['demos', 'policy/base', 'representations', 'eval/base-test'])];
+    const image = join(run, 'images', id.slice(0, 2), `${id}.png`);
+    const manifest = join(run, set, 'manifest.jsonl');
+    const whole = [...committedShards(join(run, set), '').values()];
+    for (const path of [image, manifest]) {
+      const good = readFileSync(path);
+      const bad = Buffer.from(good);
+      bad[random.int(bad.length)] ^= 1 << random.int(8);
+      writeFileSync(path, bad);
+      try {
+        if (path === image) await new ImageStore(join(run, 'images')).get(id);
+        else
+          for (const line of committedShards(join(run, set), 'run it again').values())
+            assert.ok(
+              whole.some((one) => isDeepStrictEqual(one, line)),
+              `${path}: a line that was never written`,
+            );
+      } catch (error) {
+        assert.ok(userError(/\.png: |manifest\.jsonl, line \d+: /)(error));
+        found[path === image ? 'images' : 'lines'] += 1;
+      }
+      writeFileSync(path, good);
+    }
+  }
+  assert.equal(found.images, 200);
+  // a line whose end is gone does not count: its shard is built again
+  assert.ok(found.lines > 180, String(found.lines));
 });
 
 test('a stage does not start with a damaged input, and its old result stays', async (t) => {

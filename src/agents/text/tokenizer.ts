@@ -96,6 +96,10 @@ export class TextTokenizer {
   /** Token ids with the tokenizer's own special tokens (a final eos for T5), cut to maxLength. */
   encode(text: string): number[] {
     const { ids } = this.tokenizer.encode(text);
+    if (!ids.every(Number.isInteger))
+      throw new UserError(
+        `${this.files.source}: has no id for some text, not even that of an unknown token; export it again`,
+      );
     if (ids.length <= this.maxLength) return ids;
     const { before, after } = this.around;
     const content = ids.slice(before.length, ids.length - after.length);

@@ -1,7 +1,7 @@
 import { crc32 } from '@node-rs/crc32';
-import { openPromise } from 'yauzl';
 import { UserError } from '../../errors.js';
 import { PositionalFile } from '../store/file.js';
+import { openZip } from './zip.js';
 import { PickleCursor, Payload } from './pickle-cursor.js';
 import { Tuple, fetchedMemos, pickleItems, readPickle } from './pickle.js';
 import { elementBytes, fileBlocks } from './safetensors.js';
@@ -338,7 +338,7 @@ async function zipEntries(source: PositionalFile) {
   const storages: ZipEntry[] = [];
   let entries = 0;
   try {
-    const zip = await openPromise(source.file, { lazyEntries: true, autoClose: false });
+    const zip = await openZip(source.file);
     try {
       for await (const entry of zip.eachEntry()) {
         const name = entry.fileName.slice(entry.fileName.indexOf('/') + 1);

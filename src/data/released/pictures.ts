@@ -1,7 +1,8 @@
 import { existsSync, statSync } from 'node:fs';
 import { readdir, readFile } from 'node:fs/promises';
 import { join, relative } from 'node:path';
-import { openPromise, type Entry, type ZipFile } from 'yauzl';
+import type { Entry, ZipFile } from 'yauzl';
+import { openZip } from '../formats/zip.js';
 import { UserError } from '../../errors.js';
 import type { Frame } from '../formats/frame.js';
 import { decodePicture } from '../formats/picture.js';
@@ -130,7 +131,7 @@ class PictureZip implements Pictures {
   ) {}
 
   static async open(path: string): Promise<PictureZip> {
-    const zip = await openPromise(path, { lazyEntries: true, autoClose: false });
+    const zip = await openZip(path);
     try {
       const entries = new Index<Entry>();
       for await (const entry of zip.eachEntry()) if (!entry.fileName.endsWith('/')) entries.add(entry.fileName, entry);

@@ -47,5 +47,5 @@ export function readSealed(file: string, whatToDo: string): Record<string, unkno
 }
 
 function nearlyCrc(name: string): boolean {
-  return name.length === 5 && [...'crc32'].filter((letter, i) => name[i] !== letter).length <= 1;
+  return name.length === 5 && [...'crc32'].filter((letter, i) => name[i] === letter).length >= 2;
 }
