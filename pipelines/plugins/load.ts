@@ -1,4 +1,4 @@
-import { existsSync } from 'node:fs';
+import { existsSync, statSync } from 'node:fs';
 import { register } from 'node:module';
 import { pathToFileURL } from 'node:url';
 import { z } from 'zod';
@@ -54,6 +54,8 @@ export async function withPlugins(registry: Registry, files: readonly string[]):
 
 async function importPlugin(file: string): Promise<Plugin> {
   if (!existsSync(file)) throw new UserError(`plugins: ${file}: no such file; correct the setting plugins`);
+  if (!statSync(file).isFile())
+    throw new UserError(`plugins: ${file}: expected a JavaScript module, got a folder, pipe or device`);
   findCritiq();
   let module: { default?: unknown };
   try {

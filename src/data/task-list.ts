@@ -37,8 +37,10 @@ export function readTaskList(file: string): Task[] {
   const whatToDo = `expected a text file with ${json ? 'a JSON object {"id", "text", "family", "goal"}' : 'a task'} on each line`;
   let bytes: Buffer;
   try {
-    const { size } = statSync(file);
-    if (size > LARGEST) throw new UserError(`${file}: expected at most ${LARGEST} bytes, got ${size}; ${whatToDo}`);
+    const stat = statSync(file);
+    if (stat.isFIFO() || stat.isCharacterDevice()) throw new UserError(`${file}: got a pipe or device; ${whatToDo}`);
+    if (stat.size > LARGEST)
+      throw new UserError(`${file}: expected at most ${LARGEST} bytes, got ${stat.size}; ${whatToDo}`);
     bytes = readFileSync(file);
   } catch (error) {
     if (error instanceof UserError) throw error;

@@ -1,3 +1,4 @@
+import { statSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import type { Page } from 'playwright-core';
@@ -30,6 +31,9 @@ const PARTS = ['reset', 'reward', 'done'] as const;
 export async function loadHook(path: string): Promise<BrowserHook> {
   const where = `device.browser.hook=${path}`;
   let module: Record<string, unknown>;
+  const stat = statSync(path, { throwIfNoEntry: false });
+  if (stat && !stat.isFile())
+    throw new UserError(`${where}: expected a JavaScript module, got a folder, pipe or device`);
   try {
     module = (await import(pathToFileURL(resolve(path)).href)) as Record<string, unknown>;
   } catch (error) {

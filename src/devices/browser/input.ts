@@ -24,9 +24,13 @@ export function spotOf([y, x]: Point, { width, height }: Screen): Spot {
   return { x: within(x, width), y: within(y, height) };
 }
 
-/** A swipe to `to`, or a tap without it. */
-export function touch(input: CDPSession, from: Spot, to: Spot | undefined): Promise<void> {
-  return to === undefined ? tapAt(input, from) : swipe(input, from, to);
+/** A swipe to `to`, or a tap without it. The page may be shown larger or smaller than it is laid out. */
+export async function touch(input: CDPSession, from: Spot, to: Spot | undefined): Promise<void> {
+  const { cssVisualViewport: shown } = await input.send('Page.getLayoutMetrics');
+  // Chromium takes the place of a touch in pixels of the page, from the corner that the screen shows
+  const onPage = ({ x, y }: Spot): Spot =>
+    shown.scale === 1 ? { x, y } : { x: (x + 0.5) / shown.scale, y: (y + 0.5) / shown.scale };
+  return to === undefined ? tapAt(input, onPage(from)) : swipe(input, from, to, onPage);
 }
 
 /** A finger that touches and leaves. Resolves when the page has handled the touch, before its click. */
@@ -42,12 +46,12 @@ async function tapAt(input: CDPSession, spot: Spot): Promise<void> {
  * few pixels by which a browser tells a swipe from a tap) and does not glide on. The page sees two moves. Of more moves,
  * Chromium would drop some, different ones each time.
  */
-async function swipe(input: CDPSession, from: Spot, to: Spot): Promise<void> {
+async function swipe(input: CDPSession, from: Spot, to: Spot, onPage: (spot: Spot) => Spot): Promise<void> {
   // the finger has its own clock, so that we need not wait while it rests; Chromium wants it near the real time
   const began = Date.now() / 1000;
   const send = (type: 'touchStart' | 'touchMove' | 'touchEnd', at: number, part: number) => {
     const spot = { x: from.x + (to.x - from.x) * part, y: from.y + (to.y - from.y) * part };
-    const touchPoints = type === 'touchEnd' ? [] : [spot];
+    const touchPoints = type === 'touchEnd' ? [] : [onPage(spot)];
     return input.send('Input.dispatchTouchEvent', { type, touchPoints, timestamp: began + at });
   };
   const first = Math.min(1, FIRST_MOVE / Math.hypot(to.x - from.x, to.y - from.y));
