@@ -14,6 +14,7 @@ import {
   PHONE_PUNCTUATION,
   PHONE_WORDS,
   phoneTasks,
+  Remaining,
   type Goal,
 } from '../../../src/devices/phone/index.js';
 import { pointsOf, tapOn } from '../../../src/devices/phone/expert.js';
@@ -172,6 +173,7 @@ test('a wrong thing in the cart can be taken out, a removed one put back; an ord
   assert.ok(solved(buy, new Random(2)) !== undefined, 'the wrong size comes out again');
   press(ordered, 'buy-now');
   assert.equal(solved(ordered, new Random(3)), undefined);
+  assert.equal(new Remaining(DEFAULT_GRID).of(ordered), Infinity, 'and a search for a way out ends');
 
   const cart = ['red lamp', 'blue cup', 'green tent'];
   const out = until(begun({ kind: 'take-out', shop: SHOP.shop, query: 'blue cup', cart }), 'cart');
@@ -197,6 +199,12 @@ test('a form is saved only when it is complete, and a copied code goes to anothe
 
   const forward = until(begun({ kind: 'forward', from: 'ben', to: 'emma' }), 'mail');
   const other = forward.copy();
+  const sent = begun({ kind: 'message', to: 'emma', message: 'red lamp' });
+  until(sent, 'chat');
+  press(sent, 'field:message');
+  sent.apply({ type: 'TYPE', text: 'red cup' });
+  press(sent, 'send');
+  assert.equal(new Remaining(DEFAULT_GRID).of(sent), Infinity, 'what was sent is sent');
   press(forward, 'copy');
   assert.ok(solved(forward, new Random(4)) !== undefined);
   other.apply({ type: 'PRESS_HOME' });

@@ -50,6 +50,7 @@ export function hardApp(
 
 /** The right next action for a hard goal, outside the launcher; the goal is not reached, and no dialog is open. */
 export function hardExpert(goal: HardGoal, seen: Seen, hand: Hand): Action {
+  if (hopeless(goal, seen)) return { type: 'STATUS_TASK_IMPOSSIBLE' };
   switch (goal.kind) {
     case 'switches':
       return setSwitches(goal, seen, hand);
@@ -60,6 +61,24 @@ export function hardExpert(goal: HardGoal, seen: Seen, hand: Hand): Action {
       return write(goal, seen, hand);
     default:
       return shopFor(goal, seen, hand);
+  }
+}
+
+/** Whether nothing leads to the goal any more: an order was placed, or something wrong was sent or saved. */
+function hopeless(goal: HardGoal, { state: { hard }, seed }: Seen): boolean {
+  const { ordered, sent, contacts } = hard!;
+  if (ordered) return true;
+  const only = <T>(all: readonly T[], right: (one: T) => boolean) => all.length > 1 || all.some((one) => !right(one));
+  switch (goal.kind) {
+    case 'contact':
+      return only(contacts, ({ name, number, label }) => name === goal.name && number === goal.number && label === goal.label); // prettier-ignore
+    case 'message':
+    case 'forward': {
+      const right = goal.kind === 'message' ? goal.message : mailCode(seed, goal.from);
+      return only(sent, ({ to, message }) => to === goal.to && message === right);
+    }
+    default:
+      return false;
   }
 }
 
@@ -170,6 +189,7 @@ function fillContact(goal: Extract<HardGoal, { kind: 'contact' }>, seen: Seen, h
   const { page } = seen;
   if (page.kind === 'people') return hand.press('new-contact');
   if (page.kind !== 'contact') return HOME;
+  if (seen.state.hard!.contacts.length > 0) return BACK;
   if (page.name !== goal.name) return fill(seen, hand, 'name', goal.name);
   if (page.number !== goal.number) return fill(seen, hand, 'number', goal.number);
   if (page.label !== goal.label) return hand.press(`label:${goal.label}`);
