@@ -7,7 +7,7 @@ import { imageId } from '../src/data/images.js';
 import { splitTrajectories } from '../src/data/replay.js';
 import { readTable, writeTable } from '../src/data/tables.js';
 import type { CandidateRow, Transition } from '../src/data/transitions.js';
-import { Phone } from '../src/devices/phone/index.js';
+import { DEFAULT_SURPRISES, Phone } from '../src/devices/phone/index.js';
 import { UserError } from '../src/errors.js';
 import { playOn, type Start } from '../src/oracle/play.js';
 import { policyDecide } from '../src/oracle/policy-decide.js';
@@ -227,9 +227,9 @@ function phoneAt(state: Replayed, ctx: StageContext<Oracle>, { byTrajectory, pla
       `${ctx.dataset('trajectories')}: trajectory ${state.trajectory} ${what}; the oracle needs data that \`critiq collect\` recorded on the embedded phone of this version, with the same tasks.* and seed`,
     );
   if (!Number.isInteger(number)) throw unlike('was not collected by critiq');
-  const { task, seed } = played(number);
+  const { task, seed, surprises = DEFAULT_SURPRISES } = played(number);
   if (task.id !== state.task) throw unlike(`has task ${state.task}, but ${task.id} is expected`);
-  const phone = new Phone('oracle');
+  const phone = new Phone('oracle', { surprises });
   phone.begin(task, seed);
   for (const { step, action, image } of steps) {
     if (imageId(phone.frame()) !== image) throw unlike(`shows another screen at step ${step} when it is replayed`);

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { DEFAULT_SURPRISES, type Surprises } from '../src/devices/phone/world.js';
 import { BrowserSettings } from '../src/devices/browser/settings.js';
 import { POOL_DEFAULTS } from '../src/devices/pool/pool.js';
 import { WebDriverSettings } from '../src/devices/webdriver/settings.js';
@@ -7,6 +8,30 @@ import { WebDriverSettings } from '../src/devices/webdriver/settings.js';
 
 /** Milliseconds of a day; Node's timers overflow at 24 days. */
 const DAY = 86_400_000;
+
+const chance = (usual: number) => z.number().min(0).max(1).default(usual);
+
+/** Surprises of the embedded phone, each with its probability (docs/phone.md). */
+const PhoneSettings = z.object({
+  slow_page: chance(DEFAULT_SURPRISES.slowPage).describe(
+    'probability that a page of the embedded phone first shows a loading screen, which any action passes',
+  ),
+  cookie_banner: chance(DEFAULT_SURPRISES.cookieBanner).describe(
+    'probability that a shop of the embedded phone asks about cookies before anything else can be touched',
+  ),
+  sponsored: chance(DEFAULT_SURPRISES.sponsored).describe(
+    "probability that a shop's results begin with an advertisement",
+  ),
+  dialog: chance(DEFAULT_SURPRISES.dialog).describe(
+    "probability that the embedded phone's browser asks a question when it opens",
+  ),
+});
+
+/** How the settings call the phone's surprises. */
+export function surprisesOf({ phone }: Pick<DeviceSettings, 'phone'>): Surprises {
+  const { slow_page, cookie_banner, sponsored, dialog } = phone;
+  return { slowPage: slow_page, cookieBanner: cookie_banner, sponsored, dialog };
+}
 
 export const DeviceSettings = z.object({
   backend: z
@@ -63,6 +88,7 @@ export const DeviceSettings = z.object({
     .max(1000)
     .default(POOL_DEFAULTS.giveUpAfter)
     .describe('consecutive failures of a device and its replacements after which it is no longer replaced'),
+  phone: PhoneSettings.prefault({}),
   browser: BrowserSettings.prefault({}),
   webdriver: WebDriverSettings.prefault({}),
 });

@@ -1,6 +1,7 @@
 import { once } from 'node:events';
 import { UserError } from '../../src/errors.js';
 import type { Config } from '../../src/settings/settings.js';
+import { surprisesOf, type DeviceSettings } from '../sections.js';
 import { tasksOf } from '../episodes/tasks.js';
 
 /**
@@ -33,7 +34,13 @@ export async function playPhone(
   const { servePhone } = await import('../../src/devices/phone/index.js');
   const tasks = tasksOf(config, split, { seed: config.seed });
   if (!tasks[task]) throw new UserError(`--task: expected an integer from 0 to ${tasks.length - 1}, got ${task}`);
-  const { url, close } = await servePhone({ port, task: tasks[task], seed: config.seed, log: say });
+  const { url, close } = await servePhone({
+    port,
+    task: tasks[task],
+    seed: config.seed,
+    log: say,
+    surprises: surprisesOf(config.device as DeviceSettings),
+  });
   opened?.({ url, task: tasks[task].text });
   say(`${url}  ${tasks[task].text}  (press Ctrl-C to stop)`);
   try {

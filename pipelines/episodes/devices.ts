@@ -1,13 +1,14 @@
+import { isDeepStrictEqual } from 'node:util';
 import { loadHook } from '../../src/devices/browser/hook.js';
 import { BrowserProcess } from '../../src/devices/browser/process.js';
 import { BrowserDevice } from '../../src/devices/browser/browser.js';
 import type { Device } from '../../src/devices/device.js';
-import { Phone } from '../../src/devices/phone/index.js';
+import { DEFAULT_SURPRISES, Phone } from '../../src/devices/phone/index.js';
 import { WebDriverFleet } from '../../src/devices/webdriver/fleet.js';
 import { webdriverInfluence } from '../../src/devices/webdriver/settings.js';
 import type { Config } from '../../src/settings/settings.js';
 import { extensions, influenceOf, settingsOf } from '../plugins/extensions.js';
-import type { DeviceSettings } from '../sections.js';
+import { surprisesOf, type DeviceSettings } from '../sections.js';
 
 /** Opens the device of a slot, ready for a reset. Slots count from 0; when a device dies, its slot gets a new one. */
 export type DeviceFactory = (slot: number) => Promise<Device>;
@@ -19,7 +20,7 @@ export function deviceFactory(config: Config): DeviceFactory {
   if (own) return async (slot) => own.open(slot, settingsOf(config.device, backend));
   switch (backend) {
     case 'phone':
-      return async (slot) => new Phone(`phone-${slot}`);
+      return async (slot) => new Phone(`phone-${slot}`, { surprises: surprisesOf(config.device as DeviceSettings) });
     case 'browser': {
       const shared = new BrowserProcess(browser);
       return async (slot) => {
@@ -36,15 +37,16 @@ export function deviceFactory(config: Config): DeviceFactory {
 
 /**
  * Device settings that affect the outcome of an episode, for the fingerprints of stages that run episodes. The number of
- * devices and the time limits do not. Empty for the embedded phone: runs from before there were other backends stay valid.
+ * devices and the time limits do not. Empty for the embedded phone with its usual surprises: runs from before there were
+ * other backends stay valid.
  */
 export function deviceInfluence(config: Config): Readonly<Record<string, unknown>> {
-  const { backend, browser, webdriver } = config.device as DeviceSettings;
+  const { backend, phone, browser, webdriver } = config.device as DeviceSettings;
   const own = extensions().devices.get(backend);
   if (own) return { device: { backend, ...influenceOf(own, config.device, backend) } };
   switch (backend) {
     case 'phone':
-      return {};
+      return isDeepStrictEqual(surprisesOf({ phone }), DEFAULT_SURPRISES) ? {} : { device: { backend, phone } };
     case 'browser':
       return { device: { backend, browser } };
     case 'webdriver':

@@ -1,8 +1,10 @@
 import type { Task } from '../../src/data/task.js';
+import { DEFAULT_SURPRISES, type Surprises } from '../../src/devices/phone/index.js';
 import { UserError } from '../../src/errors.js';
 import { Random } from '../../src/random.js';
 import { readPlan } from '../../src/runner/outputs.js';
 import type { Config } from '../../src/settings/settings.js';
+import { surprisesOf, type DeviceSettings } from '../sections.js';
 import { tasksOf, type Split } from './tasks.js';
 
 /** How the stages that play episodes choose their tasks and the seeds of their devices. */
@@ -43,6 +45,8 @@ export function evalTasks(config: Config, { split, protocol }: EvaluatedTasks, s
 export interface PlayedEpisode {
   readonly task: Task;
   readonly seed: number;
+  /** of the embedded phone @default the usual ones */
+  readonly surprises?: Surprises;
 }
 
 /**
@@ -61,10 +65,12 @@ export function playedEpisodes(
     new UserError(`${folder}: ${why}, so the state of the embedded phone is unknown; ${instead}`);
   if (plan === undefined || !Object.hasOwn(DRAWS, plan.stage)) throw cannot('was not played by critiq');
   const { settings, stage } = plan;
-  if (settings.device !== undefined) {
-    const { backend = 'another device' } = settings.device as { backend?: string };
+  const device = settings.device as { backend?: string; phone?: DeviceSettings['phone'] } | undefined;
+  if (device !== undefined && device.backend !== 'phone') {
+    const { backend = 'another device' } = device;
     throw cannot(`was played on device.backend=${backend}`);
   }
+  const surprises = device?.phone ? surprisesOf({ phone: device.phone }) : DEFAULT_SURPRISES;
   const seed = Number(settings.seed);
   const kind = stage as keyof typeof DRAWS;
   const split = kind === 'eval' ? (settings.eval as { split: Split }).split : 'train';
@@ -79,6 +85,6 @@ export function playedEpisodes(
   return (episode) => {
     // a longer list begins with a shorter one
     if (kind !== 'eval' && episode >= list.length) list = draw(2 * episode + 1);
-    return { task: list[episode % list.length], seed: DRAWS[kind].device(seed, episode, split) };
+    return { task: list[episode % list.length], seed: DRAWS[kind].device(seed, episode, split), surprises };
   };
 }

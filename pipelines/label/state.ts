@@ -3,7 +3,7 @@ import { parseAction } from '../../src/agents/grammar.js';
 import { imageId } from '../../src/data/images.js';
 import type { Rating } from '../../src/data/labels.js';
 import type { LabelledStep } from './steps.js';
-import { DEFAULT_GRID, Phone, Remaining } from '../../src/devices/phone/index.js';
+import { DEFAULT_GRID, DEFAULT_SURPRISES, Phone, Remaining } from '../../src/devices/phone/index.js';
 import { counted } from '../../src/counted.js';
 import { UserError } from '../../src/errors.js';
 import type { PlayedEpisode } from '../episodes/played.js';
@@ -31,8 +31,8 @@ const FRAMES = 8;
  */
 export async function rateByState(
   steps: readonly ReplayedStep[],
-  { task, seed }: PlayedEpisode,
-  phone = new Phone(),
+  { task, seed, surprises = DEFAULT_SURPRISES }: PlayedEpisode,
+  phone = new Phone('rated', { surprises }),
 ): Promise<StateRating[]> {
   phone.begin(task, seed);
   const remaining = new Remaining(DEFAULT_GRID);

@@ -5,6 +5,7 @@ import { z } from 'zod';
 import { UserError } from '../../errors.js';
 import { endsEpisode, type Action } from '../../data/action.js';
 import type { Task } from '../../data/task.js';
+import { DEFAULT_SURPRISES, type Surprises } from './world.js';
 import { Phone } from './phone.js';
 
 const Place = z.tuple([z.number().min(0).max(1), z.number().min(0).max(1)]);
@@ -30,9 +31,10 @@ export async function servePhone(options: {
   task: Task;
   seed: number;
   log?: (line: string) => void;
+  surprises?: Surprises;
 }): Promise<{ url: string; close(): Promise<void> }> {
-  const { port, task, seed, log = () => undefined } = options;
-  const phone = new Phone('play');
+  const { port, task, seed, log = () => undefined, surprises = DEFAULT_SURPRISES } = options;
+  const phone = new Phone('play', { surprises });
   phone.begin(task, seed);
   const server = createServer((request, response) => {
     answer(phone, request, response, (action) => {
