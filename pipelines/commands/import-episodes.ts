@@ -1,14 +1,18 @@
 import { statSync } from 'node:fs';
-import { basename } from 'node:path';
+import { basename, dirname } from 'node:path';
 import { actionColumns } from '../../src/agents/action-columns.js';
 import { formatAction, parseAction, parseDecision } from '../../src/agents/grammar.js';
 import { policyPrompt } from '../../src/agents/policy/prompt.js';
 import { counted } from '../../src/counted.js';
 import type { Action } from '../../src/data/action.js';
+import { aitwEpisodes, type TfRecordSource } from '../../src/data/episodes/aitw.js';
+import { androidControlEpisodes } from '../../src/data/episodes/androidcontrol.js';
 import type { Source } from '../../src/data/episodes/episode.js';
 import { EPISODE_SETS, importEpisodes, type EpisodesImported } from '../../src/data/episodes/import.js';
 import { plainEpisodes, plainFiles } from '../../src/data/episodes/plain.js';
 import { seeclickEpisodes } from '../../src/data/episodes/seeclick.js';
+import { readSplits } from '../../src/data/episodes/splits.js';
+import { vemEpisodes } from '../../src/data/episodes/vem.js';
 import { contentOf } from '../../src/data/episodes/content.js';
 import { openPictures, type Pictures } from '../../src/data/released/pictures.js';
 import { UserError } from '../../src/errors.js';
@@ -22,7 +26,7 @@ import type { Config } from '../../src/settings/settings.js';
 import type { ImportSettings } from '../import-settings.js';
 
 /** The layouts of demonstrations that `critiq import` reads. */
-export const LAYOUTS = ['seeclick', 'jsonl'] as const;
+export const LAYOUTS = ['seeclick', 'vem', 'aitw', 'androidcontrol', 'jsonl'] as const;
 export type Layout = (typeof LAYOUTS)[number];
 
 export interface EpisodesOptions {
@@ -34,6 +38,8 @@ export interface EpisodesOptions {
   readonly images?: string;
   /** parts to import, for example `general`; all by default */
   readonly parts?: readonly string[];
+  /** file with the episodes of each split */
+  readonly splits?: string;
 }
 
 /** An action in critiq's own text, whole or its decision alone. */
@@ -131,6 +137,27 @@ export async function importDemonstrations(
 
 const MIB = 1 << 20;
 
+/** Sources that are TFRecords, with an optional file of splits. */
+function tfRecordFiles(
+  files: readonly string[],
+  { damaged }: ImportSettings,
+  { splits }: EpisodesOptions,
+  source: (files: readonly string[], options: TfRecordSource) => Source,
+): Promise<Opened> {
+  const known = splits === undefined ? undefined : readSplits(splits);
+  return Promise.resolve({
+    ...{
+      files,
+      settings: {
+        damaged,
+        splits: splits === undefined ? null : contentOf(splits),
+        folders: files.map((file) => basename(dirname(file))),
+      },
+    },
+    open: (onBytes) => source(files, { damaged, onBytes, ...(known ? { splits: known } : {}) }),
+  });
+}
+
 const OPEN: Readonly<
   Record<Layout, (paths: readonly string[], settings: ImportSettings, options: EpisodesOptions) => Promise<Opened>>
 > = {
@@ -143,6 +170,16 @@ const OPEN: Readonly<
       open: (onBytes) => seeclickEpisodes(files, { pictures, scrolls, parts: wanted, onBytes }),
     };
   },
+  vem: async (files, { scrolls }, { images }) => {
+    if (images === undefined) throw new UserError('--images: expected the folder or zip with the screenshots');
+    const pictures = await openPictures(images);
+    return {
+      ...{ files, pictures, settings: { scrolls, names: files.map((file) => basename(file)) } },
+      open: (onBytes) => vemEpisodes(files, { pictures, scrolls, onBytes }),
+    };
+  },
+  aitw: (files, settings, options) => tfRecordFiles(files, settings, options, aitwEpisodes),
+  androidcontrol: (files, settings, options) => tfRecordFiles(files, settings, options, androidControlEpisodes),
   jsonl: async (paths, _settings, { images }) => {
     if (paths.length !== 1) throw new UserError(`expected one folder, got ${paths.length}`);
     const files = plainFiles(paths[0]);

@@ -23,7 +23,7 @@ import { addRankingCommand } from './ranking.js';
 import { addDemoCommand } from './demo.js';
 import { addForkCommand } from './fork.js';
 import { addImportConfigCommand } from './import-config.js';
-import { addImportEpisodesCommands } from './import-episodes.js';
+import { addExportEpisodesCommands, addImportEpisodesCommands } from './import-episodes.js';
 import { examineNamedRun, namesRun } from './doctor.js';
 import { addInitCommand } from './init.js';
 import { addJudgeCommand } from './judge.js';
@@ -172,6 +172,7 @@ Example:
 
   const exporting = critiq.command('export').description("write what other projects' code reads");
   exporting.addHelpText('after', '\nExample:\n  $ critiq export agent trainer_offline.pt run=general');
+  addExportEpisodesCommands(exporting, registry, interrupt);
   const outgoing = exporting.command('agent').argument('<folder>', 'new folder');
   common(outgoing, 'critiq export agent trainer_offline.pt --policy digiq run=general')
     .description("write a policy and the critic as accelerate's load_state reads them in Digi-Q's code")

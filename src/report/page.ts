@@ -2,6 +2,7 @@ import { criticMarkup } from './critic.js';
 import { htmlDocument } from './document.js';
 import { count, html, percent, table, type Markup } from './html.js';
 import { learningMarkup } from './learning.js';
+import { dividedEvaluations, offlineMarkup } from './offline.js';
 import { onlineMarkup } from './online.js';
 import type { Amounts, Comparison, Part, Report } from './report.js';
 import { repeatMarkup, settingsMarkup } from './settings-section.js';
@@ -10,8 +11,15 @@ import { successMarkup } from './success.js';
 
 /** The whole report as one HTML file. It fetches nothing, and only its own scripts can run. */
 export function page(report: Report): string {
+  const { live, recorded } = dividedEvaluations(report.evaluations);
+  const pairs = report.pairs.filter(({ after }) => live.has(after));
   const sections = [
-    ['success', 'Success rates', successMarkup(report)],
+    ...(live.size > 0 || recorded.size === 0
+      ? [['success', 'Success rates', successMarkup({ ...report, evaluations: live, pairs })] as const]
+      : []),
+    ...(recorded.size > 0
+      ? [['offline', 'Compared with recorded episodes', offlineMarkup(recorded, report.pairs)] as const]
+      : []),
     ['learning', 'Learning curves', learningMarkup(report)],
     ...(report.online.length > 0 ? [['online', 'Online fine-tuning', onlineMarkup(report.online)] as const] : []),
     ['critic', 'Critic quality', part(report.values, criticMarkup)],

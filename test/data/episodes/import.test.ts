@@ -231,7 +231,7 @@ test('broken JSON is an error with the file and the position; an entry that is n
     return importEpisodes(await seeclick(folder, [file]), run, OPTIONS);
   };
   await rejectsWithLine(() => attempt(text.slice(0, 700)), /aitw_data_train\.json: byte 700: truncated/);
-  await rejectsWithLine(() => attempt(text.replace('"step":1', '"step":,')), /byte \d+: item 0: not JSON/);
+  await rejectsWithLine(() => attempt(text.replace('"step":1', '"step":,')), /byte \d+: item 0: not valid JSON/);
   await rejectsWithLine(() => attempt('{"general": []}'), /nothing to import: the files have no episodes/);
   const counts = await attempt(text.replace('"goal":"find item 0"', '"aim":"x"'));
   assert.equal(counts.leftOut, 1);

@@ -44,6 +44,13 @@ export const GIVEN: Readonly<Record<string, (folder: DocFolder) => unknown>> = {
     await writeSeeClick(clone, 'train', 4, 0, 'aitw_images');
     await writeSeeClick(clone, 'val', 2, 10, 'aitw_images');
   },
+  /** `general/`, `standard.json`, `android_control-00000-of-00001`: TFRecords of Android in the Wild and of AndroidControl */
+  tfrecords: ({ clone }) => {
+    const name = 'android_control-00000-of-00001';
+    cpSync(fixture('tfrecord', 'general', 'aitw-00000-of-00001'), join(clone, 'general', 'aitw-00000-of-00001'));
+    cpSync(fixture('tfrecord', name), join(clone, name));
+    writeFileSync(join(clone, 'standard.json'), JSON.stringify({ train: ['1234567890123456789'], test: ['77'] }));
+  },
   /** `episodes`: some episodes in the plain layout */
   'plain-episodes': ({ clone }) => writePlain(join(clone, 'episodes'), 8),
   /** `general-offline.pt`: a file in the layout of the released offline data; `general-images`: its first screenshot */
