@@ -1,8 +1,11 @@
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { counted } from '../src/counted.js';
 import { LABELS, type LabelRow } from '../src/data/labels.js';
-import { ratingAgreement, type RatingPair } from '../src/data/rating-agreement.js';
+import { writeAtomic } from '../src/data/store/atomic.js';
+import { removeInside } from '../src/data/store/inside.js';
 import { openDataset } from '../src/data/store/manifest.js';
+import { sealed } from '../src/data/store/sealed.js';
+import { setFile } from '../src/data/store/set-files.js';
 import { readTable, writeTable } from '../src/data/tables.js';
 import { INVALID, TRANSITIONS } from '../src/data/transitions.js';
 import { RunError, UserError } from '../src/errors.js';
@@ -11,6 +14,7 @@ import { stage, type StageContext } from '../src/runner/stage.js';
 import { FILES, readLabels } from './datasets.js';
 import { playedEpisodes, type PlayedEpisode } from './episodes/played.js';
 import { answering, StepJudges, type JudgedStep } from './label/judge.js';
+import { describeLabels, labelQuality } from './label/quality.js';
 import { Label } from './label/settings.js';
 import { rateByState, type StateRating } from './label/state.js';
 import { byTrajectory, LABELLED, type LabelledStep } from './label/steps.js';
@@ -75,34 +79,26 @@ export const label = stage({
     return [file];
   },
   finish: async (ctx) => {
-    const { from, data } = ctx.settings;
-    const rows = await readLabels(ctx.dataset('labels'));
-    const count = (rating: number | null) => rows.filter((row) => row.rating === rating).length;
-    const unknown = count(null);
-    if (from === 'judge') {
+    const folder = ctx.dataset('labels');
+    const quality = labelQuality(await readLabels(folder));
+    if (ctx.settings.from === 'judge') {
       const { first, second } = await judgesOf(ctx);
       for (const judge of [first, second]) if (judge) ctx.log.info(judge.summary);
     }
-    if (unknown > 0 && unknown === rows.length)
+    const { steps, unknown } = quality;
+    // if nothing is rated, the old result must not remain
+    const file = setFile(folder, 'result');
+    removeInside(folder, basename(file), file);
+    if (unknown > 0 && unknown === steps)
       throw new RunError(
-        `${ctx.instance}: none of ${counted(unknown, 'step')} was rated: ${rows[0].explanation}; fix the cause, then run the same command with --force`,
+        `${ctx.instance}: none of ${counted(steps, 'step')} was rated: ${quality.reason}; fix the cause, then run the same command with --force`,
       );
+    await writeAtomic(file, sealed(quality));
     if (unknown > 0)
       ctx.log.warn(
-        `${unknown} of ${counted(rows.length, 'step')} have no rating (the column explanation says why); to ask again, run the same command with --force: the other answers are kept`,
+        `${unknown} of ${counted(steps, 'step')} have no rating (the column explanation says why); to ask again, run the same command with --force: the other answers are kept`,
       );
-    ctx.log.info(
-      `${counted(rows.length, 'step')} of ${data} rated by ${from}: ${count(2)} good, ${count(1)} bad${unknown === 0 ? '' : `, ${unknown} unknown`}`,
-    );
-    const agreement = (what: string, pair: (row: LabelRow) => RatingPair): void => {
-      const { accuracy, items, kappa } = ratingAgreement(rows.map(pair));
-      if (accuracy === null) return;
-      const share = `${(100 * accuracy).toFixed(1)} % of ${counted(items, 'step')}`;
-      ctx.log.info(`agreement ${what}: ${share}, kappa ${kappa?.toFixed(2) ?? 'undefined'}`);
-    };
-    if (from !== 'state')
-      agreement('with the state of the phone', ({ rating: first, stateRating: second }) => ({ first, second }));
-    agreement('of the two judges', ({ rating: first, secondRating: second }) => ({ first, second }));
+    for (const line of describeLabels(quality, ctx.settings)) ctx.log.info(line);
   },
 });
 
