@@ -73,7 +73,7 @@ interface RunRecord {
 function readRecord(place: Config): RunRecord | undefined {
   const file = join(runFolder(place), RUN_FILE);
   if (!existsSync(file)) return undefined;
-  return readJsonObject(file, 'so the settings of the run are lost; delete it, and give them again');
+  return readJsonObject(file, 'the settings of the run are lost: delete this file, and give them again');
 }
 
 /** Settings of plugins are wrong without the plugins. They are not loaded because a run names them: their code runs. */

@@ -20,6 +20,8 @@ import { datasetFolder, Instance } from '../../src/runner/instance.js';
 import { loadRegistry, type LoadedRegistry } from '../../src/runner/registry.js';
 import { runStage } from '../../src/runner/run.js';
 import { loadSettings } from '../../src/settings/settings.js';
+import { PictureCache } from '../../src/viewer/picture-cache.js';
+import { Pictures } from '../../src/viewer/pictures.js';
 import { wholeFiles } from '../../src/viewer/run-files.js';
 import { fixture } from '../rigs/files.js';
 import { contents, emptyFolder } from '../rigs/process.js';
@@ -27,6 +29,9 @@ import { registry as rig } from '../rigs/stages.js';
 
 const IMAGES = ['f83a151e8ee7375893dca10c63dc28c9', '37d246a509ac2ff29c285a4c2dcb058e'];
 const SETTINGS = JSON.parse(readFileSync(fixture('run-v1', 'settings.json'), 'utf8')) as string[];
+
+/** A screenshot of the recorded run. */
+const SCREEN = 'f83a151e8ee7375893dca10c63dc28c9';
 
 function configOf(loaded: LoadedRegistry, data: string, ...overrides: string[]) {
   const file = loaded.stages.has('collect') ? stages.defaultConfig : undefined;
@@ -217,6 +222,8 @@ test('what others than stages read is checked as well: the library, the viewer a
   const run = await openRun(folder);
   const config = configOf(await loadRegistry(stages), data, ...SETTINGS);
   const runtime = {} as Runtime;
+  const pictures = new Pictures(new PictureCache(join(data, 'cache')));
+  t.after(() => pictures.close());
   const readers: readonly [file: string, read: () => Promise<unknown>][] = [
     ['policy/base/model.safetensors', () => run.policy(runtime, 'base')],
     ['policy/base/tokenizer.json', () => run.policy(runtime, 'base')],
@@ -230,6 +237,8 @@ test('what others than stages read is checked as well: the library, the viewer a
     ['representations/representations-00000.arrow', () => run.representations()],
     ['image-vectors/images-00000.arrow', () => viewed('image-vectors', /\.arrow$/)],
     ['values/values.parquet', () => viewed('values', /\.parquet$/)],
+    [`images/f8/${SCREEN}.png`, () => pictures.stored(folder, SCREEN, false)],
+    [`images/f8/${SCREEN}.png`, () => run.images.get(SCREEN)],
   ];
   const viewed = async (set: string, wanted: RegExp): Promise<void> => {
     const { problems } = await wholeFiles(folder, set, wanted);
@@ -241,7 +250,7 @@ test('what others than stages read is checked as well: the library, the viewer a
     const bad = Buffer.from(good);
     bad[bad.length >> 1] ^= 4;
     writeFileSync(path, bad);
-    await assert.rejects(read(), userError(/damaged: expected crc32/), file);
+    await assert.rejects(read(), userError(/damaged: expected crc32|damaged PNG: .* has a wrong CRC/), file);
     writeFileSync(path, good);
   }
 });
