@@ -74,7 +74,7 @@ async function rankedStates(
   owner: string | undefined,
 ): Promise<RankedState[]> {
   const byTid = <Row extends { tid: number }>(rows: readonly Row[]) => new Map(rows.map((row) => [row.tid, row]));
-  const steps = byTid(await readTransitions(join(folder, 'trajectories'), 'collect', ['tid', 'trajectory']));
+  const steps = byTid(await readTransitions(join(folder, 'trajectories'), 'collect', ['tid', 'trajectory', 'step']));
   const candidates = byTid(await readCandidates(join(folder, 'candidates'), 'candidates'));
   const measured =
     owner === undefined ? candidates : byTid(await readCandidates(join(owner, 'candidates'), 'candidates'));
@@ -86,7 +86,7 @@ async function rankedStates(
       throw new UserError(
         `${folder}: state ${row.tid} does not have the candidates whose true values were measured; run \`critiq oracle\` for this data`,
       );
-    return { trajectory: step.trajectory, candidates: own, truth: row, values: scored };
+    return { trajectory: step.trajectory, step: step.step, candidates: own, truth: row, values: scored };
   });
 }
 

@@ -105,11 +105,11 @@ export class ReportData {
   private truthPart(): Pick<Values, 'truth'> {
     const { truth, steps, candidates, values, ctx } = this;
     if (truth.length === 0 || !candidates) return {};
-    const names = new Map(steps.map(({ tid, trajectory }) => [tid, trajectory]));
+    const places = new Map(steps.map(({ tid, trajectory, step }) => [tid, { trajectory, step }]));
     const states = truth.flatMap((row) => {
       const [own, scored] = [candidates.get(row.tid), values?.get(row.tid)];
       const fits = own?.actions.length === row.q.length && scored?.q1.length === row.q.length;
-      return fits ? [{ trajectory: names.get(row.tid)!, candidates: own, truth: row, values: scored }] : [];
+      return fits ? [{ ...places.get(row.tid)!, candidates: own, truth: row, values: scored }] : [];
     });
     if (states.length === 0) return {};
     const critic = readPlan(ctx.dataset('values'))?.settings.critic as { gamma?: number } | undefined;

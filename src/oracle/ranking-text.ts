@@ -32,6 +32,19 @@ export function rankingRows(rankings: readonly Ranking[]): RankingLine[] {
     row('states that the actor imitates', ({ imitated, states }) => `${imitated.states} of ${states}`),
     row('true advantage of what is imitated', ({ imitated }) => decimal(imitated.gain, 3)),
     row('true advantage of what is left out', ({ imitated }) => decimal(imitated.gain_of_others, 3)),
+    ...[...new Set(rankings.flatMap(({ levels }) => levels.map(({ from }) => from)))]
+      .sort((a, b) => a - b)
+      .map((from) => {
+        const at = ({ levels }: Ranking) => levels.find((level) => level.from === from);
+        const to = rankings.map((ranking) => at(ranking)?.to).find((end) => end !== undefined);
+        const steps = to == null ? `from step ${from}` : `steps ${from} to ${to}`;
+        return row(`V, truth, correlation: ${steps}`, (ranking) => {
+          const level = at(ranking);
+          return level
+            ? `${decimal(level.v, 3)}, ${decimal(level.truth, 3)}, ${decimal(level.correlation)} (${level.states} states)`
+            : '–';
+        });
+      }),
     ...(['q_all', 'q_within', 'q_between', 'v'] as const).flatMap((part) => [
       row(`${PARTS[part]}: correlation`, ({ calibration }) => decimal(calibration[part].correlation)),
       row(`${PARTS[part]}: slope`, ({ calibration }) => decimal(calibration[part].slope)),

@@ -8,6 +8,8 @@ import { meanOf, returnOf, type OracleRow } from './table.js';
 export interface RankedState {
   /** states of one trajectory are not independent */
   readonly trajectory: string;
+  /** position in it, from 0 */
+  readonly step: number;
   readonly candidates: CandidateRow;
   readonly truth: OracleRow;
   readonly values: ValueRow;
@@ -52,9 +54,26 @@ export interface Ranking {
   readonly best_of_n: Readonly<Record<'same' | 'better' | 'equal' | 'worse', number>>;
   /** states whose best action the actor imitates: its advantage is above the threshold */
   readonly imitated: Imitated;
+  /** the critic's V beside the truth, by the position in the episode: is the level right far from the end? */
+  readonly levels: readonly Level[];
   /** how Q follows the truth */
   readonly calibration: Readonly<Record<'q_all' | 'q_within' | 'q_between' | 'v', Calibration>>;
 }
+
+/** States at the steps from `from` up to `to` (from 1; null: no end). */
+export interface Level {
+  readonly from: number;
+  readonly to: number | null;
+  readonly states: number;
+  /** mean V of the critic, and mean true value */
+  readonly v: number;
+  readonly truth: number;
+  /** of V and truth; null where one side is constant */
+  readonly correlation: number | null;
+}
+
+/** Steps of an episode that are looked at together, the first ones of each. */
+const LEVELS = [0, 3, 6, 9, 15];
 
 interface Imitated {
   readonly states: number;
@@ -95,14 +114,13 @@ export function rankingOf(states: readonly RankedState[], options: RankingOption
     const total = found.reduce((sum, { pairs: n }) => sum + n, 0);
     if (total === 0) continue;
     const weights = found.map(({ pairs: n }) => n);
-    pairs[kind] = {
-      pairs: total,
-      ...clusteredMean(
-        found.map(({ right }) => right),
-        groups,
-        weights,
-      ),
-    };
+    const { mean, ci95 } = clusteredMean(
+      found.map(({ right }) => right),
+      groups,
+      weights,
+    );
+    // a share
+    pairs[kind] = { pairs: total, mean, ci95: ci95 && [Math.max(0, ci95[0]), Math.min(1, ci95[1])] };
   }
   const ranked = rows.flatMap(({ trajectory, advantage, q }) => {
     const found = correlation(averageRanks(advantage), averageRanks(q));
@@ -150,6 +168,14 @@ export function rankingOf(states: readonly RankedState[], options: RankingOption
     gain: share(values.best),
     gain_cross_fitted: share(values.best_cross_fitted),
     best_of_n: { same: count('same'), better: count('better'), equal: count('equal'), worse: count('worse') },
+    levels: LEVELS.flatMap((from, i): Level[] => {
+      const to = LEVELS[i + 1] ?? null;
+      const own = rows.filter(({ step }) => step >= from && (to === null || step < to));
+      if (own.length === 0) return [];
+      const [v, truth] = [own.map(({ scoreV }) => scoreV), own.map(({ v: value }) => value)];
+      const means = { v: meanOf(v).mean, truth: meanOf(truth).mean, correlation: correlation(v, truth) };
+      return [{ from: from + 1, to, states: own.length, ...means }];
+    }),
     imitated: { states: imitated.length, gain: gainOf(imitated), gain_of_others: gainOf(others) },
     calibration: {
       q_all: calibration(
@@ -175,6 +201,7 @@ export function rankingOf(states: readonly RankedState[], options: RankingOption
 /** A state with everything that is compared. */
 interface Judged {
   readonly trajectory: string;
+  readonly step: number;
   readonly types: readonly string[];
   /** true values and their standard errors */
   readonly q: readonly number[];
@@ -192,7 +219,7 @@ interface Judged {
   readonly crossFitted: number;
 }
 
-function judged({ trajectory, candidates, truth, values }: RankedState, options: RankingOptions): Judged {
+function judged({ trajectory, step, candidates, truth, values }: RankedState, options: RankingOptions): Judged {
   const { aggregate, threshold, gamma } = options;
   const of = AGGREGATES[aggregate];
   const n = candidates.actions.length;
@@ -205,6 +232,7 @@ function judged({ trajectory, candidates, truth, values }: RankedState, options:
   const scored = advantage.map((one, i) => ({ advantage: one, valid: candidates.valid[i] }));
   return {
     trajectory,
+    step,
     types: candidates.actions.map((text) => String(actionColumns(text).actionType)),
     q: means.map(({ mean }) => mean),
     error: means.map(({ error }) => error),

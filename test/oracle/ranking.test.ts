@@ -20,12 +20,13 @@ const ACTIONS: readonly Action[] = [
 function state(
   wins: readonly number[],
   q: readonly number[],
-  more: Partial<{ v: number; trueV: number; of: string }> = {},
+  more: Partial<{ v: number; trueV: number; of: string; step: number }> = {},
 ) {
-  const { v = 0, trueV = 0, of = String(wins) } = more;
+  const { v = 0, trueV = 0, of = String(wins), step = 0 } = more;
   const outcomes = (n: number): number[] => Array.from({ length: 10 }, (_, i) => (i < n ? 1 : 0));
   return {
     trajectory: of,
+    step,
     candidates: {
       tid: 1,
       actions: wins.map((_, i) => formatAction(ACTIONS[i])),
@@ -129,4 +130,17 @@ test('statistics', () => {
   assert.equal(apart.mean, 0.5);
   assert.ok(joined.ci95![1] > apart.ci95![1], 'equal values of one trajectory are one observation');
   assert.deepEqual(clusteredMean([2, 0], ['a', 'b'], [4, 0]), { mean: 0.5, ci95: null });
+});
+
+test('the level of V is shown by the position in the episode', () => {
+  const states = [
+    state([0], [0], { step: 2, v: 0.1, trueV: 0.3, of: 'a' }),
+    state([0], [0], { step: 0, v: 0.3, trueV: 0.5, of: 'b' }),
+    state([0], [0], { step: 20, v: 0.9, trueV: 0.2, of: 'c' }),
+  ];
+  const found = rankingOf(states, OPTIONS).levels.map(({ from, to, states: n, v, truth }) => [from, to, n, v, truth]);
+  assert.deepEqual(found, [
+    [1, 3, 2, 0.2, 0.4],
+    [16, null, 1, 0.9, 0.2],
+  ]);
 });
