@@ -43,6 +43,7 @@ function idOf(example: Example): string {
   try {
     return String(example.number('episode_id'));
   } catch {
+    // not a number: a text, or no id at all, which the next line says
     return example.text('episode_id');
   }
 }
