@@ -10,8 +10,8 @@ SHELL := /bin/bash
 # a run folder takes one stage at a time, even under make -j
 .NOTPARALLEL:
 
-STAGES := demos sft collect candidates label vlm represent critic actor online eval oracle report
-.PHONY: help setup demo $(STAGES) status config test test-browser test-appium lint bench fuzz soak golden study-online docs site clean
+STAGES := demos sft collect candidates label vlm represent critic actor value vem online eval oracle report
+.PHONY: help setup demo demo-vem $(STAGES) status config test test-browser test-appium lint bench fuzz soak golden study-online docs site clean
 
 ifneq ($(filter-out help clean,$(or $(MAKECMDGOALS),help)),)
 NODE_FINE := $(shell node -e 'const [a, b] = process.versions.node.split(".").map(Number); console.log(a > 20 || (a === 20 && b >= 19) ? "yes" : process.version)' 2>/dev/null)
@@ -42,6 +42,10 @@ dist/.stamp: node_modules/.stamp tsconfig.json $(SOURCES)
 dist/.page-stamp: node_modules/.stamp $(PAGE) $(wildcard src/viewer/*.ts src/report/*.ts) src/agents/grammar.ts src/agents/action-words.ts src/counted.ts
 	npm run --silent build:page
 	@touch $@
+
+# VEM beside the other methods, on the same trajectories
+demo-vem: setup
+	$(CRITIQ) demo --config pocket-vem $(ARGS)
 
 # CoSo by default
 online: CONFIG = pocket-coso
@@ -96,6 +100,7 @@ clean:
 
 help:
 	@echo 'make demo          the whole pipeline on the embedded phone from scratch, up to the report'
+	@echo 'make demo-vem      the same with VEM: labels, value model, policy'
 	@echo 'make STAGE         one stage; missing inputs are built first'
 	@echo '                   stages: $(STAGES)'
 	@echo 'make status        what each stage has built and what is outdated'

@@ -52,6 +52,16 @@ export const registry: Registry = {
       load: async () => (await import('./actor.js')).actor,
     },
     {
+      name: 'value',
+      summary: 'train the value model of VEM: is an action good or bad?',
+      load: async () => (await import('./value.js')).value,
+    },
+    {
+      name: 'vem',
+      summary: 'train a policy on its own samples, weighted by the value model (VEM)',
+      load: async () => (await import('./vem.js')).vem,
+    },
+    {
       name: 'online',
       summary: 'fine-tune a policy on live devices (DigiRL, Filtered BC, CoSo)',
       load: async () => (await import('./online.js')).online,

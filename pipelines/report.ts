@@ -7,6 +7,7 @@ import { curves } from '../src/report/curves.js';
 import type { Evaluation } from '../src/report/evaluations.js';
 import type { OnlinePart } from '../src/report/online.js';
 import { page } from '../src/report/page.js';
+import type { ValueQuality } from '../src/report/rating-quality.js';
 import { reportJson, type Part, type RecordedSettings, type Report } from '../src/report/report.js';
 import { fitOf } from '../src/report/verdicts.js';
 import { readMetrics } from '../src/data/metrics.js';
@@ -22,10 +23,24 @@ import { ReportSettings } from './report/settings.js';
 import { readJsonObject } from '../src/data/formats/json.js';
 
 /** The stages that make data. */
-const STAGES = ['demos', 'sft', 'collect', 'candidates', 'vlm', 'represent', 'critic', 'actor', 'online', 'eval'];
+const STAGES = [
+  'demos',
+  'sft',
+  'collect',
+  'candidates',
+  'vlm',
+  'represent',
+  'critic',
+  'actor',
+  'label',
+  'value',
+  'vem',
+  'online',
+  'eval',
+];
 
 /** Stages whose learning curves are shown first, in the order of the pipeline. */
-const LEARNERS = ['sft', 'vlm', 'critic', 'actor', 'online'];
+const LEARNERS = ['sft', 'vlm', 'critic', 'actor', 'value', 'vem', 'online'];
 
 /** Settings that change no result: where the run is, and how fast it is made. */
 const PLACES: readonly string[] = ['data', 'workers', 'threads'];
@@ -76,6 +91,7 @@ async function reportOf(ctx: StageContext<ReportSettings>): Promise<Report> {
     learning: learning(folder),
     online: await onlineParts(ctx, colours),
     values: data ? data.valuesPart() : trajectories(),
+    valueModel: settings.sources.includes('value') ? valueQuality(ctx.dataset('value')) : undefined,
     trajectories: data ? await data.pictured() : trajectories(),
     comparison: await comparisonOf(ctx, evaluations, comparisons),
     recorded,
@@ -117,6 +133,13 @@ async function onlineParts(
     parts.push({ name, curve, influence, colour: colours.get(name)! });
   }
   return parts;
+}
+
+/** `quality.json` of a value model. An imported one is not measured. */
+function valueQuality(folder: string): Part<ValueQuality> {
+  const file = join(folder, 'quality.json');
+  if (!existsSync(file)) return { missing: 'The value model was imported, so critiq has not measured it.' };
+  return { found: readJsonObject(file, 'run `critiq value --force`') as unknown as ValueQuality };
 }
 
 /** run.json, as the runner writes it. */

@@ -146,6 +146,13 @@ export const ModelSettings = z.object({
     .describe(
       'VLM that computes the representations: its folder, or its name on a server; empty: `vlm` trains the pocket VLM',
     ),
+  value: z
+    .string()
+    .default('')
+    .describe(
+      'value model of VEM on an OpenAI-compatible server (`value.url`): the folder of its merged weights, or its name there; empty: `value` trains the pocket value model (docs/vem.md)',
+    )
+    .meta({ added: true }),
 });
 
 export const TrainingSettings = z.object({

@@ -11,27 +11,20 @@ import { counted } from '../src/counted.js';
 import { writeAtomic } from '../src/data/store/atomic.js';
 import { MinibatchSampler, splitTrajectories } from '../src/data/replay.js';
 import {
-  abs,
-  add,
   adamW,
   cast,
   chain,
   clipByGlobalNorm,
   equal,
-  exp,
   Forward,
   greater,
   input,
-  log,
   mean,
-  mul,
-  neg,
-  relu,
   scaleByLearningRate,
-  sub,
   Trainer,
   type Tensor,
 } from '../src/graph/index.js';
+import { binaryCrossEntropy } from '../src/models/mlp.js';
 import { autoUIConfigJson, parseAutoUIConfig } from '../src/models/autoui/config.js';
 import { readJson } from '../src/models/checkpoint/checkpoint.js';
 import { pocketVlm, type PocketVlmConfig, type VlmBucket } from '../src/models/pocket/vlm.js';
@@ -262,11 +255,4 @@ async function register(ctx: StageContext<unknown>, model: string) {
       : `using the VLM in ${folder} (${counted(files.length, 'file')})`,
   );
   return { vlm: { files: ['config.json'] } };
-}
-
-/** Mean binary cross-entropy of log-odds [B] against labels [B] of 0 and 1, without overflow: max(x,0) - x y + log(1 + e^-|x|). */
-function binaryCrossEntropy(logit: Tensor, label: Tensor): Tensor {
-  const positive = relu(logit);
-  const magnitude = abs(logit);
-  return mean(add(sub(positive, mul(logit, label)), log(add(exp(neg(magnitude)), 1))));
 }

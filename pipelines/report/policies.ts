@@ -64,6 +64,13 @@ function byMaker(plan: PlanRecord | undefined): Described {
     };
   }
   if (plan?.stage === 'actor') return byActor(section(plan, 'actor'));
+  if (plan?.stage === 'vem') {
+    const { from, weights } = section(plan, 'vem');
+    const [bad = 0, good = 1] = Array.isArray(weights) ? (weights as number[]) : [];
+    return {
+      description: `${String(from)}, trained further on its own samples, which the value model rates: weight ${bad} for bad ones, ${good} for good ones (VEM).`,
+    };
+  }
   if (plan?.stage === 'online') return byOnline(section(plan, 'online'));
   return { description: 'Not built by a stage of this run.' };
 }

@@ -57,8 +57,8 @@ export async function registerVlm(dataset: string, model: string, options?: Regi
   return reference;
 }
 
-/** The reference in a data set `vlm`; undefined if it holds the pocket VLM. @throws UserError if it is damaged */
-export function readVlmReference(dataset: string): VlmReference | undefined {
+/** The reference in a data set `vlm` or `value`; undefined if it holds the pocket VLM. @param stage that writes it @throws UserError if it is damaged */
+export function readVlmReference(dataset: string, stage = 'vlm'): VlmReference | undefined {
   const file = join(dataset, 'config.json');
   const json = readJson(file) as { model_type?: unknown };
   if (json.model_type !== 'critiq-vlm') return undefined;
@@ -66,18 +66,18 @@ export function readVlmReference(dataset: string): VlmReference | undefined {
   if (parsed.success) return parsed.data;
   const [issue] = parsed.error.issues;
   throw new UserError(
-    `${file}: ${issue.path.join('.')}: ${issue.message}; register the model again (critiq vlm --force, or critiq vlm import)`,
+    `${file}: ${issue.path.join('.')}: ${issue.message}; register the model again (critiq ${stage} --force, or critiq ${stage} import)`,
   );
 }
 
 /** Checks that the files of a reference still have their registered sizes. @throws UserError */
-export function checkVlmReference({ folder, files }: VlmReference): void {
+export function checkVlmReference({ folder, files }: VlmReference, stage = 'vlm'): void {
   for (const { file, bytes } of files) {
     const path = join(folder, file);
     const size = statSync(path, { throwIfNoEntry: false })?.size;
     if (size === bytes) continue;
     throw new UserError(
-      `${path}: ${size === undefined ? 'no such file' : `has ${size} bytes`}, expected the registered file of ${bytes} bytes; restore it, or register the model again (critiq vlm --force, or critiq vlm import)`,
+      `${path}: ${size === undefined ? 'no such file' : `has ${size} bytes`}, expected the registered file of ${bytes} bytes; restore it, or register the model again (critiq ${stage} --force, or critiq ${stage} import)`,
     );
   }
 }

@@ -50,7 +50,7 @@ export const VemSettings = z
       .min(1)
       .default(32)
       .describe('micro-batches per optimizer step; gradients are averaged (C: 32, so 96 states)'),
-    epochs: z.number().positive().default(20).describe('passes over the training states (P and C: 20)'),
+    epochs: z.int().min(1).default(20).describe('passes over the training states (P and C: 20)'),
     max_grad_norm: z
       .number()
       .positive()
@@ -66,23 +66,6 @@ export const VemSettings = z
   })
   .describe('VEM: training of the policy on the frozen value model');
 export type VemSettings = z.infer<typeof VemSettings>;
-
-/** The two ratings of a step. */
-export const BAD = 1;
-export const GOOD = 2;
-
-/** The value of an action, q = E[rating] in [1, 2]. @param good probability of rating 2 */
-export function expectedRating(good: number): number {
-  return BAD + (GOOD - BAD) * good;
-}
-
-/**
- * The probability of rating 2 from the log-probabilities of the tokens `1` and `2`, normalised over these two. A free answer
- * is never parsed: a model that writes something else still has an opinion on both digits.
- */
-export function goodProbability({ bad, good }: { readonly bad: number; readonly good: number }): number {
-  return 1 / (1 + Math.exp(bad - good));
-}
 
 /** The weight w(q) of a sample. @param good its probability of rating 2; undefined: the sample is no valid action */
 export function sampleWeight(

@@ -33,12 +33,12 @@ export function addDemoCommand(critiq: Command, registry: Registry, interrupt: I
       const { config } = await load(registry, overrides, options);
       const { runFolder } = await import('../runner/instance.js');
       const { Display } = await import('../runner/display.js');
-      const { DEMO } = await import('../../pipelines/commands/demo.js');
+      const { demoSteps } = await import('../../pipelines/commands/demo.js');
       const display = new Display(verbosity(options));
       const stages = new Map<string, Summary>();
       const steps = new Steps(interrupt);
       try {
-        for (const step of DEMO) {
+        for (const step of demoSteps((config.report as { sources: string[] }).sources)) {
           const { code, summaries } = await steps.run([
             step.stage,
             ...overrides,

@@ -28,7 +28,7 @@ import { examineNamedRun, namesRun } from './doctor.js';
 import { addInitCommand } from './init.js';
 import { addJudgeCommand } from './judge.js';
 import { addLogCommand } from './log.js';
-import { addCheckpointCommands, addVlmCommands } from './models.js';
+import { addCheckpointCommands, addValueCommands, addVlmCommands } from './models.js';
 import { addRecordCommand } from './record.js';
 import { addRunsCommand } from './runs.js';
 import { addSweepCommand } from './sweep.js';
@@ -129,6 +129,7 @@ Example:
         });
       });
     if (name === 'vlm') addVlmCommands(command, registry, interrupt);
+    if (name === 'value') addValueCommands(command, registry, interrupt);
   }
 
   addDemoCommand(critiq, registry, interrupt);

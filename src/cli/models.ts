@@ -50,6 +50,47 @@ export function addVlmCommands(vlm: Command, registry: Registry, interrupt: Inte
     });
 }
 
+/** `critiq value export` and `critiq value import`: fine-tune the value model with another trainer. */
+export function addValueCommands(value: Command, registry: Registry, interrupt: Interrupt): void {
+  value.enablePositionalOptions();
+  common(
+    value
+      .command('export')
+      .description('write the labelled steps for LLaMA-Factory, with settings for Qwen2-VL and Qwen2.5-VL')
+      .argument('<out>', 'folder to write: new, empty, or from an earlier export'),
+    'critiq value export judged value.max_pixels=56000 run=exp7',
+  ).action(async (out: string, overrides: string[], options: Options) => {
+    const { config } = await load(registry, overrides, options);
+    const { describeValueExport, exportValue } = await import('../../pipelines/value/export.js');
+    await work(options, interrupt, async (display, signal) => {
+      const exported = await exportValue(out, config, { display, signal });
+      return { result: exported, lines: describeValueExport(exported) };
+    });
+  });
+  common(
+    value
+      .command('import')
+      .description('use a fine-tuned model as the value model of this run; its files are not copied')
+      .argument('<folder>', 'folder of the model, with any LoRA adapter merged'),
+    'critiq value import merged --name critiq-value run=exp7',
+  )
+    .requiredOption('--name <name>', 'its name on the server (vllm serve --served-model-name)')
+    .option('--force', 'replace the value model that `critiq value` built')
+    .action(async (folder: string, overrides: string[], options: Options & { name: string }) => {
+      const { config } = await load(registry, overrides, options);
+      const { importVlm } = await import('../../pipelines/vlm/import.js');
+      await work(options, interrupt, async (display, signal) => {
+        const force = options.force ?? false;
+        const reference = await importVlm(folder, options.name, config, { display, signal, force, dataset: 'value' });
+        const { name, files, fingerprint } = reference;
+        return {
+          result: reference,
+          lines: [`value import: ${name} (${counted(files.length, 'file')}, fingerprint ${fingerprint})`],
+        };
+      });
+    });
+}
+
 /** `critiq checkpoint inspect|convert|greedy`: commands on model folders; they need no run. */
 export function addCheckpointCommands(critiq: Command, interrupt: Interrupt): void {
   const checkpoint = critiq.command('checkpoint').description('inspect, convert and try out model checkpoints');

@@ -1,13 +1,19 @@
 import {
+  abs,
+  add,
+  exp,
   greater,
   linear,
+  log,
   logSoftmax,
   mean,
+  mul,
   neg,
   relu,
   reshape,
   slice,
   softmax,
+  sub,
   where,
   type Tensor,
 } from '../graph/index.js';
@@ -44,6 +50,11 @@ export function successCrossEntropy(logits: Tensor, mcReturn: Tensor): Tensor {
   const [batch] = mcReturn.shape;
   const of = (label: number) => reshape(slice(logs, 1, label, label + 1), [batch]);
   return neg(mean(where(greater(mcReturn, 0), of(1), of(0))));
+}
+
+/** Mean binary cross-entropy of log-odds [B] against labels [B] of 0 and 1, without overflow: max(x,0) - x y + log(1 + e^-|x|). */
+export function binaryCrossEntropy(logit: Tensor, label: Tensor): Tensor {
+  return mean(add(sub(relu(logit), mul(logit, label)), log(add(exp(neg(abs(logit))), 1))));
 }
 
 /** Probability of success [B] from logits [B, 2] (failure, success). */

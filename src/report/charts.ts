@@ -14,7 +14,11 @@ ${body}</svg>`;
 
 /** Mean observation against mean prediction by bin, with intervals, and the diagonal of perfect agreement. */
 export function reliabilityChart(
-  series: readonly { readonly label: string; readonly colour: number; readonly reliability: Reliability }[],
+  series: readonly {
+    readonly label: string;
+    readonly colour: number;
+    readonly reliability: Pick<Reliability, 'bins' | 'calibration_error'>;
+  }[],
   axes: { readonly x: string; readonly y: string },
 ): Markup {
   const [width, height, left, bottom, top, right] = [460, 400, 60, 344, 10, 450];

@@ -6,6 +6,7 @@ import { dividedEvaluations, offlineMarkup } from './offline.js';
 import { onlineMarkup } from './online.js';
 import type { Amounts, Comparison, Part, Report } from './report.js';
 import { repeatMarkup, settingsMarkup } from './settings-section.js';
+import { valueModelMarkup } from './value-model.js';
 import { stripMarkup, type Strip } from './strip.js';
 import { successMarkup } from './success.js';
 
@@ -23,6 +24,9 @@ export function page(report: Report): string {
     ['learning', 'Learning curves', learningMarkup(report)],
     ...(report.online.length > 0 ? [['online', 'Online fine-tuning', onlineMarkup(report.online)] as const] : []),
     ['critic', 'Critic quality', part(report.values, criticMarkup)],
+    ...(report.valueModel
+      ? [['value', 'Value model quality', part(report.valueModel, valueModelMarkup)] as const]
+      : []),
     ['trajectories', 'Trajectories with critic values', part(report.trajectories, trajectories)],
     ['comparison', 'Before and after', part(report.comparison, comparison)],
     ['settings', 'Data and settings', html`${part(report.amounts, amounts)}${settingsMarkup(report)}`],

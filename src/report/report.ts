@@ -4,6 +4,7 @@ import type { Histogram } from './histogram.js';
 import type { Ranking, RankingOptions } from '../oracle/ranking.js';
 import type { OnlinePart } from './online.js';
 import type { Method } from './published.js';
+import type { ValueQuality } from './rating-quality.js';
 import type { Reliability } from './reliability.js';
 import type { Strip } from './strip.js';
 import { calibrationVerdict, type Fit } from './verdicts.js';
@@ -95,6 +96,8 @@ export interface Report {
   /** online runs that report.online names */
   readonly online: readonly OnlinePart[];
   readonly values: Part<Values>;
+  /** the value model of VEM; undefined if report.sources does not name it */
+  readonly valueModel?: Part<ValueQuality>;
   readonly trajectories: Part<readonly Strip[]>;
   readonly comparison: Part<Comparison>;
   readonly recorded: readonly RecordedSettings[];
@@ -141,6 +144,7 @@ export function reportJson(report: Report): string {
       advantages: valued.advantages ?? null,
       truth: valued.truth ? { ...valued.truth.options, ...valued.truth.ranking } : null,
     },
+    value_model: report.valueModel ? found(report.valueModel) : null,
     comparison: compared && {
       ...compared.pair,
       evaluations: report.compare,

@@ -9,7 +9,7 @@ import { jsonObjectIn } from '../data/formats/json.js';
 const MOST = 4 << 20;
 
 /** Stages in the order of the pipeline; others follow by name. */
-const STAGES = ['demos', 'sft', 'collect', 'vlm', 'critic', 'actor', 'online', 'eval'];
+const STAGES = ['demos', 'sft', 'collect', 'vlm', 'critic', 'actor', 'value', 'vem', 'online', 'eval'];
 
 /** The stage instances of a run that wrote metrics. */
 export function metricInstances(run: string): string[] {

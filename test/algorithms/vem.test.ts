@@ -2,14 +2,8 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { after, test } from 'node:test';
-import {
-  expectedRating,
-  goodProbability,
-  sampledLogProb,
-  sampleWeight,
-  VemSettings,
-  vemLoss,
-} from '../../src/algorithms/vem.js';
+import { sampledLogProb, sampleWeight, VemSettings, vemLoss } from '../../src/algorithms/vem.js';
+import { expectedRating, goodProbability } from '../../src/data/rating.js';
 import {
   chain,
   clipByGlobalNorm,

@@ -1,4 +1,4 @@
-/** The settings files of the published runs give the published values (docs/algorithms.md §0, §2, §3 and §4). */
+/** The settings files of the published runs give the published values (docs/algorithms.md §0 and §2 to §5). */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { registry } from '../../pipelines/index.js';
@@ -94,7 +94,37 @@ const DIGIRL: Table = {
   'online.digirl.hidden': [768, 768],
 };
 
+/** VEM: P and C give these, except for the weights, which are critiq's (C: [0.5, 1]). */
+const VEM: Table = {
+  'label.from': 'judge',
+  'label.shows': 'episode',
+  'label.judge.model': 'gpt-4o',
+  'label.judge.temperature': 0.7,
+  'label.judge.max_tokens': 100,
+  'label.judge.concurrency': 8,
+  'value.history': 20,
+  'value.max_pixels': 56_000,
+  'vem.weights': [0, 1],
+  'vem.weighting': 'rating',
+  'vem.threshold': 0.5,
+  'vem.temperature': 1,
+  'vem.top_k': 50,
+  'vem.lr': 1e-6,
+  'vem.lr_schedule': 'constant',
+  'vem.batch_size': 3,
+  'vem.grad_accum_steps': 32,
+  'vem.epochs': 20,
+  'vem.max_grad_norm': 0.01,
+  'vem.weight_decay': 0,
+  'vem.log_prob_clamp': [0.001, 0.99],
+  'vem.validation': 0.05,
+  'eval.temperature': 1,
+  'tasks.max_steps': 11,
+};
+
 const TABLES: Readonly<Record<string, Table>> = {
+  'vem-general': { ...VEM, 'tasks.set': 'general' },
+  'vem-webshopping': { ...VEM, 'tasks.set': 'webshop' },
   'aitw-general': {
     ...DIGIQ,
     'tasks.set': 'general',

@@ -7,7 +7,7 @@ import { Journal } from '../../src/data/store/journal.js';
 import { Display } from '../../src/runner/display.js';
 import { loadRegistry } from '../../src/runner/registry.js';
 import { runStage, type RunOptions } from '../../src/runner/run.js';
-import { loadSettings } from '../../src/settings/settings.js';
+import { loadSettings, type Config } from '../../src/settings/settings.js';
 import { contents, emptyFolder } from './process.js';
 import { TINY_OFFLINE } from './tiny-settings.js';
 
@@ -35,13 +35,17 @@ let data: string;
 export async function run(data: string, stage: string, overrides: string[], options: RunOptions = {}): Promise<string> {
   let said = '';
   const display = new Display('normal', { write: (piece: string) => (said += piece) });
-  const config = loadSettings(loaded.schema, {
+  await runStage(loaded, stage, configOf(data, overrides), { display, ...options });
+  return said;
+}
+
+/** The settings of such a run. */
+export function configOf(data: string, overrides: string[]): Config {
+  return loadSettings(loaded.schema, {
     file: registry.defaultConfig,
     overrides: [...TINY, `data=${data}`, ...overrides],
     aliases: loaded.aliases,
   });
-  await runStage(loaded, stage, config, { display, ...options });
-  return said;
 }
 
 /** Episodes that ended. */

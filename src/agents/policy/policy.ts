@@ -38,6 +38,8 @@ export interface Candidate {
   readonly members: readonly number[];
   /** log-probability at temperature 1, summed over its tokens, nats */
   readonly logProb: number;
+  /** the sampled tokens, with the end token unless the text was cut off at the limit */
+  readonly tokens: readonly number[];
 }
 
 export interface DrawOptions extends Truncation {
@@ -119,7 +121,15 @@ export class Policy {
       samples.map(({ tokens, count, members, logProb, finished }) => {
         const text = this.tokenizer.decode(tokens);
         const parsed = finished ? parseAction(text) : { invalid: 'not finished' };
-        return { text, action: 'invalid' in parsed ? undefined : parsed.action, count, members, logProb };
+        const sampled = finished ? [...tokens, this.config.eos] : tokens;
+        return {
+          text,
+          action: 'invalid' in parsed ? undefined : parsed.action,
+          count,
+          members,
+          logProb,
+          tokens: sampled,
+        };
       }),
     );
   }

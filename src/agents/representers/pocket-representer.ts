@@ -218,7 +218,8 @@ export async function cursorVectors(tower: VisionTower, states: readonly CursorS
   return touched.map((points, i) => points.map((point) => (point ? drawn.next().value! : states[i].plain)));
 }
 
-function touchPoint(text: string): Point | undefined {
+/** Where an action's cursor is drawn: the touch point of a tap; undefined for all other actions. */
+export function touchPoint(text: string): Point | undefined {
   const parsed = parseAction(text);
   return !('invalid' in parsed) && isTap(parsed.action) ? parsed.action.touch : undefined;
 }

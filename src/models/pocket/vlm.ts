@@ -15,7 +15,7 @@ import {
   type Tensor,
 } from '../../graph/index.js';
 import type { AutoUIConfig } from '../autoui/config.js';
-import { decode, encodeText, fuseImage, head } from '../autoui/autoui.js';
+import { decode, encodeText, fuseImage, head, logProb } from '../autoui/autoui.js';
 import type { Weights } from '../t5.js';
 
 /**
@@ -70,13 +70,14 @@ export interface VlmInputs {
 
 /**
  * Representations and answers.
- * @returns `representation` [R, VECTORS × width]; `logit` [R]: log-odds of Yes
+ * @returns `representation` [R, VECTORS × width]; `logit` [R]: log-odds of Yes; `likelihood` [R]: log-probability of the
+ * action's tokens
  */
 export function pocketVlm(
   w: Weights,
   config: PocketVlmConfig,
   x: VlmInputs,
-): { representation: Tensor; logit: Tensor } {
+): { representation: Tensor; logit: Tensor; likelihood: Tensor } {
   const { autoui } = config;
   const [rows, length] = x.action.shape;
   // The prompt is encoded once per state; between its actions only the image differs, by the cursor.
@@ -88,15 +89,16 @@ export function pocketVlm(
   const weight = reshape(x.actionMask, [rows, length, 1]);
   const average = sum(mul(hidden, weight), [1]);
   const count = sum(weight, [1]);
-  const representation = concat([kept, div(average, count), agreement(w, autoui, hidden, x)], 1);
+  const logits = head(w, autoui, hidden);
+  const representation = concat([kept, div(average, count), agreement(w, autoui, hidden, logits, x)], 1);
   const answer = slice(kept, 1, (SLOTS - 1) * autoui.width, SLOTS * autoui.width);
   const table = gather(
     w[autoui.tied ? 'shared.weight' : 'lm_head.weight'],
     constant(BigInt64Array.of(BigInt(config.yes), BigInt(config.no)), [2], 'int64'),
   );
-  const logits = linear(mul(answer, scalar(autoui.tied ? autoui.width ** -0.5 : 1)), table);
-  const logit = reshape(sub(slice(logits, 1, 0, 1), slice(logits, 1, 1, 2)), [rows]);
-  return { representation, logit };
+  const answers = linear(mul(answer, scalar(autoui.tied ? autoui.width ** -0.5 : 1)), table);
+  const logit = reshape(sub(slice(answers, 1, 0, 1), slice(answers, 1, 1, 2)), [rows]);
+  return { representation, logit, likelihood: likelihood(logits, x) };
 }
 
 /**
@@ -106,13 +108,29 @@ export function pocketVlm(
  * nothing. The last hidden state of a large VLM shows by itself that the typed shop is not that of the goal; that of two
  * layers of width 96 does not, although their predictions do.
  */
-function agreement(w: Weights, config: AutoUIConfig, hidden: Tensor, { action, actionMask }: VlmInputs): Tensor {
+function agreement(
+  w: Weights,
+  config: AutoUIConfig,
+  hidden: Tensor,
+  logits: Tensor,
+  { action, actionMask }: VlmInputs,
+): Tensor {
   const [rows, length, width] = hidden.shape;
   const table = w[config.tied ? 'shared.weight' : 'lm_head.weight'];
-  const expected = matmul(reshape(softmax(head(w, config, hidden)), [rows * length, -1]), table);
+  const expected = matmul(reshape(softmax(logits), [rows * length, -1]), table);
   const surplus = sub(gather(table, action), reshape(expected, [rows, length, width]));
-  // Position t predicts token t, and there is one more position than tokens.
-  const predicts = concat([slice(actionMask, 1, 1, length), constant(new Float32Array(rows), [rows, 1])], 1);
+  const predicts = predicting(actionMask);
   const scaled = config.tied ? hidden : mul(hidden, scalar(width ** 0.5));
   return sum(mul(mul(scaled, surplus), reshape(predicts, [rows, length, 1])), [1]);
+}
+
+/** The log-probability [R] of the action's tokens, as the model predicts them: a policy's log π(a|s). */
+function likelihood(logits: Tensor, { action, actionMask }: VlmInputs): Tensor {
+  return sum(logProb(logits, action, predicting(actionMask)), [1]);
+}
+
+/** 1 at the decoder positions that predict a token [R, T]: position t predicts token t, and there is one more position than tokens. */
+function predicting(actionMask: Tensor): Tensor {
+  const [rows, length] = actionMask.shape;
+  return concat([slice(actionMask, 1, 1, length), constant(new Float32Array(rows), [rows, 1])], 1);
 }

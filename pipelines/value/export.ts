@@ -1,0 +1,237 @@
+import { existsSync, mkdirSync, readdirSync, readFileSync, statSync } from 'node:fs';
+import { rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { stringify } from 'yaml';
+import { parseAction } from '../../src/agents/grammar.js';
+import { sentPicture } from '../../src/agents/served/picture.js';
+import { ratedPicture } from '../../src/agents/rated-action.js';
+import { ratingQuestion } from '../../src/agents/value/question.js';
+import { PATCHES } from '../../src/agents/value/served-value.js';
+import { counted } from '../../src/counted.js';
+import { writeAtomic } from '../../src/data/store/atomic.js';
+import { UserError } from '../../src/errors.js';
+import type { Display } from '../../src/runner/display.js';
+import { Interrupted } from '../../src/runner/execute.js';
+import { datasetFolder } from '../../src/runner/instance.js';
+import type { Config } from '../../src/settings/settings.js';
+import { labelledSteps, type LabelledStep } from './labelled.js';
+import type { Value } from './settings.js';
+
+/** Summary of an export: `critiq-value.json` in its folder, which also marks the folder as an export. */
+export interface ValueExported {
+  readonly run: string;
+  readonly pictures: number;
+  readonly max_pixels: number;
+  readonly train: { readonly examples: number; readonly good: number };
+  readonly validation: { readonly examples: number; readonly good: number };
+}
+
+const MARK = 'critiq-value.json';
+const OURS = new Set([MARK, 'images', 'llamafactory']);
+/** Pictures made and written in parallel. */
+const WRITERS = 4;
+
+type Split = 'train' | 'validation';
+const SPLITS: readonly Split[] = ['train', 'validation'];
+
+/** An example in VEM's columns; the turns are LLaMA-Factory's `sharegpt` with the names `from` and `value`. */
+interface Example {
+  readonly ep_id: string;
+  readonly step_id: number;
+  readonly task: string;
+  readonly critic_inputs: readonly { readonly from: 'human' | 'gpt'; readonly value: string }[];
+  readonly critic_images: readonly string[];
+  readonly critic_output: '1' | '2';
+  readonly critic_explanation: string;
+}
+
+/**
+ * `critiq value export OUT`: writes the labelled steps for LLaMA-Factory, and settings files that fine-tune and merge
+ * Qwen2-VL and Qwen2.5-VL with the published values. The question and the picture are those that `critiq value` and `critiq vem`
+ * send to the model later, pixel by pixel. Repeating an interrupted export makes the missing pictures.
+ * @throws UserError if a screenshot is missing or damaged, the run has no labels, or `out` holds files of others
+ */
+export async function exportValue(
+  out: string,
+  config: Config,
+  { display, signal }: { readonly display: Display; readonly signal: AbortSignal },
+): Promise<ValueExported> {
+  refuseForeign(out);
+  const settings = config.value as Value;
+  const labelled = await labelledSteps(
+    { settings, config, seed: config.seed, dataset: (name) => datasetFolder(config, name) },
+    // all of them: `value.steps` and `value.measured` limit what critiq itself trains on and asks
+    Infinity,
+  );
+  await writeAtomic(join(out, MARK), '{}\n');
+  const images = join(out, 'images');
+  mkdirSync(images, { recursive: true });
+  const all = SPLITS.flatMap((split) => labelled[split]);
+  const progress = display.progress(all.length, 'value export: examples');
+  const writing = new Map<string, Promise<void>>();
+  for (let start = 0; start < all.length; start += WRITERS) {
+    if (signal.aborted) throw new Interrupted('value export: stopped; run the same command again to resume');
+    const part = all.slice(start, start + WRITERS);
+    await Promise.all(
+      part.map((step) => {
+        const name = pictureName(step);
+        let made = writing.get(name);
+        if (!made) writing.set(name, (made = writePicture(join(images, name), step, settings.max_pixels)));
+        return made;
+      }),
+    );
+    progress.advance(part.length);
+  }
+  progress.done();
+  for (const name of readdirSync(images)) if (!writing.has(name)) await rm(join(images, name), { force: true });
+  const folder = join(out, 'llamafactory');
+  for (const split of SPLITS)
+    await writeAtomic(
+      join(folder, `${split}.json`),
+      `${JSON.stringify(
+        labelled[split].map((step) => exampleOf(step, settings.history)),
+        null,
+        1,
+      )}\n`,
+    );
+  await writeRecipes(folder, settings, labelled.validation.length > 0);
+  const count = (split: Split) => ({
+    examples: labelled[split].length,
+    good: labelled[split].filter(({ good }) => good).length,
+  });
+  const exported: ValueExported = {
+    run: config.run,
+    pictures: writing.size,
+    max_pixels: settings.max_pixels,
+    train: count('train'),
+    validation: count('validation'),
+  };
+  await writeAtomic(join(out, MARK), `${JSON.stringify(exported, null, 2)}\n`);
+  return exported;
+}
+
+/** The summary of an export as lines for people. */
+export function describeValueExport({ train, validation, pictures, max_pixels }: ValueExported): string[] {
+  const share = ({ examples, good }: ValueExported['train']) =>
+    `(${examples === 0 ? 0 : ((100 * good) / examples).toFixed(1)} % good)`;
+  return [
+    `value export: ${counted(train.examples, 'training example')} ${share(train)}, ${counted(validation.examples, 'validation example')} ${share(validation)}, ${counted(pictures, 'picture')} of at most ${max_pixels} pixels`,
+  ];
+}
+
+function exampleOf(step: LabelledStep, history: number): Example {
+  const output = step.good ? '2' : '1';
+  return {
+    ep_id: step.trajectory,
+    step_id: step.step,
+    task: step.goal,
+    critic_inputs: [
+      { from: 'human', value: `<image>${ratingQuestion(step, history)}` },
+      { from: 'gpt', value: output },
+    ],
+    critic_images: [pictureName(step)],
+    critic_output: output,
+    critic_explanation: step.explanation,
+  };
+}
+
+/** `<content id>.png`, or with the place of the dot, in ten-thousandths. */
+function pictureName({ image, action }: LabelledStep): string {
+  const parsed = parseAction(action);
+  if ('invalid' in parsed || parsed.action.type !== 'DUAL_POINT') return `${image}.png`;
+  const { touch, lift } = parsed.action;
+  const place = [0, 1].map((axis) => Math.round((10_000 * (touch[axis] + lift[axis])) / 2));
+  return `${image}-${place.join('-')}.png`;
+}
+
+async function writePicture(file: string, { frame, action }: LabelledStep, maxPixels: number): Promise<void> {
+  if (existsSync(file)) return;
+  const { url } = await sentPicture(ratedPicture(await frame(), action), {
+    type: 'png',
+    quality: 100,
+    patches: { ...PATCHES, maxPixels },
+  });
+  await writeAtomic(file, Buffer.from(url.slice(url.indexOf(',') + 1), 'base64'));
+}
+
+const MODELS = [
+  ['qwen2_vl', 'Qwen/Qwen2-VL-7B-Instruct'],
+  ['qwen2_5_vl', 'Qwen/Qwen2.5-VL-7B-Instruct'],
+] as const;
+
+/** LLaMA-Factory's dataset_info.json, and for each model the settings of the fine-tuning and of the merge. */
+async function writeRecipes(folder: string, { max_pixels }: Value, validated: boolean): Promise<void> {
+  const info = (split: Split) => ({
+    file_name: `${split}.json`,
+    formatting: 'sharegpt',
+    columns: { messages: 'critic_inputs', images: 'critic_images' },
+    tags: { role_tag: 'from', content_tag: 'value', user_tag: 'human', assistant_tag: 'gpt' },
+  });
+  const infos = { critiq_value_train: info('train'), critiq_value_validation: info('validation') };
+  await writeAtomic(join(folder, 'dataset_info.json'), `${JSON.stringify(infos, null, 2)}\n`);
+  for (const [name, model] of MODELS) {
+    const saved = `saves/value-${name}`;
+    const merged = `merged/value-${name}`;
+    const train = {
+      model_name_or_path: model,
+      stage: 'sft',
+      do_train: true,
+      finetuning_type: 'lora',
+      lora_target: 'all',
+      dataset_dir: 'llamafactory',
+      media_dir: 'images',
+      dataset: 'critiq_value_train',
+      ...(validated ? { eval_dataset: 'critiq_value_validation', eval_strategy: 'epoch' } : {}),
+      template: 'qwen2_vl',
+      image_max_pixels: max_pixels,
+      cutoff_len: 2560,
+      max_samples: 10_000,
+      output_dir: saved,
+      logging_steps: 10,
+      save_strategy: 'epoch',
+      per_device_train_batch_size: 3,
+      per_device_eval_batch_size: 1,
+      gradient_accumulation_steps: 2,
+      learning_rate: 1e-5,
+      num_train_epochs: 20,
+      lr_scheduler_type: 'cosine',
+      warmup_ratio: 0.1,
+      bf16: true,
+    };
+    await writeAtomic(
+      join(folder, `train-${name}.yaml`),
+      `# In the folder above this one: llamafactory-cli train llamafactory/train-${name}.yaml\n# VEM's settings. Then merge the adapter: llamafactory-cli export llamafactory/merge-${name}.yaml\n${stringify(train)}`,
+    );
+    const merge = {
+      model_name_or_path: model,
+      adapter_name_or_path: saved,
+      template: 'qwen2_vl',
+      finetuning_type: 'lora',
+      export_dir: merged,
+      export_size: 2,
+      export_device: 'cpu',
+      export_legacy_format: false,
+    };
+    await writeAtomic(
+      join(folder, `merge-${name}.yaml`),
+      `# In the folder above this one: llamafactory-cli export llamafactory/merge-${name}.yaml\n# Then: vllm serve ${merged} --served-model-name critiq-value --max-logprobs 20\n# and:  critiq value import ${merged} --name critiq-value\n${stringify(merge)}`,
+    );
+  }
+}
+
+/** @throws UserError if the folder holds anything that no export wrote */
+function refuseForeign(out: string): void {
+  const stat = statSync(out, { throwIfNoEntry: false });
+  if (!stat) {
+    mkdirSync(out, { recursive: true });
+    return;
+  }
+  if (!stat.isDirectory()) throw new UserError(`${out}: expected a folder, got a file; choose a new folder`);
+  const names = readdirSync(out).filter((name) => !name.startsWith('.'));
+  const marked = existsSync(join(out, MARK)) && readFileSync(join(out, MARK), 'utf8').startsWith('{');
+  const foreign = marked ? names.find((name) => !OURS.has(name)) : names[0];
+  if (foreign !== undefined)
+    throw new UserError(
+      `${out}: holds ${foreign}, which no \`critiq value export\` wrote; choose a new or empty folder`,
+    );
+}

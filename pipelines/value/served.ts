@@ -1,0 +1,31 @@
+import { join } from 'node:path';
+import { ServedValue, valueCache } from '../../src/agents/value/served-value.js';
+import type { StageContext } from '../../src/runner/stage.js';
+import { plainUrl } from '../episodes/server-settings.js';
+import type { VlmReference } from '../vlm/reference.js';
+import type { Value } from './settings.js';
+
+/** A value model behind a server, by the settings `value.*`. Its answers are shared by all runs below `data`. */
+export function servedValue(ctx: StageContext<unknown>, settings: Value, reference: VlmReference): ServedValue {
+  const { url, history, max_pixels, concurrency, timeout_ms, retries, backoff_ms, api_key_env } = settings;
+  return new ServedValue({
+    server: {
+      url: plainUrl(url),
+      setting: 'value.url',
+      apiKey: process.env[api_key_env]?.trim() || undefined,
+      apiKeyEnv: api_key_env,
+      timeoutMs: timeout_ms,
+      retries,
+      backoffMs: backoff_ms,
+      seed: ctx.seed,
+      docs: 'docs/vem.md',
+    },
+    model: reference.name,
+    fingerprint: reference.fingerprint,
+    history,
+    maxPixels: max_pixels,
+    concurrency,
+    cache: valueCache(join(ctx.config.data, '.cache', 'value')),
+    warn: (line) => ctx.log.warn(line),
+  });
+}
