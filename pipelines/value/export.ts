@@ -1,5 +1,4 @@
-import { existsSync, mkdirSync, readdirSync, readFileSync, statSync } from 'node:fs';
-import { rm } from 'node:fs/promises';
+import { existsSync, mkdirSync, readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { stringify } from 'yaml';
 import { parseAction } from '../../src/agents/grammar.js';
@@ -8,7 +7,9 @@ import { ratedPicture } from '../../src/agents/rated-action.js';
 import { ratingQuestion } from '../../src/agents/value/question.js';
 import { PATCHES } from '../../src/agents/value/served-value.js';
 import { counted } from '../../src/counted.js';
+import { readText } from '../../src/data/formats/text.js';
 import { writeAtomic } from '../../src/data/store/atomic.js';
+import { removeInside } from '../../src/data/store/inside.js';
 import { UserError } from '../../src/errors.js';
 import type { Display } from '../../src/runner/display.js';
 import { Interrupted } from '../../src/runner/execute.js';
@@ -83,7 +84,7 @@ export async function exportValue(
     progress.advance(part.length);
   }
   progress.done();
-  for (const name of readdirSync(images)) if (!writing.has(name)) await rm(join(images, name), { force: true });
+  for (const name of readdirSync(images)) if (!writing.has(name)) removeInside(images, name, 'value export');
   const folder = join(out, 'llamafactory');
   for (const split of SPLITS)
     await writeAtomic(
@@ -228,7 +229,7 @@ function refuseForeign(out: string): void {
   }
   if (!stat.isDirectory()) throw new UserError(`${out}: expected a folder, got a file; choose a new folder`);
   const names = readdirSync(out).filter((name) => !name.startsWith('.'));
-  const marked = existsSync(join(out, MARK)) && readFileSync(join(out, MARK), 'utf8').startsWith('{');
+  const marked = existsSync(join(out, MARK)) && readText(join(out, MARK)).startsWith('{');
   const foreign = marked ? names.find((name) => !OURS.has(name)) : names[0];
   if (foreign !== undefined)
     throw new UserError(
