@@ -87,7 +87,10 @@ module.exports = {
       severity: 'error',
       // the list of stages may name everything, and `critiq doctor` looks into checkpoints
       from: { path: '^pipelines/([^/.]+)', pathNot: '^pipelines/(index|commands/doctor)\\.ts$' },
-      to: { path: '^pipelines/[^/]+/', pathNot: ['^pipelines/$1/', '^pipelines/(episodes|training|vlm|value|plugins)/'] },
+      to: {
+        path: '^pipelines/[^/]+/',
+        pathNot: ['^pipelines/$1/', '^pipelines/(episodes|training|vlm|value|plugins)/'],
+      },
     },
     {
       name: 'oracle-for-diagnosis',
