@@ -10,7 +10,7 @@ SHELL := /bin/bash
 # a run folder takes one stage at a time, even under make -j
 .NOTPARALLEL:
 
-STAGES := demos sft collect candidates label vlm represent critic actor value vem online eval oracle report
+STAGES := demos sft collect candidates label vlm represent critic actor value vem online eval oracle offline report
 .PHONY: help setup demo demo-vem $(STAGES) status config test test-browser test-appium lint bench fuzz soak golden study-online docs site clean
 
 ifneq ($(filter-out help clean,$(or $(MAKECMDGOALS),help)),)

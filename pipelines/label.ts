@@ -1,5 +1,6 @@
 import { basename, join } from 'node:path';
 import { counted } from '../src/counted.js';
+import { labelQuality } from '../src/data/label-quality.js';
 import { LABELS, type LabelRow } from '../src/data/labels.js';
 import { writeAtomic } from '../src/data/store/atomic.js';
 import { removeInside } from '../src/data/store/inside.js';
@@ -14,7 +15,7 @@ import { stage, type StageContext } from '../src/runner/stage.js';
 import { FILES, readLabels } from './datasets.js';
 import { playedEpisodes, type PlayedEpisode } from './episodes/played.js';
 import { answering, StepJudges, type JudgedStep } from './label/judge.js';
-import { describeLabels, labelQuality } from './label/quality.js';
+import { describeLabels } from './label/quality.js';
 import { Label } from './label/settings.js';
 import { rateByState, type StateRating } from './label/state.js';
 import { byTrajectory, LABELLED, type LabelledStep } from './label/steps.js';
@@ -126,15 +127,23 @@ function playedOf(ctx: StageContext<Label>): Promise<((episode: number) => Playe
 
 /** The ratings by state of a trajectory; undefined if it cannot be replayed and they only serve to compare. */
 async function statesOf(
-  { settings, log }: StageContext<Label>,
+  ctx: StageContext<Label>,
   trajectory: readonly LabelledStep[],
   played: (episode: number) => PlayedEpisode,
 ): Promise<StateRating[] | undefined> {
+  const { settings, log } = ctx;
   try {
     return await rateByState(trajectory, played(Number(trajectory[0].trajectory)));
   } catch (error) {
     if (settings.from === 'state' || !(error instanceof UserError)) throw error;
-    log.warn(`not compared with the state of the phone: ${error.message}`);
+    const { message } = error;
+    log.debug(`not compared with the state of the phone: ${message}`);
+    // one line, though every trajectory may differ
+    await once(ctx, 'replay differs', () =>
+      log.warn(
+        `trajectories that the phone replays differently are not compared with its state; the first: ${message}`,
+      ),
+    );
     return undefined;
   }
 }

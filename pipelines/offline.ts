@@ -51,7 +51,7 @@ export const Offline = z.object({
     .regex(/^[\w+-][\w.+-]*(\/[\w+-][\w.+-]*)?$/, 'the name of a data set')
     .default('heldout')
     .describe(
-      'recorded episodes: `heldout` (validation and test of imported data), or `trajectories` (of these the part that critic and actor do not learn from)',
+      'recorded episodes: `heldout` (validation and test of imported data), or `trajectories` (of these the part that critic and actor do not learn from; VEM learns from some of it)',
     )
     .meta({ scope: 'result' }),
   split: z

@@ -1,6 +1,9 @@
 import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
+import type { LabelQuality } from '../src/data/label-quality.js';
 import { writeAtomic } from '../src/data/store/atomic.js';
+import { readSealed } from '../src/data/store/sealed.js';
+import { setFile } from '../src/data/store/set-files.js';
 import { CURVE, TOKEN_INFLUENCE } from '../src/data/online-tables.js';
 import { ownCommands } from '../src/report/commands.js';
 import { curves } from '../src/report/curves.js';
@@ -91,6 +94,7 @@ async function reportOf(ctx: StageContext<ReportSettings>): Promise<Report> {
     learning: learning(folder),
     online: await onlineParts(ctx, colours),
     values: data ? data.valuesPart() : trajectories(),
+    labels: settings.sources.includes('labels') ? labelQuality(ctx.dataset('labels')) : undefined,
     valueModel: settings.sources.includes('value') ? valueQuality(ctx.dataset('value')) : undefined,
     trajectories: data ? await data.pictured() : trajectories(),
     comparison: await comparisonOf(ctx, evaluations, comparisons),
@@ -133,6 +137,10 @@ async function onlineParts(
     parts.push({ name, curve, influence, colour: colours.get(name)! });
   }
   return parts;
+}
+
+function labelQuality(folder: string): LabelQuality {
+  return readSealed(setFile(folder, 'result'), 'run `critiq label --force`') as unknown as LabelQuality;
 }
 
 /** `quality.json` of a value model. An imported one is not measured. */

@@ -184,6 +184,10 @@ export class StepJudges {
 
   constructor(private readonly ctx: StageContext<Label>) {
     const { judge, second, budget_calls: calls, budget_tokens: tokens } = ctx.settings;
+    if (second.model !== '' && JSON.stringify(answering(judge)) === JSON.stringify(answering(second)))
+      throw new UserError(
+        `label.second: expected another judge than label.judge, got ${second.kind} ${second.model} with the same settings, which would repeat the cached answers of the first; name another model, or set another label.second.temperature`,
+      );
     this.budget = new Budget(join(ctx.folder, 'judge', 'labels'), { calls, tokens }, 'label');
     this.first = new StepJudge(ctx, judge, 'label.judge', this.budget);
     this.second = second.model === '' ? undefined : new StepJudge(ctx, second, 'label.second', this.budget);

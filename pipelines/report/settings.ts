@@ -26,10 +26,10 @@ export const ReportSettings = z.object({
     .default([])
     .describe('runs of `online` to show, by their names below `online/`; missing ones are run first'),
   sources: z
-    .array(z.enum(['trajectories', 'candidates', 'values', 'oracle', 'value']))
+    .array(z.enum(['trajectories', 'candidates', 'values', 'oracle', 'labels', 'value']))
     .default(['trajectories', 'candidates', 'values'])
     .describe(
-      "data sets to read; without `values` the report needs no critic and says nothing about it; add `oracle` to compare the critic with true values (docs/oracle.md), `value` for the quality of VEM's value model",
+      "data sets to read; without `values` the report needs no critic and says nothing about it; add `oracle` to compare the critic with true values (docs/oracle.md), `labels` for the agreement of ratings with others (docs/labels.md), `value` for the quality of VEM's value model",
     ),
   trajectories: z
     .int()

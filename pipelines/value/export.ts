@@ -4,9 +4,10 @@ import { stringify } from 'yaml';
 import { parseAction } from '../../src/agents/grammar.js';
 import { sentPicture } from '../../src/agents/served/picture.js';
 import { ratedPicture } from '../../src/agents/rated-action.js';
-import { ratingQuestion } from '../../src/agents/value/question.js';
+import { QUESTION, ratingQuestion } from '../../src/agents/value/question.js';
 import { PATCHES } from '../../src/agents/value/served-value.js';
 import { counted } from '../../src/counted.js';
+import { jsonObjectInFile } from '../../src/data/formats/json.js';
 import { readText } from '../../src/data/formats/text.js';
 import { writeAtomic } from '../../src/data/store/atomic.js';
 import { removeInside } from '../../src/data/store/inside.js';
@@ -23,6 +24,8 @@ export interface ValueExported {
   readonly run: string;
   readonly pictures: number;
   readonly max_pixels: number;
+  /** version of the question and the pictures */
+  readonly question: string;
   readonly train: { readonly examples: number; readonly good: number };
   readonly validation: { readonly examples: number; readonly good: number };
 }
@@ -64,9 +67,12 @@ export async function exportValue(
     // all of them: `value.steps` and `value.measured` limit what critiq itself trains on and asks
     Infinity,
   );
-  await writeAtomic(join(out, MARK), '{}\n');
   const images = join(out, 'images');
   mkdirSync(images, { recursive: true });
+  // those of an earlier export with other settings are of another size
+  const made = { max_pixels: settings.max_pixels, question: QUESTION };
+  if (!marks(join(out, MARK), made)) for (const name of readdirSync(images)) removeInside(images, name, 'value export');
+  await writeAtomic(join(out, MARK), `${JSON.stringify(made)}\n`);
   const all = SPLITS.flatMap((split) => labelled[split]);
   const progress = display.progress(all.length, 'value export: examples');
   const writing = new Map<string, Promise<void>>();
@@ -103,7 +109,7 @@ export async function exportValue(
   const exported: ValueExported = {
     run: config.run,
     pictures: writing.size,
-    max_pixels: settings.max_pixels,
+    ...made,
     train: count('train'),
     validation: count('validation'),
   };
@@ -218,6 +224,12 @@ async function writeRecipes(folder: string, { max_pixels }: Value, validated: bo
       `# In the folder above this one: llamafactory-cli export llamafactory/merge-${name}.yaml\n# Then: vllm serve ${merged} --served-model-name critiq-value --max-logprobs 20\n# and:  critiq value import ${merged} --name critiq-value\n${stringify(merge)}`,
     );
   }
+}
+
+/** Whether the mark of an export, finished or not, says that its pictures are of this kind. */
+function marks(file: string, { max_pixels, question }: Pick<ValueExported, 'max_pixels' | 'question'>): boolean {
+  const mark = jsonObjectInFile(file);
+  return mark?.max_pixels === max_pixels && mark.question === question;
 }
 
 /** @throws UserError if the folder holds anything that no export wrote */

@@ -5,6 +5,7 @@ import { splitTrajectories } from '../../src/data/replay.js';
 import type { Transition } from '../../src/data/transitions.js';
 import { UserError } from '../../src/errors.js';
 import { Random } from '../../src/random.js';
+import { reference } from '../../src/runner/reference.js';
 import type { StageContext } from '../../src/runner/stage.js';
 import type { Config } from '../../src/settings/settings.js';
 import { readLabels, readTransitions } from '../datasets.js';
@@ -26,9 +27,11 @@ export interface Labelled {
   readonly validation: readonly LabelledStep[];
 }
 
-/** The data set whose steps are labelled (`label.data`). */
+/** The data set whose steps are labelled: `label.data`, in the run that the labels are from. */
 export function labelledSet(config: Config): string {
-  return (config.label as { data: string }).data;
+  const { data } = config.label as { data: string };
+  const other = reference((config.value as Value).labels);
+  return other && !reference(data) ? `${other.run}:${data}` : data;
 }
 
 const COLUMNS = ['tid', 'trajectory', 'step', 'goal', 'action', 'image'] as const;
@@ -49,7 +52,8 @@ export async function labelledSteps(
     Transition,
     (typeof COLUMNS)[number]
   >[];
-  const images = new ImageStore(ctx.dataset('images'));
+  const other = reference(data);
+  const images = new ImageStore(ctx.dataset(other ? `${other.run}:images` : 'images'));
   const before = histories(rows);
   const byStep = new Map(rows.map((row) => [`${row.trajectory} ${row.step}`, row]));
   const folder = ctx.dataset(settings.labels);

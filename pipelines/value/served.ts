@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events';
 import { join } from 'node:path';
 import { ServedValue, valueCache } from '../../src/agents/value/served-value.js';
 import type { StageContext } from '../../src/runner/stage.js';
@@ -8,6 +9,8 @@ import type { Value } from './settings.js';
 /** A value model behind a server, by the settings `value.*`. Its answers are shared by all runs below `data`. */
 export function servedValue(ctx: StageContext<unknown>, settings: Value, reference: VlmReference): ServedValue {
   const { url, history, max_pixels, concurrency, timeout_ms, retries, backoff_ms, api_key_env } = settings;
+  // every question under way listens
+  setMaxListeners(0, ctx.signal);
   return new ServedValue({
     server: {
       url: plainUrl(url),

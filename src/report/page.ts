@@ -1,6 +1,7 @@
 import { criticMarkup } from './critic.js';
 import { htmlDocument } from './document.js';
 import { count, html, percent, table, type Markup } from './html.js';
+import { labelsMarkup } from './labels.js';
 import { learningMarkup } from './learning.js';
 import { dividedEvaluations, offlineMarkup } from './offline.js';
 import { onlineMarkup } from './online.js';
@@ -24,6 +25,7 @@ export function page(report: Report): string {
     ['learning', 'Learning curves', learningMarkup(report)],
     ...(report.online.length > 0 ? [['online', 'Online fine-tuning', onlineMarkup(report.online)] as const] : []),
     ['critic', 'Critic quality', part(report.values, criticMarkup)],
+    ...(report.labels ? [['labels', 'Labels', labelsMarkup(report.labels)] as const] : []),
     ...(report.valueModel
       ? [['value', 'Value model quality', part(report.valueModel, valueModelMarkup)] as const]
       : []),

@@ -1,3 +1,4 @@
+import type { LabelQuality } from '../data/label-quality.js';
 import type { Curve } from './curves.js';
 import { rateRows, type Evaluation, type Pair } from './evaluations.js';
 import type { Histogram } from './histogram.js';
@@ -96,6 +97,8 @@ export interface Report {
   /** online runs that report.online names */
   readonly online: readonly OnlinePart[];
   readonly values: Part<Values>;
+  /** the ratings of steps; undefined if report.sources does not name them */
+  readonly labels?: LabelQuality;
   /** the value model of VEM; undefined if report.sources does not name it */
   readonly valueModel?: Part<ValueQuality>;
   readonly trajectories: Part<readonly Strip[]>;
@@ -144,6 +147,7 @@ export function reportJson(report: Report): string {
       advantages: valued.advantages ?? null,
       truth: valued.truth ? { ...valued.truth.options, ...valued.truth.ranking } : null,
     },
+    labels: report.labels ?? null,
     value_model: report.valueModel ? found(report.valueModel) : null,
     comparison: compared && {
       ...compared.pair,

@@ -67,7 +67,12 @@ export class ServedValue implements ValueModel {
 
   private one(action: RatedAction, signal: AbortSignal): Promise<number> {
     const { cache, model, fingerprint, history, maxPixels } = this.options;
-    const key = questionKey({ version: QUESTION, model, fingerprint, maxPixels, asked: ratedKey(action, history) });
+    // the question numbers the steps
+    const skipped = Math.max(0, action.history.length - history);
+    const key = questionKey({
+      ...{ version: QUESTION, model, fingerprint, maxPixels, asked: ratedKey(action, history) },
+      ...(skipped > 0 ? { skipped } : {}),
+    });
     const known = cache.get(key);
     if (known !== undefined) {
       this.counts.known++;

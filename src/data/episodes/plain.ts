@@ -50,8 +50,10 @@ export async function* plainEpisodes(files: readonly string[], options: PlainOpt
         const before = close();
         if (before) yield before;
         yield episodeOf(line, line.steps as Fields[], where, options);
-      } else if (open && open.head.episode === line.episode && open.steps.length < MAX_STEPS) open.steps.push(line);
-      else {
+      } else if (open && open.head.episode === line.episode) {
+        // one more than is allowed, so that the episode is left out as a whole
+        if (open.steps.length <= MAX_STEPS) open.steps.push(line);
+      } else {
         const before = close();
         if (before) yield before;
         open = { head: line, steps: [line], where };

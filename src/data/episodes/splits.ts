@@ -1,5 +1,5 @@
-import { readFileSync } from 'node:fs';
 import { UserError } from '../../errors.js';
+import { readJsonFile } from '../formats/json.js';
 import type { SplitName } from './episode.js';
 
 const NAMES: Readonly<Record<string, SplitName>> = { train: 'train', validation: 'val', val: 'val', test: 'test' };
@@ -10,12 +10,7 @@ const NAMES: Readonly<Record<string, SplitName>> = { train: 'train', validation:
  * @throws UserError if it is no such file
  */
 export function readSplits(file: string): ReadonlyMap<string, SplitName> {
-  let read: unknown;
-  try {
-    read = JSON.parse(readFileSync(file, 'utf8'));
-  } catch (error) {
-    throw new UserError(`--splits ${file}: ${(error as Error).message}`);
-  }
+  const read = readJsonFile(file, 'check --splits');
   const entries = Object.entries((read ?? {}) as Record<string, unknown>).filter(([name]) => Object.hasOwn(NAMES, name));
   const wrong = entries.find(([, ids]) => !Array.isArray(ids));
   if (entries.length === 0 || wrong)

@@ -146,6 +146,10 @@ test('mistakes of the settings end the stage at once', async (t) => {
   await assert.rejects(rate(data, server), { name: 'UserError', message: /401.*JUDGE_API_KEY/ });
   assert.ok(server.asked.length <= 8);
   await assert.rejects(rate(data, server, ['label.judge.model=']), /label\.judge\.model: empty/);
+  await assert.rejects(rate(data, server, [`label.second.model=${RATER}`]), {
+    name: 'UserError',
+    message: /label\.second: expected another judge than label\.judge, got openai/,
+  });
 });
 
 test('a server that cannot be reached ends the stage, whatever a few bad answers do', async (t) => {

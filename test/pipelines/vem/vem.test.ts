@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import { before, test, type TestContext } from 'node:test';
 import { parse } from 'yaml';
 import { exportValue } from '../../../pipelines/value/export.js';
+import type { LabelQuality } from '../../../src/data/label-quality.js';
 import type { ValueQuality } from '../../../src/report/rating-quality.js';
 import { readMetrics } from '../../../src/data/metrics.js';
 import { Display } from '../../../src/runner/display.js';
@@ -219,6 +220,41 @@ test('the hand-over: VEM’s columns, the published settings, and a served model
   rmSync(join(data, 'served/policy/vem'), { recursive: true });
   await stage(data, 'vem', ...served, 'vem.epochs=2');
   assert.equal(asked.length, known, 'everything that was answered is known');
+});
+
+test('an export with other pictures into the same folder makes all of them again', async (t) => {
+  const data = copied(t);
+  const out = join(data, 'judged');
+  const pictures = () => contents(join(out, 'images'));
+  const large = await exportValue(out, configOf(data, all(data)), silent()).then(pictures);
+  const small = [...all(data), 'value.max_pixels=4000'];
+  await exportValue(out, configOf(data, small), silent());
+  assert.notDeepEqual(pictures(), large);
+  await exportValue(out, configOf(data, all(data)), silent());
+  assert.deepEqual(pictures(), large);
+});
+
+test('labels of another run rate the trajectories of that run, and its screens are seen', async (t) => {
+  const data = copied(t);
+  await stage(data, 'value', 'run=other', 'value.labels=pocket:labels', 'value.policy=pocket:base');
+  const quality = (name: string) => readFileSync(join(data, name, 'value/quality.json'), 'utf8');
+  assert.equal(quality('other'), quality('pocket'));
+});
+
+test('the report has a section on the labels and one on the value model', async (t) => {
+  const data = copied(t);
+  await stage(data, 'report', 'report.evals=[]', 'report.sources=[labels, value]');
+  const page = readFileSync(join(data, 'pocket/report.html'), 'utf8');
+  const { labels } = JSON.parse(readFileSync(join(data, 'pocket/report.json'), 'utf8')) as { labels: LabelQuality };
+  assert.equal(labels.good + labels.bad, labels.steps);
+  assert.match(page, new RegExp(`${labels.steps} steps rated by state`));
+  const { items, kappa } = labels.with_outcome!.all;
+  assert.equal(items, labels.steps);
+  assert.ok(
+    page.includes('Labels beside the outcome of the trajectory') && page.includes(`<td>${kappa!.toFixed(2)}</td>`),
+  );
+  assert.ok(!page.includes('Labels beside the state of the phone'), 'they are those of the state');
+  assert.ok(page.includes('Value model quality'));
 });
 
 test('a missing screenshot stops the export and is named; nothing shifts', async (t) => {
