@@ -2,7 +2,7 @@ import { existsSync, mkdirSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { formatDecision, parseAction } from '../../src/agents/grammar.js';
 import { kindOf } from '../../src/agents/offline.js';
-import { ratedPicture } from '../../src/agents/rated-action.js';
+import { ratedPicture, shortAction } from '../../src/agents/rated-action.js';
 import { ANNOTATIONS, type Annotation } from '../../src/data/annotations.js';
 import type { Action, Point } from '../../src/data/action.js';
 import { encodePng } from '../../src/data/formats/png.js';
@@ -95,12 +95,9 @@ function vemType(action: Action): string {
   return name.startsWith('scroll') ? name.toUpperCase().replace(' ', '_') : action.type;
 }
 
-/** The short text that VEM's critic reads; a click's point is [y, x], as everywhere in these texts. */
+/** The short text that VEM's critic reads, with VEM's names of scrolls. */
 function shortText(action: Action): string {
-  const type = vemType(action);
-  if (action.type === 'TYPE') return `"action_type": "TYPE", "typed_text": "${action.text}"`;
-  if (action.type !== 'DUAL_POINT' || kindOf(action) !== 'tap') return `"action_type": "${type}"`;
-  return `"action_type": "DUAL_POINT", "click_point": "[${action.touch.map((part) => part.toFixed(4)).join(', ')}]"`;
+  return vemType(action) === action.type ? shortAction(action) : `"action_type": "${vemType(action)}"`;
 }
 
 /** The rows of an episode with the keys of VEM's data, those of the policy's among them. Histories end before the step. */

@@ -1,9 +1,8 @@
 import { existsSync, mkdirSync, readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { stringify } from 'yaml';
-import { parseAction } from '../../src/agents/grammar.js';
 import { sentPicture } from '../../src/agents/served/picture.js';
-import { ratedPicture } from '../../src/agents/rated-action.js';
+import { dotOf, ratedPicture } from '../../src/agents/rated-action.js';
 import { QUESTION, ratingQuestion } from '../../src/agents/value/question.js';
 import { PATCHES } from '../../src/agents/value/served-value.js';
 import { counted } from '../../src/counted.js';
@@ -142,13 +141,10 @@ function exampleOf(step: LabelledStep, history: number): Example {
   };
 }
 
-/** `<content id>.png`, or with the place of the dot, in ten-thousandths. */
+/** `<content id>.png`, or with the place of the dot, in hundred-thousandths: points have four decimals, their middle has five. */
 function pictureName({ image, action }: LabelledStep): string {
-  const parsed = parseAction(action);
-  if ('invalid' in parsed || parsed.action.type !== 'DUAL_POINT') return `${image}.png`;
-  const { touch, lift } = parsed.action;
-  const place = [0, 1].map((axis) => Math.round((10_000 * (touch[axis] + lift[axis])) / 2));
-  return `${image}-${place.join('-')}.png`;
+  const dot = dotOf(action);
+  return `${[image, ...(dot ?? []).map((part) => Math.round(100_000 * part))].join('-')}.png`;
 }
 
 async function writePicture(file: string, { frame, action }: LabelledStep, maxPixels: number): Promise<void> {

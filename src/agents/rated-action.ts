@@ -40,11 +40,17 @@ function middle({ touch, lift }: Gesture): Point {
 /** Radius of the red dot, in pixels of the screenshot. */
 const RADIUS = 20;
 
-/** The screenshot with a red dot at the middle of the touch and lift points, for taps and swipes; else the screenshot itself. */
-export function ratedPicture(frame: Frame, text: string): Frame {
+/** Where the picture of an action has its dot: the middle of touch and lift, for taps and swipes; undefined: it has none. */
+export function dotOf(text: string): Point | undefined {
   const parsed = parseAction(text);
-  if ('invalid' in parsed || parsed.action.type !== 'DUAL_POINT') return frame;
-  const [y, x] = middle(parsed.action);
+  return 'invalid' in parsed || parsed.action.type !== 'DUAL_POINT' ? undefined : middle(parsed.action);
+}
+
+/** The screenshot with a red dot where the action touches (`dotOf`); the screenshot itself if it touches nothing. */
+export function ratedPicture(frame: Frame, text: string): Frame {
+  const dot = dotOf(text);
+  if (!dot) return frame;
+  const [y, x] = dot;
   const { width, height } = frame;
   const [cy, cx] = [y * height, x * width];
   const rgba = frame.rgba.slice();

@@ -6,9 +6,9 @@ import { modelOf } from '../../net/completion.js';
 import { JsonServer, WrongAnswer, type JsonServerOptions } from '../../net/json-server.js';
 import { ModelName } from '../../net/model-name.js';
 import { sentPicture } from '../served/picture.js';
-import { ratedPicture } from '../rated-action.js';
+import { dotOf, ratedPicture } from '../rated-action.js';
 import { QUESTION, ratingQuestion } from './question.js';
-import { ratedKey, type RatedAction, type ValueModel } from './value-model.js';
+import type { RatedAction, ValueModel } from './value-model.js';
 
 export interface ServedValueOptions {
   readonly server: JsonServerOptions;
@@ -67,12 +67,9 @@ export class ServedValue implements ValueModel {
 
   private one(action: RatedAction, signal: AbortSignal): Promise<number> {
     const { cache, model, fingerprint, history, maxPixels } = this.options;
-    // the question numbers the steps
-    const skipped = Math.max(0, action.history.length - history);
-    const key = questionKey({
-      ...{ version: QUESTION, model, fingerprint, maxPixels, asked: ratedKey(action, history) },
-      ...(skipped > 0 ? { skipped } : {}),
-    });
+    // what is sent: two actions that differ in their plans alone are one question
+    const picture = [action.image, dotOf(action.action) ?? null, maxPixels];
+    const key = questionKey({ version: QUESTION, model, fingerprint, picture, text: ratingQuestion(action, history) });
     const known = cache.get(key);
     if (known !== undefined) {
       this.counts.known++;

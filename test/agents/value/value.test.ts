@@ -264,6 +264,14 @@ test('a served value model is asked once about each content, with a small dotted
   assert.equal(bodies.length, 3);
   await served(url, cache).good([rated({ history: [TYPED] })], signal);
   assert.equal(bodies.length, 4);
+  // another plan is the same question; another place, though its point reads alike, is another picture
+  const planned = TAP.replace('Action Plan: [', 'Action Plan: [TYPE, ');
+  assert.notEqual(planned, TAP);
+  await served(url, cache).good([rated({ action: planned })], signal);
+  assert.equal(bodies.length, 4);
+  const scrolls = [swipe([0.8, 0.5], [0.2, 0.5]), swipe([0.9, 0.5], [0.2, 0.5])].map((action) => formatAction(action));
+  await served(url, cache).good(scrolls.map((action) => rated({ action })), signal); // prettier-ignore
+  assert.equal(bodies.length, 6);
 });
 
 test('a server without log-probabilities is a mistake that is told at once', async (t) => {
