@@ -24,6 +24,7 @@ import { ReportData } from './report/data.js';
 import { coloursOf, describePolicies } from './report/policies.js';
 import { ReportSettings } from './report/settings.js';
 import { readJsonObject } from '../src/data/formats/json.js';
+import { readRunRecord } from '../src/runner/run-record.js';
 
 /** The stages that make data. */
 const STAGES = [
@@ -77,7 +78,7 @@ async function reportOf(ctx: StageContext<ReportSettings>): Promise<Report> {
   const names = [...new Set(settings.evals)];
   const data = await ReportData.open(ctx);
   const trajectories = (): Part<never> => ({ missing: 'report.sources leaves out the trajectories.' });
-  const record = readJsonObject(join(folder, 'run.json'), 'run any stage of this run to write it again') as RunRecord;
+  const record = readRunRecord(folder) as unknown as RunRecord;
   const changed = Object.entries(record.changed ?? {}).filter(([path]) => !PLACES.includes(path));
   const evaluations = new Map(names.map((name) => [name, readResult(ctx.dataset(`eval/${name}`))]));
   const comparisons = new Comparisons(ctx);

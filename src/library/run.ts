@@ -15,7 +15,7 @@ import { readTable } from '../data/tables.js';
 import { VALUES, type CandidateRow, type Transition, type ValueRow } from '../data/transitions.js';
 import { UserError } from '../errors.js';
 import type { Runtime } from '../graph/runtime.js';
-import { readJsonObject } from '../data/formats/json.js';
+import { readRunRecord } from '../runner/run-record.js';
 
 /** run.json: what the run was made with. */
 export interface RunRecord {
@@ -154,9 +154,7 @@ export function openRun(folder: string): Promise<Run> {
   if (!isFolder(path)) return Promise.reject(new UserError(`${path}: no such run folder`));
   if (!existsSync(file)) return Promise.reject(new UserError(`${path}: not a run folder: it has no run.json`));
   try {
-    return Promise.resolve(
-      new Run(path, readJsonObject(file, 'run any stage of this run to write it again') as unknown as RunRecord),
-    );
+    return Promise.resolve(new Run(path, readRunRecord(path) as unknown as RunRecord));
   } catch (error) {
     return Promise.reject(error as Error);
   }

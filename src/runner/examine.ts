@@ -8,6 +8,7 @@ import { livingHolder, type Holder } from '../data/store/lock.js';
 import { committedShards } from '../data/store/manifest.js';
 import { UserError } from '../errors.js';
 import { LOG } from './log/lines.js';
+import { readRunRecord } from './run-record.js';
 import { IMPORT, readPlan, type PlanRecord } from './outputs.js';
 import { SPARE } from './spare.js';
 import { Trash, TRASH } from './trash.js';
@@ -101,13 +102,24 @@ function isLock(file: string): boolean {
 
 function recordOddities(run: string): Oddity[] {
   const file = join(run, RUN_FILE);
-  const again = 'run any of its stages again, which writes it';
   if (!existsSync(file))
     return [
-      { path: 'run.json', kind: 'record', what: 'missing: the run does not say what made it', action: again, bytes: 0 },
+      {
+        path: 'run.json',
+        kind: 'record',
+        what: 'missing: the run does not say what made it',
+        action: 'run any of its stages again, which writes it',
+        bytes: 0,
+      },
     ];
-  if (jsonObjectInFile(file)) return [];
-  return [{ path: 'run.json', kind: 'damaged', what: 'not valid JSON', action: again, bytes: sizeOf(file) }];
+  try {
+    readRunRecord(run);
+    return [];
+  } catch (error) {
+    if (!(error instanceof UserError)) throw error;
+    const { what, action } = parted(error.message.replace(`${file}: `, ''));
+    return [{ path: 'run.json', kind: 'damaged', what, action, bytes: sizeOf(file) }];
+  }
 }
 
 /** A data set whose plan is not finished, or whose files are missing or damaged. */
@@ -115,7 +127,7 @@ async function setOddities(run: string, set: SetInfo, holder: Holder | undefined
   const { name, plan, shards, fault } = set;
   const folder = join(run, name);
   const bytes = 0;
-  if (fault !== undefined) return [{ path: name, kind: 'damaged', what: fault, action: redo(undefined), bytes }];
+  if (fault !== undefined) return [{ path: name, kind: 'damaged', ...parted(fault), bytes }];
   const out: Oddity[] = [];
   if (plan && !plan.finished) {
     const runs = holder?.running === plan.instance;
@@ -138,6 +150,12 @@ async function setOddities(run: string, set: SetInfo, holder: Holder | undefined
     }
   }
   return out;
+}
+
+/** What a message says is wrong, and what to do. */
+function parted(message: string): { what: string; action: string } {
+  const [what, ...action] = message.split('; ');
+  return { what, action: action.join('; ') || redo(undefined) };
 }
 
 /** How to build a damaged data set again. */

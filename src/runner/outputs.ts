@@ -3,10 +3,10 @@ import { join } from 'node:path';
 import { writeAtomic } from '../data/store/atomic.js';
 import { encodeLine } from '../data/formats/jsonl.js';
 import { committedShards, Dataset, fingerprint, type Shard as Line } from '../data/store/manifest.js';
+import { readSealed, sealed } from '../data/store/sealed.js';
 import { isSet, renameOldFiles, setFile } from '../data/store/set-files.js';
 import { pathInside, removeInside } from '../data/store/inside.js';
 import { UserError } from '../errors.js';
-import { jsonObjectInFile } from '../data/formats/json.js';
 
 /** Stands for a stage's name in the plan of imported data. Stages leave such data alone. */
 export const IMPORT = 'import';
@@ -40,13 +40,14 @@ export function contentFingerprint(lines: ReadonlyMap<string, Line>, shards?: re
   return fingerprint(ids.map((id) => [id, lines.get(id)?.files.map((f) => [f.file, f.bytes, f.crc32]) ?? null]));
 }
 
-/** The plan of a data set; undefined if no stage wrote one. */
+/** The plan of a data set; undefined if no stage wrote one. @throws UserError if it is damaged */
 export function readPlan(folder: string): PlanRecord | undefined {
   const file = setFile(folder, 'plan');
   if (!existsSync(file)) return undefined;
-  const plan = jsonObjectInFile(file);
+  const whatToDo = `restore it from a copy, or delete ${folder} and run its stage again`;
+  const plan: unknown = readSealed(file, whatToDo);
   if (isPlan(plan)) return plan;
-  throw new UserError(`${file}: not a plan that critiq wrote; delete ${folder} and run its stage again`);
+  throw new UserError(`${file}: not a plan that critiq wrote; ${whatToDo}`);
 }
 
 /** Whether a value is the plan of a data set. */
@@ -179,10 +180,13 @@ export class Output {
 
   /** Writes the plan if it changed. */
   async writePlan(plan: PlanRecord): Promise<void> {
-    const text = `${JSON.stringify(plan, null, 1)}\n`;
+    const text = sealed(plan, 1);
+    // earlier versions wrote no checksum: such a plan stays as it is
+    const unsealed = `${JSON.stringify(plan, null, 1)}\n`;
     await renameOldFiles(this.folder);
     const file = setFile(this.folder, 'plan');
-    if (!existsSync(file) || readFileSync(file, 'utf8') !== text) await writeAtomic(file, text);
+    const before = existsSync(file) ? readFileSync(file, 'utf8') : undefined;
+    if (before !== text && before !== unsealed) await writeAtomic(file, text);
   }
 
   /** Removes the `.tmp` files of killed or failed writers, but not from folders of other data sets. */

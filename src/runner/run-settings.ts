@@ -12,9 +12,9 @@ import { RUN_FILE } from './folders.js';
 import { datasetFolder, runFolder } from './instance.js';
 import { type PlanRecord, readPlan } from './outputs.js';
 import { type LoadedRegistry, recordedSettings, withRecorded, withSettings } from './registry.js';
+import { readRunRecord } from './run-record.js';
 import { recordedPlans } from './recorded.js';
 import type { Stage } from './stage.js';
-import { readJsonObject } from '../data/formats/json.js';
 
 /** What a command was given, beside its settings. */
 export type CommandSettings = Composed & {
@@ -71,9 +71,8 @@ interface RunRecord {
 
 /** run.json; undefined for a new run. */
 function readRecord(place: Config): RunRecord | undefined {
-  const file = join(runFolder(place), RUN_FILE);
-  if (!existsSync(file)) return undefined;
-  return readJsonObject(file, 'the settings of the run are lost: delete this file, and give them again');
+  const folder = runFolder(place);
+  return existsSync(join(folder, RUN_FILE)) ? readRunRecord(folder) : undefined;
 }
 
 /** Settings of plugins are wrong without the plugins. They are not loaded because a run names them: their code runs. */

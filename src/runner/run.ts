@@ -17,10 +17,10 @@ import { preflight } from './preflight.js';
 import { type LoadedRegistry, withRecorded, withSettings } from './registry.js';
 import { checkReference, reference } from './reference.js';
 import { recordedPlans } from './recorded.js';
+import { runRecordIn, runRecordText } from './run-record.js';
 import { asBuilt, commandSettings } from './run-settings.js';
 import type { Stage } from './stage.js';
 import { Trash } from './trash.js';
-import { jsonObjectIn } from '../data/formats/json.js';
 import { readText } from '../data/formats/text.js';
 
 export interface RunOptions {
@@ -249,16 +249,12 @@ export async function writeRunRecord(config: Config, schema?: LoadedRegistry['sc
   const settings = command?.beneath ?? config;
   const changed = schema && changedSettings(schema, settings);
   const file = join(runFolder(config), RUN_FILE);
-  const before = existsSync(file) ? readText(file) : '{}';
-  const others = parsed(before);
-  delete others.set;
+  const before = existsSync(file) ? readText(file) : '';
+  // a damaged one is written again
+  const { set: _, ...others } = runRecordIn(runFolder(config));
   const own = { versions: versions(), commit: gitCommit(), seed: config.seed, changed, settings };
-  const text = `${JSON.stringify({ ...others, ...own, ...(command ? { set: command.next } : {}) }, null, 2)}\n`;
+  const text = runRecordText({ ...others, ...own, ...(command ? { set: command.next } : {}) });
   if (before !== text) await writeAtomic(file, text);
   // a kill in the middle of writing may have left it
   else rmSync(temporaryName(file), { force: true });
-}
-
-function parsed(text: string): Record<string, unknown> {
-  return jsonObjectIn(text) ?? {}; // damaged: it is written again
 }

@@ -4,11 +4,12 @@ import type { MetricsLine } from '../data/metrics.js';
 import { writeAtomic } from '../data/store/atomic.js';
 import { linkOrCopy, ownPath, pathInside, removeInside } from '../data/store/inside.js';
 import { recordFile, type FileRecord } from '../data/store/integrity.js';
+import { readSealed, sealed } from '../data/store/sealed.js';
 import { fingerprint, isShard, type Shard as Line } from '../data/store/manifest.js';
 import { UserError } from '../errors.js';
 import type { Output } from './outputs.js';
 import type { Extent, Prior } from './stage.js';
-import { isObject, jsonObjectInFile, readJsonFile } from '../data/formats/json.js';
+import { isObject, readJsonFile } from '../data/formats/json.js';
 
 /** Where versions of shards with another extent are kept, below the run folder; data sets' names do not begin with a dot. */
 export const SPARE = '.spare';
@@ -92,7 +93,7 @@ export class Spare {
         mkdirSync(dirname(to), { recursive: true });
         linkOrCopy(pathInside(outputs[set].folder, file, outputs[set].folder), to);
       }
-    await writeAtomic(join(this.root, id, ENTRY), `${JSON.stringify({ ...version, metrics }, null, 1)}\n`);
+    await writeAtomic(join(this.root, id, ENTRY), sealed({ ...version, metrics }, 1));
     for (const output of outputs) await output.drop(new Set([shard]));
     this.settle(outputs);
   }
@@ -200,9 +201,10 @@ export class Spare {
 
   private read(id: string): SpareVersion {
     const file = join(this.root, id, ENTRY);
-    const version = jsonObjectInFile(file);
+    const whatToDo = 'look into its folder, then remove it';
+    const version: unknown = readSealed(file, whatToDo);
     if (isVersion(version) && version.id === id) return version;
-    throw new UserError(`${file}: damaged; look into its folder, then remove it`);
+    throw new UserError(`${file}: damaged; ${whatToDo}`);
   }
 }
 

@@ -13,13 +13,13 @@ import { dirname, join } from 'node:path';
 import { eventsFile, metricsFile } from '../data/metrics.js';
 import { writeAtomic } from '../data/store/atomic.js';
 import { linkOrCopy, ownPath, pathInside } from '../data/store/inside.js';
+import { readSealed, sealed } from '../data/store/sealed.js';
 import { setFile } from '../data/store/set-files.js';
 import { isShard, type Shard as Line } from '../data/store/manifest.js';
 import { UserError } from '../errors.js';
 import type { Config } from '../settings/settings.js';
 import { datasetFolder, runFolder } from './instance.js';
 import { isPlan, Output, readPlan, type PlanRecord } from './outputs.js';
-import { jsonObjectInFile } from '../data/formats/json.js';
 
 /** Where replaced results are kept, below the run folder; data sets' names do not begin with a dot. */
 export const TRASH = '.trash';
@@ -219,17 +219,18 @@ export class Trash {
 
   private read(id: string): TrashEntry {
     const file = join(this.root, id, ENTRY);
-    const entry = jsonObjectInFile(file);
+    const whatToDo = 'look into its folder, then remove it';
+    const entry: unknown = readSealed(file, whatToDo);
     if (isEntry(entry) && entry.id === id) {
       // its metrics are below it
       pathInside(join(this.run, 'metrics'), entry.instance, file);
       return entry;
     }
-    throw new UserError(`${file}: damaged; look into its folder, then remove it`);
+    throw new UserError(`${file}: damaged; ${whatToDo}`);
   }
 
   private async write(entry: TrashEntry): Promise<void> {
-    await writeAtomic(join(this.root, entry.id, ENTRY), `${JSON.stringify(entry, null, 1)}\n`);
+    await writeAtomic(join(this.root, entry.id, ENTRY), sealed(entry, 1));
   }
 
   private nextNumber(): number {

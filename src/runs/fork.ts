@@ -21,7 +21,7 @@ import { existingRun, isRunName, RUN_FILE } from '../runner/folders.js';
 import { inheritLog } from '../runner/log/inherit.js';
 import { readRecord } from './record.js';
 import { storedSets, type StoredSet } from './results.js';
-import { readJsonObject } from '../data/formats/json.js';
+import { readRunRecord, runRecordText } from '../runner/run-record.js';
 import { readText } from '../data/formats/text.js';
 
 export interface ForkOptions {
@@ -237,10 +237,7 @@ function copyMetrics(source: string, target: string, instance: string): void {
 /** run.json of the fork: the original's settings under its own name. */
 function forkedRecord(source: string, { from, to, sweep }: { from: string; to: string; sweep?: string }): string {
   readRecord(source);
-  const record = readJsonObject(join(source, RUN_FILE), 'run any stage of this run to write it again') as Record<
-    string,
-    unknown
-  > & {
+  const record = readRunRecord(source) as Record<string, unknown> & {
     settings: Record<string, unknown>;
     changed?: Record<string, { default: unknown; value: unknown }>;
   };
@@ -248,5 +245,5 @@ function forkedRecord(source: string, { from, to, sweep }: { from: string; to: s
   const changed = record.changed && { ...record.changed };
   if (changed?.run) changed.run = { ...changed.run, value: to };
   const own = { ...rest, forked_from: from, ...(sweep === undefined ? {} : { sweep }), changed };
-  return `${JSON.stringify({ ...own, settings: { ...record.settings, run: to } }, null, 2)}\n`;
+  return runRecordText({ ...own, settings: { ...record.settings, run: to } });
 }

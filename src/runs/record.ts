@@ -1,7 +1,8 @@
 import { join } from 'node:path';
 import { UserError } from '../errors.js';
 import { RUN_FILE } from '../runner/folders.js';
-import { isObject, jsonObjectInFile } from '../data/formats/json.js';
+import { isObject } from '../data/formats/json.js';
+import { readRunRecord } from '../runner/run-record.js';
 
 /** The parts of run.json that are read here. */
 export interface RunRecord {
@@ -13,10 +14,11 @@ export interface RunRecord {
   readonly sweep?: string;
 }
 
-/** @throws UserError if it is no JSON with settings */
+/** @throws UserError if it is damaged or has no settings */
 export function readRecord(folder: string): RunRecord {
-  const file = join(folder, RUN_FILE);
-  const record = jsonObjectInFile(file);
-  if (isObject(record?.settings)) return record as unknown as RunRecord;
-  throw new UserError(`${file}: not a record that critiq wrote; run any stage of this run to write it again`);
+  const record = readRunRecord(folder);
+  if (isObject(record.settings)) return record as unknown as RunRecord;
+  throw new UserError(
+    `${join(folder, RUN_FILE)}: not a record that critiq wrote; run any stage of this run to write it again`,
+  );
 }

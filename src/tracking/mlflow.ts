@@ -14,6 +14,7 @@ import { readPlan, type PlanRecord } from '../runner/outputs.js';
 import { withoutKeys } from '../secrets/known.js';
 import { MlflowClient, Refused, Unavailable } from './client.js';
 import { batches, LIMITS, params, pieces, pointsOf, tags, type LinePoints, type Point } from './points.js';
+import { runRecordIn } from '../runner/run-record.js';
 import { jsonObjectInFile } from '../data/formats/json.js';
 
 export const MlflowSettings = z.object({
@@ -273,7 +274,7 @@ interface RunRecord {
 }
 
 function readRecord(run: string): RunRecord {
-  return jsonObjectInFile(join(run, 'run.json')) ?? {};
+  return runRecordIn(run);
 }
 
 /** Whether a run has metrics to send. */

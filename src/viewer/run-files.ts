@@ -7,7 +7,7 @@ import { UserError } from '../errors.js';
 import { livingHolder } from '../data/store/lock.js';
 import { readManifest, readPlan } from '../runner/outputs.js';
 import type { Problem } from './api.js';
-import { jsonObjectInFile } from '../data/formats/json.js';
+import { runRecordIn } from '../runner/run-record.js';
 
 /** The parts of run.json that the viewer reads. */
 export interface RunRecord {
@@ -80,7 +80,7 @@ export function problem(where: string, error: unknown): Problem {
 
 /** run.json; empty if it is missing or broken. */
 export function runRecord(run: string): RunRecord {
-  return jsonObjectInFile(join(run, 'run.json')) ?? {};
+  return runRecordIn(run);
 }
 
 /** The stage instance that a live process is running in the run's folder. */

@@ -98,7 +98,7 @@ test('config prints settings that give the same run, and run.json stores them wi
   const { stdout: again } = await succeed(['numbers', '--json', 'numbers.count=3', 'seed=5'], { cwd });
   assert.equal((JSON.parse(again) as { made: number }[])[0].made, 0);
   const record = JSON.parse(readFileSync(join(cwd, 'data/pocket/run.json'), 'utf8')) as Record<string, unknown>;
-  assert.deepEqual(Object.keys(record), ['versions', 'commit', 'seed', 'changed', 'settings', 'set']);
+  assert.deepEqual(Object.keys(record), ['versions', 'commit', 'seed', 'changed', 'settings', 'set', 'crc32']);
   assert.deepEqual(record.changed, {
     seed: { default: 0, value: 5 },
     'numbers.count': { default: 50, value: 3 },

@@ -172,7 +172,11 @@ test('metadata of another shape is damage, not a crash', async (t) => {
   assert.equal(rows.find(({ instance }) => instance === 'eval/base-test')?.state, 'outdated');
   for (const text of ['null', '[]', '{"stage":"eval"}', '{"stage":"eval","instance":"x","settings":{},"shards":[1]}']) {
     writeFileSync(plan, text);
-    await assert.rejects(inspectRun(loaded, config), userError(/plan\.json: not a plan that critiq wrote/), text);
+    await assert.rejects(
+      inspectRun(loaded, config),
+      userError(/plan\.json: (not a plan that critiq wrote|damaged: expected a JSON object); restore it/),
+      text,
+    );
   }
 });
 

@@ -7,6 +7,7 @@ import { Display } from '../../src/runner/display.js';
 import { inspectRun } from '../../src/runner/inspect.js';
 import { loadRegistry } from '../../src/runner/registry.js';
 import { commandSettings, loadRunSettings } from '../../src/runner/run-settings.js';
+import { readRunRecord } from '../../src/runner/run-record.js';
 import { runStage, type RunOptions } from '../../src/runner/run.js';
 import { describeDifferences } from '../../src/settings/differences.js';
 import type { StoredSettings } from '../../src/settings/stored.js';
@@ -215,7 +216,7 @@ test('a run of an earlier version keeps the settings that its results record', a
   await run.make('squares', ['squares.power=3', 'numbers.count=4', 'numbers.shards=3', 'workers=2']);
   await run.make('total', ['total.name=b', 'total.lr=0.25']);
   const file = join(run.folder, 'run.json');
-  const record = JSON.parse(readFileSync(file, 'utf8')) as { set?: unknown; settings: { squares: { power: number } } };
+  const record = readRunRecord(run.folder) as { set?: unknown; settings: { squares: { power: number } } };
   delete record.set;
   record.settings.squares.power = 9; // the last command of an earlier version, which built nothing
   writeFileSync(file, JSON.stringify(record));
@@ -228,7 +229,7 @@ test('a run of an earlier version keeps the settings that its results record', a
   const mine = run.file('squares: {power: 5}\nnumbers: {count: 4}\n');
   assert.deepEqual(run.says(mine), ['mine.yaml and run pocket differ:', '  squares.power  3 -> 5']);
   writeFileSync(file, '{');
-  assert.throws(() => run.settings(''), /run\.json: not valid JSON/);
+  assert.throws(() => run.settings(''), /run\.json: damaged: not valid JSON; .*give the settings again/);
   rmSync(file);
   assert.equal(run.value('squares.power'), 2);
 });

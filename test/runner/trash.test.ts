@@ -4,6 +4,7 @@ import { existsSync, readdirSync, readFileSync, renameSync, symlinkSync, writeFi
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { encodeLine } from '../../src/data/formats/jsonl.js';
+import { readSealed } from '../../src/data/store/sealed.js';
 import { Random } from '../../src/random.js';
 import { loadRegistry } from '../../src/runner/registry.js';
 import { runStage, type RunOptions } from '../../src/runner/run.js';
@@ -145,7 +146,7 @@ test('a move that a kill cut off is finished by the next command', async (t) => 
   await run(data, 'squares');
   await run(data, 'squares', ['squares.power=3'], { redo: true });
   const entry = join(data, 'pocket/.trash/0001-squares');
-  const record = JSON.parse(readFileSync(join(entry, 'entry.json'), 'utf8')) as { sets: { lines: object[] }[] };
+  const record = readSealed(join(entry, 'entry.json'), '') as unknown as { sets: { lines: object[] }[] };
   const [{ lines }] = record.sets;
   // as if the process had died after the first file: the others are still in place, and the manifest names them all
   const folder = join(data, 'pocket/squares');

@@ -1,9 +1,10 @@
 /** A fork shares files with its original, and no work in one changes a byte of the other. */
 import assert from 'node:assert/strict';
-import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { existsSync, readdirSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { Lock } from '../../src/data/store/lock.js';
+import { readSealed, sealed } from '../../src/data/store/sealed.js';
 import { UserError } from '../../src/errors.js';
 import { readCommands, type CommandRecord } from '../../src/runner/log/commands.js';
 import { shardTimes } from '../../src/runner/log/shards.js';
@@ -166,7 +167,7 @@ test('of a run that is at work, a fork takes what is finished', async (t) => {
   const data = emptyFolder(t);
   await build(data, 'a');
   const plan = join(data, 'a/squares/_plan.json');
-  writeFileSync(plan, readFileSync(plan, 'utf8').replace('"finished": true', '"finished": false'));
+  writeFileSync(plan, sealed({ ...readSealed(plan, ''), finished: false }, 1));
   const lock = Lock.acquire(join(data, 'a/lock'));
   try {
     const forked = await forkRun({ data, from: 'a', to: 'b' });

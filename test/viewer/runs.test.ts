@@ -1,9 +1,10 @@
 /** The table of runs and their comparison: what the viewer's server answers, and the page that shows it. */
 import assert from 'node:assert/strict';
-import { readFileSync, writeFileSync } from 'node:fs';
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { registry } from '../../pipelines/index.js';
+import { readSealed } from '../../src/data/store/sealed.js';
 import { loadRegistry } from '../../src/runner/registry.js';
 import { compareRuns } from '../../src/runs/compare.js';
 import { forkRun } from '../../src/runs/fork.js';
@@ -20,7 +21,7 @@ test('all runs, and two of them side by side; only names of runs in the folder a
   const { data } = await viewedRun(t);
   await forkRun({ data, from: 'seen', to: 'other' });
   const plan = join(data, 'other/eval/digiq-test/_plan.json');
-  const text = JSON.parse(readFileSync(plan, 'utf8')) as { settings: { eval: object } };
+  const text = readSealed(plan, '') as { settings: { eval: object } };
   text.settings.eval = { ...text.settings.eval, temperature: 0.5 };
   writeFileSync(plan, JSON.stringify(text));
   const many = {

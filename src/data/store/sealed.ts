@@ -7,13 +7,13 @@ import { readText } from '../formats/text.js';
  * JSON files that notice a flipped byte, as the lines of a log do (formats/jsonl.ts): the last property of the object is
  * `crc32`, the CRC-32 of the text without it.
  */
-const SEAL = /,\n {2}"crc32": (\d{1,10})\n\}\n?$/;
+const SEAL = /,\n {1,2}"crc32": (\d{1,10})\n\}\n?$/;
 
-/** The text of a file with an object. @param value without a property crc32 */
-export function sealed(value: object): string {
-  const body = JSON.stringify(value, null, 2);
+/** The text of a file with an object. @param value without a property crc32 @param indent 1 or 2 */
+export function sealed(value: object, indent = 2): string {
+  const body = JSON.stringify(value, null, indent);
   if (body === '{}') throw new Error('sealed: an empty object');
-  return `${body.slice(0, -2)},\n  "crc32": ${crc32(body)}\n}\n`;
+  return `${body.slice(0, -2)},\n${' '.repeat(indent)}"crc32": ${crc32(body)}\n}\n`;
 }
 
 /**
@@ -44,6 +44,16 @@ export function readSealed(file: string, whatToDo: string): Record<string, unkno
   // damage to the seal itself: the end does not match SEAL, and the last name is crc32 or nearly so
   if (!seal && nearlyCrc(Object.keys(value).at(-1) ?? '')) throw new UserError(`${file}: damaged: its checksum cannot be read; ${whatToDo}`);
   return value;
+}
+
+/** The same for a file that may be missing or damaged without harm; undefined then. */
+export function sealedInFile(file: string): Record<string, unknown> | undefined {
+  try {
+    return readSealed(file, '');
+  } catch (error) {
+    if (error instanceof UserError) return undefined;
+    throw error;
+  }
 }
 
 function nearlyCrc(name: string): boolean {
