@@ -51,7 +51,6 @@ export function configOf(data: string, overrides: string[]): Config {
 /** Episodes that ended. */
 export const played: string[] = [];
 
-// eslint-disable-next-line @typescript-eslint/unbound-method -- called with its journal below
 const { append } = Journal.prototype;
 Journal.prototype.append = function (episode) {
   played.push(episode.episode);
