@@ -4,7 +4,7 @@
 export const GROUPS: readonly { readonly text: string; readonly pages: readonly string[] }[] = [
   { text: 'Start here', pages: ['README', 'tutorial', 'viewer'] },
   { text: 'Concepts', pages: ['concepts', 'action-format', 'phone', 'judges'] },
-  { text: 'Algorithms', pages: ['algorithms', 'oracle', 'online', 'study-online'] },
+  { text: 'Algorithms', pages: ['algorithms', 'oracle', 'study-digiq', 'vem', 'online', 'study-online'] },
   {
     text: 'Real models and devices',
     pages: ['checkpoints', 'vlm', 'served-agents', 'gpu', 'devices', 'browser', 'webdriver', 'appium-rig'],
