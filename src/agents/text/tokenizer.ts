@@ -5,6 +5,7 @@ import { UserError } from '../../errors.js';
 import { bucketOf } from '../../models/buckets.js';
 import { readJson } from '../../models/checkpoint/checkpoint.js';
 import { Charsmap } from './charsmap.js';
+import { isPlain, patternsIn, timed } from './timed.js';
 
 /** Texts as input of a model: rows of token ids of equal length, padded on the right. */
 export interface TokenBatch {
@@ -27,6 +28,9 @@ export interface TokenizerOptions {
   /** what fills short rows: the end-of-sequence token as in the released code, or the tokenizer's pad token. @default 'eos' */
   readonly pad?: 'eos' | 'pad';
 }
+
+/** Most milliseconds that a tokenizer's regular expressions may take for a text. */
+const SLOWEST = 3000;
 
 /** A Hugging Face tokenizer read from a folder's tokenizer.json and tokenizer_config.json. */
 export class TextTokenizer {
@@ -61,7 +65,7 @@ export class TextTokenizer {
     this.vocabulary = 1 + [...tokenizer.get_vocab(true).values()].reduce((most, one) => Math.max(most, one), -1);
     this.maxLength = options.maxLength ?? 512;
     this.truncate = options.truncate ?? 'left';
-    this.around = specialTokens(tokenizer);
+    this.around = this.bounded(1, () => specialTokens(tokenizer));
     const least = this.around.before.length + this.around.after.length;
     if (this.maxLength <= least) {
       throw new RangeError(
@@ -95,7 +99,7 @@ export class TextTokenizer {
 
   /** Token ids with the tokenizer's own special tokens (a final eos for T5), cut to maxLength. */
   encode(text: string): number[] {
-    const { ids } = this.tokenizer.encode(text);
+    const { ids } = this.bounded(text.length, () => this.tokenizer.encode(text));
     if (!ids.every(Number.isInteger))
       throw new UserError(
         `${this.files.source}: has no id for some text, not even that of an unknown token; export it again`,
@@ -112,9 +116,18 @@ export class TextTokenizer {
   decode(ids: ArrayLike<number>): string {
     // the library refuses an empty list
     if (ids.length === 0) return '';
-    return this.tokenizer.decode(Array.from(ids), {
-      skip_special_tokens: true,
-      clean_up_tokenization_spaces: this.files.cleansUp,
+    const options = { skip_special_tokens: true, clean_up_tokenization_spaces: this.files.cleansUp };
+    return this.bounded(ids.length, () => this.tokenizer.decode(Array.from(ids), options));
+  }
+
+  /** Runs regular expressions of strangers: those that might take forever are ended. */
+  private bounded<T>(length: number, work: () => T): T {
+    if (this.files.plain) return work();
+    return timed(work, SLOWEST, () => {
+      const { source } = this.files;
+      return new UserError(
+        `${source}: its regular expressions take more than ${SLOWEST / 1000} s for a text of length ${length}; use the tokenizer of the original model`,
+      );
     });
   }
 
@@ -159,6 +172,8 @@ interface TokenizerFiles {
   readonly definition: object;
   readonly config: object;
   special(name: string): string | undefined;
+  /** whether all its regular expressions are known to be fast */
+  readonly plain: boolean;
   /** whether decoding removes the spaces before punctuation */
   readonly cleansUp: boolean;
 }
@@ -186,7 +201,9 @@ function readTokenizerFiles(folder: string): TokenizerFiles {
   const special = (name: string) => tokenText(config[name]) ?? (isObject(map) ? tokenText(map[name]) : undefined);
   // the default is true in transformers 4 and false in 5, which writes `backend` into the file; BPE never cleans up
   const says = config.clean_up_tokenization_spaces ?? !('backend' in config);
-  return { source, definition, config, special, cleansUp: says === true && definition.model.type !== 'BPE' };
+  const { normalizer, pre_tokenizer, post_processor, decoder } = definition;
+  const plain = patternsIn([normalizer, pre_tokenizer, post_processor, decoder]).every(isPlain);
+  return { source, definition, config, plain, special, cleansUp: says === true && definition.model.type !== 'BPE' };
 }
 
 /** Most ids: the largest vocabularies have 300,000. The package makes a table of all ids up to the largest. */
