@@ -9,6 +9,7 @@ import { join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { RunError, UserError } from '../../src/errors.js';
 import { openRuntime, type Runtime } from '../../src/graph/index.js';
+import { readJsonFile } from '../../src/data/formats/json.js';
 import { readJson } from '../../src/models/checkpoint/checkpoint.js';
 import * as cases from './cases.js';
 import * as files from './files.js';
@@ -69,7 +70,7 @@ function caseFile(path: string, name: string): GoldenCase[] {
     return [{ name, run: () => (existsSync(json) ? files.torchCase(path, json) : files.hostileCase(path)) }];
   }
   if (!name.endsWith('.json') || existsSync(path.replace(/\.json$/, '.pt'))) return [];
-  const parsed = files.MatchingFile.safeParse(readJson(path));
+  const parsed = files.MatchingFile.safeParse(readJsonFile(path, 'make the numbers again'));
   return parsed.success ? [{ name, run: () => files.matchingCase(parsed.data) }] : [];
 }
 

@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import type { z } from 'zod';
 import { readSafetensors, toFloat32, type StoredTensor } from '../../src/data/formats/safetensors.js';
 import { UserError } from '../../src/errors.js';
-import { readJson } from '../../src/models/checkpoint/checkpoint.js';
+import { readJsonFile } from '../../src/data/formats/json.js';
 import { input, sizeOf, toOnnx, type Runtime, type Tensor, type TypedArray } from '../../src/graph/index.js';
 
 /** Compares results with their reference and keeps the largest error. */
@@ -111,7 +111,7 @@ export class Evaluation {
 
 /** Parses a JSON file with a schema. @throws UserError that names the file and the field */
 export function readJsonAs<T>(file: string, schema: z.ZodType<T>): T {
-  const parsed = schema.safeParse(readJson(file));
+  const parsed = schema.safeParse(readJsonFile(file, 'make the numbers again'));
   if (parsed.success) return parsed.data;
   const [issue] = parsed.error.issues;
   throw new UserError(`${file}: ${issue.path.join('.')}: ${issue.message}`);
