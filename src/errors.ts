@@ -103,5 +103,7 @@ export function readFailure(file: string, error: unknown, whatToDo: string): Err
   const ofMachine = machineFailure(file, (error ?? {}) as NodeJS.ErrnoException);
   if (ofMachine) return ofMachine;
   const denied = code === 'EACCES' || code === 'EPERM';
-  return new UserError(`${file}: cannot be read (${code}); ${denied ? 'give this user access to it' : whatToDo}`);
+  return new UserError(`${file}: cannot be read (${code}); ${denied ? 'give this user access to it' : whatToDo}`, {
+    cause: error,
+  });
 }

@@ -48,6 +48,7 @@ export class Judge {
   async judge(batch: Batch & { readonly whole?: boolean }): Promise<{ verdicts: NumberedVerdict[]; memory: number }> {
     const verdicts: NumberedVerdict[] = [];
     let memory = 0;
+    let again = true;
     for (let { from } = batch; from < batch.to || batch.whole;) {
       const outcome = await this.attempt({ ...batch, from });
       if ('verdicts' in outcome) {
@@ -56,7 +57,12 @@ export class Judge {
         break;
       }
       // those before it were fine, or will be judged again by the next process
-      if (outcome.n < from) throw new Error(outcome.said);
+      if (outcome.n < from) {
+        // it ended before its first input, or after its last one
+        if (!again) throw new Error(`${batch.kind}, inputs ${from} to ${batch.to}: ${outcome.said}`);
+        again = false;
+        continue;
+      }
       if (outcome.n > from) verdicts.push(...(await this.judge({ ...batch, from, to: outcome.n })).verdicts);
       verdicts.push(outcome);
       from = outcome.n + 1;
@@ -70,12 +76,16 @@ export class Judge {
   }
 
   private started(): ChildProcess {
-    if (this.child) return this.child;
+    // it may have died after its last answer
+    if (this.child?.connected && this.child.exitCode === null && this.child.signalCode === null) return this.child;
+    this.close();
     this.said = '';
     // a number of the process before would be taken for that of this one
     writeFileSync(this.status, '');
     const child = fork(WORKER, [this.scratch, this.status], { stdio: ['ignore', 'ignore', 'pipe', 'ipc'] });
     child.stderr!.on('data', (piece: Buffer) => (this.said = (this.said + String(piece)).slice(-4000)));
+    // a process that dies while it is sent something: 'exit' tells
+    child.on('error', (error) => (this.said += `${error.message}\n`));
     this.child = child;
     return child;
   }

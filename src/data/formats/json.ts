@@ -12,8 +12,8 @@ export function parseJson(text: string): unknown {
   if (deeperThan(text, DEEPEST)) throw new Error(`nested more than ${DEEPEST} deep`);
   try {
     return JSON.parse(text);
-  } catch {
-    throw new Error('not valid JSON');
+  } catch (error) {
+    throw new Error('not valid JSON', { cause: error });
   }
 }
 
@@ -37,7 +37,7 @@ export function readJsonFile(file: string, whatToDo: string): unknown {
   try {
     return parseJson(text);
   } catch (error) {
-    throw new UserError(`${file}: ${(error as Error).message}; ${whatToDo}`);
+    throw new UserError(`${file}: ${(error as Error).message}; ${whatToDo}`, { cause: error });
   }
 }
 

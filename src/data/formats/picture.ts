@@ -1,5 +1,5 @@
 import type { Frame } from './frame.js';
-import { decodePng, MAX_PIXELS } from './png.js';
+import { decodePng, mostPixels } from './png.js';
 
 /** The formats in which screenshots come. */
 export type PictureType = 'image/png' | 'image/jpeg' | 'image/webp';
@@ -26,8 +26,9 @@ export async function decodePicture(file: Uint8Array): Promise<Frame> {
   const size = type === 'image/jpeg' ? jpegSize(bytes) : webpSize(bytes);
   if (!size) throw new Error(`damaged or truncated ${name}: it has no size`);
   // before anything is allocated for them
-  if (!(size.width > 0 && size.height > 0 && size.width * size.height <= MAX_PIXELS))
-    throw new Error(`unsupported ${name}: expected 1 to ${MAX_PIXELS} pixels, got ${size.width}×${size.height}`);
+  const most = mostPixels(bytes.length);
+  if (!(size.width > 0 && size.height > 0 && size.width * size.height <= most))
+    throw new Error(`unsupported ${name}: expected 1 to ${most} pixels, got ${size.width}×${size.height}`);
   if (type === 'image/jpeg' && !bytes.subarray(size.at).includes(END)) throw new Error('truncated JPEG: it has no end');
   if (type === 'image/webp' && bytes.readUInt32LE(4) + 8 > bytes.length)
     throw new Error(`truncated WebP: it ends after ${bytes.length} bytes of ${bytes.readUInt32LE(4) + 8}`);

@@ -14,8 +14,11 @@ const SIGNATURE = Buffer.from([0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a]);
 
 /** Maximum side in pixels: more than any phone has, and still small enough to allocate. */
 const MAX_SIDE = 16384;
-/** Maximum number of pixels: twice those of a 4K screen, four times those of a phone. */
-export const MAX_PIXELS = 1 << 24;
+/** Pixels that any picture may have: twice those of a 4K screen, four times those of a phone. */
+const PIXELS = 1 << 24;
+/** Pixels of a larger file, such as a screenshot of a whole page, and how many a byte may stand for. */
+const MAX_PIXELS = 1 << 26;
+const PIXELS_PER_BYTE = 16;
 /** Bytes behind the picture data that are ignored, as other readers do; some Android drivers write them. */
 const MOST_SPARE = 1 << 20;
 /** The chunks without which a picture cannot be read; others of this kind (their first letter is a capital) change it. */
@@ -141,9 +144,10 @@ export function decodePng(file: Uint8Array): Frame {
   const { header, palette, transparent, data } = chunksOf(Buffer.from(file.buffer, file.byteOffset, file.byteLength));
   const kind = kindOf(header, palette, transparent);
   const { width, height } = kind;
-  if (width === 0 || height === 0 || width > MAX_SIDE || height > MAX_SIDE || width * height > MAX_PIXELS) {
+  const most = mostPixels(file.byteLength);
+  if (width === 0 || height === 0 || width > MAX_SIDE || height > MAX_SIDE || width * height > most) {
     throw new Error(
-      `unsupported PNG: expected 1 to ${MAX_SIDE} pixels per side and at most ${MAX_PIXELS} in all, got ${width}×${height}`,
+      `unsupported PNG: expected 1 to ${MAX_SIDE} pixels per side and at most ${most} in all, got ${width}×${height}`,
     );
   }
   const expected = lineBytes(kind);
@@ -155,6 +159,11 @@ export function decodePng(file: Uint8Array): Frame {
       ? unfiltered(lines, width, height, kind.colour === RGB ? 3 : 4)
       : pixelsOf(kind, lines);
   return { width, height, rgba };
+}
+
+/** Maximum number of pixels of a picture file of so many bytes: a small file must not cost much memory. */
+export function mostPixels(bytes: number): number {
+  return Math.max(PIXELS, Math.min(MAX_PIXELS, PIXELS_PER_BYTE * bytes));
 }
 
 /** What is wrong with a PNG's chunks: their order, sizes or checksums. The pixels are not decoded. */

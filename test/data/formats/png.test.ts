@@ -4,7 +4,7 @@ import { crc32 } from '@node-rs/crc32';
 import { createCanvas, loadImage } from '@napi-rs/canvas';
 import { test } from 'node:test';
 import { deflateSync } from 'node:zlib';
-import { decodePng } from '../../../src/data/formats/png.js';
+import { decodePng, mostPixels } from '../../../src/data/formats/png.js';
 import { Random } from '../../../src/random.js';
 
 const SIGNATURE = Buffer.from('\x89PNG\r\n\x1a\n', 'latin1');
@@ -203,4 +203,11 @@ test('damaged files are errors, never exceptions of another kind, and never take
       assert.match((error as Error).message, /PNG/);
     }
   }
+});
+
+test('a screenshot of a whole page may have more pixels than any screen; a small file may not', () => {
+  assert.equal(mostPixels(100_000), 1 << 24);
+  // 1440 x 15,000 pixels in 2 MB
+  assert.ok(1440 * 15_000 <= mostPixels(2_000_000));
+  assert.equal(mostPixels(50_000_000), 1 << 26);
 });

@@ -6,7 +6,9 @@ import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, renameSync, r
 import { join } from 'node:path';
 import { registry } from '../../../pipelines/index.js';
 import { sealed } from '../../../src/data/store/sealed.js';
+import { isObject } from '../../../src/data/formats/json.js';
 import { committedShards } from '../../../src/data/store/manifest.js';
+import type { Random } from '../../../src/random.js';
 import { examineRun } from '../../../src/runner/examine.js';
 import { verifyInputs } from '../../../src/runner/inputs.js';
 import { inspectRun } from '../../../src/runner/inspect.js';
@@ -30,7 +32,7 @@ import { fixture } from '../../rigs/files.js';
 import { registry as growing } from '../../rigs/growing.js';
 import { mutatedBytes } from '../bytes.js';
 import { resealedLine } from '../containers.js';
-import { mutatedJson, mutatedLines } from '../texts.js';
+import { mutatedJson, mutatedLines, mutatedValue } from '../texts.js';
 import { Used, type Kind, type Seed } from '../kind.js';
 import { each } from './models.js';
 
@@ -55,6 +57,17 @@ export function filesIn(folder: string): Seed[] {
     .map((entry) => join(entry.parentPath, entry.name))
     .sort()
     .map((path) => ({ name: path.slice(folder.length + 1), bytes: readFileSync(path) }));
+}
+
+/** Damaged JSON; of a sealed file mostly with a right checksum, so that the damage reaches what lies behind it. */
+function mutatedRecord(random: Random, bytes: Buffer): Buffer {
+  const value = JSON.parse(bytes.toString('utf8')) as Record<string, unknown>;
+  if (value.crc32 === undefined || random.next() < 0.3) return mutatedJson(random, bytes);
+  delete value.crc32;
+  const mutated = mutatedValue(random, value);
+  return isObject(mutated) && Object.keys(mutated).length > 0
+    ? Buffer.from(sealed(mutated))
+    : mutatedJson(random, bytes);
 }
 
 /** With a file of the run replaced while something reads it. */
@@ -180,7 +193,7 @@ export const RUNS: readonly Kind[] = [
     mutate: (random, bytes, _, { name }) => {
       if (name.startsWith('metrics/')) return mutatedLines(random, bytes, bytes, (line) => resealedLine(random, line));
       if (name.endsWith('.jsonl')) return mutatedLines(random, bytes, bytes, (line) => resealedLine(random, line));
-      return mutatedJson(random, bytes);
+      return mutatedRecord(random, bytes);
     },
     read: async (input, seed, folder) => {
       const run = wholeRun(folder);
@@ -212,7 +225,7 @@ export const RUNS: readonly Kind[] = [
     mutate: (random, bytes, _, { name }) =>
       name.endsWith('.jsonl')
         ? mutatedLines(random, bytes, bytes, (line) => resealedLine(random, line))
-        : mutatedJson(random, bytes),
+        : mutatedRecord(random, bytes),
     read: async (input, { name }, folder) => {
       const whole = await grownRun(folder);
       const data = join(folder, 'copy');
