@@ -177,10 +177,16 @@ function unknownKey(schema: z.ZodObject, path: string, source: string, aliases: 
     known.map((name) => name.slice(name.lastIndexOf('.') + 1)),
   );
   let hint = '`critiq config` lists all settings';
-  if (sameName.length > 0) hint = `did you mean ${sameName.slice(0, 6).join(' or ')}?`;
+  if (sameName.length > 0) hint = `did you mean ${shallowFirst(sameName).slice(0, 8).join(' or ')}?`;
   else if (near) hint = `did you mean ${nearest}?`;
   else if (!path.includes('.') && distance(path, nearestLast) <= Math.min(2, tolerance)) {
     hint = `did you mean ${known.find((name) => name.endsWith(`.${nearestLast}`)) ?? nearestLast}?`;
   }
   return `${source}: unknown setting ${path}; ${hint}`;
+}
+
+/** Settings of stages before those of their parts, which fewer people mean. */
+function shallowFirst(paths: readonly string[]): string[] {
+  const depth = (path: string) => path.split('.').length;
+  return [...paths].sort((a, b) => depth(a) - depth(b));
 }

@@ -6,7 +6,7 @@ import { readTorchStateDict } from '../../src/data/formats/torch-state.js';
 import { TorchFile } from '../../src/data/formats/torch.js';
 import type { Action, Point } from '../../src/data/action.js';
 import { UserError } from '../../src/errors.js';
-import { readJson } from '../../src/models/checkpoint/checkpoint.js';
+import { readJsonFile } from '../../src/data/formats/json.js';
 import { Comparison, ReferenceFile, readJsonAs } from './reference.js';
 
 export const MatchingFile = z.object({
@@ -38,7 +38,7 @@ export function matchingCase(file: z.infer<typeof MatchingFile>): Comparison {
 /** A torch.save file and a JSON file with the same value. */
 export async function torchCase(file: string, json: string): Promise<Comparison> {
   const comparison = new Comparison();
-  const expected = readJson(json);
+  const expected = readJsonFile(json, 'make the numbers again');
   const source = await TorchFile.open(file);
   try {
     comparison.equal(basename(file), plain(source, source.value()), expected);
