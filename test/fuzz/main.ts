@@ -106,8 +106,15 @@ if (values.list) {
 }
 const scratch = mkdtempSync(join(tmpdir(), 'critiq-fuzz-'));
 process.once('exit', () => rmSync(scratch, { recursive: true, force: true }));
-process.once('SIGINT', () => process.exit(130));
-process.once('SIGTERM', () => process.exit(143));
+let progress = 'before the first input was judged';
+for (const [signal, code] of [
+  ['SIGINT', 130],
+  ['SIGTERM', 143],
+] as const)
+  process.once(signal, () => {
+    console.error(`fuzz: ended by ${signal}: ${progress}`);
+    process.exit(code);
+  });
 if (values.replay !== undefined) {
   const files = findingsIn(values.replay);
   const verdicts = await replay(files, kindOfFinding, scratch);
@@ -117,7 +124,8 @@ if (values.replay !== undefined) {
 }
 const inputs = whole('inputs', values.inputs ?? (values.nightly ? '200000' : '20000'), 1);
 const begun = performance.now();
-let shown = 0;
+/** when a line was shown, and of what part of the inputs */
+let [shown, shownMs] = [0, begun];
 const { tallies, findings } = await fuzz({
   kinds: chosen(values.only),
   seed: whole('seed', values.seed, 0),
@@ -127,9 +135,11 @@ const { tallies, findings } = await fuzz({
   save: values.save,
   onProgress: (done, all, faults) => {
     const line = `${String(Math.floor((100 * done) / all)).padStart(3)} %  ${done} of ${all} inputs, ${faults} faults, ${Math.round((performance.now() - begun) / 1000)} s`;
+    progress = line.trim();
+    const now = performance.now();
     if (process.stderr.isTTY) process.stderr.write(`\r${line}\x1b[K${done === all ? '\n' : ''}`);
-    else if (done === all || done / all >= shown + 0.1) {
-      shown = done / all;
+    else if (done === all || done / all >= shown + 0.1 || now >= shownMs + 30_000) {
+      [shown, shownMs] = [done / all, now];
       process.stderr.write(`${line}\n`);
     }
   },
