@@ -27,7 +27,7 @@ svg.chart{width:100%;height:auto;font:14px system-ui,sans-serif;fill:var(--fg);d
 .rates th.bar span{display:inline-block;width:33.3%;text-align:center}.rates th.bar span:first-child{text-align:left}.rates th.bar span:last-child{text-align:right}
 .rates svg{display:block;width:100%;height:20px}.rates rect{fill:var(--c);fill-opacity:.75}.rates path{stroke:var(--fg);stroke-width:1.5;fill:none;vector-effect:non-scaling-stroke}.rates .frame{stroke:var(--rule);stroke-width:1}
 .rates .rate{font-weight:700}.rates .ci,.rates .n,.rates .steps{color:var(--dim)}
-.families{display:grid;grid-template-columns:repeat(auto-fill,minmax(min(100%,520px),1fr));gap:12px 32px}.families .rates caption{color:var(--fg);font-weight:600}.families thead{display:none}
+.families{display:grid;grid-template-columns:repeat(auto-fill,minmax(min(100%,720px),1fr));gap:12px 32px}.families .rates caption{color:var(--fg);font-weight:600}.families thead{display:none}
 .policies{margin:4px 0}.policies div{display:grid;grid-template-columns:minmax(9em,auto) 1fr;gap:12px;padding:3px 0;max-width:100ch}.policies dt{font-weight:500}.policies dd{margin:0}
 .chart .bar{fill:var(--c)}.chart .whisker{stroke:var(--c);stroke-width:1.5;fill:none}.chart .line{fill:none}
 .chart .line{stroke:var(--c);stroke-width:1.8}.chart .area{fill:var(--c);fill-opacity:.45;stroke:none}
