@@ -11,19 +11,7 @@ import { FilteredBC } from '../src/algorithms/filteredbc.js';
 import { counted } from '../src/counted.js';
 import { ImageVectors } from '../src/data/image-vectors.js';
 import { MinibatchSampler } from '../src/data/replay.js';
-import {
-  adamW,
-  chain,
-  clipByGlobalNorm,
-  Forward,
-  input,
-  mean,
-  mul,
-  scaleByLearningRate,
-  sum,
-  Trainer,
-  type Tensor,
-} from '../src/graph/index.js';
+import { clippedAdamW, Forward, input, mean, mul, sum, Trainer, type Tensor } from '../src/graph/index.js';
 import { logProb } from '../src/models/autoui/autoui.js';
 import { policySet } from '../src/runner/reference.js';
 import { stage } from '../src/runner/stage.js';
@@ -125,11 +113,7 @@ export const actor = stage({
       runtime,
       params,
       lanes: lanesOf(ctx, settings.grad_accum_steps),
-      optimizer: chain(
-        clipByGlobalNorm(settings.max_grad_norm),
-        ...adamW({ weightDecay: settings.weight_decay }),
-        scaleByLearningRate(),
-      ),
+      optimizer: clippedAdamW(settings.max_grad_norm, settings.weight_decay),
       loss: (p, bucket) => {
         const { loss, log_prob } = graph(p, bucket);
         return { loss, metrics: { log_prob } };

@@ -8,18 +8,7 @@ import { copyWhole } from '../src/data/store/file.js';
 import { MinibatchSampler, splitTrajectories } from '../src/data/replay.js';
 import { writeTable } from '../src/data/tables.js';
 import { VALUES, type ValueRow } from '../src/data/transitions.js';
-import {
-  adamW,
-  chain,
-  clipByGlobalNorm,
-  Forward,
-  input,
-  Parameters,
-  polyak,
-  scaleByLearningRate,
-  Trainer,
-  type Tensor,
-} from '../src/graph/index.js';
+import { clippedAdamW, Forward, input, Parameters, polyak, Trainer, type Tensor } from '../src/graph/index.js';
 import {
   actionFeatures,
   actionInputs,
@@ -203,11 +192,7 @@ class CriticLearner {
       params: online,
       lanes: lanesOf(ctx, passes),
       trainable: (name) => settings.train_text_tower || !name.startsWith('text.'),
-      optimizer: chain(
-        clipByGlobalNorm(settings.max_grad_norm),
-        ...adamW({ weightDecay: settings.weight_decay }),
-        scaleByLearningRate(),
-      ),
+      optimizer: clippedAdamW(settings.max_grad_norm, settings.weight_decay),
       loss: (p, rows) => {
         const { loss, q1, q2, v1, v2 } = this.lossGraph(p, rows);
         return { loss, metrics: { q1, q2, v1, v2 } };

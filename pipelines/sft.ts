@@ -9,18 +9,7 @@ import { writeAtomic } from '../src/data/store/atomic.js';
 import { MinibatchSampler } from '../src/data/replay.js';
 import type { Transition } from '../src/data/transitions.js';
 import { COLOURS, HARD_WORDS, PHONE_WORDS, SHOP_FIRST, SHOP_SECOND } from '../src/devices/phone/index.js';
-import {
-  adamW,
-  chain,
-  clipByGlobalNorm,
-  div,
-  input,
-  neg,
-  Parameters,
-  scaleByLearningRate,
-  sum,
-  Trainer,
-} from '../src/graph/index.js';
+import { clippedAdamW, div, input, neg, Parameters, sum, Trainer } from '../src/graph/index.js';
 import { autoUISpecs, type AutoUIConfig } from '../src/models/autoui/config.js';
 import { logProb } from '../src/models/autoui/autoui.js';
 import { bucketOf } from '../src/models/buckets.js';
@@ -133,11 +122,7 @@ export const sft = stage({
       runtime: await runtimeOf(ctx),
       params,
       lanes: lanesOf(ctx, accumulate),
-      optimizer: chain(
-        clipByGlobalNorm(settings.clip),
-        ...adamW({ weightDecay: settings.weight_decay }),
-        scaleByLearningRate(),
-      ),
+      optimizer: clippedAdamW(settings.clip, settings.weight_decay),
       loss: (p, bucket) => {
         const image = convTower(p, tower, input('pixels', [bucket.batch, 3, ...tower.image_size]));
         const { logits, labels, labelMask } = imitationGraph(p, config, bucket, image);

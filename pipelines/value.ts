@@ -7,19 +7,7 @@ import { counted } from '../src/counted.js';
 import { MinibatchSampler } from '../src/data/replay.js';
 import { writeAtomic } from '../src/data/store/atomic.js';
 import { copyWhole } from '../src/data/store/file.js';
-import {
-  adamW,
-  cast,
-  chain,
-  clipByGlobalNorm,
-  equal,
-  greater,
-  input,
-  mean,
-  Parameters,
-  scaleByLearningRate,
-  Trainer,
-} from '../src/graph/index.js';
+import { cast, clippedAdamW, equal, greater, input, mean, Parameters, Trainer } from '../src/graph/index.js';
 import { autoUIConfigJson } from '../src/models/autoui/config.js';
 import { binaryCrossEntropy } from '../src/models/mlp.js';
 import { pocketValue, pocketValueSpecs, type PocketValueConfig } from '../src/models/pocket/value.js';
@@ -135,11 +123,7 @@ async function trained(ctx: ShardContext<Value>, labelled: Labelled, folder: str
     runtime,
     params,
     lanes: lanesOf(ctx, accumulate),
-    optimizer: chain(
-      clipByGlobalNorm(settings.clip),
-      ...adamW({ weightDecay: settings.weight_decay }),
-      scaleByLearningRate(),
-    ),
+    optimizer: clippedAdamW(settings.clip, settings.weight_decay),
     loss: (p, bucket) => {
       const logit = pocketValue(p, config, vlmInputs(bucket, config.autoui.image));
       const label = input('label', [bucket.rows]);

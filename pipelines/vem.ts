@@ -13,7 +13,7 @@ import { counted } from '../src/counted.js';
 import { ImageVectors } from '../src/data/image-vectors.js';
 import { MinibatchSampler, splitTrajectories } from '../src/data/replay.js';
 import type { Transition } from '../src/data/transitions.js';
-import { adamW, chain, clipByGlobalNorm, input, scaleByLearningRate, Trainer } from '../src/graph/index.js';
+import { clippedAdamW, input, Trainer } from '../src/graph/index.js';
 import { Random } from '../src/random.js';
 import { policySet } from '../src/runner/reference.js';
 import { stage, type ShardContext } from '../src/runner/stage.js';
@@ -156,11 +156,7 @@ class VemLearner {
       runtime,
       params: policy.params,
       lanes: lanesOf(ctx, accumulate),
-      optimizer: chain(
-        clipByGlobalNorm(settings.max_grad_norm),
-        ...adamW({ weightDecay: settings.weight_decay }),
-        scaleByLearningRate(),
-      ),
+      optimizer: clippedAdamW(settings.max_grad_norm, settings.weight_decay),
       loss: (p, bucket) => {
         const { logits, labels, labelMask } = imitationGraph(p, config, bucket);
         const logs = sampledLogProb(logits, labels, labelMask, settings);

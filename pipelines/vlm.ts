@@ -10,20 +10,7 @@ import {
 import { counted } from '../src/counted.js';
 import { writeAtomic } from '../src/data/store/atomic.js';
 import { MinibatchSampler, splitTrajectories } from '../src/data/replay.js';
-import {
-  adamW,
-  cast,
-  chain,
-  clipByGlobalNorm,
-  equal,
-  Forward,
-  greater,
-  input,
-  mean,
-  scaleByLearningRate,
-  Trainer,
-  type Tensor,
-} from '../src/graph/index.js';
+import { cast, clippedAdamW, equal, Forward, greater, input, mean, Trainer, type Tensor } from '../src/graph/index.js';
 import { binaryCrossEntropy } from '../src/models/mlp.js';
 import { autoUIConfigJson, parseAutoUIConfig } from '../src/models/autoui/config.js';
 import { readJson } from '../src/models/checkpoint/checkpoint.js';
@@ -169,11 +156,7 @@ export const vlm = stage({
       runtime,
       params,
       lanes: lanesOf(ctx, accumulate),
-      optimizer: chain(
-        clipByGlobalNorm(settings.clip),
-        ...adamW({ weightDecay: settings.weight_decay }),
-        scaleByLearningRate(),
-      ),
+      optimizer: clippedAdamW(settings.clip, settings.weight_decay),
       loss: (p, bucket) => {
         const logit = answers(p, bucket);
         const label = input('label', [bucket.rows]);

@@ -3,14 +3,11 @@ import { padTokens, type TextTokenizer } from '../../src/agents/text/tokenizer.j
 import { classCount, classOf, holedTokens, influenceWeights, tokenEffects } from '../../src/algorithms/coso.js';
 import { MinibatchSampler } from '../../src/data/replay.js';
 import {
-  adamW,
-  chain,
-  clipByGlobalNorm,
+  clippedAdamW,
   Forward,
   input,
   Parameters,
   reshape,
-  scaleByLearningRate,
   softmax,
   takeAlong,
   Trainer,
@@ -73,11 +70,7 @@ export class CausalLearner {
     this.trainer = new Trainer<number>({
       runtime,
       params: this.params,
-      optimizer: chain(
-        ...(coso.max_grad_norm === null ? [] : [clipByGlobalNorm(coso.max_grad_norm)]),
-        ...adamW(),
-        scaleByLearningRate(),
-      ),
+      optimizer: clippedAdamW(coso.max_grad_norm),
       loss: (p, rows) => {
         const [ids, mask, label] = tokens(rows);
         return { loss: crossEntropy(causalLogits(p, config, ids, mask, dropoutInputs(config, rows, dropout)), label) };

@@ -10,17 +10,7 @@ import { entropyBonus, withBonus } from '../../src/algorithms/coso.js';
 import { curriculum, filteredImitation, keptSteps } from '../../src/algorithms/digirl.js';
 import { imitated } from '../../src/algorithms/filteredbc.js';
 import { MinibatchSampler } from '../../src/data/replay.js';
-import {
-  adamW,
-  chain,
-  clipByGlobalNorm,
-  input,
-  mean,
-  mul,
-  scaleByLearningRate,
-  sum,
-  Trainer,
-} from '../../src/graph/index.js';
+import { clippedAdamW, input, mean, mul, sum, Trainer } from '../../src/graph/index.js';
 import { entropy, logProb } from '../../src/models/autoui/autoui.js';
 import type { ShardContext } from '../../src/runner/stage.js';
 import type { CausalLearner } from './causal.js';
@@ -100,11 +90,7 @@ export class PolicyLearner {
       runtime,
       params: policy.params,
       lanes: lanesOf(ctx, settings.grad_accum_steps),
-      optimizer: chain(
-        clipByGlobalNorm(settings.max_grad_norm),
-        ...adamW({ weightDecay: settings.weight_decay }),
-        scaleByLearningRate(),
-      ),
+      optimizer: clippedAdamW(settings.max_grad_norm, settings.weight_decay),
       loss: (p, bucket) => {
         const { batch, action } = bucket;
         const { logits, labels, labelMask } = imitationGraph(p, config, bucket);

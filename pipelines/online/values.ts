@@ -3,19 +3,7 @@ import { TextTower } from '../../src/agents/text/text-tower.js';
 import { TextTokenizer } from '../../src/agents/text/tokenizer.js';
 import { instructionValueLoss, stepValueLoss } from '../../src/algorithms/digirl.js';
 import { MinibatchSampler } from '../../src/data/replay.js';
-import {
-  adamW,
-  add,
-  chain,
-  clipByGlobalNorm,
-  Forward,
-  input,
-  minimum,
-  Parameters,
-  scaleByLearningRate,
-  Trainer,
-  type Tensor,
-} from '../../src/graph/index.js';
+import { add, clippedAdamW, Forward, input, minimum, Parameters, Trainer, type Tensor } from '../../src/graph/index.js';
 import { loadRoberta } from '../../src/models/roberta/checkpoint.js';
 import { rowBucket } from '../../src/models/buckets.js';
 import { successProbability } from '../../src/models/mlp.js';
@@ -61,7 +49,7 @@ export class ValueLearner {
     this.params = Parameters.init(valueSpecs(config), new Random(seed, 'online', 'values').int(2 ** 31));
     for (const name of encoder?.names() ?? [])
       this.params.get(`instruction.text.${name}`).data.set(encoder!.get(name).data);
-    const optimizer = () => chain(clipByGlobalNorm(settings.max_grad_norm), ...adamW(), scaleByLearningRate());
+    const optimizer = () => clippedAdamW(settings.max_grad_norm);
     const common = { runtime, params: this.params, lanes: lanesOf(ctx, settings.grad_accum_steps) };
     this.trainers = {
       steps: new Trainer<Bucket>({

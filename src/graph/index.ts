@@ -24,7 +24,15 @@ export type { RuntimeOptions } from './ort/open.js';
 export { discard, snapshot, writable } from './residence.js';
 export { Parameters, polyak } from './parameters.js';
 export type { Initializer, Parameter, ParameterSpec } from './parameters.js';
-export { adamW, addDecayedWeights, chain, clipByGlobalNorm, scaleByAdam, scaleByLearningRate } from './optimizer.js';
+export {
+  adamW,
+  addDecayedWeights,
+  chain,
+  clipByGlobalNorm,
+  clippedAdamW,
+  scaleByAdam,
+  scaleByLearningRate,
+} from './optimizer.js';
 export type { Optimizer, Plan, Transform, Update } from './optimizer.js';
 export { Forward } from './forward.js';
 export { Trainer } from './trainer.js';

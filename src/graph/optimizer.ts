@@ -129,3 +129,12 @@ export function scaleByLearningRate(): Transform {
 export function descend(parameter: Tensor, update: Tensor, factor: Tensor): Tensor {
   return sub(parameter, mul(update, factor));
 }
+
+/**
+ * AdamW, or Adam with a decay of 0, with the learning rate given to `Trainer.apply`, on gradients that are clipped first.
+ * @param maxNorm largest global norm of the gradient; null: not clipped @param weightDecay decoupled
+ */
+export function clippedAdamW(maxNorm: number | null, weightDecay = 0): Optimizer {
+  const clip = maxNorm === null ? [] : [clipByGlobalNorm(maxNorm)];
+  return chain(...clip, ...adamW({ weightDecay }), scaleByLearningRate());
+}
