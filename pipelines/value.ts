@@ -1,15 +1,12 @@
 import { mkdirSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { join } from 'node:path';
 import { PocketValue } from '../src/agents/value/pocket-value.js';
 import type { FedState } from '../src/agents/representers/pocket-representer.js';
 import { vlmInputs } from '../src/agents/representers/pocket-representer.js';
 import { counted } from '../src/counted.js';
 import { MinibatchSampler } from '../src/data/replay.js';
 import { writeAtomic } from '../src/data/store/atomic.js';
-import { copyWhole } from '../src/data/store/file.js';
-import { cast, clippedAdamW, equal, greater, input, mean, Parameters, Trainer } from '../src/graph/index.js';
-import { autoUIConfigJson } from '../src/models/autoui/config.js';
-import { binaryCrossEntropy } from '../src/models/mlp.js';
+import { clippedAdamW, Parameters, Trainer } from '../src/graph/index.js';
 import { pocketValue, pocketValueSpecs, type PocketValueConfig } from '../src/models/pocket/value.js';
 import type { VlmBucket } from '../src/models/pocket/vlm.js';
 import { Random } from '../src/random.js';
@@ -17,14 +14,14 @@ import { ratingQuality, type RatingQuality, type ValueQuality } from '../src/rep
 import { policySet } from '../src/runner/reference.js';
 import { stage, type ShardContext } from '../src/runner/stage.js';
 import { modelsOf, policyOf, runtimeOf } from './resources.js';
+import { answerLoss, answerStep, savePocket } from './training/pocket-answers.js';
 import { logEvery } from './training/rhythm.js';
-import { lanesOf, microBatches, schedule, train, validationBy } from './training/training.js';
+import { lanesOf, train, validationBy } from './training/training.js';
 import { valueModelOf } from './value/backend.js';
 import { labelledSet, labelledSteps, type Labelled, type LabelledStep } from './value/labelled.js';
 import { SERVER_SETTINGS, Value } from './value/settings.js';
 import { registerVlm } from './vlm/reference.js';
 
-const SHARED_FILES = ['tokenizer.json', 'tokenizer_config.json', 'vision/config.json', 'vision/model.safetensors'];
 /** Labelled steps whose screens are read together. */
 const CHUNK = 64;
 
@@ -126,9 +123,7 @@ async function trained(ctx: ShardContext<Value>, labelled: Labelled, folder: str
     optimizer: clippedAdamW(settings.clip, settings.weight_decay),
     loss: (p, bucket) => {
       const logit = pocketValue(p, config, vlmInputs(bucket, config.autoui.image));
-      const label = input('label', [bucket.rows]);
-      const right = equal(cast(greater(logit, 0), 'int32'), cast(label, 'int32'));
-      return { loss: binaryCrossEntropy(logit, label), metrics: { accuracy: mean(cast(right, 'float32')) } };
+      return answerLoss(logit, bucket.rows);
     },
   });
   const sampler = new MinibatchSampler(states.length, batch, seed, 'value');
@@ -139,17 +134,11 @@ async function trained(ctx: ShardContext<Value>, labelled: Labelled, folder: str
     trainer,
     parameters: { model: params },
     label: 'training steps',
-    step: async (step) => {
-      const means = await microBatches(step, accumulate, async (micro) => {
-        const rows = [...sampler.indices(micro)];
-        const { bucket, feeds } = model.feeds(states, rows, batch);
-        const { loss, accuracy } = await trainer.accumulate(bucket, { ...feeds, label: good(labelled.train, rows) });
-        return { loss: Number(loss[0]), accuracy: Number(accuracy[0]) };
-      });
-      const lr = schedule(settings.lr, step, steps, { warmup: settings.warmup, floor: 0.05 });
-      const { gradNorm } = await trainer.apply(lr, accumulate);
-      return { ...means, grad_norm: gradNorm };
-    },
+    step: answerStep(trainer, settings, steps, (micro) => {
+      const rows = [...sampler.indices(micro)];
+      const { bucket, feeds } = model.feeds(states, rows, batch);
+      return { bucket, feeds: { ...feeds, label: good(labelled.train, rows) } };
+    }),
     validation: validationBy(settings, Math.ceil(states.length / (batch * accumulate)), ['model'], async () => {
       const probabilities = await model.rate(held);
       const off = probabilities.map((p, i) => -Math.log(Math.max(1e-12, labelled.validation[i].good ? p : 1 - p)));
@@ -164,16 +153,7 @@ async function trained(ctx: ShardContext<Value>, labelled: Labelled, folder: str
   trainer.close();
   const probabilities = await model.rate(held);
   model.close();
-  for (const file of SHARED_FILES) {
-    mkdirSync(dirname(join(folder, file)), { recursive: true });
-    copyWhole(join(source, file), join(folder, file));
-  }
-  await writeAtomic(
-    join(folder, 'config.json'),
-    JSON.stringify({ ...config, autoui: autoUIConfigJson(config.autoui) }, null, 2),
-  );
-  await params.save(join(folder, 'model.safetensors'));
-  return { files: ['config.json', 'model.safetensors', ...SHARED_FILES], probabilities };
+  return { files: await savePocket(folder, source, config, params), probabilities };
 }
 
 function qualityOf(probabilities: readonly number[], steps: readonly LabelledStep[]): ValueQuality {

@@ -1,5 +1,4 @@
-import { mkdirSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { join } from 'node:path';
 import { z } from 'zod';
 import {
   cursorVectors,
@@ -8,23 +7,21 @@ import {
   type FedState,
 } from '../src/agents/representers/pocket-representer.js';
 import { counted } from '../src/counted.js';
-import { writeAtomic } from '../src/data/store/atomic.js';
 import { MinibatchSampler, splitTrajectories } from '../src/data/replay.js';
-import { cast, clippedAdamW, equal, Forward, greater, input, mean, Trainer, type Tensor } from '../src/graph/index.js';
-import { binaryCrossEntropy } from '../src/models/mlp.js';
-import { autoUIConfigJson, parseAutoUIConfig } from '../src/models/autoui/config.js';
+import { clippedAdamW, Forward, Trainer, type Tensor } from '../src/graph/index.js';
+import { parseAutoUIConfig } from '../src/models/autoui/config.js';
 import { readJson } from '../src/models/checkpoint/checkpoint.js';
 import { pocketVlm, type PocketVlmConfig, type VlmBucket } from '../src/models/pocket/vlm.js';
 import { screenChange } from '../src/data/screen-change.js';
 import { Random } from '../src/random.js';
 import { policySet } from '../src/runner/reference.js';
 import { stage, type StageContext } from '../src/runner/stage.js';
-import { copyWhole } from '../src/data/store/file.js';
 import { UserError } from '../src/errors.js';
 import { filesOf, readTransitions } from './datasets.js';
 import { ImageVectors } from '../src/data/image-vectors.js';
 import { imagesOf, modelsOf, policyOf, runtimeOf } from './resources.js';
-import { lanesOf, microBatches, schedule, train } from './training/training.js';
+import { lanesOf, train } from './training/training.js';
+import { answerLoss, answerStep, savePocket } from './training/pocket-answers.js';
 import { Logged, logEvery } from './training/rhythm.js';
 import { checkImageWidth, checkImportedWidth } from './widths.js';
 import { registerVlm } from './vlm/reference.js';
@@ -55,8 +52,6 @@ export const Vlm = z.object({
 });
 
 export type Vlm = z.infer<typeof Vlm>;
-
-const SHARED_FILES = ['tokenizer.json', 'tokenizer_config.json', 'vision/config.json', 'vision/model.safetensors'];
 
 /** Reads the configuration in the folder of a pocket VLM. */
 export function readVlmConfig(folder: string): PocketVlmConfig {
@@ -159,9 +154,7 @@ export const vlm = stage({
       optimizer: clippedAdamW(settings.clip, settings.weight_decay),
       loss: (p, bucket) => {
         const logit = answers(p, bucket);
-        const label = input('label', [bucket.rows]);
-        const right = equal(cast(greater(logit, 0), 'int32'), cast(label, 'int32'));
-        return { loss: binaryCrossEntropy(logit, label), metrics: { accuracy: mean(cast(right, 'float32')) } };
+        return answerLoss(logit, bucket.rows);
       },
     });
     const batchOf = (indices: readonly number[]) => {
@@ -182,18 +175,11 @@ export const vlm = stage({
       trainer,
       parameters: { model: params },
       label: 'training steps',
-      step: async (step) => {
-        const means = await microBatches(step, accumulate, async (micro) => {
-          const indices = [...sampler.indices(micro)].map((i) => training[i]);
-          const { bucket, feeds } = batchOf(indices);
-          const label = Float32Array.from(indices, (i) => labels[i]);
-          const { loss, accuracy } = await trainer.accumulate(bucket, { ...feeds, label });
-          return { loss: Number(loss[0]), accuracy: Number(accuracy[0]) };
-        });
-        const lr = schedule(settings.lr, step, steps, { warmup: settings.warmup, floor: 0.05 });
-        const { gradNorm } = await trainer.apply(lr, accumulate);
-        return { ...means, grad_norm: gradNorm };
-      },
+      step: answerStep(trainer, settings, steps, (micro) => {
+        const indices = [...sampler.indices(micro)].map((i) => training[i]);
+        const { bucket, feeds } = batchOf(indices);
+        return { bucket, feeds: { ...feeds, label: Float32Array.from(indices, (i) => labels[i]) } };
+      }),
     });
     let right = 0;
     for (let start = 0; start < held.length; start += settings.batch) {
@@ -209,19 +195,9 @@ export const vlm = stage({
     );
     trainer.close();
 
-    mkdirSync(join(folder, 'vision'), { recursive: true });
-    for (const file of SHARED_FILES) {
-      mkdirSync(dirname(join(folder, file)), { recursive: true });
-      copyWhole(join(source, file), join(folder, file));
-    }
-    await writeAtomic(
-      join(folder, 'config.json'),
-      JSON.stringify({ ...config, autoui: autoUIConfigJson(config.autoui) }, null, 2),
-    );
-    await params.save(join(folder, 'model.safetensors'));
     return {
       vlm: {
-        files: ['config.json', 'model.safetensors', ...SHARED_FILES],
+        files: await savePocket(folder, source, config, params),
         facts: { accuracy, changed, held_out: held.length },
       },
     };
