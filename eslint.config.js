@@ -59,7 +59,6 @@ const READERS = {
   'pipelines/checkpoint/convert.ts': 'the config that was just read with readJson',
   'pipelines/sft.ts': 'pixels that it has just written to its scratch folder',
   'pipelines/training/checkpoints.ts': 'its scratch folder',
-  'pipelines/vlm/export.ts': 'its own mark',
   'pipelines/vlm/reference.ts': 'a stream',
 };
 

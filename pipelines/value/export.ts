@@ -1,20 +1,18 @@
-import { existsSync, mkdirSync, readdirSync, statSync } from 'node:fs';
+import { existsSync, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { stringify } from 'yaml';
-import { sentPicture } from '../../src/agents/served/picture.js';
-import { dotOf, ratedPicture } from '../../src/agents/rated-action.js';
+import { dotOf } from '../../src/agents/rated-action.js';
 import { QUESTION, ratingQuestion } from '../../src/agents/value/question.js';
-import { PATCHES } from '../../src/agents/value/served-value.js';
+import { valuePicture } from '../../src/agents/value/served-value.js';
 import { counted } from '../../src/counted.js';
 import { jsonObjectInFile } from '../../src/data/formats/json.js';
-import { readText } from '../../src/data/formats/text.js';
 import { writeAtomic } from '../../src/data/store/atomic.js';
-import { removeInside } from '../../src/data/store/inside.js';
-import { UserError } from '../../src/errors.js';
 import type { Display } from '../../src/runner/display.js';
 import { Interrupted } from '../../src/runner/execute.js';
 import { datasetFolder } from '../../src/runner/instance.js';
 import type { Config } from '../../src/settings/settings.js';
+import { claimFolder, removeStale, type ExportFolder } from '../vlm/export-folder.js';
+import { loraSettings, SPLITS, writeDatasetInfo, writeExamples, type Split } from '../vlm/llamafactory.js';
 import { labelledSteps, type LabelledStep } from './labelled.js';
 import type { Value } from './settings.js';
 
@@ -31,11 +29,15 @@ export interface ValueExported {
 
 const MARK = 'critiq-value.json';
 const OURS = new Set([MARK, 'images', 'llamafactory']);
+const FOLDER: ExportFolder = {
+  command: 'critiq value export',
+  mark: MARK,
+  own: (name) => OURS.has(name) || name.startsWith('.'),
+  // `pictureName`, and its temporary file
+  picture: /^\.?[0-9a-f]{32}(-\d{1,6}-\d{1,6})?\.png(\.tmp)?$/,
+};
 /** Pictures made and written in parallel. */
 const WRITERS = 4;
-
-type Split = 'train' | 'validation';
-const SPLITS: readonly Split[] = ['train', 'validation'];
 
 /** An example in VEM's columns; the turns are LLaMA-Factory's `sharegpt` with the names `from` and `value`. */
 interface Example {
@@ -59,7 +61,7 @@ export async function exportValue(
   config: Config,
   { display, signal }: { readonly display: Display; readonly signal: AbortSignal },
 ): Promise<ValueExported> {
-  refuseForeign(out);
+  claimFolder(out, FOLDER);
   const settings = config.value as Value;
   const labelled = await labelledSteps(
     { settings, config, seed: config.seed, dataset: (name) => datasetFolder(config, name) },
@@ -70,7 +72,7 @@ export async function exportValue(
   mkdirSync(images, { recursive: true });
   // those of an earlier export with other settings are of another size
   const made = { max_pixels: settings.max_pixels, question: QUESTION };
-  if (!marks(join(out, MARK), made)) for (const name of readdirSync(images)) removeInside(images, name, 'value export');
+  if (!marks(join(out, MARK), made)) removeStale(images, new Set(), 'value export');
   await writeAtomic(join(out, MARK), `${JSON.stringify(made)}\n`);
   const all = SPLITS.flatMap((split) => labelled[split]);
   const progress = display.progress(all.length, 'value export: examples');
@@ -89,17 +91,10 @@ export async function exportValue(
     progress.advance(part.length);
   }
   progress.done();
-  for (const name of readdirSync(images)) if (!writing.has(name)) removeInside(images, name, 'value export');
+  removeStale(images, writing, 'value export');
   const folder = join(out, 'llamafactory');
-  for (const split of SPLITS)
-    await writeAtomic(
-      join(folder, `${split}.json`),
-      `${JSON.stringify(
-        labelled[split].map((step) => exampleOf(step, settings.history)),
-        null,
-        1,
-      )}\n`,
-    );
+  const list = (split: Split) => labelled[split].map((step) => exampleOf(step, settings.history));
+  await writeExamples(folder, { train: list('train'), validation: list('validation') });
   await writeRecipes(folder, settings, labelled.validation.length > 0);
   const count = (split: Split) => ({
     examples: labelled[split].length,
@@ -147,13 +142,9 @@ function pictureName({ image, action }: LabelledStep): string {
   return `${[image, ...(dot ?? []).map((part) => Math.round(100_000 * part))].join('-')}.png`;
 }
 
-async function writePicture(file: string, { frame, action }: LabelledStep, maxPixels: number): Promise<void> {
+async function writePicture(file: string, step: LabelledStep, maxPixels: number): Promise<void> {
   if (existsSync(file)) return;
-  const { url } = await sentPicture(ratedPicture(await frame(), action), {
-    type: 'png',
-    quality: 100,
-    patches: { ...PATCHES, maxPixels },
-  });
+  const url = await valuePicture(step, maxPixels);
   await writeAtomic(file, Buffer.from(url.slice(url.indexOf(',') + 1), 'base64'));
 }
 
@@ -164,43 +155,18 @@ const MODELS = [
 
 /** LLaMA-Factory's dataset_info.json, and for each model the settings of the fine-tuning and of the merge. */
 async function writeRecipes(folder: string, { max_pixels }: Value, validated: boolean): Promise<void> {
-  const info = (split: Split) => ({
-    file_name: `${split}.json`,
-    formatting: 'sharegpt',
+  await writeDatasetInfo(folder, 'critiq_value', {
     columns: { messages: 'critic_inputs', images: 'critic_images' },
     tags: { role_tag: 'from', content_tag: 'value', user_tag: 'human', assistant_tag: 'gpt' },
   });
-  const infos = { critiq_value_train: info('train'), critiq_value_validation: info('validation') };
-  await writeAtomic(join(folder, 'dataset_info.json'), `${JSON.stringify(infos, null, 2)}\n`);
   for (const [name, model] of MODELS) {
     const saved = `saves/value-${name}`;
     const merged = `merged/value-${name}`;
-    const train = {
-      model_name_or_path: model,
-      stage: 'sft',
-      do_train: true,
-      finetuning_type: 'lora',
-      lora_target: 'all',
-      dataset_dir: 'llamafactory',
-      media_dir: 'images',
-      dataset: 'critiq_value_train',
-      ...(validated ? { eval_dataset: 'critiq_value_validation', eval_strategy: 'epoch' } : {}),
-      template: 'qwen2_vl',
-      image_max_pixels: max_pixels,
-      cutoff_len: 2560,
-      max_samples: 10_000,
-      output_dir: saved,
-      logging_steps: 10,
-      save_strategy: 'epoch',
-      per_device_train_batch_size: 3,
-      per_device_eval_batch_size: 1,
-      gradient_accumulation_steps: 2,
-      learning_rate: 1e-5,
-      num_train_epochs: 20,
-      lr_scheduler_type: 'cosine',
-      warmup_ratio: 0.1,
-      bf16: true,
-    };
+    const train = loraSettings({
+      ...{ name: 'critiq_value', model, template: 'qwen2_vl', output: saved, validated, lora: {} },
+      data: { image_max_pixels: max_pixels, cutoff_len: 2560, max_samples: 10_000 },
+      ...{ batch: 3, accumulate: 2, epochs: 20 },
+    });
     await writeAtomic(
       join(folder, `train-${name}.yaml`),
       `# In the folder above this one: llamafactory-cli train llamafactory/train-${name}.yaml\n# VEM's settings. Then merge the adapter: llamafactory-cli export llamafactory/merge-${name}.yaml\n${stringify(train)}`,
@@ -226,21 +192,4 @@ async function writeRecipes(folder: string, { max_pixels }: Value, validated: bo
 function marks(file: string, { max_pixels, question }: Pick<ValueExported, 'max_pixels' | 'question'>): boolean {
   const mark = jsonObjectInFile(file);
   return mark?.max_pixels === max_pixels && mark.question === question;
-}
-
-/** @throws UserError if the folder holds anything that no export wrote */
-function refuseForeign(out: string): void {
-  const stat = statSync(out, { throwIfNoEntry: false });
-  if (!stat) {
-    mkdirSync(out, { recursive: true });
-    return;
-  }
-  if (!stat.isDirectory()) throw new UserError(`${out}: expected a folder, got a file; choose a new folder`);
-  const names = readdirSync(out).filter((name) => !name.startsWith('.'));
-  const marked = existsSync(join(out, MARK)) && readText(join(out, MARK)).startsWith('{');
-  const foreign = marked ? names.find((name) => !OURS.has(name)) : names[0];
-  if (foreign !== undefined)
-    throw new UserError(
-      `${out}: holds ${foreign}, which no \`critiq value export\` wrote; choose a new or empty folder`,
-    );
 }

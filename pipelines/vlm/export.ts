@@ -1,6 +1,6 @@
-import { existsSync, mkdirSync, readdirSync, readFileSync, statSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
-import { basename, join } from 'node:path';
+import { join } from 'node:path';
 import PQueue from 'p-queue';
 import { stringify } from 'yaml';
 import { vlmPrompt, type Answer } from '../../src/agents/representers/vlm-prompt.js';
@@ -19,6 +19,8 @@ import { datasetFolder } from '../../src/runner/instance.js';
 import type { Config } from '../../src/settings/settings.js';
 import { readTransitions } from '../datasets.js';
 import type { Vlm } from '../vlm.js';
+import { claimFolder, removeStale, type ExportFolder } from './export-folder.js';
+import { loraSettings, writeDatasetInfo, writeExamples, type Split } from './llamafactory.js';
 
 export const VLM_FORMATS = ['llava', 'llamafactory', 'both'] as const;
 export type VlmFormat = (typeof VLM_FORMATS)[number];
@@ -32,9 +34,6 @@ interface Example {
   readonly answer: Answer;
 }
 
-type Split = 'train' | 'validation';
-const SPLITS: readonly Split[] = ['train', 'validation'];
-
 /** Summary of an export: `critiq-export.json` in its folder, which also marks the folder as an export. */
 export interface VlmExported {
   readonly run: string;
@@ -47,8 +46,13 @@ export interface VlmExported {
 
 const MARK = 'critiq-export.json';
 const OURS = new Set([MARK, temporaryName(MARK), 'images', 'llava', 'llamafactory']);
-/** `<content id>.png`, or `<content id>-<y>-<x>.png` with a cursor, in ten-thousandths */
-const PICTURE = /^\.?[0-9a-f]{32}(-\d{1,5}-\d{1,5})?\.png(\.tmp)?$/;
+const FOLDER: ExportFolder = {
+  command: 'critiq vlm export',
+  mark: MARK,
+  own: (name) => OURS.has(name),
+  // `<content id>.png`, or `<content id>-<y>-<x>.png` with a cursor, in ten-thousandths
+  picture: /^\.?[0-9a-f]{32}(-\d{1,5}-\d{1,5})?\.png(\.tmp)?$/,
+};
 /** Number of pictures compressed and written in parallel. */
 const WRITERS = 4;
 
@@ -68,7 +72,7 @@ export async function exportVlm(
   config: Config,
   { display, signal }: { readonly display: Display; readonly signal: AbortSignal },
 ): Promise<VlmExported> {
-  refuseForeign(out);
+  claimFolder(out, FOLDER);
   const { threshold } = config.vlm as Vlm;
   const rows = await rowsOf(config);
   // marks the folder as an export, even if this one is interrupted
@@ -83,7 +87,7 @@ export async function exportVlm(
   const answers = await inOrder(rows, signal, display, (row) => exampleOf(row, store, join(out, 'images'), threshold));
   rows.forEach(({ trajectory }, i) => examples[train.has(trajectory) ? 'train' : 'validation'].push(answers[i]));
   const pictures = new Set(answers.map(({ picture }) => picture));
-  await removeStale(join(out, 'images'), pictures);
+  removeStale(join(out, 'images'), pictures, 'vlm export');
   for (const kind of ['llava', 'llamafactory'] as const) {
     if (format === kind || format === 'both') await WRITE[kind](join(out, kind), examples);
     else await rm(join(out, kind), { recursive: true, force: true });
@@ -174,8 +178,8 @@ async function inOrder(
  * OUT/images`.
  */
 async function writeLlava(folder: string, examples: Record<Split, readonly Example[]>): Promise<void> {
-  for (const split of SPLITS) {
-    const list = examples[split].map(({ id, picture, text, answer }) => ({
+  const list = (split: Split) =>
+    examples[split].map(({ id, picture, text, answer }) => ({
       id,
       image: picture,
       conversations: [
@@ -183,8 +187,7 @@ async function writeLlava(folder: string, examples: Record<Split, readonly Examp
         { from: 'gpt', value: answer },
       ],
     }));
-    await writeAtomic(join(folder, `${split}.json`), `${JSON.stringify(list, null, 1)}\n`);
-  }
+  await writeExamples(folder, { train: list('train'), validation: list('validation') });
 }
 
 /**
@@ -192,97 +195,31 @@ async function writeLlava(folder: string, examples: Record<Split, readonly Examp
  * a settings file for each of the two VLMs that the papers fine-tune. Run it in OUT: `media_dir` is relative to that folder.
  */
 async function writeLlamaFactory(folder: string, examples: Record<Split, readonly Example[]>): Promise<void> {
-  for (const split of SPLITS) {
-    const list = examples[split].map(({ picture, text, answer }) => ({
+  const list = (split: Split) =>
+    examples[split].map(({ picture, text, answer }) => ({
       messages: [
         { role: 'user', content: `<image>${text}` },
         { role: 'assistant', content: answer },
       ],
       images: [picture],
     }));
-    await writeAtomic(join(folder, `${split}.json`), `${JSON.stringify(list, null, 1)}\n`);
-  }
-  const info = (split: Split) => ({
-    file_name: `${split}.json`,
-    formatting: 'sharegpt',
+  await writeExamples(folder, { train: list('train'), validation: list('validation') });
+  await writeDatasetInfo(folder, 'critiq', {
     columns: { messages: 'messages', images: 'images' },
     tags: { role_tag: 'role', content_tag: 'content', user_tag: 'user', assistant_tag: 'assistant' },
   });
-  const infos = { critiq_train: info('train'), critiq_validation: info('validation') };
-  await writeAtomic(join(folder, 'dataset_info.json'), `${JSON.stringify(infos, null, 2)}\n`);
   const validated = examples.validation.length > 0;
   for (const [name, model, template] of [
     ['llava', 'llava-hf/llava-1.5-7b-hf', 'llava'],
     ['qwen2_vl', 'Qwen/Qwen2-VL-7B-Instruct', 'qwen2_vl'],
   ]) {
     const comment = `# In the folder above this one: llamafactory-cli train llamafactory/train-${name}.yaml\n# Then merge the adapter (llamafactory-cli export) and: critiq vlm import MERGED --name NAME\n`;
-    await writeAtomic(
-      join(folder, `train-${name}.yaml`),
-      comment + stringify(training(name, model, template, validated)),
-    );
+    const settings = loraSettings({
+      ...{ name: 'critiq', model, template, output: `saves/${name}`, validated },
+      ...{ lora: { lora_rank: 8 }, data: { cutoff_len: 4096 }, batch: 1, accumulate: 8, epochs: 3 },
+    });
+    await writeAtomic(join(folder, `train-${name}.yaml`), comment + stringify(settings));
   }
-}
-
-function training(name: string, model: string, template: string, validated: boolean): Record<string, unknown> {
-  return {
-    model_name_or_path: model,
-    stage: 'sft',
-    do_train: true,
-    finetuning_type: 'lora',
-    lora_rank: 8,
-    lora_target: 'all',
-    dataset_dir: 'llamafactory',
-    media_dir: 'images',
-    dataset: 'critiq_train',
-    ...(validated ? { eval_dataset: 'critiq_validation', eval_strategy: 'epoch' } : {}),
-    template,
-    cutoff_len: 4096,
-    output_dir: `saves/${name}`,
-    logging_steps: 10,
-    save_strategy: 'epoch',
-    per_device_train_batch_size: 1,
-    per_device_eval_batch_size: 1,
-    gradient_accumulation_steps: 8,
-    learning_rate: 1e-5,
-    num_train_epochs: 3,
-    lr_scheduler_type: 'cosine',
-    warmup_ratio: 0.1,
-    bf16: true,
-  };
 }
 
 const WRITE = { llava: writeLlava, llamafactory: writeLlamaFactory };
-
-/** @throws UserError if the folder holds anything that no export wrote */
-function refuseForeign(out: string): void {
-  const stat = statSync(out, { throwIfNoEntry: false });
-  if (!stat) {
-    mkdirSync(out, { recursive: true });
-    return;
-  }
-  if (!stat.isDirectory()) throw new UserError(`${out}: expected a folder, got a file; choose a new folder`);
-  const names = readdirSync(out);
-  const images = join(out, 'images');
-  const pictures = names.includes('images') && statSync(images).isDirectory() ? readdirSync(images) : [];
-  const foreign =
-    names.length > 0 && !isMarked(out)
-      ? names[0]
-      : (names.find((name) => !OURS.has(name)) ?? pictures.find((name) => !PICTURE.test(name)));
-  if (foreign === undefined) return;
-  throw new UserError(
-    `${out}: holds ${basename(foreign)}, which no \`critiq vlm export\` wrote; choose a new or empty folder`,
-  );
-}
-
-function isMarked(out: string): boolean {
-  const mark = join(out, MARK);
-  // empty braces while an export is running
-  return existsSync(mark) && /^\{/.test(readFileSync(mark, 'utf8'));
-}
-
-/** Removes pictures of an earlier export with other settings, and partial files of a killed one. */
-async function removeStale(images: string, wanted: ReadonlySet<string>): Promise<void> {
-  for (const name of existsSync(images) ? readdirSync(images) : []) {
-    if (!wanted.has(name)) await rm(join(images, name), { force: true });
-  }
-}

@@ -41,7 +41,7 @@ export function valueCache(folder: string): AnswerCache<RatedBy> {
 /** Number of likeliest first tokens in which both digits are looked for: the most that OpenAI's API gives. */
 const LIKELIEST = 20;
 /** Qwen2-VL's patches and the fewest pixels that it reads: its server does not resize a picture of such a size again. */
-export const PATCHES = { factor: 28, minPixels: 4 * 28 * 28 } as const;
+const PATCHES = { factor: 28, minPixels: 4 * 28 * 28 } as const;
 
 /**
  * A fine-tuned VLM behind `POST /v1/chat/completions` with `logprobs` and `top_logprobs` (vLLM, SGLang, llama.cpp). The value
@@ -120,7 +120,7 @@ export class ServedValue implements ValueModel {
 }
 
 /** The picture of an action as data URL: with its dot, in whole patches and at most `maxPixels`, as it was in training. */
-async function valuePicture({ frame, action }: RatedAction, maxPixels: number): Promise<string> {
+export async function valuePicture({ frame, action }: RatedAction, maxPixels: number): Promise<string> {
   const { url } = await sentPicture(ratedPicture(await frame(), action), {
     type: 'png',
     quality: 100,

@@ -274,4 +274,9 @@ test('a missing screenshot stops the export and is named; nothing shifts', async
     exportValue(foreign, configOf(data, all(data)), silent()),
     /foreign: holds .*, which no `critiq value export` wrote/,
   );
+  writeFileSync(join(whole, 'images/mine.png'), 'mine');
+  await assert.rejects(
+    exportValue(whole, configOf(data, all(data)), silent()),
+    /whole: holds mine\.png, which no `critiq value export` wrote/,
+  );
 });
