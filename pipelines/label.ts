@@ -8,7 +8,7 @@ import { openDataset } from '../src/data/store/manifest.js';
 import { sealed } from '../src/data/store/sealed.js';
 import { setFile } from '../src/data/store/set-files.js';
 import { readTable, writeTable } from '../src/data/tables.js';
-import { INVALID, TRANSITIONS } from '../src/data/transitions.js';
+import { byTrajectory, INVALID, TRANSITIONS } from '../src/data/transitions.js';
 import { RunError, UserError } from '../src/errors.js';
 import { RATING_PROMPT_VERSION } from '../src/judges/rating-prompt.js';
 import { stage, type StageContext } from '../src/runner/stage.js';
@@ -18,7 +18,7 @@ import { answering, StepJudges, type JudgedStep } from './label/judge.js';
 import { describeLabels } from './label/quality.js';
 import { Label } from './label/settings.js';
 import { rateByState, type StateRating } from './label/state.js';
-import { byTrajectory, LABELLED, type LabelledStep } from './label/steps.js';
+import { LABELLED, type LabelledStep } from './label/steps.js';
 import { once } from './resources.js';
 
 /** Ratings of the steps of trajectories: what the value model of VEM learns (docs/labels.md). */
@@ -54,7 +54,7 @@ export const label = stage({
     const steps = await readTable(join(ctx.dataset(data), FILES.transitions(shard.id)), TRANSITIONS, {
       columns: LABELLED,
     });
-    const trajectories = byTrajectory(steps);
+    const trajectories = [...byTrajectory(steps).values()];
     const progress = ctx.progress(steps.length, `steps of shard ${shard.id}`);
     const judged =
       from === 'judge' ? await (await judgesOf(ctx)).rate(trajectories, () => progress.advance()) : undefined;

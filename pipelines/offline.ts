@@ -11,14 +11,13 @@ import { counted } from '../src/counted.js';
 import { ANNOTATIONS, boxesOf } from '../src/data/annotations.js';
 import { wilson95 } from '../src/data/interval.js';
 import { PREDICTIONS, type PredictionRow } from '../src/data/predictions.js';
-import { splitTrajectories } from '../src/data/replay.js';
 import { writeAtomic } from '../src/data/store/atomic.js';
 import { Journal } from '../src/data/store/journal.js';
 import { openDataset } from '../src/data/store/manifest.js';
 import { sealed } from '../src/data/store/sealed.js';
 import { setFile } from '../src/data/store/set-files.js';
 import { readTable, writeTable } from '../src/data/tables.js';
-import { TRANSITIONS, type Transition } from '../src/data/transitions.js';
+import { byTrajectory, TRANSITIONS, type Transition } from '../src/data/transitions.js';
 import type { Device } from '../src/devices/device.js';
 import { UserError } from '../src/errors.js';
 import { Random } from '../src/random.js';
@@ -29,6 +28,7 @@ import type { Config } from '../src/settings/settings.js';
 import { filesOf, FILES, readTransitions } from './datasets.js';
 import { AgentKind, agentFingerprint, servedAgent, servedName, servedSettings } from './episodes/served.js';
 import { imagesOf, once, policyOf } from './resources.js';
+import { criticSplit } from './training/critic-split.js';
 
 export const Offline = z.object({
   agent: AgentKind.meta({ scope: 'result' }),
@@ -230,13 +230,7 @@ function heldOut(ctx: StageContext<Offline>): Promise<ReadonlySet<string> | unde
   return once(ctx, 'held out', async () => {
     if (ctx.settings.data !== 'trajectories') return undefined;
     const rows = await readTransitions(ctx.dataset('trajectories'), 'collect', ['trajectory']);
-    const { validation, split } = ctx.config.critic as { validation: number; split: 'seed' | 'order' };
-    return splitTrajectories(
-      rows.map(({ trajectory }) => trajectory),
-      ctx.seed,
-      1 - validation,
-      split,
-    ).validation;
+    return criticSplit(ctx, rows).validation;
   });
 }
 
@@ -259,8 +253,7 @@ async function predict(
 ): Promise<Map<string, readonly string[]>> {
   const journal = Journal.open<Predicted>(join(ctx.scratch(), 'predictions.jsonl'));
   const agent = await agentOf(ctx);
-  const episodes = new Map<string, Transition[]>();
-  for (const row of rows) episodes.set(row.trajectory, [...(episodes.get(row.trajectory) ?? []), row]);
+  const episodes = byTrajectory(rows);
   const left = [...episodes].filter(([id]) => !journal.has(id));
   const progress = ctx.progress(episodes.size, `episodes of shard ${shard}`, episodes.size - left.length);
   const queue = left[Symbol.iterator]();

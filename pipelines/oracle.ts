@@ -4,9 +4,8 @@ import { parseAction } from '../src/agents/grammar.js';
 import { TruncationSettings, truncationOf } from '../src/agents/policy/truncation.js';
 import { counted } from '../src/counted.js';
 import { imageId } from '../src/data/images.js';
-import { splitTrajectories } from '../src/data/replay.js';
 import { readTable, writeTable } from '../src/data/tables.js';
-import type { CandidateRow, Transition } from '../src/data/transitions.js';
+import { byTrajectory, type CandidateRow, type Transition } from '../src/data/transitions.js';
 import { DEFAULT_SURPRISES, Phone } from '../src/devices/phone/index.js';
 import { UserError } from '../src/errors.js';
 import { playOn, type Start } from '../src/oracle/play.js';
@@ -16,12 +15,12 @@ import { Random } from '../src/random.js';
 import { policySet } from '../src/runner/reference.js';
 import { stage, type Shard, type ShardContext, type StageContext } from '../src/runner/stage.js';
 import type { Config } from '../src/settings/settings.js';
-import type { CriticStage } from './critic.js';
 import { FILES, readCandidates, readTransitions } from './datasets.js';
 import { deviceInfluence } from './episodes/devices.js';
 import { judgeFingerprint, type JudgeSettings } from './episodes/judge.js';
 import { playedEpisodes, type PlayedEpisode } from './episodes/played.js';
 import { once, policyOf } from './resources.js';
+import { criticSplit } from './training/critic-split.js';
 import type { DeviceSettings, TaskSettings } from './sections.js';
 
 export const Oracle = z.object({
@@ -116,12 +115,10 @@ function checkPlayable(config: Config): void {
 /** All states that may be measured, in a random order that does not depend on how many are. */
 async function drawnStates(ctx: StageContext<Oracle>): Promise<number[]> {
   const steps = await readTransitions(ctx.dataset('trajectories'), 'collect', ['tid', 'trajectory']);
-  const { validation, split } = ctx.config.critic as z.infer<typeof CriticStage>;
-  const ids = steps.map(({ trajectory }) => trajectory);
-  const parts = splitTrajectories(ids, ctx.seed, 1 - validation, split);
+  const { train, validation } = criticSplit(ctx, steps);
   const { from } = ctx.settings;
-  const chosen = from === 'all' ? new Set(ids) : from === 'training' ? parts.train : parts.validation;
-  const tids = steps.filter(({ trajectory }) => chosen.has(trajectory)).map(({ tid }) => tid);
+  const chosen = from === 'training' ? train : validation;
+  const tids = steps.filter(({ trajectory }) => from === 'all' || chosen.has(trajectory)).map(({ tid }) => tid);
   return new Random(ctx.seed, 'oracle', 'states').shuffled(tids);
 }
 
@@ -145,16 +142,10 @@ interface Sources {
 function sourcesOf(ctx: StageContext<Oracle>): Promise<Sources> {
   return once(ctx, 'oracle sources', async () => {
     const steps = await readTransitions(ctx.dataset('trajectories'), 'collect', REPLAYED);
-    const byTrajectory = new Map<string, Replayed[]>();
-    for (const step of steps) {
-      const found = byTrajectory.get(step.trajectory);
-      if (found) found.push(step);
-      else byTrajectory.set(step.trajectory, [step]);
-    }
     const rows = await readCandidates(ctx.dataset('candidates'), 'candidates');
     return {
       byTid: new Map(steps.map((step) => [step.tid, step])),
-      byTrajectory,
+      byTrajectory: byTrajectory(steps),
       candidates: new Map(rows.map((row) => [row.tid, row])),
       played: playedEpisodes(ctx.dataset('trajectories'), ctx.config, 'collect some with `critiq collect`'),
     };

@@ -16,6 +16,7 @@ import { UserError } from '../../src/errors.js';
 import { Random } from '../../src/random.js';
 import type { StageContext } from '../../src/runner/stage.js';
 import { readCandidates, readTransitions } from '../datasets.js';
+import { criticSplit } from '../training/critic-split.js';
 
 /** What the lessons depend on. */
 export type LessonSettings = ActorSettings & {
@@ -273,12 +274,6 @@ async function criticsRows(ctx: StageContext<LessonSettings>) {
     'trajectoryReward',
   ]);
   if (ctx.settings.data === 'all') return rows;
-  const { validation, split } = ctx.config.critic as { validation: number; split: 'seed' | 'order' };
-  const { train } = splitTrajectories(
-    rows.map(({ trajectory }) => trajectory),
-    ctx.seed,
-    1 - validation,
-    split,
-  );
+  const { train } = criticSplit(ctx, rows);
   return rows.filter(({ trajectory }) => train.has(trajectory));
 }

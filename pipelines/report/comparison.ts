@@ -5,7 +5,8 @@ import type { Comparison, Part } from '../../src/report/report.js';
 import type { StageContext } from '../../src/runner/stage.js';
 import { readTransitions } from '../datasets.js';
 import type { ReportSettings } from './settings.js';
-import { byTrajectory, REPORTED, type ReportedStep } from './steps.js';
+import { byTrajectory } from '../../src/data/transitions.js';
+import { REPORTED, type ReportedStep } from './steps.js';
 import { Screens } from './screens.js';
 
 /** Which task an episode had, and whether it succeeded. */

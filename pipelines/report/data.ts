@@ -1,6 +1,6 @@
 import { heldOutBy } from '../../src/data/replay.js';
 import { readTable, type TableKind } from '../../src/data/tables.js';
-import { VALUES, type CandidateRow, type ValueRow } from '../../src/data/transitions.js';
+import { byTrajectory, VALUES, type CandidateRow, type ValueRow } from '../../src/data/transitions.js';
 import { advantages, AGGREGATES, bestCandidate } from '../../src/algorithms/digiq.js';
 import { UserError } from '../../src/errors.js';
 import { Random } from '../../src/random.js';
@@ -16,7 +16,7 @@ import type { Actor } from '../actor.js';
 import { filesOf, readCandidates, readTransitions } from '../datasets.js';
 import type { ReportSettings } from './settings.js';
 import { Screens } from './screens.js';
-import { byTrajectory, REPORTED, type ReportedStep } from './steps.js';
+import { REPORTED, type ReportedStep } from './steps.js';
 import type { z } from 'zod';
 
 /** The collected trajectories for the report, with candidates and values if `report.sources` names them. */

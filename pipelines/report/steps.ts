@@ -16,14 +16,3 @@ export const REPORTED = [
 ] as const;
 
 export type ReportedStep = Pick<Transition, (typeof REPORTED)[number]>;
-
-/** The steps of each trajectory, in order. */
-export function byTrajectory(steps: readonly ReportedStep[]): Map<string, ReportedStep[]> {
-  const by = new Map<string, ReportedStep[]>();
-  for (const step of steps) {
-    const before = by.get(step.trajectory);
-    if (before) before.push(step);
-    else by.set(step.trajectory, [step]);
-  }
-  return by;
-}

@@ -199,3 +199,14 @@ export const VALUES: TableKind<ValueRow> = {
     v2: column('float', 'the second V of the state'),
   },
 };
+
+/** Steps by their trajectories, both in the order in which they come. */
+export function byTrajectory<T extends { readonly trajectory: string }>(steps: Iterable<T>): Map<string, T[]> {
+  const by = new Map<string, T[]>();
+  for (const step of steps) {
+    const own = by.get(step.trajectory);
+    if (own) own.push(step);
+    else by.set(step.trajectory, [step]);
+  }
+  return by;
+}

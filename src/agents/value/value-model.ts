@@ -1,4 +1,5 @@
 import type { Frame } from '../../data/formats/frame.js';
+import { byTrajectory } from '../../data/transitions.js';
 
 /** An action in a state, to be rated. */
 export interface RatedAction {
@@ -37,14 +38,8 @@ export function histories(
     readonly action: string;
   }[],
 ): ReadonlyMap<number, readonly string[]> {
-  const by = new Map<string, { tid: number; step: number; action: string }[]>();
-  for (const step of steps) {
-    const own = by.get(step.trajectory);
-    if (own) own.push(step);
-    else by.set(step.trajectory, [step]);
-  }
   const found = new Map<number, readonly string[]>();
-  for (const own of by.values()) {
+  for (const own of byTrajectory(steps).values()) {
     own.sort((a, b) => a.step - b.step);
     const texts = own.map(({ action }) => action);
     own.forEach(({ tid }, i) => found.set(tid, texts.slice(0, i)));
