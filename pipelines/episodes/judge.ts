@@ -4,10 +4,9 @@ import { counted } from '../../src/counted.js';
 import { RunError, UserError } from '../../src/errors.js';
 import { Budget } from '../../src/judges/budget.js';
 import { examplesFingerprint, loadExamples, type Example } from '../../src/judges/few-shot.js';
-import { GeminiModel } from '../../src/judges/gemini.js';
 import type { Judge } from '../../src/judges/judge.js';
 import { PROMPT_VERSION } from '../../src/judges/judge-prompt.js';
-import { OpenAiModel } from '../../src/judges/openai.js';
+import { chatModel } from '../../src/judges/chat-model.js';
 import { stateJudge } from '../../src/judges/state.js';
 import { AnswerCache } from '../../src/judges/answer-cache.js';
 import { VERDICT, type Answer } from '../../src/judges/status.js';
@@ -16,7 +15,7 @@ import type { StageContext } from '../../src/runner/stage.js';
 import type { Config } from '../../src/settings/settings.js';
 import { extensions, influenceOf, settingsOf as sectionOf } from '../plugins/extensions.js';
 import { once } from '../resources.js';
-import { BackoffMs, serverOf, serverUrl, Url, VariableName } from './server-settings.js';
+import { BackoffMs, JUDGE_QUESTIONS, JUDGE_SERVER, serverOf, serverUrl } from './server-settings.js';
 
 export const JudgeSettings = z.object({
   kind: z
@@ -26,15 +25,7 @@ export const JudgeSettings = z.object({
       "what decides whether an episode succeeded: the device's own state (the embedded phone knows it), or a VLM that sees the last screenshot, behind an OpenAI-compatible server or Gemini (docs/judges.md)",
     ),
   model: z.string().default('').describe('name of the VLM on its server; unused with `state`'),
-  url: z
-    .union([Url, z.literal('')])
-    .default('')
-    .describe(
-      "URL of the server, with or without a trailing `/v1`; empty: http://127.0.0.1:8000 for `openai`, Google's for `gemini`",
-    ),
-  api_key_env: VariableName.default('JUDGE_API_KEY').describe(
-    "name of the environment variable with the server's API key, if it needs one; the key itself is never a setting",
-  ),
+  ...JUDGE_SERVER,
   few_shot: z
     .string()
     .default('')
@@ -92,8 +83,7 @@ export const JudgeSettings = z.object({
     .min(0)
     .default(0)
     .describe('total tokens that a run folder may spend on its judge, as the server counts them; 0: no limit'),
-  concurrency: z.int().min(1).max(1024).default(8).describe('parallel questions to the server'),
-  timeout_ms: z.int().min(1).max(300_000).default(60_000).describe('time limit of a request, in milliseconds'),
+  ...JUDGE_QUESTIONS,
   retries: z
     .int()
     .min(0)
@@ -196,7 +186,6 @@ export function openJudge(config: Config, folder: string, warn: (line: string) =
   }
   if (model === '') throw new UserError(`judge.kind=${kind}: needs judge.model, the name of the VLM on its server`);
   const budget = new Budget(join(folder, 'judge'), { calls: budget_calls, tokens: budget_tokens });
-  let silent = false;
   const judge = new VlmJudge({
     model: modelOf(config, () => budget.take(), warn),
     examples: examplesOf(few_shot),
@@ -207,12 +196,7 @@ export function openJudge(config: Config, folder: string, warn: (line: string) =
     format: settings.format,
     key: answering(settings),
     cache: new AnswerCache(join(config.data, '.cache', 'judge'), answerIn),
-    onTokens: (tokens) => {
-      if (tokens !== undefined) return budget.note(tokens);
-      if (budget_tokens > 0 && !silent)
-        warn("the judge's server does not report token usage: judge.budget_tokens cannot be enforced");
-      silent = true;
-    },
+    onTokens: budget.tokenCounter("the judge's server", warn),
     concurrency: settings.concurrency,
     warn,
   });
@@ -233,9 +217,7 @@ function modelOf(config: Config, onTry: () => void, warn: (line: string) => void
   const { model, max_tokens: maxTokens, reasoning } = settings;
   const server = serverOf(settings, { section: 'judge', seed: config.seed, docs: 'docs/judges.md', onTry });
   const options = { section: 'judge', temperature: 0, maxTokens, reasoning, warn };
-  return settings.kind === 'gemini'
-    ? new GeminiModel(server, model, options, VERDICT)
-    : new OpenAiModel(server, model, options, VERDICT);
+  return chatModel(settings.kind, server, model, options, VERDICT);
 }
 
 /** The verdict in a line of the cache. */

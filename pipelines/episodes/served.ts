@@ -10,7 +10,7 @@ import type { StageContext } from '../../src/runner/stage.js';
 import type { Config } from '../../src/settings/settings.js';
 import { answerFormat, extensions } from '../plugins/extensions.js';
 import { once } from '../resources.js';
-import { BackoffMs, plainUrl, Url, VariableName } from './server-settings.js';
+import { BackoffMs, jsonServer, plainUrl, Url, VariableName } from './server-settings.js';
 
 /** Who acts in a stage that runs episodes. */
 export const AgentKind = z
@@ -193,22 +193,17 @@ export function servedUrl(config: Config): string {
 /** @throws UserError if the settings cannot work */
 export function openServed(config: Config, seed: number, warn: (line: string) => void): ServedAgent {
   const settings = servedSettings(config);
-  const { model, format, temperature, max_tokens, send_seed, body, api_key_env, history, concurrency } = settings;
+  const { model, format, temperature, max_tokens, send_seed, body, history, concurrency } = settings;
   if (model === '') throw new UserError('a served agent needs served.model, the name of the model on its server');
   const own = ['model', 'messages', 'stream', 'n'].find((field) => field in body);
   if (own) throw new UserError(`served.body.${own}: critiq sets this field itself; remove it`);
   const chat = new ServedChat({
-    server: {
-      url: servedUrl(config),
+    server: jsonServer(settings, {
+      url: settings.url,
       setting: 'served.url',
-      apiKey: process.env[api_key_env]?.trim() || undefined,
-      apiKeyEnv: api_key_env,
-      timeoutMs: settings.timeout_ms,
-      retries: settings.retries,
-      backoffMs: settings.backoff_ms,
       seed: config.seed,
       docs: 'docs/served-agents.md',
-    },
+    }),
     model,
     temperature,
     maxTokens: max_tokens,

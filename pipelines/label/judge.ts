@@ -10,9 +10,8 @@ import { RunError, UserError } from '../../src/errors.js';
 import { AnswerCache, questionKey } from '../../src/judges/answer-cache.js';
 import { Asker, Unanswered } from '../../src/judges/asker.js';
 import { Budget } from '../../src/judges/budget.js';
-import type { Picture } from '../../src/judges/chat.js';
-import { GeminiModel } from '../../src/judges/gemini.js';
-import { OpenAiModel } from '../../src/judges/openai.js';
+import type { ChatModel, Picture } from '../../src/judges/chat.js';
+import { chatModel } from '../../src/judges/chat-model.js';
 import { RATING, type RatedAnswer } from '../../src/judges/rating-answer.js';
 import { RATING_PROMPT_VERSION, ratingQuestion, type ShownStep } from '../../src/judges/rating-prompt.js';
 import { reference } from '../../src/runner/reference.js';
@@ -39,7 +38,7 @@ export function answering({ kind, model, temperature, max_tokens, reasoning, for
 export class StepJudge {
   readonly name: string;
   private readonly asker: Asker<RatedAnswer>;
-  private readonly model: OpenAiModel<RatedAnswer> | GeminiModel<RatedAnswer>;
+  private readonly model: ChatModel<RatedAnswer>;
   private readonly images: ImageStore;
   private unknown = 0;
   /** whether the budget was spent before all questions were answered */
@@ -62,24 +61,15 @@ export class StepJudge {
       docs: 'docs/labels.md',
       onTry: () => budget.take(),
     });
-    let silent = false;
     const warn = (line: string): void => log.warn(line);
     const options = { section, temperature, maxTokens, reasoning, warn };
-    this.model =
-      kind === 'gemini'
-        ? new GeminiModel(server, model, options, RATING)
-        : new OpenAiModel(server, model, options, RATING);
+    this.model = chatModel(kind, server, model, options, RATING);
     this.name = `${kind} ${model}`;
     this.asker = new Asker({
       model: this.model,
       format,
       cache: new AnswerCache(join(config.data, '.cache', 'label'), answerIn),
-      onTokens: (tokens) => {
-        if (tokens !== undefined) return budget.note(tokens);
-        if (ctx.settings.budget_tokens > 0 && !silent)
-          warn(`the server of ${section} does not report token usage: label.budget_tokens cannot be enforced`);
-        silent = true;
-      },
+      onTokens: budget.tokenCounter(`the server of ${section}`, warn),
       concurrency,
       warn,
     });

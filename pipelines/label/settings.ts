@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { BackoffMs, Url, VariableName } from '../episodes/server-settings.js';
+import { BackoffMs, JUDGE_QUESTIONS, JUDGE_SERVER } from '../episodes/server-settings.js';
 
 /** The settings of one judge of steps. */
 const LabelJudge = z.object({
@@ -8,15 +8,7 @@ const LabelJudge = z.object({
     .default('openai')
     .describe('server of the judge: an OpenAI-compatible one, or Gemini'),
   model: z.string().default('').describe('name of the VLM on its server'),
-  url: z
-    .union([Url, z.literal('')])
-    .default('')
-    .describe(
-      "URL of the server, with or without a trailing `/v1`; empty: http://127.0.0.1:8000 for `openai`, Google's for `gemini`",
-    ),
-  api_key_env: VariableName.default('JUDGE_API_KEY').describe(
-    "name of the environment variable with the server's API key, if it needs one; the key itself is never a setting",
-  ),
+  ...JUDGE_SERVER,
   temperature: z.number().min(0).max(2).default(0.7).describe('sampling temperature (published: 0.7)'),
   max_tokens: z
     .int()
@@ -35,8 +27,7 @@ const LabelJudge = z.object({
     .describe(
       'JSON by a schema that the server enforces, or JSON as text; auto: the first unless the server rejects it',
     ),
-  concurrency: z.int().min(1).max(1024).default(8).describe('parallel questions to the server'),
-  timeout_ms: z.int().min(1).max(300_000).default(60_000).describe('time limit of a request, in milliseconds'),
+  ...JUDGE_QUESTIONS,
   retries: z
     .int()
     .min(0)

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { BackoffMs, Url, VariableName } from '../episodes/server-settings.js';
+import { Url, VLLM_REQUESTS } from '../episodes/server-settings.js';
 import { Validated } from '../training/rhythm.js';
 
 export const Value = z.object({
@@ -54,20 +54,9 @@ export const Value = z.object({
     .describe(
       'pixels of the pictures that a served value model gets, at most; larger screenshots are made smaller (C: 56,000)',
     ),
-  concurrency: z.int().min(1).max(1024).default(32).describe('parallel requests to the server'),
-  timeout_ms: z.int().min(1).max(300_000).default(120_000).describe('time limit of a request, in milliseconds'),
-  retries: z
-    .int()
-    .min(0)
-    .max(100)
-    .default(10)
-    .describe('retries of a request when the server fails or its answer is wrong; after that the stage fails'),
-  backoff_ms: BackoffMs,
-  api_key_env: VariableName.default('VLLM_API_KEY').describe(
-    "name of the environment variable with the server's API key, if it needs one; the key itself is never a setting",
-  ),
+  ...VLLM_REQUESTS,
 });
 export type Value = z.infer<typeof Value>;
 
 /** Settings that say how a server is reached, and not what it answers. */
-export const SERVER_SETTINGS = ['url', 'concurrency', 'timeout_ms', 'retries', 'backoff_ms', 'api_key_env'] as const;
+export const SERVER_SETTINGS = ['url', ...(Object.keys(VLLM_REQUESTS) as (keyof typeof VLLM_REQUESTS)[])] as const;

@@ -1,7 +1,6 @@
 import { join } from 'node:path';
 import { AnswerCache } from '../../src/agents/representers/answer-cache.js';
 import { AskingRepresenter, type AskedCounts } from '../../src/agents/representers/asking-representer.js';
-import type { JsonServerOptions } from '../../src/net/json-server.js';
 import { PocketRepresenter } from '../../src/agents/representers/pocket-representer.js';
 import type { Representer } from '../../src/agents/representers/representer.js';
 import { TextTokenizer } from '../../src/agents/text/tokenizer.js';
@@ -15,7 +14,7 @@ import { ConvTower, readTowerConfig } from '../../src/models/vision.js';
 import type { StageContext } from '../../src/runner/stage.js';
 import type { Represent } from './represent-settings.js';
 import { cacheFolder, once, runtimeOf } from '../resources.js';
-import { plainUrl } from '../episodes/server-settings.js';
+import { jsonServer } from '../episodes/server-settings.js';
 import { checkVlmReference, hiddenSize, readVlmReference, type VlmReference } from './reference.js';
 import { readVlmConfig } from '../vlm.js';
 
@@ -101,18 +100,9 @@ async function pocket(ctx: StageContext<unknown>, folder: string): Promise<Pocke
 }
 
 function vllm(ctx: StageContext<unknown>, settings: Represent, { name }: VlmReference): VllmClient {
-  const { url, chat_url, position, answer, concurrency, timeout_ms, retries, backoff_ms, api_key_env } = settings;
-  const server = (setting: string, at: string): JsonServerOptions => ({
-    url: plainUrl(at),
-    setting,
-    apiKey: process.env[api_key_env]?.trim() || undefined,
-    apiKeyEnv: api_key_env,
-    timeoutMs: timeout_ms,
-    retries,
-    backoffMs: backoff_ms,
-    seed: ctx.seed,
-    docs: 'docs/vlm.md',
-  });
+  const { url, chat_url, position, answer, concurrency } = settings;
+  const server = (setting: string, at: string) =>
+    jsonServer(settings, { url: at, setting, seed: ctx.seed, docs: 'docs/vlm.md' });
   return new VllmClient({
     server: server('represent.url', url),
     chat: chat_url === '' ? undefined : server('represent.chat_url', chat_url),

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { BackoffMs, Url, VariableName } from '../episodes/server-settings.js';
+import { Url, VLLM_REQUESTS } from '../episodes/server-settings.js';
 
 export const Represent = z.object({
   vlm: z
@@ -32,17 +32,6 @@ export const Represent = z.object({
     .union([Url, z.literal('')])
     .default('')
     .describe('URL of a vLLM server that generates with the same model, for `represent.answer=generated`'),
-  concurrency: z.int().min(1).max(1024).default(32).describe('parallel requests to the server'),
-  timeout_ms: z.int().min(1).max(300_000).default(120_000).describe('time limit of a request, in milliseconds'),
-  retries: z
-    .int()
-    .min(0)
-    .max(100)
-    .default(10)
-    .describe('retries of a request when the server fails or its answer is wrong; after that the stage fails'),
-  backoff_ms: BackoffMs,
-  api_key_env: VariableName.default('VLLM_API_KEY').describe(
-    "name of the environment variable with the server's API key, if it needs one; the key itself is never a setting",
-  ),
+  ...VLLM_REQUESTS,
 });
 export type Represent = z.infer<typeof Represent>;

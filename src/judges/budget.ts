@@ -64,6 +64,20 @@ export class Budget {
     if (tokens > 0) this.lines.append({ tokens });
   }
 
+  /**
+   * Books the tokens of each call, or warns once if the server does not report them and a limit needs them.
+   * @param server its name in the warning
+   */
+  tokenCounter(server: string, warn: (line: string) => void): (tokens: number | undefined) => void {
+    let silent = false;
+    return (tokens) => {
+      if (tokens !== undefined) return this.note(tokens);
+      if (this.limits.tokens > 0 && !silent)
+        warn(`${server} does not report token usage: ${this.section}.budget_tokens cannot be enforced`);
+      silent = true;
+    };
+  }
+
   close(): void {
     this.lines.close();
   }

@@ -10,7 +10,7 @@ import {
   type Format,
   type Question,
 } from './chat.js';
-import { brief } from './status.js';
+import { brief } from '../net/brief.js';
 
 interface Generated {
   readonly modelVersion?: unknown;

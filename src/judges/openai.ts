@@ -10,7 +10,7 @@ import {
   type Format,
   type Question,
 } from './chat.js';
-import { brief } from './status.js';
+import { brief } from '../net/brief.js';
 
 /**
  * A model behind `POST /v1/chat/completions` (OpenAI's API reference, "Create chat completion"). vLLM, llama.cpp, Ollama,

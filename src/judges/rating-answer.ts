@@ -1,8 +1,9 @@
 import type { Rating } from '../data/labels.js';
 import { WrongAnswer } from '../net/json-server.js';
-import { objectsIn, type Loose } from '../net/loose-json.js';
+import type { Loose } from '../net/loose-json.js';
+import { brief } from '../net/brief.js';
+import { answerParts } from './answer-parts.js';
 import type { AnswerForm } from './chat.js';
-import { brief } from './status.js';
 
 /** A model's rating of an action, with the reason in its own words. */
 export interface RatedAnswer {
@@ -26,8 +27,6 @@ export const RATING: AnswerForm<RatedAnswer> = {
 
 /** Characters of the explanation that are kept. */
 const LONGEST_EXPLANATION = 1000;
-/** Longer answers are not read. */
-const LONGEST_ANSWER = 1 << 18;
 /** A key `rating` in the source of an object. */
 const RATING_KEY = /(["'])rating\1\s*:/i;
 
@@ -38,18 +37,8 @@ const RATING_KEY = /(["'])rating\1\s*:/i;
  * @throws WrongAnswer if there is no rating, another one, half an object, or a contradiction
  */
 export function parseRating(text: string): RatedAnswer {
-  const answer = text.trim();
-  if (answer.length > LONGEST_ANSWER) throw new WrongAnswer(`answered ${answer.length} characters`);
-  const { objects, cut } = objectsIn(answer);
-  if (cut) throw new WrongAnswer(`answered invalid JSON: ${brief(answer)}`);
-  const stated = objects.map(({ value }) => value).filter((value) => field(value, 'rating') !== undefined);
-  let rest = '';
-  let at = 0;
-  for (const { start, end } of objects) {
-    rest += `${answer.slice(at, start)}\n`;
-    at = end;
-  }
-  rest += answer.slice(at);
+  const { answer, objects, words: rest } = answerParts(text);
+  const stated = objects.filter((value) => field(value, 'rating') !== undefined);
   if (RATING_KEY.test(rest)) throw new WrongAnswer(`answered invalid JSON: ${brief(answer)}`);
   const [first, ...others] = stated.map((value) => asRating(field(value, 'rating')));
   if (first === undefined) throw new WrongAnswer(`answered without a rating: ${brief(answer)}`);

@@ -1,5 +1,6 @@
 import { WrongAnswer } from '../net/json-server.js';
-import { objectsIn } from '../net/loose-json.js';
+import { brief } from '../net/brief.js';
+import { answerParts } from './answer-parts.js';
 import type { AnswerForm } from './chat.js';
 import { withoutKeys } from '../secrets/known.js';
 import type { Verdict } from './judge.js';
@@ -30,9 +31,6 @@ export const VERDICT: AnswerForm<Answer> = {
 /** Characters of the reasoning that are kept. */
 const LONGEST_REASONING = 2000;
 
-/** Longer answers are not read. */
-const LONGEST_ANSWER = 1 << 18;
-
 /** `Status: success` in the ways models write it: with quotes, emphasis, a full stop or a Chinese keyboard's colon. */
 const STATUS = /\bstatus["'*_`]*[ \t]*[:：][ \t]*([^\n]*)/gi;
 /** A key `status` in the source of an object. */
@@ -45,27 +43,14 @@ const STATUS_KEY = /(["'])status\1\s*:/g;
  * @throws WrongAnswer if there is no verdict, another word, half an object, or a contradiction
  */
 export function parseStatus(text: string): Answer {
-  const answer = text.trim();
-  if (answer.length > LONGEST_ANSWER) throw new WrongAnswer(`answered ${answer.length} characters`);
-  const { objects, cut } = objectsIn(answer);
-  if (cut) throw new WrongAnswer(`answered invalid JSON: ${brief(answer)}`);
-  const stated = objects.filter(({ value }) => 'status' in value);
-  // what an object says in its other fields is no statement
-  let words = '';
-  let at = 0;
-  for (const { start, end } of objects) {
-    words += `${answer.slice(at, start)}\n`;
-    at = end;
-  }
-  words += answer.slice(at);
+  const { answer, objects, words } = answerParts(text);
+  const stated = objects.filter((value) => 'status' in value);
   if (words.search(STATUS_KEY) >= 0) throw new WrongAnswer(`answered invalid JSON: ${brief(answer)}`);
   const found = [...words.matchAll(STATUS)];
-  const [first, ...others] = [...stated.map(({ value: { status } }) => status), ...found.map(([, said]) => said)].map(
-    asStatus,
-  );
+  const [first, ...others] = [...stated.map(({ status }) => status), ...found.map(([, said]) => said)].map(asStatus);
   if (first === undefined) throw new WrongAnswer(`answered without a status: ${brief(answer)}`);
   if (others.some((status) => status !== first)) throw new WrongAnswer(`answered both statuses: ${brief(answer)}`);
-  const reasons = stated.length > 0 ? stated[0].value.reasoning : words.slice(0, found[0].index);
+  const reasons = stated.length > 0 ? stated[0].reasoning : words.slice(0, found[0].index);
   // it is stored: without the keys that a server or a model may repeat
   const reasoning = typeof reasons === 'string' ? withoutKeys(reasons.trim()).slice(0, LONGEST_REASONING) : '';
   return { status: first, reasoning };
@@ -77,10 +62,4 @@ function asStatus(words: unknown): Answer['status'] {
   const word = words.replace(/^[\s"'*_`]+|[\s"'*_`.]+$/g, '').toLowerCase();
   if (word === 'success' || word === 'failure') return word;
   throw new WrongAnswer(`answered the status ${brief(words.trim())}, expected success or failure`);
-}
-
-/** A value as JSON for messages, cut after 80 characters. */
-export function brief(value: unknown): string {
-  const text = JSON.stringify(value) ?? 'nothing';
-  return text.length > 80 ? `${text.slice(0, 80)}…` : text;
 }

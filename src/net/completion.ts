@@ -1,3 +1,4 @@
+import { brief } from './brief.js';
 import { WrongAnswer } from './json-server.js';
 
 /** The answer in a chat completion (OpenAI's API reference, "Create chat completion"), in the forms that servers give it. */
@@ -119,9 +120,4 @@ function unmarked(text: string): string {
   const trimmed = text.trim();
   const end = ENDS.find((token) => trimmed.endsWith(token));
   return end === undefined ? trimmed : unmarked(trimmed.slice(0, -end.length));
-}
-
-function brief(value: unknown): string {
-  const text = JSON.stringify(value) ?? 'nothing';
-  return text.length > 80 ? `${text.slice(0, 80)}…` : text;
 }

@@ -1,3 +1,4 @@
+import { brief } from '../../net/brief.js';
 import { encodePng } from '../../data/formats/png.js';
 import type { AskedVlm, VlmQuestion } from './asking-representer.js';
 import { isObject } from '../../data/formats/json.js';
@@ -180,9 +181,4 @@ function asAnswer(text: unknown): Answer | undefined {
 
 function norm(vector: Float32Array): number {
   return Math.sqrt(vector.reduce((sum, value) => sum + value * value, 0));
-}
-
-function brief(value: unknown): string {
-  const text = JSON.stringify(value) ?? 'nothing';
-  return text.length > 80 ? `${text.slice(0, 80)}…` : text;
 }
