@@ -17,13 +17,14 @@ import { loadAutoUI } from '../../src/models/autoui/checkpoint.js';
 import { agentFiles, readReleasedCritic, stateFolder, type ReleasedCritic } from '../../src/models/released/agent.js';
 import type { Display } from '../../src/runner/display.js';
 import { datasetFolder, runFolder } from '../../src/runner/instance.js';
-import { IMPORT, Output, readManifest, readPlan } from '../../src/runner/outputs.js';
+import { IMPORT, Output, readManifest } from '../../src/runner/outputs.js';
 import { underLock, writeRunRecord } from '../../src/runner/run.js';
 import { trashDatasets } from '../../src/runner/trash.js';
 import type { Config } from '../../src/settings/settings.js';
 import { CriticData } from '../training/critic-data.js';
 import { valuesOf } from '../training/critic-values.js';
 import { checkFolders, modelsOf } from '../resources.js';
+import { builtByStage } from './built-by-stage.js';
 
 export interface AgentOptions {
   readonly display: Display;
@@ -86,12 +87,12 @@ export async function importAgent(path: string, config: Config, options: AgentOp
   const dataset = `policy/${name}`;
   return underLock(config, display, async (lock, log) => {
     const outputs = [...(policy ? [dataset] : []), ...(critic ? ['critic', 'values'] : [])];
-    const made = outputs.filter((one) => (readPlan(datasetFolder(config, one))?.stage ?? IMPORT) !== IMPORT);
-    if (made.length > 0 && !force) {
-      throw new UserError(
-        `${datasetFolder(config, made[0])}: built by a stage of this run; import into another run with run=NAME, under another --name, or replace it with --force`,
-      );
-    }
+    const made = builtByStage(
+      config,
+      outputs,
+      force,
+      'import into another run with run=NAME, under another --name, or replace it with --force',
+    );
     const valued = critic && DATA.every((one) => readManifest(datasetFolder(config, one)).size > 0);
     const data = valued ? await CriticData.open({ dataset: (one) => datasetFolder(config, one) }) : undefined;
     try {

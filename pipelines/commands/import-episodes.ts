@@ -19,11 +19,12 @@ import { UserError } from '../../src/errors.js';
 import type { Display } from '../../src/runner/display.js';
 import { Interrupted } from '../../src/runner/execute.js';
 import { datasetFolder, runFolder } from '../../src/runner/instance.js';
-import { IMPORT, Output, readPlan } from '../../src/runner/outputs.js';
+import { IMPORT, Output } from '../../src/runner/outputs.js';
 import { underLock, writeRunRecord } from '../../src/runner/run.js';
 import { trashDatasets } from '../../src/runner/trash.js';
 import type { Config } from '../../src/settings/settings.js';
 import type { ImportSettings } from '../import-settings.js';
+import { builtByStage } from './built-by-stage.js';
 
 /** The layouts of demonstrations that `critiq import` reads. */
 export const LAYOUTS = ['seeclick', 'vem', 'aitw', 'androidcontrol', 'jsonl'] as const;
@@ -79,11 +80,7 @@ export async function importDemonstrations(
   try {
     return await underLock(config, display, async (lock, log) => {
       const sets = [...EPISODE_SETS, 'image-vectors'];
-      const made = sets.filter((name) => (readPlan(datasetFolder(config, name))?.stage ?? IMPORT) !== IMPORT);
-      if (made.length > 0 && !force)
-        throw new UserError(
-          `${datasetFolder(config, made[0])}: built by a stage of this run; import into another run with run=NAME, or replace the data with --force`,
-        );
+      const made = builtByStage(config, sets, force);
       await trashDatasets(config, 'import', made, display);
       log.begin();
       await writeRunRecord(config);

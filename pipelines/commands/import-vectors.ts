@@ -17,6 +17,7 @@ import { trashDatasets } from '../../src/runner/trash.js';
 import type { Config } from '../../src/settings/settings.js';
 import { FILES } from '../datasets.js';
 import { writeScreenVectors } from '../episodes/vectors.js';
+import { builtByStage } from './built-by-stage.js';
 
 export interface VectorsMade {
   readonly screens: number;
@@ -50,12 +51,8 @@ export async function importVectors(
     );
   return underLock(config, display, async (lock, log) => {
     const folder = datasetFolder(config, 'image-vectors');
-    const made = (readPlan(folder)?.stage ?? IMPORT) !== IMPORT;
-    if (made && !force)
-      throw new UserError(
-        `${folder}: built by a stage of this run; replace it with --force, or import into another run`,
-      );
-    if (made) await trashDatasets(config, 'import vectors', ['image-vectors'], display);
+    const made = builtByStage(config, ['image-vectors'], force, 'replace it with --force, or import into another run');
+    await trashDatasets(config, 'import vectors', made, display);
     log.begin();
     lock.update(`image-vectors ${IMPORT}`);
     const { provider, device_id: deviceId, tf32 } = config;

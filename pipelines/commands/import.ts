@@ -2,15 +2,15 @@ import { existsSync, rmSync } from 'node:fs';
 import { actionColumns } from '../../src/agents/action-columns.js';
 import { counted } from '../../src/counted.js';
 import type { Imported } from '../../src/data/released/digiq-import.js';
-import { UserError } from '../../src/errors.js';
 import type { Display } from '../../src/runner/display.js';
 import { Interrupted } from '../../src/runner/execute.js';
 import { datasetFolder, runFolder } from '../../src/runner/instance.js';
-import { IMPORT, Output, readManifest, readPlan } from '../../src/runner/outputs.js';
+import { IMPORT, Output, readManifest } from '../../src/runner/outputs.js';
 import { underLock, writeRunRecord } from '../../src/runner/run.js';
 import { trashDatasets } from '../../src/runner/trash.js';
 import type { Config } from '../../src/settings/settings.js';
 import type { ImportSettings } from '../import-settings.js';
+import { builtByStage } from './built-by-stage.js';
 
 export interface ImportOptions {
   readonly display: Display;
@@ -41,13 +41,7 @@ export async function importFile(
   const { representations, images, screens, shard_size: shardSize } = settings;
   const gamma = settings.gamma ?? (config.critic as { readonly gamma: number }).gamma;
   return underLock(config, display, async (lock, log) => {
-    const made = IMPORTED.filter((name) => (readPlan(datasetFolder(config, name))?.stage ?? IMPORT) !== IMPORT);
-    if (made.length > 0 && !force) {
-      const folder = datasetFolder(config, made[0]);
-      throw new UserError(
-        `${folder}: built by a stage of this run; import into another run with run=NAME, or replace the data with --force`,
-      );
-    }
+    const made = builtByStage(config, IMPORTED, force);
     await trashDatasets(config, 'import', made, display);
     log.begin();
     await writeRunRecord(config);

@@ -7,7 +7,7 @@ import { Parameters } from '../../src/graph/index.js';
 import { parseAutoUIConfig } from '../../src/models/autoui/config.js';
 import { checkParameters, readJson } from '../../src/models/checkpoint/checkpoint.js';
 import { pocketValueSpecs, type PocketValueConfig } from '../../src/models/pocket/value.js';
-import { ConvTower, readTowerConfig } from '../../src/models/vision.js';
+import { loadConvTower } from '../../src/models/checkpoint/tower-folder.js';
 import type { StageContext } from '../../src/runner/stage.js';
 import { once, runtimeOf } from '../resources.js';
 import { checkVlmReference, readVlmReference } from '../vlm/reference.js';
@@ -47,8 +47,7 @@ export function valueModelOf(ctx: StageContext<unknown>, dataset: string): Promi
     const runtime = await runtimeOf(ctx);
     const params = Parameters.load(join(folder, 'model.safetensors'));
     checkParameters(params, pocketValueSpecs(config), folder);
-    const vision = join(folder, 'vision');
-    const tower = new ConvTower(runtime, Parameters.load(join(vision, 'model.safetensors')), readTowerConfig(vision));
+    const tower = loadConvTower(runtime, join(folder, 'vision'));
     return new PocketValue(runtime, params, config, TextTokenizer.load(folder), tower);
   });
 }

@@ -10,7 +10,7 @@ import { UserError } from '../../src/errors.js';
 import { Parameters } from '../../src/graph/index.js';
 import { autoUISpecs } from '../../src/models/autoui/config.js';
 import { checkParameters } from '../../src/models/checkpoint/checkpoint.js';
-import { ConvTower, readTowerConfig } from '../../src/models/vision.js';
+import { loadConvTower } from '../../src/models/checkpoint/tower-folder.js';
 import type { StageContext } from '../../src/runner/stage.js';
 import type { Represent } from './represent-settings.js';
 import { cacheFolder, once, runtimeOf } from '../resources.js';
@@ -94,8 +94,7 @@ async function pocket(ctx: StageContext<unknown>, folder: string): Promise<Pocke
   const config = readVlmConfig(folder);
   const params = Parameters.load(join(folder, 'model.safetensors'));
   checkParameters(params, autoUISpecs(config.autoui), folder);
-  const vision = join(folder, 'vision');
-  const tower = new ConvTower(runtime, Parameters.load(join(vision, 'model.safetensors')), readTowerConfig(vision));
+  const tower = loadConvTower(runtime, join(folder, 'vision'));
   return new PocketRepresenter(runtime, params, config, TextTokenizer.load(folder), tower);
 }
 

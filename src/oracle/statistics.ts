@@ -1,4 +1,4 @@
-import { meanOf } from './table.js';
+import { moments, pearson } from '../data/moments.js';
 
 /** A mean over states with its 95 % interval. */
 export interface Estimate {
@@ -37,8 +37,7 @@ export function clusteredMean(
 
 /** Pearson's correlation; null where one side is constant. */
 export function correlation(x: readonly number[], y: readonly number[]): number | null {
-  const { xy, xx, yy } = moments(x, y);
-  return xx > 0 && yy > 0 ? xy / Math.sqrt(xx * yy) : null;
+  return pearson(moments(x, y));
 }
 
 /** Slope of the least-squares line of y on x; null where x is constant. */
@@ -54,16 +53,4 @@ export function averageRanks(values: readonly number[]): number[] {
     const equal = values.filter((other) => other === value).length;
     return below + (equal + 1) / 2;
   });
-}
-
-function moments(x: readonly number[], y: readonly number[]): { xy: number; xx: number; yy: number } {
-  if (x.length === 0) return { xy: 0, xx: 0, yy: 0 };
-  const [meanX, meanY] = [meanOf(x).mean, meanOf(y).mean];
-  let [xy, xx, yy] = [0, 0, 0];
-  x.forEach((value, i) => {
-    xy += (value - meanX) * (y[i] - meanY);
-    xx += (value - meanX) ** 2;
-    yy += (y[i] - meanY) ** 2;
-  });
-  return { xy, xx, yy };
 }

@@ -1,3 +1,5 @@
+import { moments, pearson } from '../data/moments.js';
+
 /** Predicted and observed returns of steps. The steps of one trajectory (`group`) share its outcome. */
 export interface Predictions {
   readonly predicted: readonly number[];
@@ -92,14 +94,9 @@ function line({
   observed: y,
   group,
 }: Predictions): Pick<Reliability, 'correlation' | 'slope' | 'slope_ci95'> {
-  const [meanX, meanY] = [mean(x), mean(y)];
-  let [xy, xx, yy] = [0, 0, 0];
-  x.forEach((value, i) => {
-    xy += (value - meanX) * (y[i] - meanY);
-    xx += (value - meanX) ** 2;
-    yy += (y[i] - meanY) ** 2;
-  });
-  const correlation = xx > 0 && yy > 0 ? xy / Math.sqrt(xx * yy) : null;
+  const sums = moments(x, y);
+  const { meanX, meanY, xy, xx } = sums;
+  const correlation = pearson(sums);
   if (!(xx > 0)) return { correlation, slope: null, slope_ci95: null };
   const slope = xy / xx;
   const scores = x.map((value, i) => (value - meanX) * (y[i] - meanY - slope * (value - meanX)));

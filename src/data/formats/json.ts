@@ -1,5 +1,5 @@
-import { readFailure, UserError } from '../../errors.js';
-import { readText } from './text.js';
+import { UserError } from '../../errors.js';
+import { readTextFile } from './text.js';
 
 /** Deeper values are refused: whoever walks or prints them would run out of stack. */
 const DEEPEST = 200;
@@ -33,7 +33,7 @@ export function jsonObjectIn(text: string): Record<string, unknown> | undefined 
  * @throws UserError that names the file if it cannot be read, is too large or is not JSON
  */
 export function readJsonFile(file: string, whatToDo: string): unknown {
-  const text = textOf(file, whatToDo);
+  const text = readTextFile(file, () => whatToDo);
   try {
     return parseJson(text);
   } catch (error) {
@@ -61,15 +61,6 @@ export function jsonObjectInFile(file: string): Record<string, unknown> | undefi
 /** Whether a value is an object and no list. */
 export function isObject(value: unknown): value is Record<string, unknown> {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
-}
-
-function textOf(file: string, whatToDo: string): string {
-  try {
-    return readText(file);
-  } catch (error) {
-    if (error instanceof UserError) throw error;
-    throw readFailure(file, error, whatToDo);
-  }
 }
 
 /** Whether brackets nest deeper, found without building anything. */

@@ -1,5 +1,5 @@
 import { closeSync, constants, fstatSync, openSync, readFileSync } from 'node:fs';
-import { UserError } from '../../errors.js';
+import { readFailure, UserError } from '../../errors.js';
 
 /** Larger files are no texts that critiq reads as a whole; V8's strings end at twice this. */
 const LARGEST = 256 << 20;
@@ -11,6 +11,20 @@ const LARGEST = 256 << 20;
  */
 export function readText(file: string, largest = LARGEST): string {
   return decodeText(readWhole(file, largest));
+}
+
+/**
+ * The same, with one line for a file that cannot be read.
+ * @param whatToDo ends the message; called only then
+ * @throws UserError, or RunError if the machine is at fault
+ */
+export function readTextFile(file: string, whatToDo: () => string): string {
+  try {
+    return readText(file);
+  } catch (error) {
+    if (error instanceof UserError) throw error;
+    throw readFailure(file, error, whatToDo());
+  }
 }
 
 /** The bytes of a file of bounded size; throws as `readText` does. */

@@ -1,7 +1,7 @@
 import { crc32 } from '@node-rs/crc32';
-import { readFailure, UserError } from '../../errors.js';
+import { UserError } from '../../errors.js';
 import { isObject, parseJson } from '../formats/json.js';
-import { readText } from '../formats/text.js';
+import { readTextFile } from '../formats/text.js';
 
 /**
  * JSON files that notice a flipped byte, as the lines of a log do (formats/jsonl.ts): the last property of the object is
@@ -22,13 +22,7 @@ export function sealed(value: object, indent = 2): string {
  * @throws UserError that names the file if it cannot be read, is damaged or is not a JSON object
  */
 export function readSealed(file: string, whatToDo: string): Record<string, unknown> {
-  let text: string;
-  try {
-    text = readText(file);
-  } catch (error) {
-    if (error instanceof UserError) throw error;
-    throw readFailure(file, error, whatToDo);
-  }
+  const text = readTextFile(file, () => whatToDo);
   const seal = SEAL.exec(text);
   const body = seal ? `${text.slice(0, seal.index)}\n}` : text;
   if (seal && crc32(body) !== Number(seal[1]))

@@ -2,8 +2,8 @@ import { existsSync, readdirSync, statSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import type { z } from 'zod';
 import { isObject, parseJson } from '../../data/formats/json.js';
-import { readText } from '../../data/formats/text.js';
-import { readFailure, UserError } from '../../errors.js';
+import { readTextFile } from '../../data/formats/text.js';
+import { UserError } from '../../errors.js';
 import type { Parameters } from '../../graph/index.js';
 
 /** Initial values of a parameter; see Parameters.init. */
@@ -14,13 +14,7 @@ export type ParameterSpecs = Record<string, { shape: number[]; init: Init }>;
 
 /** Parses a JSON file of a checkpoint folder. @throws UserError if it can't be read or is no JSON object */
 export function readJson(file: string): Record<string, unknown> {
-  let text: string;
-  try {
-    text = readText(file);
-  } catch (error) {
-    if (error instanceof UserError) throw error;
-    throw readFailure(file, error, whereElse(dirname(file)));
-  }
+  const text = readTextFile(file, () => whereElse(dirname(file)));
   let value: unknown;
   try {
     value = parseJson(text);
