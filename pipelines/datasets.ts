@@ -1,4 +1,5 @@
-import { basename } from 'node:path';
+import { basename, join } from 'node:path';
+import { ANNOTATIONS } from '../src/data/annotations.js';
 import { openDataset } from '../src/data/store/manifest.js';
 import { UserError } from '../src/errors.js';
 import { readTable, type TableKind } from '../src/data/tables.js';
@@ -40,6 +41,13 @@ export function readTransitions<K extends keyof Transition & string = keyof Tran
   columns?: readonly K[],
 ): Promise<Pick<Transition, K>[]> {
   return readAll(folder, stage, TRANSITIONS, columns);
+}
+
+/** The annotations beside the transitions of a shard; undefined if it has none, as only imported data have some. */
+export async function readAnnotations(folder: string, shard: string) {
+  const file = FILES.annotations(shard);
+  const there = (await filesOf(folder, 'collect', file)).length > 0;
+  return there ? readTable(join(folder, file), ANNOTATIONS) : undefined;
 }
 
 /** All candidate rows of a data set, in the order of their tids. */

@@ -8,7 +8,7 @@ import { TruncationSettings, truncationOf } from '../src/agents/policy/truncatio
 import type { Agent, PastStep } from '../src/agents/rollout.js';
 import { actionColumns } from '../src/agents/action-columns.js';
 import { counted } from '../src/counted.js';
-import { ANNOTATIONS, boxesOf } from '../src/data/annotations.js';
+import { boxesOf } from '../src/data/annotations.js';
 import { wilson95 } from '../src/data/interval.js';
 import { PREDICTIONS, type PredictionRow } from '../src/data/predictions.js';
 import { writeAtomic } from '../src/data/store/atomic.js';
@@ -25,7 +25,7 @@ import type { OfflineEvaluation } from '../src/report/evaluations.js';
 import { folderName, nameOfFolder, policySet } from '../src/runner/reference.js';
 import { stage, type ShardContext, type StageContext } from '../src/runner/stage.js';
 import type { Config } from '../src/settings/settings.js';
-import { filesOf, FILES, readTransitions } from './datasets.js';
+import { filesOf, FILES, readAnnotations, readTransitions } from './datasets.js';
 import { AgentKind, agentFingerprint, servedAgent, servedName, servedSettings } from './episodes/served.js';
 import { imagesOf, once, policyOf } from './resources.js';
 import { criticSplit } from './training/critic-split.js';
@@ -232,12 +232,6 @@ function heldOut(ctx: StageContext<Offline>): Promise<ReadonlySet<string> | unde
     const rows = await readTransitions(ctx.dataset('trajectories'), 'collect', ['trajectory']);
     return criticSplit(ctx, rows).validation;
   });
-}
-
-async function readAnnotations(folder: string, shard: string) {
-  const file = FILES.annotations(shard);
-  const there = (await filesOf(folder, 'collect', file)).length > 0;
-  return there ? readTable(join(folder, file), ANNOTATIONS) : undefined;
 }
 
 async function boxesByTid(ctx: StageContext<Offline>, shard: string) {

@@ -3,8 +3,7 @@ import { dirname, join } from 'node:path';
 import { formatDecision, parseAction } from '../../src/agents/grammar.js';
 import { kindOf } from '../../src/agents/offline.js';
 import { ratedPicture, shortAction } from '../../src/agents/rated-action.js';
-import { ANNOTATIONS, type Annotation } from '../../src/data/annotations.js';
-import type { Action, Point } from '../../src/data/action.js';
+import { swipeDirection, type Action, type Point } from '../../src/data/action.js';
 import { encodePng } from '../../src/data/formats/png.js';
 import { ImageStore } from '../../src/data/images.js';
 import { AtomicFile, writeAtomic } from '../../src/data/store/atomic.js';
@@ -17,7 +16,7 @@ import { Interrupted } from '../../src/runner/execute.js';
 import { datasetFolder, runFolder } from '../../src/runner/instance.js';
 import { readManifest } from '../../src/runner/outputs.js';
 import type { Config } from '../../src/settings/settings.js';
-import { filesOf, FILES, shardIds } from '../datasets.js';
+import { FILES, readAnnotations, shardIds } from '../datasets.js';
 
 /** The layouts that `critiq export` writes. */
 export const EXPORTS = ['seeclick', 'vem'] as const;
@@ -61,14 +60,15 @@ const part = (family: string): string => (family === '' ? 'general' : family.rep
 const xy = ([y, x]: Point): [number, number] => [x, y];
 const NOWHERE: [number, number] = [-1, -1];
 
+/** The direction in which the content is shown, by that in which the finger moves. */
+const SHOWN = { up: 'down', down: 'up', left: 'right', right: 'left' } as const;
+
 /** The word of an action in SeeClick's files; a scroll has the direction in which the content is shown. */
 function word(action: Action): string {
   if (action.type !== 'DUAL_POINT')
     return action.type === 'TYPE' ? 'type' : action.type.toLowerCase().replaceAll('_', ' ');
   if (kindOf(action) === 'tap') return 'click';
-  const [dy, dx] = [action.lift[0] - action.touch[0], action.lift[1] - action.touch[1]];
-  if (Math.abs(dx) > Math.abs(dy)) return dx < 0 ? 'scroll right' : 'scroll left';
-  return dy < 0 ? 'scroll down' : 'scroll up';
+  return `scroll ${SHOWN[swipeDirection(action.touch, action.lift)]}`;
 }
 
 function points(action: Action): { touch: [number, number]; lift: [number, number] } {
@@ -190,11 +190,7 @@ export async function exportEpisodes(
 /** The episodes of a shard; without a list where an action is invalid. */
 async function episodesOf(folder: string, shard: string): Promise<{ split: string; list: Step[] | undefined }[]> {
   const rows = await readTable(join(folder, FILES.transitions(shard)), TRANSITIONS);
-  const file = FILES.annotations(shard);
-  const there = (await filesOf(folder, 'collect', file)).length > 0;
-  const annotations = new Map<number, Annotation>(
-    there ? (await readTable(join(folder, file), ANNOTATIONS)).map((row) => [row.tid, row]) : [],
-  );
+  const annotations = new Map((await readAnnotations(folder, shard))?.map((row) => [row.tid, row]));
   const found = new Map<string, { split: string; list: Step[] | undefined }>();
   for (const row of rows) {
     const about = annotations.get(row.tid);

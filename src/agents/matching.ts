@@ -45,8 +45,8 @@ function grow([y, x, height, width]: Box, growth: number): Box {
   ];
 }
 
-/** Edges count as inside. */
-function inside([py, px]: Point, [y, x, height, width]: Box): boolean {
+/** Whether a point is in a box; edges count as inside. */
+export function inside([py, px]: Point, [y, x, height, width]: Box): boolean {
   return py >= y && py <= y + height && px >= x && px <= x + width;
 }
 

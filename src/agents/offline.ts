@@ -1,8 +1,9 @@
-import { isTap, type Action, type Point } from '../data/action.js';
+import { isTap, swipeDirection, type Action, type Point } from '../data/action.js';
 import { bootstrap95, wilson95 } from '../data/interval.js';
 import type { PredictionRow } from '../data/predictions.js';
+import { byTrajectory } from '../data/transitions.js';
 import { parseAction } from './grammar.js';
-import { actionsMatch, type Box } from './matching.js';
+import { actionsMatch, inside, type Box } from './matching.js';
 
 /**
  * When a predicted action counts as the recorded one. `aitw`: Android in the Wild's rule (matching.ts). `androidcontrol`: exact
@@ -31,21 +32,10 @@ export function matches(reference: Action, predicted: Action, boxes: readonly Bo
   if (reference.type !== 'DUAL_POINT') return true;
   const other = predicted as typeof reference;
   if (kindOf(reference) === 'swipe')
-    return direction(reference.touch, reference.lift) === direction(other.touch, other.lift);
+    return swipeDirection(reference.touch, reference.lift) === swipeDirection(other.touch, other.lift);
   const element = smallestAround(reference.touch, boxes);
   if (element) return inside(other.touch, element);
   return Math.hypot(reference.touch[0] - other.touch[0], reference.touch[1] - other.touch[1]) <= TAP_RADIUS;
-}
-
-/** The side to which the finger moves. */
-function direction(touch: Point, lift: Point): 'up' | 'down' | 'left' | 'right' {
-  const [dy, dx] = [lift[0] - touch[0], lift[1] - touch[1]];
-  if (Math.abs(dx) > Math.abs(dy)) return dx < 0 ? 'left' : 'right';
-  return dy < 0 ? 'up' : 'down';
-}
-
-function inside([py, px]: Point, [y, x, height, width]: Box): boolean {
-  return py >= y && py <= y + height && px >= x && px <= x + width;
 }
 
 function smallestAround(point: Point, boxes: readonly Box[]): Box | undefined {
@@ -121,9 +111,7 @@ export interface OfflineRates {
 /** The rates of some predictions. @param seed of the bootstrap */
 export function offlineRates(rows: readonly PredictionRow[], seed: number): OfflineRates {
   const counted = rows.filter(({ kind }) => kind !== 'outside');
-  const episodes = new Map<string, PredictionRow[]>();
-  for (const row of counted) episodes.set(row.trajectory, [...(episodes.get(row.trajectory) ?? []), row]);
-  const groups = [...episodes.values()];
+  const groups = [...byTrajectory(counted).values()];
   const rate = (of: (row: PredictionRow) => boolean, hit: (row: PredictionRow) => boolean): StepRate => {
     const clusters = groups
       .map((steps) => steps.filter(of))

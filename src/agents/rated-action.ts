@@ -1,4 +1,4 @@
-import { isTap, type Action, type Point } from '../data/action.js';
+import { isTap, swipeDirection, type Action, type Point } from '../data/action.js';
 import type { Frame } from '../data/formats/frame.js';
 import { parseAction } from './grammar.js';
 
@@ -12,7 +12,7 @@ export function shortAction(action: Action): string {
   const tapped: boolean = isTap(action);
   return tapped
     ? `${type('DUAL_POINT')}, "click_point": "${written(middle(action))}"`
-    : type(`SCROLL_${direction(action)}`);
+    : type(`SCROLL_${swipeDirection(action.touch, action.lift).toUpperCase()}`);
 }
 
 /** An action's text in the short form; an invalid one as it is. */
@@ -24,13 +24,6 @@ export function shortText(text: string): string {
 /** [y, x] with four decimals, as in the policy's actions. */
 function written([y, x]: Point): string {
   return `[${y.toFixed(4)}, ${x.toFixed(4)}]`;
-}
-
-/** Where a finger moves, along the axis on which it moves further; the page scrolls the other way. */
-function direction({ touch, lift }: Gesture): 'UP' | 'DOWN' | 'LEFT' | 'RIGHT' {
-  const [dy, dx] = [lift[0] - touch[0], lift[1] - touch[1]];
-  if (Math.abs(dy) >= Math.abs(dx)) return dy < 0 ? 'UP' : 'DOWN';
-  return dx < 0 ? 'LEFT' : 'RIGHT';
 }
 
 function middle({ touch, lift }: Gesture): Point {

@@ -37,3 +37,10 @@ export function tap(point: Point): Action {
 export function endsEpisode(action: Action): boolean {
   return action.type === 'STATUS_TASK_COMPLETE' || action.type === 'STATUS_TASK_IMPOSSIBLE';
 }
+
+/** The side to which a finger moves, along the axis on which it moves further; a tie is vertical. The page scrolls the other way. */
+export function swipeDirection(touch: Point, lift: Point): 'up' | 'down' | 'left' | 'right' {
+  const [dy, dx] = [lift[0] - touch[0], lift[1] - touch[1]];
+  if (Math.abs(dx) > Math.abs(dy)) return dx < 0 ? 'left' : 'right';
+  return dy < 0 ? 'up' : 'down';
+}

@@ -1,11 +1,15 @@
 import { Random } from '../random.js';
+
+/** Standard normal quantile at 97.5 %. */
+export const Z975 = 1.959963984540054;
+
 /**
  * Wilson's 95 % score interval of a success rate: [low, high] in [0, 1] (E. B. Wilson, JASA 22, 1927). It also holds for
  * small counts and rates near 0 or 1. [0, 1] for no episodes.
  */
 export function wilson95(successes: number, episodes: number): [low: number, high: number] {
   if (episodes === 0) return [0, 1];
-  const z = 1.959963984540054;
+  const z = Z975;
   const rate = successes / episodes;
   const shrink = 1 + (z * z) / episodes;
   const centre = (rate + (z * z) / (2 * episodes)) / shrink;
@@ -63,4 +67,18 @@ export function bootstrap95(
     return hits / total;
   }).sort();
   return [rates[Math.floor(0.025 * (RESAMPLES - 1))], rates[Math.ceil(0.975 * (RESAMPLES - 1))]];
+}
+
+/**
+ * Half of a 95 % interval of an estimate whose clusters, not rows, are independent (cluster-robust variance; Liang and Zeger,
+ * Biometrika 73, 1986). Null for one cluster.
+ * @param scores of the rows, summed by cluster and divided by `scale` @param clusters that of each row
+ */
+export function clusteredHalf95(scores: readonly number[], clusters: readonly string[], scale: number): number | null {
+  const sums = new Map<string, number>();
+  scores.forEach((score, i) => sums.set(clusters[i], (sums.get(clusters[i]) ?? 0) + score));
+  const n = sums.size;
+  if (n < 2) return null;
+  const squares = [...sums.values()].reduce((sum, value) => sum + value * value, 0);
+  return (Z975 * Math.sqrt((squares * n) / (n - 1))) / scale;
 }

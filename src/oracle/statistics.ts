@@ -1,3 +1,4 @@
+import { clusteredHalf95 } from '../data/interval.js';
 import { moments, pearson } from '../data/moments.js';
 
 /** A mean over states with its 95 % interval. */
@@ -7,9 +8,6 @@ export interface Estimate {
   /** trajectories, not states, count as independent; null where there is only one */
   readonly ci95: readonly [low: number, high: number] | null;
 }
-
-/** Standard normal quantile at 97.5 %. */
-const Z975 = 1.959963984540054;
 
 /**
  * Σ values / Σ weights, with a cluster-robust interval (Liang and Zeger, Biometrika 73, 1986).
@@ -22,16 +20,14 @@ export function clusteredMean(
 ): Estimate {
   const total = weights.reduce((sum, weight) => sum + weight, 0);
   const mean = values.reduce((sum, value) => sum + value, 0) / total;
-  const scores = new Map<string, number>();
-  values.forEach((value, i) => {
-    // a state without weight says nothing, not even how many clusters there are
-    if (weights[i] === 0) return;
-    scores.set(groups[i], (scores.get(groups[i]) ?? 0) + value - mean * weights[i]);
-  });
-  const n = scores.size;
-  if (n < 2) return { mean, ci95: null };
-  const squares = [...scores.values()].reduce((sum, score) => sum + score * score, 0);
-  const half = (Z975 * Math.sqrt((squares * n) / (n - 1))) / total;
+  // a state without weight says nothing, not even how many clusters there are
+  const rows = [...values.keys()].filter((i) => weights[i] !== 0);
+  const half = clusteredHalf95(
+    rows.map((i) => values[i] - mean * weights[i]),
+    rows.map((i) => groups[i]),
+    total,
+  );
+  if (half === null) return { mean, ci95: null };
   return { mean, ci95: [mean - half, mean + half] };
 }
 

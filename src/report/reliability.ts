@@ -1,3 +1,4 @@
+import { clusteredHalf95 } from '../data/interval.js';
 import { moments, pearson } from '../data/moments.js';
 
 /** Predicted and observed returns of steps. The steps of one trajectory (`group`) share its outcome. */
@@ -38,9 +39,6 @@ export interface Reliability {
   readonly bins: readonly Bin[];
 }
 
-/** Standard normal quantile at 97.5 %. */
-const Z975 = 1.959963984540054;
-
 /**
  * How well predictions match observations, in bins of about equal counts. Equal predictions share a bin, so there may be
  * fewer bins than asked for. All intervals treat trajectories, not steps, as independent (cluster-robust variance; Liang
@@ -75,7 +73,7 @@ export function reliability({ predicted, observed, group }: Predictions, bins = 
 
 function binOf(rows: readonly number[], { predicted, observed, group }: Predictions): Bin {
   const centre = mean(rows.map((i) => observed[i]));
-  const half = halfWidth(
+  const half = clusteredHalf95(
     rows.map((i) => observed[i] - centre),
     rows.map((i) => group[i]),
     rows.length,
@@ -100,18 +98,8 @@ function line({
   if (!(xx > 0)) return { correlation, slope: null, slope_ci95: null };
   const slope = xy / xx;
   const scores = x.map((value, i) => (value - meanX) * (y[i] - meanY - slope * (value - meanX)));
-  const half = halfWidth(scores, group, xx);
+  const half = clusteredHalf95(scores, group, xx);
   return { correlation, slope, slope_ci95: half === null ? null : [slope - half, slope + half] };
-}
-
-/** Half of a 95 % interval of an estimate, from its scores by row summed by group, over `scale`; null for one group. */
-function halfWidth(scores: readonly number[], group: readonly string[], scale: number): number | null {
-  const sums = new Map<string, number>();
-  scores.forEach((score, i) => sums.set(group[i], (sums.get(group[i]) ?? 0) + score));
-  const groups = sums.size;
-  if (groups < 2) return null;
-  const squares = [...sums.values()].reduce((sum, value) => sum + value * value, 0);
-  return (Z975 * Math.sqrt((squares * groups) / (groups - 1))) / scale;
 }
 
 function mean(values: readonly number[]): number {

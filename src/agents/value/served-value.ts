@@ -69,7 +69,8 @@ export class ServedValue implements ValueModel {
     const { cache, model, fingerprint, history, maxPixels } = this.options;
     // what is sent: two actions that differ in their plans alone are one question
     const picture = [action.image, dotOf(action.action) ?? null, maxPixels];
-    const key = questionKey({ version: QUESTION, model, fingerprint, picture, text: ratingQuestion(action, history) });
+    const text = ratingQuestion(action, history);
+    const key = questionKey({ version: QUESTION, model, fingerprint, picture, text });
     const known = cache.get(key);
     if (known !== undefined) {
       this.counts.known++;
@@ -77,15 +78,15 @@ export class ServedValue implements ValueModel {
     }
     let asked = this.underWay.get(key);
     if (!asked) {
-      asked = this.queue.add(() => this.ask(key, action, signal)).finally(() => this.underWay.delete(key));
+      asked = this.queue.add(() => this.ask(key, text, action, signal)).finally(() => this.underWay.delete(key));
       this.underWay.set(key, asked);
     }
     return asked;
   }
 
-  private async ask(key: string, action: RatedAction, signal: AbortSignal): Promise<number> {
+  private async ask(key: string, text: string, action: RatedAction, signal: AbortSignal): Promise<number> {
     signal.throwIfAborted();
-    const { model, history, maxPixels, cache, server } = this.options;
+    const { model, maxPixels, cache, server } = this.options;
     const picture = await valuePicture(action, maxPixels);
     const body = JSON.stringify({
       model,
@@ -94,7 +95,7 @@ export class ServedValue implements ValueModel {
           role: 'user',
           content: [
             { type: 'image_url', image_url: { url: picture } },
-            { type: 'text', text: ratingQuestion(action, history) },
+            { type: 'text', text },
           ],
         },
       ],

@@ -1,4 +1,4 @@
-import { TAP_DISTANCE, type Action, type Point } from '../action.js';
+import { isTap, type Action, type Point } from '../action.js';
 import { jsonItems } from '../formats/json-items.js';
 import type { Pictures } from '../released/pictures.js';
 import type { Source, SourceAction, SourceEpisode, SourceStep, SplitName, Unreadable } from './episode.js';
@@ -45,8 +45,8 @@ export function wordedAction({ kind, touch, lift, text }: WordedAction, scrolls:
   return { action: { type: 'DUAL_POINT', touch: start, lift: end } };
 }
 
-function near(a: Point, b: Point): boolean {
-  return Math.hypot(a[0] - b[0], a[1] - b[1]) <= TAP_DISTANCE;
+function near(touch: Point, lift: Point): boolean {
+  return isTap({ type: 'DUAL_POINT', touch, lift });
 }
 
 /** The split that a file's name states: `aitw_data_train.json`, `general_val.jsonl`. */
